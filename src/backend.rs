@@ -1,0 +1,309 @@
+//! The three operations on host slices, on whichever backend: what most programs call.
+
+use std::time::Duration;
+
+use crate::element::Element;
+use crate::exact::{Partial, Report, Reports};
+use crate::gpu::{Choice, Gpu};
+use crate::plan::{Operation, Plan, Segment};
+use crate::tile::TILE;
+use crate::{Cpu, Determinism, Error, Penalty, Result, cpu};
+
+/// How the end of device work is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// Poll the device on this thread until it is done, at most so long.
+    Block(Duration),
+    /// Somebody else polls the device: the caller's loop, or a [`Poller`](crate::gpu::Poller).
+    PolledElsewhere,
+}
+
+/// Where penalties of host slices are computed. Both kinds give the same bits (see [`Determinism`]).
+///
+/// Every operation comes in a blocking form and, as `…_async`, in one that waits for the device without blocking. On the CPU
+/// both compute on the calling thread and its rayon pool. On a GPU the weights travel to the device and back, in
+/// chunks, so any length works; weights that live on the device are evaluated there by [`Gpu`].
+///
+/// A future of a GPU backend makes progress only while somebody polls its device: your own loop, or a
+/// [`Poller`](crate::gpu::Poller) thread, which also fails it when the device stays silent. The blocking forms poll themselves
+/// and give up after [`Gpu::TIMEOUT`].
+///
+/// ```
+/// use penalty::{Backend, Penalty};
+///
+/// let backend = Backend::best(); // a GPU if there is one, else the CPU: the rest of the program is the same
+/// let l1 = Penalty::l1(0.1)?;
+/// let mut weights = vec![0.5f32, -0.25, 0.0, 0.04];
+///
+/// let report = backend.evaluate(&l1, &weights)?;
+/// assert_eq!((report.l1, report.nonzero), (0.7899999991059303, 3));
+///
+/// let mut gradient = vec![1.0f32; 4]; // the loss's
+/// backend.gradient_add(&l1, &weights, &mut gradient)?;
+/// assert_eq!(gradient, [1.1, 0.9, 1.0, 1.1]);
+///
+/// backend.prox_in_place(&l1, &mut weights, 0.5)?;
+/// assert_eq!(weights, [0.45, -0.2, 0.0, 0.0]);
+/// # Ok::<(), penalty::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub enum Backend {
+    /// The processor.
+    Cpu(Cpu),
+    /// A device that wgpu reaches.
+    Gpu(Gpu),
+}
+
+impl Backend {
+    /// The processor, with its best vector instructions.
+    pub fn cpu() -> Backend {
+        Backend::Cpu(Cpu::new())
+    }
+
+    /// A device: a hardware GPU where there is one, else a software adapter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoAdapter`] where there is neither, [`Error::Device`] where it cannot be opened.
+    pub fn gpu() -> Result<Backend> {
+        Gpu::open(&Choice::Any).map(Backend::Gpu)
+    }
+
+    /// A hardware GPU that gives the CPU's bits, where there is one, and the CPU otherwise.
+    pub fn best() -> Backend {
+        match Gpu::open(&Choice::Hardware) {
+            Ok(gpu) if gpu.determinism() == Determinism::GpuToGpu => Backend::Gpu(gpu),
+            _ => Backend::cpu(),
+        }
+    }
+
+    /// The value of a penalty over some weights, and their statistics, from one read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] or [`Error::Timeout`] from a GPU; none on the CPU.
+    pub fn evaluate<E: Element>(&self, penalty: &Penalty, weights: &[E]) -> Result<Report> {
+        Ok(self.partial(0, weights)?.report(penalty))
+    }
+
+    /// [`evaluate`](Backend::evaluate) without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As `evaluate`.
+    pub async fn evaluate_async<E: Element>(&self, penalty: &Penalty, weights: &[E]) -> Result<Report> {
+        let partials = self.partials(&[weights], Patience::PolledElsewhere).await?;
+        Ok(partials.first().map_or(Partial::default().report(penalty), |partial| partial.report(penalty)))
+    }
+
+    /// One penalty over a list of tensors, as PyTorch's `lam * sum(w.abs().sum() for w in weights)`: a report for each
+    /// and the total, in one call.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let weights = [vec![1.0f32, -2.0], vec![0.5]];
+    /// let reports = Backend::cpu().evaluate_all(&Penalty::l1(2.0)?, &weights)?;
+    /// assert_eq!(reports.total.value, 7.0);
+    /// assert_eq!(reports.tensors[1].value, 1.0);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Backend::evaluate).
+    pub fn evaluate_all<E: Element, W: AsRef<[E]>>(&self, penalty: &Penalty, weights: &[W]) -> Result<Reports> {
+        pollster::block_on(self.reports(penalty, weights, Patience::Block(Gpu::TIMEOUT)))
+    }
+
+    /// [`evaluate_all`](Backend::evaluate_all) without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As `evaluate_all`.
+    pub async fn evaluate_all_async<E: Element, W: AsRef<[E]>>(
+        &self,
+        penalty: &Penalty,
+        weights: &[W],
+    ) -> Result<Reports> {
+        self.reports(penalty, weights, Patience::PolledElsewhere).await
+    }
+
+    /// The exact statistics of a chunk of a tensor that starts at element `start`: what a program merges that never holds
+    /// the whole tensor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ChunkStart`] unless `start` is a multiple of [`TILE`], else as [`evaluate`](Backend::evaluate).
+    pub fn partial<E: Element>(&self, start: u64, weights: &[E]) -> Result<Partial> {
+        if !start.is_multiple_of(TILE as u64) {
+            return Err(Error::ChunkStart { found: start });
+        }
+        let partials = pollster::block_on(self.partials(&[weights], Patience::Block(Gpu::TIMEOUT)))?;
+        Ok(partials.into_iter().next().unwrap_or_default())
+    }
+
+    /// ∂R/∂θ, 0 where R has a kink.
+    ///
+    /// A NaN weight's gradient is that NaN; an infinite weight's is the limit there: ±λ for L1, ±∞ with a squared term.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Backend::evaluate).
+    pub fn gradient<E: Element>(&self, penalty: &Penalty, weights: &[E]) -> Result<Vec<E>> {
+        let mut gradient = vec![E::zeroed(); weights.len()];
+        self.gradient_into(penalty, weights, &mut gradient)?;
+        Ok(gradient)
+    }
+
+    /// Writes ∂R/∂θ over what `gradient` holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] where the slices differ in length, else as [`evaluate`](Backend::evaluate).
+    pub fn gradient_into<E: Element>(&self, penalty: &Penalty, weights: &[E], gradient: &mut [E]) -> Result<()> {
+        let update = Update { operation: Operation::Gradient, penalty, step: 0.0 };
+        self.block_on_update(&update, Some(weights), gradient)
+    }
+
+    /// [`gradient_into`](Backend::gradient_into) without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As `gradient_into`.
+    pub async fn gradient_into_async<E: Element>(
+        &self,
+        penalty: &Penalty,
+        weights: &[E],
+        gradient: &mut [E],
+    ) -> Result<()> {
+        let update = Update { operation: Operation::Gradient, penalty, step: 0.0 };
+        self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await
+    }
+
+    /// Adds ∂R/∂θ to what `gradient` holds, as a training loop adds a penalty to its loss.
+    ///
+    /// With [`Penalty::none`] nothing is read or written. A NaN stays that NaN, the gradient's before the weight's.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient_into`](Backend::gradient_into).
+    pub fn gradient_add<E: Element>(&self, penalty: &Penalty, weights: &[E], gradient: &mut [E]) -> Result<()> {
+        let update = Update { operation: Operation::AddGradient, penalty, step: 0.0 };
+        self.block_on_update(&update, Some(weights), gradient)
+    }
+
+    /// [`gradient_add`](Backend::gradient_add) without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As `gradient_add`.
+    pub async fn gradient_add_async<E: Element>(
+        &self,
+        penalty: &Penalty,
+        weights: &[E],
+        gradient: &mut [E],
+    ) -> Result<()> {
+        let update = Update { operation: Operation::AddGradient, penalty, step: 0.0 };
+        self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await
+    }
+
+    /// prox(v) = argmin over x of step·R(x) + ½‖x − v‖², for each weight.
+    ///
+    /// A weight that is not finite comes back with the same bits. With [`Penalty::none`] every weight does; otherwise what
+    /// is below 2^-120 in magnitude, before or after, is +0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] unless the step is finite and ≥ 0 and 2·step·λ₂ below 2^119, else as
+    /// [`evaluate`](Backend::evaluate).
+    pub fn prox<E: Element>(&self, penalty: &Penalty, weights: &[E], step: f64) -> Result<Vec<E>> {
+        if penalty.is_none() {
+            penalty.prox_coefficients(step)?;
+            return Ok(weights.to_vec());
+        }
+        let mut shrunk = vec![E::zeroed(); weights.len()];
+        let update = Update { operation: Operation::Prox, penalty, step };
+        self.block_on_update(&update, Some(weights), &mut shrunk)?;
+        Ok(shrunk)
+    }
+
+    /// [`prox`](Backend::prox) in place: the step of a training loop after which weights are exactly zero.
+    ///
+    /// # Errors
+    ///
+    /// As `prox`.
+    pub fn prox_in_place<E: Element>(&self, penalty: &Penalty, weights: &mut [E], step: f64) -> Result<()> {
+        self.block_on_update(&Update { operation: Operation::Prox, penalty, step }, None, weights)
+    }
+
+    /// [`prox_in_place`](Backend::prox_in_place) without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As `prox`.
+    pub async fn prox_in_place_async<E: Element>(&self, penalty: &Penalty, weights: &mut [E], step: f64) -> Result<()> {
+        let update = Update { operation: Operation::Prox, penalty, step };
+        self.update(&update, None, weights, Patience::PolledElsewhere).await
+    }
+
+    async fn reports<E: Element, W: AsRef<[E]>>(
+        &self,
+        penalty: &Penalty,
+        weights: &[W],
+        patience: Patience,
+    ) -> Result<Reports> {
+        let slices: Vec<&[E]> = weights.iter().map(AsRef::as_ref).collect();
+        let partials = self.partials(&slices, patience).await?;
+        Ok(Reports::new(partials.iter().map(|partial| (partial, penalty))))
+    }
+
+    async fn partials<E: Element>(&self, slices: &[&[E]], patience: Patience) -> Result<Vec<Partial>> {
+        match self {
+            Backend::Cpu(cpu) => {
+                let segments = slices.iter().map(|slice| segment(slice, &Penalty::none())).collect();
+                Ok(cpu.evaluate(&Plan::new(Operation::Evaluate, segments, cpu::TILES_PER_SPAN), slices))
+            }
+            Backend::Gpu(gpu) => gpu.partials(slices, patience).await,
+        }
+    }
+
+    fn block_on_update<E: Element>(&self, update: &Update, source: Option<&[E]>, output: &mut [E]) -> Result<()> {
+        pollster::block_on(self.update(update, source, output, Patience::Block(Gpu::TIMEOUT)))
+    }
+
+    async fn update<E: Element>(
+        &self,
+        update: &Update<'_>,
+        source: Option<&[E]>,
+        output: &mut [E],
+        patience: Patience,
+    ) -> Result<()> {
+        if let Some(source) = source.filter(|source| source.len() != output.len()) {
+            let (expected, found) = (source.len() as u64, output.len() as u64);
+            return Err(Error::Length { operand: "the output", expected, found });
+        }
+        match self {
+            Backend::Cpu(cpu) => {
+                let segments = vec![segment(output, update.penalty)];
+                let plan = Plan::new(update.operation, segments, cpu::TILES_PER_SPAN);
+                let coefficients = plan.coefficients(update.step)?;
+                let sources = source.map(|source| [source]);
+                cpu.update(&plan, &coefficients, sources.as_ref().map(|s| &s[..]), vec![output]);
+                Ok(())
+            }
+            Backend::Gpu(gpu) => gpu.update(update, source, output, patience).await,
+        }
+    }
+}
+
+/// An elementwise operation with what it needs to know.
+pub(crate) struct Update<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) penalty: &'a Penalty,
+    pub(crate) step: f64,
+}
+
+pub(crate) fn segment<E: Element>(slice: &[E], penalty: &Penalty) -> Segment {
+    Segment { len: slice.len() as u64, dtype: E::DTYPE, penalty: penalty.clone() }
+}

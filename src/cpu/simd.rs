@@ -1,0 +1,57 @@
+//! Which vector instructions run the loops: one body, compiled once for each instruction set, chosen at run time.
+
+/// The vector instructions that the CPU path uses. All give the same bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InstructionSet {
+    /// What every processor of the architecture has: SSE2 on x86-64, NEON on AArch64.
+    Baseline,
+    /// 256-bit vectors, x86-64.
+    Avx2,
+    /// 512-bit vectors, x86-64.
+    Avx512,
+}
+
+impl InstructionSet {
+    /// Those that this processor has, the best one last.
+    pub fn available() -> Vec<InstructionSet> {
+        let mut sets = vec![InstructionSet::Baseline];
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx2") {
+                sets.push(InstructionSet::Avx2);
+                if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
+                    sets.push(InstructionSet::Avx512);
+                }
+            }
+        }
+        sets
+    }
+
+    /// Runs a loop compiled for these instructions. The loop must be `#[inline(always)]` all the way down.
+    #[inline]
+    pub(super) fn run<R>(self, body: impl FnOnce() -> R) -> R {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            InstructionSet::Baseline => body(),
+            // SAFETY: these values are only made after `available` found the instructions.
+            InstructionSet::Avx2 => unsafe { avx2(body) },
+            // SAFETY: as above.
+            InstructionSet::Avx512 => unsafe { avx512(body) },
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        body()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
+fn avx512<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}

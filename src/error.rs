@@ -1,0 +1,105 @@
+//! The one error type: every refusal says what was expected and what was found.
+
+use std::time::Duration;
+
+/// What went wrong, with what was expected and what was found.
+///
+/// Nothing in this crate panics on a value, a slice, a buffer or a device that a caller can supply; it returns one of
+/// these instead. The display text is one line, fit for a user.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A number given to a constructor or an operation is out of its range.
+    #[error("{name} must be {expected}, found {found}")]
+    Parameter {
+        /// The parameter, as the documentation names it.
+        name: &'static str,
+        /// The range it must lie in.
+        expected: &'static str,
+        /// The number given.
+        found: f64,
+    },
+    /// Two operands that must have as many elements as each other do not.
+    #[error("{operand} must have {expected} elements, found {found}")]
+    Length {
+        /// The operand whose length is wrong.
+        operand: &'static str,
+        /// The length it must have.
+        expected: u64,
+        /// The length it has.
+        found: u64,
+    },
+    /// Two operands that must be of one type are not.
+    #[error("{operand} must hold {expected}, found {found}")]
+    Type {
+        /// The operand whose type is wrong.
+        operand: &'static str,
+        /// The type it must have.
+        expected: crate::Dtype,
+        /// The type it has.
+        found: crate::Dtype,
+    },
+    /// A chunk that starts elsewhere than on a tile boundary, where it would be summed in another order than the whole.
+    #[error("a chunk must start at a multiple of {tile} elements, found {found}", tile = crate::TILE)]
+    ChunkStart {
+        /// The element that the chunk starts at.
+        found: u64,
+    },
+    /// Bytes that are not a serialized [`Partial`](crate::Partial).
+    #[error("not a serialized partial: expected {expected}, found {found}")]
+    PartialBytes {
+        /// What the bytes must hold.
+        expected: &'static str,
+        /// What they hold.
+        found: u64,
+    },
+    /// A GPU operand that breaks a rule of buffers: its offset, its range or the usages of its buffer.
+    #[error("{operand}: {rule}, found {found}")]
+    Operand {
+        /// The operand.
+        operand: &'static str,
+        /// The rule it breaks.
+        rule: &'static str,
+        /// What was found instead.
+        found: u64,
+    },
+    /// No adapter answers the request.
+    #[error("no adapter {request}; found {found}")]
+    NoAdapter {
+        /// What was asked for.
+        request: String,
+        /// The adapters that there are.
+        found: String,
+    },
+    /// The processor lacks the vector instructions asked for.
+    #[error("this processor has no {0:?}")]
+    InstructionSet(crate::InstructionSet),
+    /// The device refused something, or was lost.
+    #[error("the device failed: {0}")]
+    Device(String),
+    /// The device did not answer in time.
+    #[error("the device did not answer within {0:?}")]
+    Timeout(Duration),
+    /// A report was asked for whose commands were never submitted, or whose device was destroyed or lost.
+    #[error(
+        "no result: expected the serial {expected} from the device, found {found}; \
+         the recorded commands were not submitted, or the device was lost"
+    )]
+    NotSubmitted {
+        /// The serial number of the recorded evaluation.
+        expected: u32,
+        /// What the device's memory holds in its place.
+        found: u32,
+    },
+    /// The process is a fork of the one that opened the device; a device does not survive a fork.
+    #[error("the device was opened by process {expected}, and this is its fork {found}: open the device after forking")]
+    Forked {
+        /// The process that opened the device.
+        expected: u32,
+        /// This process.
+        found: u32,
+    },
+}
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

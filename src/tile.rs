@@ -1,0 +1,172 @@
+//! The numeric contract inside a tile: one order of floating-point additions for every backend.
+//!
+//! Twin of `shaders/tile.wgsl`. 4096 consecutive weights make a tile. Lane j of 1024 adds the weights j, j+1024,
+//! j+2048, j+3072 in that order; then lanes are halved, lane j += lane j+w for w = 512, 256, …, 4, and the last four
+//! give (a₀+a₁)+(a₂+a₃). A square is taken without rounding: θ = h + l with h the upper half of the significand, and
+//! h·h, 2h·l and l·l are exact. What a compiler may fuse therefore changes nothing.
+//!
+//! That holds for an ordinary tile, every non-zero weight of which is finite and in [2^-40, 2^57). Any other is first
+//! scaled by a power of two, by integer arithmetic, so that its largest finite weight lies in [1, 2).
+
+use crate::element::Element;
+use crate::exact::{Counts, Partial};
+
+/// The number of consecutive weights that are summed in floating point; above it, sums are exact integers.
+///
+/// A chunk of a tensor must start at a multiple of it.
+pub const TILE: usize = 4096;
+const LANES: usize = 1024;
+const HALF: usize = LANES / 2;
+/// As many lanes are summed between two prefetches.
+const BLOCK: usize = 32;
+
+const MAGNITUDE: u32 = 0x7fff_ffff;
+const INFINITY: u32 = 0x7f80_0000;
+/// The upper half of a significand: h of θ = h + l.
+const UPPER: u32 = 0xffff_f000;
+/// 2^57, and 2^-40 less one: the bits that an ordinary tile's weights lie between.
+const ORDINARY_ABOVE: u32 = (127 + 57) << 23;
+const ORDINARY_FROM: u32 = (127 - 40) << 23;
+
+/// The state of a tile's lanes once halved to 512, and the range of |θ|'s bits, each less one so that 0 is the largest.
+struct Lanes {
+    l1: [f32; HALF],
+    l2_squared: [f32; HALF],
+    min: u32,
+    max: u32,
+}
+
+/// Adds a tile to the partial. Of its weights the first `len` exist, the others are +0; `ahead` is where the caller
+/// reads soon.
+#[inline(always)]
+pub(crate) fn add<E: Element>(tile: &[E; TILE], len: usize, ahead: *const E, partial: &mut Partial) {
+    let lanes = lanes(tile, ahead);
+    let ordinary = lanes.min >= ORDINARY_FROM - 1;
+    if ordinary && lanes.max < ORDINARY_ABOVE - 1 {
+        // No zero and nothing non-finite: the counts follow from the length.
+        let counts = Counts { nonzero: len as u64, ..Counts::default() };
+        partial.add_tile(len, tree(lanes.l1, lanes.l2_squared), 0, counts, lanes.max + 1);
+        return;
+    }
+    let (counts, max) = count(tile);
+    if ordinary && max < ORDINARY_ABOVE && counts.nan + counts.inf == 0 {
+        partial.add_tile(len, tree(lanes.l1, lanes.l2_squared), 0, counts, max);
+        return;
+    }
+    let exponent = exponent(max);
+    let mut scaled = [0f32; TILE];
+    for (to, from) in scaled.iter_mut().zip(tile) {
+        *to = f32::from_bits(scale(from.decode() & MAGNITUDE, exponent));
+    }
+    let lanes = self::lanes(&scaled, scaled.as_ptr());
+    partial.add_tile(len, tree(lanes.l1, lanes.l2_squared), exponent, counts, max);
+}
+
+#[inline(always)]
+fn lanes<E: Element>(tile: &[E; TILE], ahead: *const E) -> Lanes {
+    let (mut l1, mut l2_squared) = ([0f32; HALF], [0f32; HALF]);
+    let (mut min, mut max) = (u32::MAX, 0);
+    for start in (0..HALF).step_by(BLOCK) {
+        for row in 0..8 {
+            prefetch::<E>(ahead.wrapping_add(row * HALF + start));
+        }
+        for j in start..start + BLOCK {
+            let near = lane(tile, j, &mut min, &mut max);
+            let far = lane(tile, j + HALF, &mut min, &mut max);
+            l1[j] = near.0 + far.0;
+            l2_squared[j] = near.1 + far.1;
+        }
+    }
+    Lanes { l1, l2_squared, min, max }
+}
+
+/// The sums of one lane before any halving.
+#[inline(always)]
+fn lane<E: Element>(tile: &[E; TILE], j: usize, min: &mut u32, max: &mut u32) -> (f32, f32) {
+    let (mut l1, mut hh, mut hl, mut ll) = (0f32, 0f32, 0f32, 0f32);
+    for row in 0..TILE / LANES {
+        let bits = tile[j + row * LANES].decode() & MAGNITUDE;
+        *min = (*min).min(bits.wrapping_sub(1));
+        *max = (*max).max(bits.wrapping_sub(1));
+        let v = f32::from_bits(bits);
+        let h = f32::from_bits(bits & UPPER);
+        let l = v - h;
+        l1 += v;
+        hh += h * h;
+        hl += (2.0 * h) * l;
+        ll += l * l;
+    }
+    (l1, hh + (hl + ll))
+}
+
+/// Brings `BLOCK` elements into the cache.
+#[inline(always)]
+fn prefetch<E: Element>(from: *const E) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..BLOCK * size_of::<E>() / 64 {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch of any address is allowed; it never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast::<i8>().wrapping_add(64 * line)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
+}
+
+#[inline(always)]
+fn tree(mut l1: [f32; HALF], mut l2_squared: [f32; HALF]) -> [f32; 2] {
+    [&mut l1, &mut l2_squared].map(|a| {
+        halve::<256>(a);
+        halve::<128>(a);
+        halve::<64>(a);
+        halve::<32>(a);
+        halve::<16>(a);
+        halve::<8>(a);
+        halve::<4>(a);
+        (a[0] + a[1]) + (a[2] + a[3])
+    })
+}
+
+#[inline(always)]
+fn halve<const W: usize>(a: &mut [f32; HALF]) {
+    for j in 0..W {
+        a[j] += a[j + W];
+    }
+}
+
+/// The counts of a tile and the bits of its largest finite |θ|.
+#[inline(always)]
+fn count<E: Element>(tile: &[E; TILE]) -> (Counts, u32) {
+    let (mut nonzero, mut nan, mut inf, mut max) = (0u32, 0u32, 0u32, 0u32);
+    for element in tile {
+        let bits = element.decode() & MAGNITUDE;
+        nonzero += u32::from(bits != 0);
+        nan += u32::from(bits > INFINITY);
+        inf += u32::from(bits == INFINITY);
+        max = max.max(if bits < INFINITY { bits } else { 0 });
+    }
+    (Counts { nonzero: nonzero.into(), nan: nan.into(), inf: inf.into() }, max)
+}
+
+/// The exponent of the largest finite |θ|, 0 where all are 0.
+#[inline(always)]
+fn exponent(max: u32) -> i32 {
+    if max >= 0x80_0000 {
+        (max >> 23) as i32 - 127
+    } else if max > 0 {
+        31 - max.leading_zeros() as i32 - 149
+    } else {
+        0
+    }
+}
+
+/// |θ|·2^-exponent in integers; +0 for what is not finite and for what is below 2^-40 of the tile's largest.
+#[inline(always)]
+fn scale(bits: u32, exponent: i32) -> u32 {
+    // A subnormal's bits are an integer times 2^-149, and the conversion of an integer below 2^23 is exact.
+    let subnormal = bits < 0x80_0000;
+    let significand = if subnormal { (bits as f32).to_bits() } else { bits };
+    let shift = if subnormal { exponent + 149 } else { exponent };
+    let scaled = (significand as i32).wrapping_sub(shift.wrapping_mul(1 << 23));
+    let kept = bits != 0 && bits < INFINITY && scaled >= ORDINARY_FROM as i32;
+    if kept { scaled as u32 } else { 0 }
+}
