@@ -33,10 +33,10 @@ pub(crate) enum Patience {
 ///
 /// let backend = Backend::best(); // a GPU if there is one, else the CPU: the rest of the program is the same
 /// let l1 = Penalty::l1(0.1)?;
-/// let mut weights = vec![0.5f32, -0.25, 0.0, 0.04];
+/// let mut weights = vec![0.5f32, -0.25, 0.0, 0.03125];
 ///
 /// let report = backend.evaluate(&l1, &weights)?;
-/// assert_eq!((report.l1, report.nonzero), (0.7899999991059303, 3));
+/// assert_eq!((report.l1, report.nonzero), (0.78125, 3));
 ///
 /// let mut gradient = vec![1.0f32; 4]; // the loss's
 /// backend.gradient_add(&l1, &weights, &mut gradient)?;

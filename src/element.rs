@@ -5,7 +5,7 @@
 use std::fmt;
 
 /// The type of the weights in a slice or a buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dtype {
     /// IEEE 754 binary32.
     F32,

@@ -1,44 +1,207 @@
-//! stub
-#![allow(missing_docs)]
-use crate::backend::*;
-use crate::*;
+//! The GPU path: nothing outside this module knows wgpu.
+//!
+//! [`Gpu`] is an open device, the library's own or the caller's, whose arithmetic was checked. Its `record_…` calls put
+//! work on weights that live on the device into the caller's own encoder and never wait; a [`PendingReport`] stays there
+//! until it is asked for. Host slices go through [`Backend`](crate::Backend).
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use penalty::gpu::Operand;
+//! use penalty::{Dtype, Gpu, Penalty, wgpu};
+//!
+//! # fn training_step(device: wgpu::Device, queue: wgpu::Queue, weights: wgpu::Buffer) -> penalty::Result<()> {
+//! let gpu = Gpu::from_device(device.clone(), queue.clone())?; // once: the device stays yours
+//! let l1 = Penalty::l1(1e-4)?;
+//! let theta = Operand { buffer: &weights, offset: 0, len: 1 << 20, dtype: Dtype::F32 };
+//!
+//! let mut encoder = device.create_command_encoder(&Default::default());
+//! gpu.record_prox(&mut encoder, &l1, &theta, 0.01)?;
+//! let pending = gpu.record_evaluate(&mut encoder, &l1, &theta)?;
+//! queue.submit([encoder.finish()]);
+//!
+//! let report = pending.wait(Duration::from_secs(10))?; // or `pending.read().await`, see `Poller`
+//! println!("{} of {} weights are left", report.nonzero, report.len);
+//! # Ok(())
+//! # }
+//! ```
+
+mod adapter;
+mod check;
+mod host;
+mod kernel;
+mod operand;
+mod poller;
+mod readback;
+mod record;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-#[derive(Debug, Clone)]
-pub struct Gpu;
-pub struct Poller;
-#[derive(Debug, Clone)]
-pub enum Choice {
-    Hardware,
-    Any,
-    Named(String),
+
+pub use adapter::{Choice, adapters};
+pub use check::Determinism;
+pub use operand::Operand;
+pub use poller::Poller;
+pub use readback::PendingReport;
+
+use crate::{Error, Result};
+use kernel::{Kernel, Pipeline};
+use poller::Waiting;
+
+/// No binding is larger, whatever the adapter reports: larger ones have silently miscomputed.
+const LARGEST_BINDING: u64 = (1 << 31) - 4;
+/// No window is smaller: one tile of `f32` and the slack of a binding's alignment.
+const SMALLEST_WINDOW: u64 = 4 * crate::TILE as u64 + 256;
+
+/// How a device is used; for tests and for finding faults.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Compile the kernels with wgpu's own bounds and loop checks. They are proved unnecessary when work is recorded; if
+    /// results change with this on, something is wrong with the library or the driver.
+    pub checked: bool,
+    /// Bind at most so many bytes at a time, as if the device's limit were this. Small values make small data exercise
+    /// what only large data would.
+    pub window: Option<u64>,
 }
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Determinism {
-    NotGuaranteed,
-    RunToRun,
-    GpuToGpu,
+
+/// An open device with its compiled kernels. Cheap to clone: clones share both.
+#[derive(Debug, Clone)]
+pub struct Gpu {
+    inner: Arc<Inner>,
 }
+
+#[derive(Debug)]
+struct Inner {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    determinism: Determinism,
+    checked: bool,
+    window: u64,
+    pipelines: Mutex<HashMap<Kernel, Pipeline>>,
+    serial: AtomicU32,
+    waiting: Waiting,
+    process: u32,
+}
+
 impl Gpu {
+    /// How long a blocking call waits for the device before it gives up with [`Error::Timeout`].
     pub const TIMEOUT: Duration = Duration::from_secs(60);
-    pub fn open(_: &Choice) -> Result<Gpu> {
-        Err(Error::NoAdapter { request: "stub".into(), found: "none".into() })
+
+    /// Opens an adapter of one's choice on a device of the library's own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoAdapter`] where none answers the choice, [`Error::Device`] where it cannot be opened.
+    pub fn open(choice: &Choice) -> Result<Gpu> {
+        Gpu::open_adapter(&adapter::choose(choice)?, &Options::default())
     }
+
+    /// Opens this adapter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where it cannot be opened or has no compute shaders, [`Error::Parameter`] for a window that is
+    /// too small.
+    pub fn open_adapter(adapter: &wgpu::Adapter, options: &Options) -> Result<Gpu> {
+        let (device, queue) = adapter::open(adapter)?;
+        Gpu::with_options(device, queue, options)
+    }
+
+    /// Uses a device of the caller's. Its error handlers stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where the kernels do not compile or run on it.
+    pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
+        Gpu::with_options(device, queue, &Options::default())
+    }
+
+    /// [`from_device`](Gpu::from_device) with options.
+    ///
+    /// # Errors
+    ///
+    /// As `from_device`, and [`Error::Parameter`] for a window that is too small.
+    pub fn with_options(device: wgpu::Device, queue: wgpu::Queue, options: &Options) -> Result<Gpu> {
+        let limit = device.limits().max_storage_buffer_binding_size.min(LARGEST_BINDING);
+        let window = options.window.map_or(limit, |window| window.min(limit));
+        if window < SMALLEST_WINDOW {
+            let expected = "at least one tile of f32 and 256 bytes, 16640";
+            return Err(Error::Parameter { name: "window", expected, found: window as f64 });
+        }
+        let inner = Inner {
+            info: device.adapter_info(),
+            device,
+            queue,
+            determinism: Determinism::NotGuaranteed,
+            checked: options.checked,
+            window,
+            pipelines: Mutex::default(),
+            serial: AtomicU32::new(1),
+            waiting: Waiting::default(),
+            process: std::process::id(),
+        };
+        let mut gpu = Gpu { inner: Arc::new(inner) };
+        let determinism = check::determinism(&gpu)?;
+        // Nobody else holds it yet.
+        if let Some(inner) = Arc::get_mut(&mut gpu.inner) {
+            inner.determinism = determinism;
+        }
+        Ok(gpu)
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    /// The device's queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    /// Which adapter and driver answered.
+    pub fn adapter_info(&self) -> &wgpu::AdapterInfo {
+        &self.inner.info
+    }
+
+    /// What the self-check found when the device was opened.
     pub fn determinism(&self) -> Determinism {
-        Determinism::GpuToGpu
+        self.inner.determinism
     }
-    pub fn adapter_info(&self) -> wgpu::AdapterInfo {
-        unimplemented!()
+
+    fn next_serial(&self) -> u32 {
+        // 0 is what untouched memory holds.
+        self.inner.serial.fetch_add(1, Ordering::Relaxed).max(1)
     }
-    pub(crate) async fn partials<E: Element>(&self, _: &[&[E]], _: Patience) -> Result<Vec<Partial>> {
-        unimplemented!()
+
+    /// Refuses to touch a device that was opened before a fork: its driver's threads are not in this process.
+    fn alive(&self) -> Result<()> {
+        let (expected, found) = (self.inner.process, std::process::id());
+        if expected == found { Ok(()) } else { Err(Error::Forked { expected, found }) }
     }
-    pub(crate) async fn update<E: Element>(
-        &self,
-        _: &Update<'_>,
-        _: Option<&[E]>,
-        _: &mut [E],
-        _: Patience,
-    ) -> Result<()> {
-        unimplemented!()
+
+    /// Runs calls that create or submit, and returns the errors that they raise instead of leaving them to the device's
+    /// handler, which may be somebody else's. Scopes belong to a thread, so nothing inside may wait.
+    fn guarded<R>(&self, calls: impl FnOnce() -> R) -> Result<R> {
+        self.alive()?;
+        let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
+        let scopes = filters.map(|filter| self.inner.device.push_error_scope(filter));
+        let result = calls();
+        let mut error = None;
+        for scope in scopes.into_iter().rev() {
+            error = error.or(pollster::block_on(scope.pop()));
+        }
+        match error {
+            None => Ok(result),
+            // One line: wgpu's texts go on with the chain of causes.
+            Some(error) => Err(Error::Device(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))),
+        }
     }
+}
+
+/// A lock whose holder panicked still guards sound data here: every critical section leaves it whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

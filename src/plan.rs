@@ -5,7 +5,7 @@ use crate::tile::TILE;
 use crate::{Penalty, Result};
 
 /// What a kernel does with each weight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Operation {
     /// Sums and counts, one accumulator a segment.
     Evaluate,

@@ -1,0 +1,5 @@
+fn write_four(word: u32, at: u32, have: u32, elements: vec4<u32>) {
+    if (have != 0u) {
+        set_output((word + at) >> 2u, elements);
+    }
+}

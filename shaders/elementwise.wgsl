@@ -1,0 +1,51 @@
+// What happens to one weight in a gradient or a prox, whatever the penalty: the rules for numbers that are too small,
+// infinite or no number.
+//
+// Twin of src/elementwise.rs; four weights at a time, as bits.
+
+const SMALLEST: u32 = 0x03800000u;
+const NAN: u32 = 0x7fc00000u;
+
+// +0 for a number below 2^-120 in magnitude, −0 among them.
+fn flush_bits(bits: vec4<u32>) -> vec4<u32> {
+    return select(bits, vec4<u32>(0u), (bits & vec4<u32>(MAGNITUDE)) < vec4<u32>(SMALLEST));
+}
+
+fn flush(x: vec4<f32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(flush_bits(bitcast<vec4<u32>>(opaque(x))));
+}
+
+// The floats of finite bits; +0 for the others.
+fn finite_floats(bits: vec4<u32>, magnitude: vec4<u32>) -> vec4<f32> {
+    let finite = select(vec4<u32>(0u), bits, magnitude < vec4<u32>(INFINITY));
+    return bitcast<vec4<f32>>(flush_bits(finite));
+}
+
+// The gradient at a weight: a NaN is itself, an infinity the limit there.
+fn gradient_bits(theta: vec4<u32>, c: vec4<f32>) -> vec4<u32> {
+    let magnitude = theta & vec4<u32>(MAGNITUDE);
+    let slope = bitcast<vec4<u32>>(flush(gradient(finite_floats(theta, magnitude), c)));
+    let limit = flush_bits(vec4<u32>(gradient_at_infinity(c)) | (theta & vec4<u32>(0x80000000u)));
+    let ordered = select(limit, slope, magnitude < vec4<u32>(INFINITY));
+    return select(ordered, theta, magnitude > vec4<u32>(INFINITY));
+}
+
+// An existing gradient plus another: a NaN stays itself, the existing one first; ∞ − ∞ is 0x7fc00000.
+fn add_bits(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
+    let e = existing & vec4<u32>(MAGNITUDE);
+    let m = more & vec4<u32>(MAGNITUDE);
+    let infinity = vec4<u32>(INFINITY);
+    var sum = bitcast<vec4<u32>>(flush(finite_floats(existing, e) + finite_floats(more, m)));
+    sum = select(sum, more, m == infinity);
+    sum = select(sum, existing, e == infinity);
+    sum = select(sum, vec4<u32>(NAN), (e == infinity) & (m == infinity) & (existing != more));
+    sum = select(sum, more, m > infinity);
+    return select(sum, existing, e > infinity);
+}
+
+// The prox of a weight: one that is not finite comes back as it is.
+fn prox_bits(v: vec4<u32>, c: vec4<f32>) -> vec4<u32> {
+    let magnitude = v & vec4<u32>(MAGNITUDE);
+    let shrunk = bitcast<vec4<u32>>(flush(prox(finite_floats(v, magnitude), c)));
+    return select(v, shrunk, magnitude < vec4<u32>(INFINITY));
+}

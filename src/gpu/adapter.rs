@@ -1,0 +1,88 @@
+//! Which adapter answers, and opening it.
+
+use crate::{Error, Result};
+
+/// Which adapter to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// A hardware GPU; a discrete one before others.
+    Hardware,
+    /// A hardware GPU, else a software adapter.
+    Any,
+    /// The first whose name, driver or backend contains this text, whatever its case.
+    Named(String),
+}
+
+/// Every adapter that wgpu finds: those of the interfaces made for computing before OpenGL's, hardware before software.
+pub fn adapters() -> Vec<wgpu::Adapter> {
+    let mut adapters = enumerate(wgpu::Backends::all() - wgpu::Backends::GL);
+    adapters.extend(enumerate(wgpu::Backends::GL));
+    adapters
+}
+
+fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    let mut adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
+    adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type));
+    adapters
+}
+
+pub(super) fn choose(choice: &Choice) -> Result<wgpu::Adapter> {
+    let fits = |adapter: &wgpu::Adapter| {
+        let info = adapter.get_info();
+        match choice {
+            Choice::Hardware => info.device_type != wgpu::DeviceType::Cpu,
+            Choice::Any => true,
+            Choice::Named(text) => describe(&info).to_lowercase().contains(&text.to_lowercase()),
+        }
+    };
+    let mut found = Vec::new();
+    // OpenGL is asked last: where there is no display, merely asking makes its libraries write to standard error.
+    for backends in [wgpu::Backends::all() - wgpu::Backends::GL, wgpu::Backends::GL] {
+        let mut adapters = enumerate(backends);
+        if let Some(at) = adapters.iter().position(fits) {
+            return Ok(adapters.swap_remove(at));
+        }
+        found.extend(adapters.iter().map(|adapter| describe(&adapter.get_info())));
+    }
+    let request = match choice {
+        Choice::Hardware => "is a hardware GPU".into(),
+        Choice::Any => "at all; wgpu needs a Vulkan, Metal, DirectX 12 or OpenGL driver".into(),
+        Choice::Named(text) => format!("is named like {text:?}"),
+    };
+    let found = if found.is_empty() { "none".into() } else { found.join(", ") };
+    Err(Error::NoAdapter { request, found })
+}
+
+pub(super) fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
+    let compute = wgpu::DownlevelFlags::COMPUTE_SHADERS;
+    if !adapter.get_downlevel_capabilities().flags.contains(compute) {
+        return Err(Error::Device(format!("{} has no compute shaders", describe(&adapter.get_info()))));
+    }
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("penalty"),
+        // Only for measuring; no kernel needs a feature.
+        required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+        required_limits: adapter.limits(),
+        ..Default::default()
+    };
+    pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| Error::Device(error.to_string()))
+}
+
+/// An adapter in a line, as error messages list it and [`Choice::Named`] searches it.
+fn describe(info: &wgpu::AdapterInfo) -> String {
+    let driver = [info.driver.as_str(), info.driver_info.as_str()].map(str::trim);
+    let driver = driver.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+    format!("{} ({:?}, {})", info.name, info.backend, if driver.is_empty() { "driver unknown" } else { &driver })
+}
+
+fn rank(device_type: wgpu::DeviceType) -> u32 {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}

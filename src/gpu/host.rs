@@ -1,0 +1,166 @@
+//! Host slices on the device: there and back in chunks of bounded size.
+
+use super::Gpu;
+use super::operand::Operand;
+use super::record::Placement;
+use crate::backend::{Patience, Update, segment};
+use crate::element::Element;
+use crate::exact::Partial;
+use crate::plan::{Operation, Segment};
+use crate::tile::TILE;
+use crate::{Penalty, Result};
+
+/// How many bytes of weights are on the device at a time; a multiple of a tile of any type.
+const CHUNK: usize = 32 << 20;
+
+/// A part of a slice in the chunk's buffer.
+struct Piece {
+    slice: usize,
+    start: usize,
+    len: usize,
+    offset: u64,
+}
+
+impl Gpu {
+    /// One partial a slice. Small slices share a chunk, and hence a dispatch; a large one takes many.
+    pub(crate) async fn partials<E: Element>(&self, slices: &[&[E]], patience: Patience) -> Result<Vec<Partial>> {
+        let mut partials = vec![Partial::default(); slices.len()];
+        let chunks = pack(slices);
+        let largest = chunks.iter().flatten().map(|p| p.offset + bytes_of::<E>(p.len)).max().unwrap_or(0);
+        if largest == 0 {
+            return Ok(partials);
+        }
+        let buffer = self.weights_buffer(largest)?;
+        for pieces in &chunks {
+            let mut operands = Vec::with_capacity(pieces.len());
+            let mut segments = Vec::with_capacity(pieces.len());
+            for piece in pieces {
+                let weights = &slices[piece.slice][piece.start..piece.start + piece.len];
+                self.write(&buffer, piece.offset, weights)?;
+                operands.push(operand::<E>(&buffer, piece.offset, piece.len));
+                segments.push(segment(weights, &Penalty::none()));
+            }
+            let pending = self.submit(|gpu, encoder| {
+                let plan = gpu.plan(Operation::Evaluate, segments);
+                gpu.record_sums(encoder, plan, &Placement { sources: &operands, outputs: None })
+            })?;
+            for (piece, partial) in pieces.iter().zip(pending.partials(patience).await?) {
+                partials[piece.slice].merge(&partial);
+            }
+        }
+        Ok(partials)
+    }
+
+    /// A gradient or a prox of host slices; in place where there is no source.
+    pub(crate) async fn update<E: Element>(
+        &self,
+        update: &Update<'_>,
+        source: Option<&[E]>,
+        output: &mut [E],
+        patience: Patience,
+    ) -> Result<()> {
+        let segments = |len| vec![Segment { len, dtype: E::DTYPE, penalty: update.penalty.clone() }];
+        // Refuses a bad step, whatever the length; and a plan without spans leaves all as it is.
+        let whole = self.plan(update.operation, segments(output.len() as u64));
+        let coefficients = whole.coefficients(update.step)?;
+        if whole.stages.is_empty() {
+            return Ok(());
+        }
+        let chunk = CHUNK / size_of::<E>();
+        let size = bytes_of::<E>(chunk.min(output.len()));
+        let buffer = self.weights_buffer(size)?;
+        let existing = match update.operation {
+            Operation::AddGradient => Some(self.weights_buffer(size)?),
+            _ => None,
+        };
+        for (i, output) in output.chunks_mut(chunk).enumerate() {
+            let weights = source.map_or(&*output, |source| &source[i * chunk..i * chunk + output.len()]);
+            self.write(&buffer, 0, weights)?;
+            if let Some(existing) = &existing {
+                self.write(existing, 0, output)?;
+            }
+            let weights = [operand::<E>(&buffer, 0, output.len())];
+            let outputs = existing.as_ref().map(|existing| [operand::<E>(existing, 0, output.len())]);
+            let placement = Placement { sources: &weights, outputs: outputs.as_ref().map(|o| &o[..]) };
+            self.submit(|gpu, encoder| {
+                let plan = gpu.plan(update.operation, segments(output.len() as u64));
+                gpu.record_update(encoder, &plan, &placement, &coefficients)
+            })?;
+            let size = bytes_of::<E>(output.len());
+            let bytes = self.read_buffer(existing.as_ref().unwrap_or(&buffer), size, patience).await?;
+            let output: &mut [u8] = bytemuck::cast_slice_mut(output);
+            output.copy_from_slice(&bytes[..output.len()]);
+        }
+        Ok(())
+    }
+
+    fn weights_buffer(&self, size: u64) -> Result<wgpu::Buffer> {
+        self.guarded(|| {
+            self.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("penalty weights"),
+                size,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    /// Writes weights at an offset, whole words at a time: half a word that 16-bit weights leave over is zero.
+    fn write<E: Element>(&self, buffer: &wgpu::Buffer, offset: u64, weights: &[E]) -> Result<()> {
+        let bytes: &[u8] = bytemuck::cast_slice(weights);
+        let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
+        self.guarded(|| {
+            if !words.is_empty() {
+                self.queue().write_buffer(buffer, offset, words);
+            }
+            if !rest.is_empty() {
+                let mut word = [0; 4];
+                word[..rest.len()].copy_from_slice(rest);
+                self.queue().write_buffer(buffer, offset + words.len() as u64, &word);
+            }
+        })
+    }
+
+    /// Records into an encoder of our own and submits it.
+    fn submit<R>(&self, record: impl FnOnce(&Gpu, &mut wgpu::CommandEncoder) -> Result<R>) -> Result<R> {
+        let mut encoder =
+            self.guarded(|| self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
+        let recorded = record(self, &mut encoder)?;
+        self.guarded(|| self.queue().submit([encoder.finish()]))?;
+        Ok(recorded)
+    }
+}
+
+/// The bytes of so many elements, in whole words.
+fn bytes_of<E: Element>(len: usize) -> u64 {
+    (len as u64 * size_of::<E>() as u64).next_multiple_of(4)
+}
+
+fn operand<E: Element>(buffer: &wgpu::Buffer, offset: u64, len: usize) -> Operand<'_> {
+    Operand { buffer, offset, len: len as u64, dtype: E::DTYPE }
+}
+
+/// Cuts slices into pieces that start on tile boundaries, and fills chunks with them; each piece is aligned to 16 bytes.
+fn pack<E: Element>(slices: &[&[E]]) -> Vec<Vec<Piece>> {
+    let mut chunks = vec![Vec::new()];
+    let mut used = 0;
+    for (slice, weights) in slices.iter().enumerate() {
+        let mut start = 0;
+        while start < weights.len() {
+            let room = (CHUNK - used) / size_of::<E>();
+            let left = weights.len() - start;
+            let len = if left <= room { left } else { room / TILE * TILE };
+            match chunks.last_mut() {
+                Some(chunk) if len > 0 => chunk.push(Piece { slice, start, len, offset: used as u64 }),
+                _ => {
+                    chunks.push(Vec::new());
+                    used = 0;
+                    continue;
+                }
+            }
+            used = (used + len * size_of::<E>()).next_multiple_of(16);
+            start += len;
+        }
+    }
+    chunks
+}

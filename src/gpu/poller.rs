@@ -1,0 +1,137 @@
+//! A thread that polls a device for programs whose own loop does not.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use futures_intrusive::channel::shared::OneshotSender;
+
+use super::{Gpu, lock};
+use crate::{Error, Result};
+
+/// How long one poll waits for the device; the longest that stopping the thread or noticing a time-out is late.
+const POLL: Duration = Duration::from_millis(20);
+
+/// What a future waits for: sent once, by the device's callback or by a poller whose patience ended.
+#[derive(Debug, Clone)]
+pub(super) struct Reply(Arc<Mutex<Option<OneshotSender<Result<()>>>>>);
+
+impl Reply {
+    pub(super) fn new(sender: OneshotSender<Result<()>>) -> Reply {
+        Reply(Arc::new(Mutex::new(Some(sender))))
+    }
+
+    pub(super) fn send(&self, result: Result<()>) {
+        if let Some(sender) = lock(&self.0).take() {
+            // An error says that nobody waits any more, which is theirs to decide.
+            let _ = sender.send(result);
+        }
+    }
+
+    fn sent(&self) -> bool {
+        lock(&self.0).is_none()
+    }
+}
+
+/// The futures of a device that nobody has answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    replies: Mutex<Vec<(Instant, Reply)>>,
+    added: Condvar,
+}
+
+impl Waiting {
+    pub(super) fn add(&self, reply: Reply) {
+        let mut replies = lock(&self.replies);
+        replies.retain(|(_, reply)| !reply.sent());
+        replies.push((Instant::now(), reply));
+        self.added.notify_all();
+    }
+}
+
+/// A thread that polls a device while futures wait for it, and fails with [`Error::Timeout`] those that wait too long.
+///
+/// Natively a device runs its callbacks only while somebody polls it. A program with a loop of its own calls
+/// `device.poll(…)` there; one that has none keeps a `Poller` for as long as it awaits. Dropping it ends the thread.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use penalty::{Backend, Penalty, gpu::Poller};
+///
+/// # async fn f() -> penalty::Result<()> {
+/// let backend = Backend::gpu()?;
+/// let poller = match &backend {
+///     Backend::Gpu(gpu) => Some(Poller::spawn(gpu, Duration::from_secs(10))?),
+///     _ => None,
+/// };
+/// let report = backend.evaluate_async(&Penalty::l1(0.1)?, &[1.0f32, 2.0]).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Poller {
+    gpu: Gpu,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Poller {
+    /// Starts the thread; no future waits longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where the system refuses a thread.
+    pub fn spawn(gpu: &Gpu, timeout: Duration) -> Result<Poller> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (gpu, stopped) = (gpu.clone(), stop.clone());
+        let polled = gpu.clone();
+        let thread = std::thread::Builder::new()
+            .name("penalty poller".into())
+            .spawn(move || poll(&polled, &stopped, timeout))
+            .map_err(|error| Error::Device(format!("no thread to poll it from: {error}")))?;
+        Ok(Poller { gpu, stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        // Under the lock, so that the thread is either before its look at the flag or waiting to be woken.
+        let replies = lock(&self.gpu.inner.waiting.replies);
+        self.stop.store(true, Ordering::Relaxed);
+        self.gpu.inner.waiting.added.notify_all();
+        drop(replies);
+        if let Some(thread) = self.thread.take() {
+            // The thread does not panic; if it did, there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn poll(gpu: &Gpu, stop: &AtomicBool, timeout: Duration) {
+    let waiting = &gpu.inner.waiting;
+    loop {
+        let mut replies = lock(&waiting.replies);
+        replies.retain(|(since, reply)| {
+            if since.elapsed() >= timeout {
+                reply.send(Err(Error::Timeout(timeout)));
+            }
+            !reply.sent()
+        });
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        if replies.is_empty() {
+            // Woken by a new future or by the end; a spurious wake only looks again.
+            drop(waiting.added.wait(replies));
+            continue;
+        }
+        drop(replies);
+        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(POLL) };
+        if !matches!(gpu.device().poll(wait), Ok(status) if status.wait_finished()) {
+            continue;
+        }
+        // Nothing is in flight, so what still waits waits for a submission: do not spin.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
