@@ -11,8 +11,10 @@ use crate::{Error, Penalty, Result};
 
 /// The workgroups that a plan is cut for, where it is large enough: a few for each core of a large GPU.
 const WORKGROUPS: u64 = 2048;
-/// Beyond this, longer spans save nothing.
-const LONGEST_SPAN: u64 = 32;
+/// The same for a software adapter, where each costs more than it gains.
+const SOFTWARE_WORKGROUPS: u64 = 64;
+/// Beyond this many tiles, longer spans save nothing.
+const LONGEST_SPAN: u64 = 64;
 /// Workgroups along x; `ROW` in the prelude.
 const ROW: u32 = 32768;
 /// The distance of parameter records, by WebGPU's default limit on dynamic offsets.
@@ -161,8 +163,10 @@ impl Gpu {
     /// Cuts segments into spans for this device.
     pub(super) fn plan(&self, operation: Operation, segments: Vec<Segment>) -> Plan {
         let tiles: u64 = segments.iter().map(|s| s.len.div_ceil(TILE as u64)).sum();
+        let software = self.adapter_info().device_type == wgpu::DeviceType::Cpu;
+        let workgroups = if software { SOFTWARE_WORKGROUPS } else { WORKGROUPS };
         let fitting = (self.inner.window - PARAMETERS) / (4 * TILE as u64);
-        let tiles_per_span = (tiles / WORKGROUPS).clamp(1, LONGEST_SPAN).min(fitting);
+        let tiles_per_span = (tiles / workgroups).clamp(1, LONGEST_SPAN).min(fitting);
         Plan::new(operation, segments, tiles_per_span as u32)
     }
 

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Every test, on the CPU and on every software driver: Mesa's lavapipe (Vulkan), Mesa's llvmpipe (OpenGL), SwiftShader.
+#
+# Installs the drivers where it may (Debian, as root or by sudo without a password), else says what to install and runs the
+# tests on what there is. PENALTY_REQUIRE_ADAPTER=1 makes a missing driver a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(mesa-vulkan-drivers libvulkan1 libegl1 libgles2 libgl1-mesa-dri chromium)
+driver() { compgen -G "$1" | head -n 1 || true; }
+find_drivers() {
+    lavapipe=$(driver "/usr/share/vulkan/icd.d/lvp_icd.*json")
+    swiftshader=$(driver "/usr/lib/chromium/vk_swiftshader_icd.json")
+}
+
+find_drivers
+if [ -z "$lavapipe" ] || [ -z "$swiftshader" ] || ! ldconfig -p | grep -q libEGL.so.1; then
+    sudo=""
+    if [ "$(id -u)" != 0 ]; then
+        sudo="sudo -n"
+    fi
+    if command -v apt-get >/dev/null && { [ -z "$sudo" ] || $sudo true 2>/dev/null; }; then
+        echo "installing software drivers: ${packages[*]}"
+        $sudo apt-get update -q
+        $sudo apt-get install -q -y --no-install-recommends "${packages[@]}"
+    else
+        echo "some software drivers are missing, and cannot be installed from here. On Debian, as root:"
+        echo "    apt-get install ${packages[*]}"
+    fi
+    find_drivers
+fi
+
+# Tests of other drivers build nothing new: the first command compiles all of them.
+on() {
+    local name=$1 icd=$2 adapter=$3
+    shift 3
+    echo
+    echo "== $name"
+    # The older loaders' name of the variable, too.
+    VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd PENALTY_ADAPTER=$adapter cargo test --quiet "$@"
+}
+device_tests=(-p penalty --test drivers --test device -p penalty-cli --test parity -p penalty-bandwidth)
+
+missing=0
+if [ -n "$lavapipe" ]; then
+    on "everything, devices on lavapipe" "$lavapipe" vulkan --workspace
+    on "devices on llvmpipe over OpenGL" "" "(Gl," "${device_tests[@]}"
+else
+    on "everything, devices on what there is" "" "" --workspace
+    missing=1
+fi
+if [ -n "$swiftshader" ]; then
+    on "devices on SwiftShader" "$swiftshader" swiftshader "${device_tests[@]}"
+else
+    echo "SwiftShader: no driver, its tests did not run"
+    missing=1
+fi
+if [ "$missing" = 1 ] && [ "${PENALTY_REQUIRE_ADAPTER:-0}" = 1 ]; then
+    echo "a driver is missing, and PENALTY_REQUIRE_ADAPTER=1 asks for all"
+    exit 1
+fi
