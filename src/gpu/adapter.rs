@@ -5,7 +5,7 @@ use crate::{Error, Result};
 /// Which adapter to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// A hardware GPU; a discrete one before others.
+    /// A hardware GPU, a discrete one before others; through Vulkan, Metal or DirectX 12, not through OpenGL.
     Hardware,
     /// A hardware GPU, else a software adapter.
     Any,
@@ -39,7 +39,9 @@ pub(super) fn choose(choice: &Choice) -> Result<wgpu::Adapter> {
     };
     let mut found = Vec::new();
     // OpenGL is asked last: where there is no display, merely asking makes its libraries write to standard error.
-    for backends in [wgpu::Backends::all() - wgpu::Backends::GL, wgpu::Backends::GL] {
+    let interfaces = [wgpu::Backends::all() - wgpu::Backends::GL, wgpu::Backends::GL];
+    let asked = if *choice == Choice::Hardware { &interfaces[..1] } else { &interfaces };
+    for &backends in asked {
         let mut adapters = enumerate(backends);
         if let Some(at) = adapters.iter().position(fits) {
             return Ok(adapters.swap_remove(at));

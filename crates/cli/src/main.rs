@@ -1,1 +1,78 @@
-fn main() {}
+//! The command `penalty`: regularization penalties over checkpoint files.
+
+mod args;
+mod backend;
+mod checkpoint;
+mod error;
+mod eval;
+mod read;
+mod report;
+mod select;
+mod shrink;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+use error::{Error, Result};
+
+/// The exit code for unknown options and values that do not parse or are out of range.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    quiet_mesa();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    if let Err(message) = cli.validate() {
+        eprintln!("penalty: {message}");
+        return ExitCode::from(USAGE);
+    }
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough.
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("penalty: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Mesa's device-selection layer complains on standard error where there is no desktop session; it is of no use there.
+fn quiet_mesa() {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: nothing else runs yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    match &cli.command {
+        Command::Eval(args) => eval::run(args),
+        Command::Shrink(args) => shrink::run(args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "penalty", &mut script);
+            Ok(io::Write::write_all(&mut io::stdout(), &script)?)
+        }
+    }
+}
+
+/// Help and version as clap prints them; errors in one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Nobody to tell where the output is closed.
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+    }
+    let text = error.to_string();
+    let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    eprintln!("penalty: {message} (see --help)");
+    ExitCode::from(USAGE)
+}

@@ -1,0 +1,197 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use penalty::Penalty;
+use regex::Regex;
+
+const EVAL_EXAMPLES: &str = "\
+Examples:
+  penalty eval model.safetensors --l1 1e-4
+  penalty eval model.safetensors.index.json --lambda 0.01 --alpha 0.5 --json
+  penalty eval model.safetensors --l2 5e-4 --include 'weight$' --exclude norm --backend gpu";
+
+const SHRINK_EXAMPLES: &str = "\
+Examples:
+  penalty shrink model.safetensors --out sparse.safetensors --l1 1e-3 --step 1
+  penalty shrink model.safetensors --out sparse.safetensors --l1 0.05 --step 0.1 --include 'weight$' --dry-run";
+
+const EXAMPLES: &str = "\
+Examples:
+  penalty eval model.safetensors --l1 1e-4                            the penalty of a checkpoint, tensor by tensor
+  penalty shrink model.safetensors --out sparse.safetensors --l1 1e-3 --step 1
+                                                                      small weights become exact zeros
+
+Exit codes: 0 done; 1 failed; 2 usage; 3 no adapter, or none of that name.";
+
+/// Regularization penalties over checkpoint files: evaluate them, and shrink weights to exact zeros.
+#[derive(Debug, Parser)]
+#[command(name = "penalty", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the penalty and the statistics of every tensor in checkpoint files.
+    #[command(after_help = EVAL_EXAMPLES)]
+    Eval(Eval),
+    /// Apply the penalty's proximal step to a checkpoint, so that small weights become exact zeros.
+    ///
+    /// Every selected F32, F16 and BF16 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖²: with --l1 that is soft
+    /// thresholding at step·λ. Types, order, names and metadata stay; all other tensors are copied byte for byte.
+    #[command(after_help = SHRINK_EXAMPLES)]
+    Shrink(Shrink),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// Checkpoints: .safetensors, a sharded one's .index.json, .npy
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) penalty: PenaltyArgs,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("some_penalty").required(true).multiple(true).args(["l1", "l2", "lambda"]))]
+pub(crate) struct Shrink {
+    /// The checkpoint: .safetensors or .npy
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where the shrunk checkpoint goes
+    #[arg(long, value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) penalty: PenaltyArgs,
+    /// The step size η that multiplies λ: a finite number ≥ 0
+    #[arg(long, value_name = "η", value_parser = step, allow_negative_numbers = true)]
+    pub(crate) step: f64,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Overwrite OUT
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Penalty")]
+pub(crate) struct PenaltyArgs {
+    /// Adds λΣ|θ|
+    #[arg(long, value_name = "λ", value_parser = lambda, allow_negative_numbers = true)]
+    l1: Option<f64>,
+    /// Adds λΣθ², with no ½
+    #[arg(long, value_name = "λ", value_parser = lambda, allow_negative_numbers = true)]
+    l2: Option<f64>,
+    /// The elastic net λ(αΣ|θ| + (1−α)Σθ²); needs --alpha
+    #[arg(long, value_name = "λ", value_parser = lambda, allow_negative_numbers = true,
+          requires = "alpha", conflicts_with_all = ["l1", "l2"])]
+    lambda: Option<f64>,
+    /// The elastic net's α, from 0 to 1; needs --lambda
+    #[arg(long, value_name = "α", value_parser = alpha, allow_negative_numbers = true, requires = "lambda")]
+    alpha: Option<f64>,
+}
+
+impl PenaltyArgs {
+    /// The penalty asked for; none where no option was given.
+    pub(crate) fn penalty(&self) -> penalty::Result<Penalty> {
+        match (self.lambda, self.alpha) {
+            (Some(lambda), Some(alpha)) => Penalty::elastic_net(lambda, alpha),
+            _ => Penalty::keras(self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Selection")]
+pub(crate) struct SelectionArgs {
+    /// Only tensors whose name matches; may be repeated
+    #[arg(long, value_name = "REGEX", value_parser = regex)]
+    pub(crate) include: Vec<Regex>,
+    /// No tensor whose name matches; may be repeated
+    #[arg(long, value_name = "REGEX", value_parser = regex)]
+    pub(crate) exclude: Vec<Regex>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Device")]
+pub(crate) struct BackendArgs {
+    /// auto: a hardware GPU if there is one, else the CPU. A software adapter answers only to gpu or --adapter
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) backend: BackendName,
+    /// The first adapter whose name, driver or backend contains TEXT
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) adapter: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackendName {
+    Auto,
+    Cpu,
+    Gpu,
+}
+
+impl Cli {
+    /// What the parser cannot know: options that contradict each other by their values.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let backend = match &self.command {
+            Command::Eval(eval) => &eval.backend,
+            Command::Shrink(shrink) => &shrink.backend,
+            Command::Completions { .. } => return Ok(()),
+        };
+        if backend.backend == BackendName::Cpu && backend.adapter.is_some() {
+            return Err("--adapter names a GPU adapter, and --backend cpu asks for none: give one of them".into());
+        }
+        Ok(())
+    }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| format!("expected a number, found {text:?}"))
+}
+
+fn lambda(text: &str) -> Result<f64, String> {
+    let lambda = number(text)?;
+    Penalty::l1(lambda).map(|_| lambda).map_err(|error| error.to_string())
+}
+
+fn alpha(text: &str) -> Result<f64, String> {
+    let alpha = number(text)?;
+    Penalty::elastic_net(1.0, alpha).map(|_| alpha).map_err(|error| error.to_string())
+}
+
+fn step(text: &str) -> Result<f64, String> {
+    let step = number(text)?;
+    let valid = step >= 0.0 && step.is_finite();
+    if valid { Ok(step) } else { Err(format!("step must be a finite number ≥ 0, found {text}")) }
+}
+
+fn regex(text: &str) -> Result<Regex, String> {
+    // The last line of the error says what is wrong; those before it draw an arrow.
+    Regex::new(text).map_err(|error| {
+        let text = error.to_string();
+        format!("not a regular expression: {}", text.lines().last().unwrap_or_default().trim_start_matches("error: "))
+    })
+}

@@ -1,0 +1,51 @@
+//! Which backend answers, and how it is called in the output.
+
+use penalty::gpu::Choice;
+use penalty::{Backend, Gpu, Result};
+use serde::Serialize;
+
+use crate::args::{BackendArgs, BackendName};
+
+/// Who answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct Device {
+    backend: &'static str,
+    adapter: String,
+    driver: String,
+}
+
+impl BackendArgs {
+    pub(crate) fn open(&self) -> Result<Backend> {
+        match (&self.adapter, self.backend) {
+            (Some(text), _) => Gpu::open(&Choice::Named(text.clone())).map(Backend::Gpu),
+            (None, BackendName::Auto) => Ok(Backend::best()),
+            (None, BackendName::Cpu) => Ok(Backend::cpu()),
+            (None, BackendName::Gpu) => Backend::gpu(),
+        }
+    }
+}
+
+impl Device {
+    pub(crate) fn of(backend: &Backend) -> Device {
+        match backend {
+            Backend::Cpu(cpu) => Device {
+                backend: "cpu",
+                adapter: format!("{:?}, {} threads", cpu.instruction_set(), rayon::current_num_threads())
+                    .to_lowercase(),
+                driver: String::new(),
+            },
+            Backend::Gpu(gpu) => {
+                let info = gpu.adapter_info();
+                let driver = format!("{:?} {} {}", info.backend, info.driver, info.driver_info);
+                Device { backend: "gpu", adapter: info.name.clone(), driver: driver.trim().to_owned() }
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.backend, self.adapter)?;
+        if self.driver.is_empty() { Ok(()) } else { write!(f, " ({})", self.driver) }
+    }
+}

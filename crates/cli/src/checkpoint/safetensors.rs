@@ -1,0 +1,66 @@
+//! safetensors: a length of 8 bytes, a JSON header, the tensors.
+
+use std::sync::Arc;
+
+use penalty::Dtype;
+use safetensors::tensor::{Dtype as Stored, Metadata};
+
+use super::{Checkpoint, Skipped, Source, Tensor};
+use crate::error::Result;
+
+/// What the format allows a header at most.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
+    let mut length = [0; 8];
+    if source.len < 8 {
+        return Err(source.error(format!(
+            "is no checkpoint: a safetensors file has at least 8 bytes, found {}; known are safetensors, its .index.json, \
+             and .npy",
+            source.len
+        )));
+    }
+    source.read_at(&mut length, 0)?;
+    let length = u64::from_le_bytes(length);
+    if length > LONGEST_HEADER || length > source.len - 8 {
+        return Err(source.error(format!(
+            "is no safetensors file, or is truncated: its first bytes say a header of {length} bytes, and {} follow; \
+             known are safetensors, its .index.json, and .npy",
+            source.len - 8
+        )));
+    }
+    let mut header = vec![0; length as usize];
+    source.read_at(&mut header, 8)?;
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|error| source.error(format!("its safetensors header: {error}")))?;
+    let data = 8 + length;
+    let expected = data + metadata.data_len() as u64;
+    if expected != source.len {
+        let what = if expected > source.len { "is truncated" } else { "has bytes behind its last tensor" };
+        return Err(source.error(format!("{what}: its header says {expected} bytes, found {}", source.len)));
+    }
+    let mut checkpoint = Checkpoint::default();
+    for name in metadata.offset_keys() {
+        let Some(info) = metadata.info(&name) else { continue };
+        let dtype = match info.dtype {
+            Stored::F32 => Dtype::F32,
+            Stored::F16 => Dtype::F16,
+            Stored::BF16 => Dtype::BF16,
+            other => {
+                let reason = format!("{other} is not F32, F16 or BF16");
+                checkpoint.skipped.push(Skipped { name, dtype: other.to_string(), reason });
+                continue;
+            }
+        };
+        let (start, end) = info.data_offsets;
+        checkpoint.tensors.push(Tensor {
+            source: source.clone(),
+            name,
+            dtype,
+            shape: info.shape.iter().map(|&n| n as u64).collect(),
+            len: (end - start) as u64 / dtype.size() as u64,
+            offset: data + start as u64,
+        });
+    }
+    Ok(checkpoint)
+}

@@ -1,0 +1,38 @@
+//! What can go wrong, and the exit code that says so.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+
+/// A failure, with its text of one line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file that cannot be read, written or understood.
+    #[error("{path}: {reason}")]
+    File { path: String, reason: String },
+    /// A pattern that matches no tensor.
+    #[error("{option} {pattern:?} matches no tensor")]
+    NoMatch { option: &'static str, pattern: String },
+    /// The library refused, or its device failed.
+    #[error(transparent)]
+    Penalty(#[from] penalty::Error),
+    /// Standard output cannot be written to.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn file(path: &Path, reason: impl Display) -> Error {
+        Error::File { path: path.display().to_string(), reason: reason.to_string() }
+    }
+
+    /// 1 where something failed, 3 where no adapter answers; 2, usage, is found before anything runs.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Error::Penalty(penalty::Error::NoAdapter { .. }) => 3,
+            _ => 1,
+        }
+    }
+}

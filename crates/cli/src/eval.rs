@@ -1,0 +1,73 @@
+//! `penalty eval`.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use penalty::Reports;
+use serde_json::Value;
+
+use crate::args;
+use crate::backend::Device;
+use crate::checkpoint::{Checkpoint, Tensor};
+use crate::error::Result;
+use crate::read;
+use crate::report::{self, Table};
+
+pub(crate) fn run(args: &args::Eval) -> Result<()> {
+    let penalty = args.penalty.penalty()?;
+    let mut checkpoint = Checkpoint::default();
+    for file in &args.files {
+        let held = Checkpoint::open(file)?;
+        checkpoint.tensors.extend(held.tensors);
+        checkpoint.skipped.extend(held.skipped);
+    }
+    args.selection.check(checkpoint.names())?;
+    checkpoint.tensors.retain(|tensor| args.selection.selects(&tensor.name));
+    checkpoint.skipped.retain(|skipped| args.selection.selects(&skipped.name));
+
+    let backend = args.backend.open()?;
+    let started = Instant::now();
+    let partials = read::partials(&backend, &checkpoint.tensors)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let reports = Reports::new(partials.iter().map(|partial| (partial, &penalty)));
+    let bytes = checkpoint.tensors.iter().map(Tensor::bytes).sum();
+
+    let device = Device::of(&backend);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if args.json {
+        let mut object = report::head(&device, &penalty);
+        object.insert("total".to_owned(), Value::Object(report::numbers(&reports.total)));
+        let tensors = checkpoint.tensors.iter().zip(&reports.tensors).map(|(tensor, numbers)| {
+            let mut object = report::identity(tensor);
+            object.extend(report::numbers(numbers));
+            Value::Object(object)
+        });
+        object.insert("tensors".to_owned(), tensors.collect());
+        report::tail(&mut object, &checkpoint.skipped, bytes, seconds);
+        report::print_json(&mut out, object)?;
+    } else {
+        table(&checkpoint, &reports).print(&mut out)?;
+        report::footer(&mut out, &checkpoint.skipped, &device, bytes, seconds)?;
+    }
+    Ok(out.flush()?)
+}
+
+fn table(checkpoint: &Checkpoint, reports: &Reports) -> Table {
+    let first = checkpoint.tensors.first().map(|tensor| &tensor.source.path);
+    let several = checkpoint.tensors.iter().any(|tensor| Some(&tensor.source.path) != first);
+    let headings = ["file", "name", "shape", "type", "weights", "Σ|θ|", "Σθ²", "max|θ|", "zeros %", "value"];
+    let shown = if several { 0 } else { 1 };
+    let mut table = Table::new(4 - shown, &headings[shown..]);
+    let numbers = |r: &penalty::Report| {
+        let floats = [r.l1, r.l2_squared, r.max_abs].map(report::short);
+        [r.len.to_string()].into_iter().chain(floats).chain([report::zeros(r), report::short(r.value)])
+    };
+    for (tensor, r) in checkpoint.tensors.iter().zip(&reports.tensors) {
+        let file = tensor.source.path.display().to_string();
+        let text = [file, report::name(&tensor.name), report::shape(tensor), tensor.dtype.to_string()];
+        table.row(text.into_iter().skip(shown).chain(numbers(r)));
+    }
+    let text = ["total", "", "", ""].map(str::to_owned);
+    table.row(text.into_iter().take(4 - shown).chain(numbers(&reports.total)));
+    table
+}

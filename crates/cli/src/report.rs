@@ -1,0 +1,141 @@
+//! How results are shown: tables for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use penalty::{Penalty, Report};
+use serde_json::{Map, Value, json};
+
+use crate::backend::Device;
+use crate::checkpoint::{Skipped, Tensor};
+
+/// A table: the first column and those named in `text` to the left, numbers to the right.
+pub(crate) struct Table {
+    text: usize,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// With these headings, of which the first `text` are of text columns.
+    pub(crate) fn new(text: usize, headings: &[&str]) -> Table {
+        Table { text, rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
+    }
+
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        for row in &self.rows {
+            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+                if column < self.text { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            });
+            writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Six significant digits, without an exponent where that is readable.
+pub(crate) fn short(x: f64) -> String {
+    let magnitude = x.abs();
+    if x == 0.0 || !x.is_finite() {
+        format!("{x}")
+    } else if (1e-4..1e9).contains(&magnitude) {
+        let decimals = (5 - magnitude.log10().floor() as i32).max(0) as usize;
+        format!("{x:.decimals$}")
+    } else {
+        format!("{x:.5e}")
+    }
+}
+
+/// Which part of the weights is exactly zero.
+pub(crate) fn zeros(report: &Report) -> String {
+    format!("{:.2}", if report.len == 0 { 0.0 } else { 100.0 * report.zeros() as f64 / report.len as f64 })
+}
+
+/// A name that cannot break a line.
+pub(crate) fn name(text: &str) -> String {
+    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text.to_owned() }
+}
+
+pub(crate) fn shape(tensor: &Tensor) -> String {
+    format!("{:?}", tensor.shape).replace(' ', "")
+}
+
+/// The lines behind a table: what was skipped, who answered, how fast.
+pub(crate) fn footer(
+    out: &mut impl Write,
+    skipped: &[Skipped],
+    device: &Device,
+    bytes: u64,
+    seconds: f64,
+) -> io::Result<()> {
+    for tensor in skipped {
+        writeln!(out, "skipped {}: {}", name(&tensor.name), tensor.reason)?;
+    }
+    writeln!(out, "{device}")?;
+    writeln!(out, "{bytes} bytes in {seconds:.3} s, {:.2} GB/s", bytes as f64 / seconds.max(1e-9) / 1e9)
+}
+
+/// A float that JSON can carry: what it cannot is a string.
+fn number(x: f64) -> Value {
+    if x.is_nan() {
+        json!("NaN")
+    } else if x.is_infinite() {
+        json!("inf")
+    } else {
+        json!(x)
+    }
+}
+
+/// The numbers of a report.
+pub(crate) fn numbers(report: &Report) -> Map<String, Value> {
+    let pairs = [
+        ("len", json!(report.len)),
+        ("l1", number(report.l1)),
+        ("l2_squared", number(report.l2_squared)),
+        ("max_abs", number(report.max_abs)),
+        ("nonzero", json!(report.nonzero)),
+        ("nan", json!(report.nan)),
+        ("inf", json!(report.inf)),
+        ("value", number(report.value)),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// What says which tensor it is.
+pub(crate) fn identity(tensor: &Tensor) -> Map<String, Value> {
+    let pairs = [
+        ("file", json!(tensor.source.path.display().to_string())),
+        ("name", json!(tensor.name)),
+        ("dtype", json!(tensor.dtype.to_string())),
+        ("shape", json!(tensor.shape)),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// What every JSON object begins with.
+pub(crate) fn head(device: &Device, penalty: &Penalty) -> Map<String, Value> {
+    let pairs = [
+        ("version", json!(env!("CARGO_PKG_VERSION"))),
+        ("device", json!(device)),
+        ("penalty", json!({"l1": penalty.l1_weight(), "l2_squared": penalty.l2_squared_weight()})),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// What every JSON object ends with.
+pub(crate) fn tail(object: &mut Map<String, Value>, skipped: &[Skipped], bytes: u64, seconds: f64) {
+    let skipped = skipped.iter().map(|s| json!({"name": s.name, "dtype": s.dtype, "reason": s.reason}));
+    object.insert("skipped".to_owned(), skipped.collect());
+    object.insert("bytes".to_owned(), json!(bytes));
+    object.insert("seconds".to_owned(), json!(seconds));
+}
+
+pub(crate) fn print_json(out: &mut impl Write, object: Map<String, Value>) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &Value::Object(object))?;
+    writeln!(out)
+}
