@@ -65,7 +65,8 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("penalty"),
         // Only for measuring; no kernel needs a feature.
-        required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+        required_features: adapter.features()
+            & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS),
         required_limits: adapter.limits(),
         ..Default::default()
     };

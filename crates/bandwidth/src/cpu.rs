@@ -19,7 +19,15 @@ const AHEAD: usize = 1024;
 
 /// The exclusive or of all bits: reads every word once.
 pub fn read(source: &[f32]) -> u32 {
-    source.par_chunks(TASK).map(|task| run(#[inline(always)] || xor(task))).reduce(|| 0, |a, b| a ^ b)
+    source
+        .par_chunks(TASK)
+        .map(|task| {
+            run(
+                #[inline(always)]
+                || xor(task),
+            )
+        })
+        .reduce(|| 0, |a, b| a ^ b)
 }
 
 /// Copies as much as the shorter slice holds, past the caches where there are instructions for that.
@@ -30,7 +38,12 @@ pub fn copy(source: &[f32], target: &mut [f32]) {
 
 /// Multiplies in place.
 pub fn scale(data: &mut [f32], factor: f32) {
-    data.par_chunks_mut(TASK).for_each(|task| run(#[inline(always)] || multiply(task, factor)));
+    data.par_chunks_mut(TASK).for_each(|task| {
+        run(
+            #[inline(always)]
+            || multiply(task, factor),
+        )
+    });
 }
 
 /// The bandwidths over arrays of so many bytes, which should be many times the caches' size.
@@ -52,7 +65,7 @@ pub fn bandwidth(bytes: usize) -> Bandwidth {
         median(times.collect())
     };
     Bandwidth {
-        read: moved / timed(&mut || drop(std::hint::black_box(read(&data)))),
+        read: moved / timed(&mut || _ = std::hint::black_box(read(&data))),
         copy: 2.0 * moved / timed(&mut || copy(&data, &mut target)),
         scale: 2.0 * moved / timed(&mut || scale(&mut data, std::hint::black_box(-1.0))),
     }

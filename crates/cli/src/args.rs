@@ -17,6 +17,21 @@ Examples:
   penalty shrink model.safetensors --out sparse.safetensors --l1 1e-3 --step 1
   penalty shrink model.safetensors --out sparse.safetensors --l1 0.05 --step 0.1 --include 'weight$' --dry-run";
 
+const DEVICES_EXAMPLES: &str = "\
+Examples:
+  penalty devices
+  penalty devices --json";
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  penalty bench --backend cpu
+  penalty bench --adapter nvidia --sizes 2^20..2^28
+  penalty bench --backend gpu --sizes 2^24 --json
+
+GB/s count the bytes that a perfect implementation moves: evaluating reads every weight, a gradient reads the weights and
+writes as much, a prox reads and writes in place. Beside each stands what the same device reaches, in the same run, in
+reading, copying and scaling in place. Each answer is checked before it is timed.";
+
 const EXAMPLES: &str = "\
 Examples:
   penalty eval model.safetensors --l1 1e-4                            the penalty of a checkpoint, tensor by tensor
@@ -44,6 +59,15 @@ pub(crate) enum Command {
     /// thresholding at step·λ. Types, order, names and metadata stay; all other tensors are copied byte for byte.
     #[command(after_help = SHRINK_EXAMPLES)]
     Shrink(Shrink),
+    /// List every adapter, the outcome of its self-check and its bandwidth.
+    ///
+    /// The self-check compares the bits of sums, gradients and proxes of a built-in probe with the CPU's: gpu_to_gpu is
+    /// the same bits everywhere, run_to_run the same bits on this device.
+    #[command(after_help = DEVICES_EXAMPLES)]
+    Devices(Devices),
+    /// Time evaluate, gradient and prox on weights that are in memory, beside the device's own bandwidth.
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(Bench),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -95,6 +119,30 @@ pub(crate) struct Shrink {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Devices {
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
+    /// How many f32 weights: one number, or FROM..TO in steps of a factor of 16. By default up to 2^28, on a software
+    /// adapter up to 2^22
+    #[arg(long, value_name = "SIZES", value_parser = sizes)]
+    pub(crate) sizes: Option<Sizes>,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Numbers of weights to time at.
+#[derive(Debug, Clone)]
+pub(crate) struct Sizes(pub(crate) Vec<usize>);
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Penalty")]
@@ -159,7 +207,8 @@ impl Cli {
         let backend = match &self.command {
             Command::Eval(eval) => &eval.backend,
             Command::Shrink(shrink) => &shrink.backend,
-            Command::Completions { .. } => return Ok(()),
+            Command::Bench(bench) => &bench.backend,
+            Command::Devices(_) | Command::Completions { .. } => return Ok(()),
         };
         if backend.backend == BackendName::Cpu && backend.adapter.is_some() {
             return Err("--adapter names a GPU adapter, and --backend cpu asks for none: give one of them".into());
@@ -194,4 +243,32 @@ fn regex(text: &str) -> Result<Regex, String> {
         let text = error.to_string();
         format!("not a regular expression: {}", text.lines().last().unwrap_or_default().trim_start_matches("error: "))
     })
+}
+
+/// What `--sizes` may reach: 2^32 weights are 16 GiB, and a gradient has as much beside them.
+const LARGEST_SIZE: usize = 1 << 32;
+
+impl Sizes {
+    /// From one size to another, each 16 times the one before; the last one whatever it takes.
+    pub(crate) fn between(first: usize, last: usize) -> Sizes {
+        let mut sizes: Vec<usize> =
+            std::iter::successors(Some(first), |n| n.checked_mul(16)).take_while(|&n| n < last).collect();
+        sizes.push(last);
+        Sizes(sizes)
+    }
+}
+
+fn sizes(text: &str) -> Result<Sizes, String> {
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    let (first, last) = (size(first)?, size(last)?);
+    if first <= last { Ok(Sizes::between(first, last)) } else { Err(format!("expected FROM ≤ TO, found {text}")) }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let n = match text.strip_prefix("2^") {
+        Some(exponent) => exponent.parse().ok().and_then(|exponent| 1usize.checked_shl(exponent)),
+        None => text.parse().ok(),
+    };
+    let expected = "expected a number of weights from 1 to 2^32, such as 1000000 or 2^20";
+    n.filter(|n| (1..=LARGEST_SIZE).contains(n)).ok_or_else(|| format!("{expected}, found {text:?}"))
 }

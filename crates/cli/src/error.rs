@@ -16,6 +16,12 @@ pub(crate) enum Error {
     /// The library refused, or its device failed.
     #[error(transparent)]
     Penalty(#[from] penalty::Error),
+    /// A measurement of the machine's own bandwidth failed.
+    #[error(transparent)]
+    Bandwidth(#[from] penalty_bandwidth::Error),
+    /// A benchmark's answer is wrong; its time would mean nothing.
+    #[error("{operation} of {len} weights gave a wrong answer: expected {expected}, found {found}")]
+    Wrong { operation: &'static str, len: usize, expected: String, found: String },
     /// Standard output cannot be written to.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -25,7 +31,9 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn file(path: &Path, reason: impl Display) -> Error {
-        Error::File { path: path.display().to_string(), reason: reason.to_string() }
+        // A library's text may draw an arrow over several lines.
+        let reason = reason.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        Error::File { path: path.display().to_string(), reason }
     }
 
     /// 1 where something failed, 3 where no adapter answers; 2, usage, is found before anything runs.

@@ -2,7 +2,9 @@
 
 mod args;
 mod backend;
+mod bench;
 mod checkpoint;
+mod devices;
 mod error;
 mod eval;
 mod read;
@@ -55,6 +57,8 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Eval(args) => eval::run(args),
         Command::Shrink(args) => shrink::run(args),
+        Command::Devices(args) => devices::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "penalty", &mut script);

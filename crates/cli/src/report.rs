@@ -81,7 +81,7 @@ pub(crate) fn footer(
 }
 
 /// A float that JSON can carry: what it cannot is a string.
-fn number(x: f64) -> Value {
+pub(crate) fn number(x: f64) -> Value {
     if x.is_nan() {
         json!("NaN")
     } else if x.is_infinite() {

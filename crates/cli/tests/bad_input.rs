@@ -1,0 +1,163 @@
+//! Every mistake a user or a file can make: one line that says what was wrong, and the exit code.
+
+mod common;
+
+use std::fs;
+
+use common::*;
+
+/// Runs eval and shrink on a bad file: both fail alike, and shrink leaves nothing behind.
+fn refused(name: &str, fragments: &[&str], make: impl FnOnce(&std::path::Path)) {
+    let folder = folder();
+    let file = folder.path().join(name);
+    make(&file);
+    let before = fs::read_dir(folder.path()).unwrap().count();
+    let text = file.display().to_string();
+    let fragments: Vec<&str> = fragments.iter().copied().chain([text.as_str()]).collect();
+    assert_fails(&penalty(["eval", &text, "--l1", "1"]), 1, &fragments);
+    let out = folder.path().join("out").display().to_string();
+    let shrink = penalty(["shrink", &text, "--out", &out, "--l1", "1", "--step", "1"]);
+    assert_eq!((shrink.code, shrink.err.lines().count()), (1, 1), "{shrink:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before);
+}
+
+#[test]
+fn files_that_are_no_checkpoints() {
+    refused("missing.safetensors", &["no such file"], |_| {});
+    refused("folder", &["is a directory"], |path| fs::create_dir(path).unwrap());
+    refused("empty.safetensors", &["is empty"], |path| fs::write(path, "").unwrap());
+    refused("short", &["at least 8 bytes, found 3"], |path| fs::write(path, "abc").unwrap());
+    refused("text.txt", &["no safetensors file"], |path| fs::write(path, "just some text, you know").unwrap());
+    refused("huge", &["a header of 18446744073709551615 bytes"], |path| fs::write(path, [0xff; 64]).unwrap());
+    refused("pickle.pt", &["no safetensors file"], |path| fs::write(path, b"PK\x03\x04 zip archive here").unwrap());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let file = folder.path().join("secret.safetensors");
+    fs::write(&file, "x").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&file).is_ok() {
+        eprintln!("ignored: this user may read every file");
+        return;
+    }
+    assert_fails(&penalty(["eval", &file.display().to_string()]), 1, &["permission denied"]);
+}
+
+#[test]
+fn headers_that_lie() {
+    let one = |offsets: &str| format!(r#"{{"w":{{"dtype":"F32","shape":[2],"data_offsets":{offsets}}}}}"#);
+    let headers = [
+        ("not json", "{".to_owned(), 8),
+        ("past the end", one("[0,8]"), 4),
+        ("bytes behind", one("[0,8]"), 12),
+        ("backwards", one("[8,0]"), 8),
+        ("a hole before", one("[8,16]"), 16),
+        ("shape and size differ", one("[0,4]"), 4),
+        ("overlap", r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#.into(), 12),
+        ("overflowing shape", r#"{"w":{"dtype":"F32","shape":[4294967296,4294967296,16],"data_offsets":[0,8]}}"#.into(), 8),
+        ("overflowing offsets", r#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,18446744073709551615]}}"#.into(), 8),
+        ("negative", r#"{"w":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#.into(), 8),
+        ("no such type", r#"{"w":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}}"#.into(), 8),
+        ("an array", "[1,2]".into(), 0),
+    ];
+    for (name, header, data) in headers {
+        refused(name, &[], |path| raw_safetensors(path, &header, &vec![0; data]));
+    }
+}
+
+#[test]
+fn npy_files_that_lie() {
+    refused("truncated.npy", &["is truncated"], |path| npy(path, "'<f4'", "False", "(3,)", &[0; 8]));
+    refused("longer.npy", &["bytes behind"], |path| npy(path, "'<f4'", "False", "(3,)", &[0; 16]));
+    let shape = "(18446744073709551615, 18446744073709551615)";
+    refused("overflow.npy", &["more bytes than 2^64"], |path| npy(path, "'<f4'", "False", shape, &[]));
+    refused("garbled.npy", &[".npy header"], |path| fs::write(path, b"\x93NUMPY\x01\x00\x05\x00{abc}").unwrap());
+    refused("cut.npy", &[".npy header"], |path| fs::write(path, b"\x93NUMPY\x01\x00\xff\xff{").unwrap());
+}
+
+#[test]
+fn indexes_that_lie() {
+    let index = |text: &'static str| move |path: &std::path::Path| fs::write(path, text).unwrap();
+    refused("a.json", &["no index"], index("{}"));
+    refused("b.json", &["no index"], index("not json"));
+    refused("c.json", &["shard gone.safetensors is missing"], index(r#"{"weight_map":{"w":"gone.safetensors"}}"#));
+    refused("d.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"../w.safetensors"}}"#));
+    refused("e.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"/etc/passwd"}}"#));
+    refused("f.json", &["tensor \"w\" is not in its shard s"], |path| {
+        raw_safetensors(&path.with_file_name("s"), "{}", &[]);
+        fs::write(path, r#"{"weight_map":{"w":"s"}}"#).unwrap();
+    });
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_name_the_option() {
+    let file = data("digits_mlp_f32.safetensors").display().to_string();
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["eval"], &["FILE"]),
+        (&["eval", &file, "--l1", "NaN"], &["--l1", "from 0 to half of f32::MAX", "NaN"]),
+        (&["eval", &file, "--l1", "-1"], &["--l1", "found -1"]),
+        (&["eval", &file, "--l1", "inf"], &["--l1"]),
+        (&["eval", &file, "--l2", "abc"], &["--l2", "expected a number, found \"abc\""]),
+        (&["eval", &file, "--lambda", "1", "--alpha", "1.5"], &["--alpha", "from 0 to 1, found 1.5"]),
+        (&["eval", &file, "--lambda", "1", "--alpha", "-0.5"], &["--alpha", "found -0.5"]),
+        (&["eval", &file, "--lambda", "1"], &["--alpha"]),
+        (&["eval", &file, "--alpha", "1"], &["--lambda"]),
+        (&["eval", &file, "--lambda", "1", "--alpha", "1", "--l1", "1"], &["cannot be used with"]),
+        (&["eval", &file, "--include", "("], &["--include", "unclosed group"]),
+        (&["eval", &file, "--backend", "tpu"], &["--backend", "tpu"]),
+        (&["eval", &file, "--backend", "cpu", "--adapter", "x"], &["--adapter", "--backend cpu"]),
+        (&["eval", &file, "--frobnicate"], &["--frobnicate"]),
+        (&["frobnicate"], &["frobnicate"]),
+        (&["shrink", &file, "--out", "x", "--step", "1"], &["--l1"]),
+        (&["shrink", &file, "--out", "x", "--l1", "1"], &["--step"]),
+        (
+            &["shrink", &file, "--out", "x", "--l1", "1", "--step", "-1"],
+            &["step must be a finite number ≥ 0, found -1"],
+        ),
+        (&["shrink", &file, "--out", "x", "--l1", "1", "--step", "inf"], &["--step"]),
+        (&["completions", "tcl"], &["tcl"]),
+        (&["bench", "--sizes", "2^40"], &["--sizes"]),
+        (&["bench", "--sizes", "abc"], &["--sizes"]),
+    ];
+    for (args, fragments) in cases {
+        assert_fails(&penalty(*args), 2, fragments);
+    }
+    assert_eq!(penalty([] as [&str; 0]).code, 2);
+}
+
+#[test]
+fn what_fails_at_run_time_exits_with_1_or_3() {
+    let file = data("digits_mlp_f32.safetensors").display().to_string();
+    assert_fails(&penalty(["eval", &file, "--include", "zzz"]), 1, &["--include \"zzz\" matches no tensor"]);
+    assert_fails(&penalty(["eval", &file, "--exclude", "zzz"]), 1, &["--exclude \"zzz\" matches no tensor"]);
+    let missing = penalty(["eval", &file, "--adapter", "no such adapter"]);
+    assert_eq!(missing.code, 3, "{missing:?}");
+    assert!(missing.err.contains("no adapter is named like \"no such adapter\""));
+    let folder = folder();
+    let out = folder.path().join("no/such/folder/out").display().to_string();
+    assert_fails(&penalty(["shrink", &file, "--out", &out, "--l1", "1", "--step", "1"]), 1, &[&out, "no such file"]);
+    let out = folder.path().display().to_string();
+    let run = penalty(["shrink", &file, "--out", &out, "--l1", "1", "--step", "1", "--force"]);
+    assert_fails(&run, 1, &[&out, "is a directory"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    use std::process::{Command, Stdio};
+    let file = data("digits_mlp_f32.safetensors");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_penalty"))
+        .args(["eval".as_ref(), file.as_os_str()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}

@@ -1,0 +1,125 @@
+//! Running the command, and files for it to run on.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Map, Value, json};
+
+/// What a run printed, and its exit code.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+pub(crate) fn penalty<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
+    let Output { status, stdout, stderr } =
+        Command::new(env!("CARGO_BIN_EXE_penalty")).args(args).output().expect("the command starts");
+    Run {
+        code: status.code().expect("the command ends by itself"),
+        out: String::from_utf8(stdout).expect("standard output is UTF-8"),
+        err: String::from_utf8(stderr).expect("standard error is UTF-8"),
+    }
+}
+
+impl Run {
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
+        serde_json::from_str(&self.out).expect("standard output is one JSON object")
+    }
+}
+
+/// Asserts that a run failed with this code and one line that contains every fragment.
+pub(crate) fn assert_fails(run: &Run, code: i32, fragments: &[&str]) {
+    assert_eq!(run.code, code, "{run:?}");
+    assert_eq!(run.err.lines().count(), 1, "{run:?}");
+    assert_eq!(run.out, "", "{run:?}");
+    for fragment in fragments {
+        assert!(run.err.contains(fragment), "{fragment:?} is not in {:?}", run.err);
+    }
+}
+
+/// The checkpoints that the repository ships.
+pub(crate) fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name)
+}
+
+/// A folder that goes away with the test.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// A tensor for a file made by the test: name, type, shape, bytes.
+pub(crate) type Stored<'a> = (&'a str, &'a str, Vec<u64>, Vec<u8>);
+
+pub(crate) fn f32s(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// A safetensors file of these tensors, in this order, with metadata; its header padded to `pad` modulo 8.
+pub(crate) fn safetensors(path: &Path, tensors: &[Stored<'_>], pad: usize) {
+    let mut header = Map::new();
+    header.insert("__metadata__".into(), json!({"format": "pt", "step": "7"}));
+    let mut at = 0;
+    for (name, dtype, shape, bytes) in tensors {
+        let end = at + bytes.len();
+        header.insert((*name).into(), json!({"dtype": dtype, "shape": shape, "data_offsets": [at, end]}));
+        at = end;
+    }
+    let mut text = Value::Object(header).to_string();
+    while text.len() % 8 != pad {
+        text.push(' ');
+    }
+    let mut file = (text.len() as u64).to_le_bytes().to_vec();
+    file.extend(text.bytes());
+    file.extend(tensors.iter().flat_map(|t| &t.3));
+    fs::write(path, file).expect("the test's file is written");
+}
+
+/// A file with this header text and data, whatever they say.
+pub(crate) fn raw_safetensors(path: &Path, header: &str, data: &[u8]) {
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.bytes());
+    file.extend(data);
+    fs::write(path, file).expect("the test's file is written");
+}
+
+/// A .npy file of version 1.0.
+pub(crate) fn npy(path: &Path, descr: &str, fortran: &str, shape: &str, data: &[u8]) {
+    let mut header = format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}");
+    while (10 + header.len() + 1) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((header.len() as u16).to_le_bytes());
+    file.extend(header.bytes());
+    file.extend(data);
+    fs::write(path, file).expect("the test's file is written");
+}
+
+/// Weights without pattern, a few of them zero.
+pub(crate) fn weights(len: usize, seed: u32) -> Vec<f32> {
+    (0..len as u32)
+        .map(|i| {
+            let random = (i ^ seed).wrapping_mul(2_654_435_761);
+            if random.is_multiple_of(11) { 0.0 } else { (f64::from(random) / 4_294_967_296.0 - 0.5) as f32 }
+        })
+        .collect()
+}
+
+/// Where two results differ, apart from who computed them and how long it took; `None` where nowhere.
+pub(crate) fn difference(mut a: Value, mut b: Value) -> Option<String> {
+    for result in [&mut a, &mut b] {
+        let object = result.as_object_mut().expect("a result is an object");
+        object.remove("seconds").expect("a result says how long it took");
+        object.remove("device").expect("a result says who answered");
+        object.remove("out");
+    }
+    (a != b).then(|| format!("{a}\n{b}"))
+}

@@ -1,0 +1,200 @@
+//! `penalty eval`: its numbers against known sums, its files, its output.
+
+mod common;
+
+use common::*;
+use serde_json::{Value, json};
+
+const FILES: [&str; 3] = ["digits_mlp_f32.safetensors", "digits_mlp_f16.safetensors", "digits_mlp_bf16.safetensors"];
+
+fn path(path: std::path::PathBuf) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn the_digits_checkpoints_have_their_known_sums() {
+    let known: Value = serde_json::from_slice(&std::fs::read(data("digits_mlp.json")).unwrap()).unwrap();
+    for file in FILES {
+        let found =
+            penalty(["eval", &path(data(file)), "--l1", "0.5", "--l2", "0.25", "--backend", "cpu", "--json"]).json();
+        let known = &known["files"][file];
+        let tensors = found["tensors"].as_array().unwrap();
+        assert_eq!(tensors.len(), 6);
+        let named = tensors.iter().map(|t| (t, &known["tensors"][t["name"].as_str().unwrap()]));
+        for (found, known) in named.chain([(&found["total"], &known["total"])]) {
+            for count in ["len", "nonzero", "max_abs"] {
+                assert_eq!(found[count].as_f64().unwrap(), known[count].as_f64().unwrap(), "{file} {count}");
+            }
+            let close = |found: f64, known: f64| assert!((found / known - 1.0).abs() < 5e-7, "{found} {known}");
+            for sum in ["l1", "l2_squared"] {
+                close(found[sum].as_f64().unwrap(), known[sum].as_f64().unwrap());
+            }
+            let value = 0.5 * known["l1"].as_f64().unwrap() + 0.25 * known["l2_squared"].as_f64().unwrap();
+            close(found["value"].as_f64().unwrap(), value);
+            assert_eq!((&found["nan"], &found["inf"]), (&json!(0), &json!(0)));
+        }
+    }
+}
+
+#[test]
+fn json_says_everything_about_a_run() {
+    let folder = folder();
+    let file = folder.path().join("m.safetensors");
+    let tensors: [Stored; 4] = [
+        ("a", "F32", vec![2, 1], f32s(&[1.5, -2.0])),
+        ("ids", "I64", vec![1], vec![0; 8]),
+        ("scalar", "F32", vec![], f32s(&[0.0])),
+        ("none", "F16", vec![0, 3], vec![]),
+    ];
+    safetensors(&file, &tensors, 3);
+    let found = penalty(["eval", &path(file.clone()), "--lambda", "0.5", "--alpha", "0.25", "--json"]).json();
+    assert_eq!(found["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(found["device"]["backend"], "cpu");
+    assert_eq!(found["penalty"], json!({"l1": 0.125, "l2_squared": 0.375}));
+    assert_eq!(found["bytes"], 12);
+    let skipped = json!([{"name": "ids", "dtype": "I64", "reason": "I64 is not F32, F16 or BF16"}]);
+    assert_eq!(found["skipped"], skipped);
+    let value = 0.125 * 3.5 + 0.375 * 6.25;
+    let a = json!({"file": path(file), "name": "a", "dtype": "F32", "shape": [2, 1], "len": 2, "l1": 3.5,
+        "l2_squared": 6.25, "max_abs": 2.0, "nonzero": 2, "nan": 0, "inf": 0, "value": value});
+    assert_eq!(found["tensors"][0], a);
+    assert_eq!(found["tensors"][1]["shape"], json!([]));
+    assert_eq!((&found["tensors"][1]["len"], &found["tensors"][1]["nonzero"]), (&json!(1), &json!(0)));
+    assert_eq!((&found["tensors"][2]["len"], &found["tensors"][2]["value"]), (&json!(0), &json!(0.0)));
+    assert_eq!(found["total"]["value"], value);
+}
+
+#[test]
+fn nan_and_infinity_are_counted_and_said() {
+    let folder = folder();
+    let file = path(folder.path().join("m.safetensors"));
+    let tensors: [Stored; 2] = [
+        ("bad", "F32", vec![4], f32s(&[1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY])),
+        ("far", "BF16", vec![2], vec![0x80, 0x3f, 0x80, 0xff]),
+    ];
+    safetensors(file.as_ref(), &tensors, 0);
+    let found = penalty(["eval", &file, "--l1", "1", "--json"]).json();
+    let numbers = ["l1", "l2_squared", "max_abs", "value"];
+    for (at, count, text) in
+        [("/tensors/0", (3, 1, 2), "NaN"), ("/tensors/1", (2, 0, 1), "inf"), ("/total", (5, 1, 3), "NaN")]
+    {
+        let found = found.pointer(at).unwrap();
+        if at != "/tensors/0" {
+            assert_eq!(found["nonzero"], count.0 + i32::from(at == "/total"));
+        }
+        assert_eq!((&found["nan"], &found["inf"]), (&json!(count.1), &json!(count.2)));
+        assert!(numbers.iter().all(|key| found[key] == text), "{found}");
+    }
+    let table = penalty(["eval", &file, "--l1", "1"]);
+    assert_eq!(table.code, 0);
+    assert!(table.out.contains("NaN") && table.out.contains("inf"));
+}
+
+#[test]
+fn a_sharded_checkpoint_is_the_sum_of_its_shards() {
+    let folder = folder();
+    let (a, b, c) = (weights(5000, 1), weights(70_001, 2), weights(3, 3));
+    let shard = |name: &str| folder.path().join(name);
+    safetensors(&shard("1.safetensors"), &[("a", "F32", vec![5000], f32s(&a)), ("c", "F32", vec![3], f32s(&c))], 0);
+    safetensors(&shard("2.safetensors"), &[("b", "F32", vec![70_001], f32s(&b))], 5);
+    let index = json!({"metadata": {"total_size": 1}, "weight_map": {"b": "2.safetensors", "a": "1.safetensors"}});
+    std::fs::write(shard("model.safetensors.index.json"), index.to_string()).unwrap();
+    let sharded = penalty(["eval", &path(shard("model.safetensors.index.json")), "--l1", "1", "--json"]).json();
+    // "c" is in a shard and not in the index, so it is not of this checkpoint.
+    let names: Vec<&str> = sharded["tensors"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a", "b"]);
+    safetensors(&shard("all"), &[("a", "F32", vec![5000], f32s(&a)), ("b", "F32", vec![70_001], f32s(&b))], 1);
+    let whole = penalty(["eval", &path(shard("all")), "--l1", "1", "--json"]).json();
+    assert_eq!(sharded["total"], whole["total"]);
+}
+
+#[test]
+fn npy_files_of_both_types_and_orders_are_read() {
+    let folder = folder();
+    let file = |name: &str| folder.path().join(name);
+    npy(&file("w.npy"), "'<f4'", "False", "(2, 3)", &f32s(&[1.0, -2.0, 0.0, 4.0, 0.5, 0.0]));
+    npy(&file("fortran.npy"), "'<f4'", "True", "(3,)", &f32s(&[1.0, 2.0, 3.0]));
+    npy(&file("half.npy"), "'<f2'", "False", "()", &[0x00, 0xc0]);
+    npy(&file("long.npy"), "'<i8'", "False", "(1,)", &[0; 8]);
+    npy(&file("big.npy"), "'>f4'", "False", "(1,)", &[0; 4]);
+    npy(&file("record.npy"), "[('a', '<f4'), ('b', '<i2')]", "False", "(1,)", &[0; 6]);
+    let names = ["w.npy", "fortran.npy", "half.npy", "long.npy", "big.npy", "record.npy"];
+    let args = ["eval".into(), "--json".into()].into_iter().chain(names.map(|name| path(file(name))));
+    let found = penalty(args).json();
+    let l1: Vec<f64> = found["tensors"].as_array().unwrap().iter().map(|t| t["l1"].as_f64().unwrap()).collect();
+    assert_eq!(l1, [7.5, 6.0, 2.0]);
+    assert_eq!(found["tensors"][0]["name"], "w");
+    assert_eq!(found["tensors"][0]["shape"], json!([2, 3]));
+    let skipped: Vec<&str> =
+        found["skipped"].as_array().unwrap().iter().map(|s| s["dtype"].as_str().unwrap()).collect();
+    assert_eq!(skipped[..2], ["<i8", ">f4"]);
+    assert_eq!(skipped.len(), 3);
+}
+
+#[test]
+fn data_at_every_offset_gives_the_same_bits() {
+    let folder = folder();
+    let w = weights(300_000, 9);
+    let results: Vec<Value> = (0..8)
+        .map(|pad| {
+            let file = folder.path().join(format!("{pad}"));
+            safetensors(&file, &[("w", "F32", vec![300_000], f32s(&w))], pad);
+            penalty(["eval", &path(file), "--l2", "1", "--json"]).json()["total"].clone()
+        })
+        .collect();
+    assert!(results.iter().all(|result| *result == results[0]));
+    let exact: f64 = w.iter().map(|&x| f64::from(x).powi(2)).sum();
+    assert!((results[0]["value"].as_f64().unwrap() / exact - 1.0).abs() < 5e-7);
+}
+
+#[test]
+fn include_and_exclude_choose_tensors() {
+    let file = path(data(FILES[0]));
+    let names = |args: &[&str]| -> Vec<String> {
+        let found = penalty(["eval", &file, "--json"].iter().chain(args)).json();
+        found["tensors"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&["--include", "weight$", "--exclude", "^fc3"]), ["fc1.weight", "fc2.weight"]);
+    assert_eq!(names(&["--include", "fc1", "--include", "fc3.bias"]), ["fc1.bias", "fc1.weight", "fc3.bias"]);
+    assert_eq!(names(&["--exclude", "."]), Vec::<String>::new());
+}
+
+#[test]
+fn the_table_names_columns_total_device_and_speed() {
+    let run = penalty(["eval", &path(data(FILES[0])), "--l1", "1e-4", "--backend", "cpu"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let lines: Vec<&str> = run.out.lines().collect();
+    for heading in ["name", "shape", "type", "weights", "Σ|θ|", "Σθ²", "max|θ|", "zeros %", "value"] {
+        assert!(lines[0].contains(heading), "{heading}");
+    }
+    assert!(lines[2].starts_with("fc1.weight") && lines[2].contains("[256,64]") && lines[2].contains("1488.93"));
+    assert!(lines[7].starts_with("total") && lines[7].contains("50826"));
+    assert!(lines[8].starts_with("cpu: "));
+    assert!(lines[9].contains(" s, ") && lines[9].ends_with("GB/s"));
+}
+
+#[test]
+fn a_file_without_tensors_is_no_error() {
+    let folder = folder();
+    let file = path(folder.path().join("empty.safetensors"));
+    raw_safetensors(file.as_ref(), "{}", &[]);
+    let found = penalty(["eval", &file, "--l1", "1", "--json"]).json();
+    assert_eq!((&found["total"]["len"], &found["total"]["value"]), (&json!(0), &json!(0.0)));
+    assert_eq!(penalty(["eval", &file]).code, 0);
+}
+
+#[test]
+fn help_version_and_completions_are_there() {
+    let help = penalty(["--help"]);
+    assert!(help.code == 0 && help.out.contains("Examples:") && help.out.contains("Exit codes"));
+    for command in ["eval", "shrink", "devices", "bench"] {
+        let help = penalty([command, "--help"]);
+        assert!(help.code == 0 && help.out.contains("Examples:"), "{command}");
+    }
+    assert!(penalty(["eval", "--help"]).out.contains("λ(αΣ|θ| + (1−α)Σθ²)"));
+    assert_eq!(penalty(["--version"]).out, format!("penalty {}\n", env!("CARGO_PKG_VERSION")));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = penalty(["completions", shell]);
+        assert!(script.code == 0 && script.out.contains("shrink"), "{shell}");
+    }
+}

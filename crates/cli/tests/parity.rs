@@ -1,0 +1,96 @@
+//! The CPU and a device give the same numbers and the same files, byte for byte.
+//!
+//! PENALTY_ADAPTER names the adapter; unset, the best one answers. Without any, the trials are ignored, and say so; with
+//! PENALTY_REQUIRE_ADAPTER=1 they fail.
+
+mod common;
+
+use std::fs;
+use std::process::ExitCode;
+
+use common::*;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let name = std::env::var("PENALTY_ADAPTER").unwrap_or_default();
+    let adapter: Vec<String> = match name.as_str() {
+        "" => vec!["--backend".into(), "gpu".into()],
+        name => vec!["--adapter".into(), name.into()],
+    };
+    let digits = data("digits_mlp_f32.safetensors").display().to_string();
+    let probe = penalty(["eval".to_owned(), digits, "--json".to_owned()].iter().chain(&adapter));
+    let required = std::env::var("PENALTY_REQUIRE_ADAPTER").is_ok_and(|value| value == "1");
+    let missing = probe.code == 3 && !required;
+    let answered = match probe.code {
+        0 => probe.json()["device"].to_string(),
+        _ => probe.err.trim().to_owned(),
+    };
+    eprintln!("adapter: {answered}");
+    let trial = |name: &str, test: fn(&[String]) -> Result<(), Failed>| {
+        let adapter = adapter.clone();
+        Trial::test(name.to_owned(), move || test(&adapter)).with_ignored_flag(missing)
+    };
+    let trials = vec![
+        trial("digits_checkpoints", digits_checkpoints),
+        trial("scales_and_edges", scales_and_edges),
+        trial("the_device_says_its_name", the_device_says_its_name),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Evaluates and shrinks a file on both backends.
+fn same(file: &str, adapter: &[String]) -> Result<(), Failed> {
+    let folder = folder();
+    let out = |name: &str| folder.path().join(name).display().to_string();
+    let cpu = ["--backend".to_owned(), "cpu".to_owned()];
+    let eval = |on: &[String]| {
+        let args = ["eval", file, "--l1", "0.3", "--l2", "0.1", "--json"].map(str::to_owned);
+        penalty(args.iter().chain(on)).json()
+    };
+    let shrink = |on: &[String], out: &str| {
+        let args = ["shrink", file, "--out", out, "--lambda", "0.05", "--alpha", "0.75", "--step", "0.7", "--json"];
+        penalty(args.map(str::to_owned).iter().chain(on)).json()
+    };
+    let (host, device) = (eval(&cpu), eval(adapter));
+    if device["device"]["backend"] != "gpu" {
+        return Err("the CPU answered for the device".into());
+    }
+    if let Some(difference) = difference(host, device) {
+        return Err(format!("eval {file}: {difference}").into());
+    }
+    if let Some(difference) = difference(shrink(&cpu, &out("cpu")), shrink(adapter, &out("gpu"))) {
+        return Err(format!("shrink {file}: {difference}").into());
+    }
+    let files = (fs::read(out("cpu")).map_err(|e| e.to_string())?, fs::read(out("gpu")).map_err(|e| e.to_string())?);
+    if files.0 == files.1 { Ok(()) } else { Err(format!("the shrunk files of {file} differ").into()) }
+}
+
+fn digits_checkpoints(adapter: &[String]) -> Result<(), Failed> {
+    ["f32", "f16", "bf16"]
+        .iter()
+        .try_for_each(|dtype| same(&data(&format!("digits_mlp_{dtype}.safetensors")).display().to_string(), adapter))
+}
+
+/// Tensors of every scale and of odd lengths, with zeros, infinities and a NaN, in one file.
+fn scales_and_edges(adapter: &[String]) -> Result<(), Failed> {
+    let folder = folder();
+    let file = folder.path().join("scales");
+    let scaled =
+        |exponent: i32| weights(4999, 5).iter().map(|&w| (f64::from(w) * 2f64.powi(exponent)) as f32).collect();
+    let mut runs: Vec<(String, Vec<f32>)> = (-150..=127).step_by(9).map(|e| (format!("2^{e}"), scaled(e))).collect();
+    let mut spoilt: Vec<f32> = scaled(0);
+    spoilt[17] = f32::NAN;
+    spoilt[4098] = f32::NEG_INFINITY;
+    runs.push(("spoilt".into(), spoilt));
+    runs.extend([1, 2, 3, 4095, 4096, 4097].map(|len| (format!("len {len}"), weights(len, 6))));
+    let tensors: Vec<Stored> =
+        runs.iter().map(|(name, w)| (name.as_str(), "F32", vec![w.len() as u64], f32s(w))).collect();
+    safetensors(&file, &tensors, 0);
+    same(&file.display().to_string(), adapter)
+}
+
+fn the_device_says_its_name(adapter: &[String]) -> Result<(), Failed> {
+    let file = data("digits_mlp_f32.safetensors").display().to_string();
+    let run = penalty(["eval".to_owned(), file].iter().chain(adapter));
+    if run.out.lines().any(|line| line.starts_with("gpu: ")) { Ok(()) } else { Err(run.out.into()) }
+}

@@ -1,0 +1,147 @@
+//! `penalty shrink`: what it writes, and when it writes nothing.
+
+mod common;
+
+use std::fs;
+
+use common::*;
+use penalty::half::{bf16, f16};
+use penalty::{Backend, Penalty};
+use serde_json::json;
+
+fn text(path: &std::path::Path) -> String {
+    path.display().to_string()
+}
+
+/// A checkpoint of every type, its tensors neither in the order of their names nor aligned.
+fn checkpoint(path: &std::path::Path) -> (Vec<f32>, Vec<f16>, Vec<bf16>) {
+    let a = weights(10_001, 1);
+    let b: Vec<f16> = weights(4097, 2).into_iter().map(f16::from_f32).collect();
+    let c: Vec<bf16> = weights(255, 3).into_iter().map(bf16::from_f32).collect();
+    let halves = |bits: Vec<u16>| bits.into_iter().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let tensors: [Stored; 4] = [
+        ("z", "F16", vec![4097], halves(b.iter().map(|x| x.to_bits()).collect())),
+        ("mask", "BOOL", vec![3], vec![1, 0, 1]),
+        ("a", "F32", vec![73, 137], f32s(&a)),
+        ("m", "BF16", vec![255], halves(c.iter().map(|x| x.to_bits()).collect())),
+    ];
+    safetensors(path, &tensors, 6);
+    (a, b, c)
+}
+
+#[test]
+fn the_file_is_the_prox_of_its_tensors_and_otherwise_the_same_bytes() {
+    let folder = folder();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    let (mut a, mut b, c) = checkpoint(&input);
+    let args = ["--l1", "0.25", "--l2", "0.125", "--step", "0.5", "--exclude", "^m$"];
+    let run = penalty(["shrink", &text(&input), "--out", &text(&output)].iter().chain(&args));
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+
+    let penalty = Penalty::keras(0.25, 0.125).unwrap();
+    Backend::cpu().prox_in_place(&penalty, &mut a, 0.5).unwrap();
+    Backend::cpu().prox_in_place(&penalty, &mut b, 0.5).unwrap();
+    let (old, new) = (fs::read(&input).unwrap(), fs::read(&output).unwrap());
+    let data = old.len() - 2 * 4097 - 3 - 4 * 10_001 - 2 * 255;
+    let mut expected = old[..data].to_vec();
+    expected.extend(b.iter().flat_map(|x| x.to_bits().to_le_bytes()));
+    expected.extend([1, 0, 1]);
+    expected.extend(f32s(&a));
+    expected.extend(c.iter().flat_map(|x| x.to_bits().to_le_bytes()));
+    assert!(new == expected);
+    assert!(a.iter().filter(|&&x| x == 0.0).count() > 10_001 / 5);
+}
+
+#[test]
+fn json_has_the_statistics_before_and_after() {
+    let folder = folder();
+    let (input, output) = (text(&folder.path().join("in")), text(&folder.path().join("out")));
+    checkpoint(input.as_ref());
+    let shrunk = penalty(["shrink", &input, "--out", &output, "--l1", "0.1", "--step", "1", "--json"]).json();
+    let before = penalty(["eval", &input, "--l1", "0.1", "--json"]).json();
+    let after = penalty(["eval", &output, "--l1", "0.1", "--json"]).json();
+    assert_eq!(shrunk["total"], json!({"before": before["total"], "after": after["total"]}));
+    assert_eq!(shrunk["tensors"][1]["after"]["value"], after["tensors"][1]["value"]);
+    assert_eq!((&shrunk["step"], &shrunk["out"]), (&json!(1.0), &json!(output)));
+    assert_eq!(shrunk["skipped"][0]["name"], "mask");
+    assert!(after["total"]["nonzero"].as_u64() < before["total"]["nonzero"].as_u64());
+}
+
+#[test]
+fn npy_is_shrunk_too() {
+    let folder = folder();
+    let (input, output) = (folder.path().join("w.npy"), folder.path().join("out.npy"));
+    npy(&input, "'<f4'", "False", "(3,)", &f32s(&[1.0, -0.25, f32::NAN]));
+    assert_eq!(penalty(["shrink", &text(&input), "--out", &text(&output), "--l1", "0.5", "--step", "1"]).code, 0);
+    let (old, new) = (fs::read(&input).unwrap(), fs::read(&output).unwrap());
+    let (header, data) = new.split_at(new.len() - 12);
+    assert_eq!(header, &old[..old.len() - 12]);
+    assert_eq!(data, f32s(&[0.5, 0.0, f32::NAN]));
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_says_the_same() {
+    let folder = folder();
+    let (input, output) = (text(&folder.path().join("in")), text(&folder.path().join("out")));
+    checkpoint(input.as_ref());
+    let args = ["shrink", &input, "--out", &output, "--l1", "0.1", "--step", "1", "--json"];
+    let dry = penalty(args.iter().chain(&["--dry-run"])).json();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(dry["out"], json!(null));
+    assert_eq!(difference(dry, penalty(args).json()), None);
+}
+
+#[test]
+fn an_existing_file_is_kept_unless_forced_and_no_run_leaves_a_temporary_file() {
+    let folder = folder();
+    let (input, output) = (text(&folder.path().join("in")), text(&folder.path().join("out")));
+    checkpoint(input.as_ref());
+    fs::write(&output, "precious").unwrap();
+    let args = ["shrink", &input, "--out", &output, "--l1", "0.1", "--step", "1"];
+    assert_fails(&penalty(args), 1, &[&output, "exists", "--force"]);
+    assert_eq!(fs::read(&output).unwrap(), b"precious");
+    assert_eq!(penalty(args.iter().chain(&["--force"])).code, 0);
+    assert!(fs::read(&output).unwrap() != b"precious");
+    // In place.
+    let expected = fs::read(&output).unwrap();
+    assert_eq!(penalty(["shrink", &input, "--out", &input, "--l1", "0.1", "--step", "1", "--force"]).code, 0);
+    assert!(fs::read(&input).unwrap() == expected);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_file_or_the_new_one() {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    let folder = folder();
+    let (input, output) = (text(&folder.path().join("in")), text(&folder.path().join("out")));
+    safetensors(input.as_ref(), &[("w", "F32", vec![8 << 20], f32s(&weights(8 << 20, 1)))], 0);
+    let args = ["shrink", &input, "--out", &output, "--l1", "0.1", "--step", "1", "--force", "--backend", "cpu"];
+    assert_eq!(penalty(args).code, 0);
+    let new = fs::read(&output).unwrap();
+    let mut killed = 0;
+    for delay in (0..20).map(|i| Duration::from_millis(3 * i)) {
+        fs::write(&output, "old").unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_penalty")).args(args).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        killed += u32::from(!child.wait().unwrap().success());
+        let found = fs::read(&output).unwrap();
+        assert!(found == b"old" || found == new, "{} bytes after {delay:?}", found.len());
+    }
+    assert!(killed > 0, "no run was killed before its end");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_result_has_the_checkpoints_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let (input, output) = (text(&folder.path().join("in")), text(&folder.path().join("out")));
+    checkpoint(input.as_ref());
+    fs::set_permissions(&input, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(penalty(["shrink", &input, "--out", &output, "--l1", "0.1", "--step", "1"]).code, 0);
+    assert_eq!(fs::metadata(&output).unwrap().permissions().mode() & 0o777, 0o640);
+}
