@@ -30,27 +30,33 @@ if [ -z "$lavapipe" ] || [ -z "$swiftshader" ] || ! ldconfig -p | grep -q libEGL
     find_drivers
 fi
 
-# Tests of other drivers build nothing new: the first command compiles all of them.
+# Runs tests with one driver: its name, its Vulkan manifest, the text that picks its adapter, what cargo is to test.
 on() {
-    local name=$1 icd=$2 adapter=$3
+    local name=$1 manifest=$2 adapter=$3
     shift 3
     echo
-    echo "== $name"
+    echo "== $name: cargo test $*"
     # The older loaders' name of the variable, too.
-    VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd PENALTY_ADAPTER=$adapter cargo test --quiet "$@"
+    VK_DRIVER_FILES=$manifest VK_ICD_FILENAMES=$manifest PENALTY_ADAPTER=$adapter cargo test --quiet "$@"
 }
-device_tests=(-p penalty --test drivers --test device -p penalty-cli --test parity -p penalty-bandwidth)
+
+# The tests that need a device; they were built with all the others.
+devices_on() {
+    on "$@" -p penalty --test drivers --test device
+    on "$@" -p penalty-cli --test parity
+    on "$@" -p penalty-bandwidth --lib
+}
 
 missing=0
 if [ -n "$lavapipe" ]; then
-    on "everything, devices on lavapipe" "$lavapipe" vulkan --workspace
-    on "devices on llvmpipe over OpenGL" "" "(Gl," "${device_tests[@]}"
+    on "lavapipe" "$lavapipe" vulkan --workspace
+    devices_on "llvmpipe over OpenGL" "" "(Gl,"
 else
-    on "everything, devices on what there is" "" "" --workspace
+    on "the drivers that there are" "" "" --workspace
     missing=1
 fi
 if [ -n "$swiftshader" ]; then
-    on "devices on SwiftShader" "$swiftshader" swiftshader "${device_tests[@]}"
+    devices_on "SwiftShader" "$swiftshader" swiftshader
 else
     echo "SwiftShader: no driver, its tests did not run"
     missing=1
