@@ -29,10 +29,11 @@ fn lanes(rows: Rows) -> Lanes {
         let l = v - h;
         l1 = opaque(l1 + v);
         hh = opaque(hh + h * h);
-        hl = opaque(hl + (2.0 * h) * l);
+        hl = opaque(hl + h * l);
         ll = opaque(ll + l * l);
     }
-    return Lanes(l1, hh + opaque(hl + ll));
+    // Twice the sum of the h·l is the sum of the 2h·l: nothing here is near the ends of the exponents.
+    return Lanes(l1, hh + opaque(2.0 * hl + ll));
 }
 
 var<workgroup> lanes_l1: array<vec4<f32>, 256>;

@@ -57,11 +57,13 @@ impl Cpu {
     pub(crate) fn evaluate<E: Element>(&self, plan: &Plan, sources: &[&[E]]) -> Vec<Partial> {
         let mut partials = vec![Partial::default(); plan.segments.len()];
         for stage in &plan.stages {
-            let sum = |span: &Span| {
-                self.set.run(
+            let sum = |span: &Span| match self.set {
+                InstructionSet::Baseline => sum::<E, false>(part(sources, span)),
+                // These sets have a fused multiply-add; without one, `mul_add` is a slow call.
+                _ => self.set.run(
                     #[inline(always)]
-                    || sum(part(sources, span)),
-                )
+                    || sum::<E, true>(part(sources, span)),
+                ),
             };
             let sums: Vec<Partial> = match &stage.spans[..] {
                 [span] => vec![sum(span)],
@@ -115,16 +117,16 @@ fn part<'a, E>(slices: &[&'a [E]], span: &Span) -> &'a [E] {
 }
 
 #[inline(always)]
-fn sum<E: Element>(weights: &[E]) -> Partial {
+fn sum<E: Element, const FUSED: bool>(weights: &[E]) -> Partial {
     let mut partial = Partial::default();
     let (tiles, rest) = weights.as_chunks::<TILE>();
     for tile in tiles {
-        tile::add(tile, TILE, tile.as_ptr().wrapping_add(AHEAD * TILE), &mut partial);
+        tile::add::<E, FUSED>(tile, TILE, tile.as_ptr().wrapping_add(AHEAD * TILE), &mut partial);
     }
     if !rest.is_empty() {
         let mut last = [E::zeroed(); TILE];
         last[..rest.len()].copy_from_slice(rest);
-        tile::add(&last, rest.len(), last.as_ptr(), &mut partial);
+        tile::add::<E, FUSED>(&last, rest.len(), last.as_ptr(), &mut partial);
     }
     partial
 }

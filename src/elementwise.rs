@@ -22,44 +22,36 @@ pub(crate) fn flush(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn gradient(theta: u32, c: [f32; 2]) -> u32 {
     let magnitude = theta & MAGNITUDE;
-    let finite = f32::from_bits(if magnitude < INFINITY { theta } else { 0 });
-    let slope = flush(elastic_net::gradient(flush(finite), c)).to_bits();
-    let limit = elastic_net::gradient_at_infinity(c).to_bits() | (theta & !MAGNITUDE);
-    if magnitude < INFINITY {
-        slope
-    } else if magnitude == INFINITY {
-        flush(f32::from_bits(limit)).to_bits()
-    } else {
-        theta
-    }
+    // What is computed of a weight that is not finite is not used.
+    let slope = flush(elastic_net::gradient(flush(f32::from_bits(theta)), c)).to_bits();
+    let limit = elastic_net::gradient_at_infinity(c).to_bits();
+    let sign = if limit == 0 { 0 } else { !MAGNITUDE };
+    let special = select(magnitude > INFINITY, theta, limit | (theta & sign));
+    select(magnitude < INFINITY, slope, special)
 }
 
 /// An existing gradient plus another, as bits: a NaN stays itself, the existing one first; ∞ − ∞ is 0x7fc00000.
 #[inline(always)]
 pub(crate) fn add(existing: u32, more: u32) -> u32 {
     let (e, m) = (existing & MAGNITUDE, more & MAGNITUDE);
-    let finite = |bits: u32, magnitude: u32| flush(f32::from_bits(if magnitude < INFINITY { bits } else { 0 }));
-    let sum = flush(finite(existing, e) + finite(more, m)).to_bits();
-    if e < INFINITY && m < INFINITY {
-        sum
-    } else if e > INFINITY {
-        existing
-    } else if m > INFINITY {
-        more
-    } else if e == m && existing != more {
-        NAN
-    } else if e == INFINITY {
-        existing
-    } else {
-        more
-    }
+    // Not used where one of them is not finite. Every rule is a selection, the last one wins: branches would keep this
+    // from being vectorised.
+    let sum = flush(flush(f32::from_bits(existing)) + flush(f32::from_bits(more))).to_bits();
+    let infinite = select((e == m) & (existing != more), NAN, select(e == INFINITY, existing, more));
+    let special = select(e > INFINITY, existing, select(m > INFINITY, more, infinite));
+    select(e.max(m) < INFINITY, sum, special)
 }
 
 /// The prox of a weight, as bits: one that is not finite comes back as it is.
 #[inline(always)]
 pub(crate) fn prox(v: u32, c: [f32; 2]) -> u32 {
-    let ordinary = v & MAGNITUDE < INFINITY;
-    let finite = f32::from_bits(if ordinary { v } else { 0 });
-    let shrunk = flush(elastic_net::prox(flush(finite), c)).to_bits();
-    if ordinary { shrunk } else { v }
+    // A number that is too small needs no rule of its own: it shrinks to one that is, as c₀ is 0 or at least 2^-120 and
+    // c₁ at most 1. What is computed of one that is not finite is not used.
+    let shrunk = flush(elastic_net::prox(f32::from_bits(v), c)).to_bits();
+    select(v & MAGNITUDE < INFINITY, shrunk, v)
+}
+
+#[inline(always)]
+fn select(condition: bool, yes: u32, no: u32) -> u32 {
+    if condition { yes } else { no }
 }

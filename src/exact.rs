@@ -63,10 +63,11 @@ impl Partial {
     pub fn merge(&mut self, other: &Partial) {
         add_limbs(&mut self.l1, &other.l1);
         add_limbs(&mut self.l2_squared, &other.l2_squared);
-        self.len += other.len;
-        self.nonzero += other.nonzero;
-        self.nan += other.nan;
-        self.inf += other.inf;
+        // Bytes from elsewhere can say more weights than there are.
+        self.len = self.len.saturating_add(other.len);
+        self.nonzero = self.nonzero.saturating_add(other.nonzero);
+        self.nan = self.nan.saturating_add(other.nan);
+        self.inf = self.inf.saturating_add(other.inf);
         self.max_bits = self.max_bits.max(other.max_bits);
     }
 

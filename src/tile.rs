@@ -17,9 +17,8 @@ use crate::exact::{Counts, Partial};
 pub const TILE: usize = 4096;
 const LANES: usize = 1024;
 const HALF: usize = LANES / 2;
-/// As many lanes are summed between two prefetches.
-const BLOCK: usize = 32;
-
+/// The most lanes that a vector register holds.
+const WIDTH: usize = 16;
 const MAGNITUDE: u32 = 0x7fff_ffff;
 const INFINITY: u32 = 0x7f80_0000;
 /// The upper half of a significand: h of θ = h + l.
@@ -39,18 +38,19 @@ struct Lanes {
 /// Adds a tile to the partial. Of its weights the first `len` exist, the others are +0; `ahead` is where the caller
 /// reads soon.
 #[inline(always)]
-pub(crate) fn add<E: Element>(tile: &[E; TILE], len: usize, ahead: *const E, partial: &mut Partial) {
-    let lanes = lanes(tile, ahead);
+pub(crate) fn add<E: Element, const FUSED: bool>(tile: &[E; TILE], len: usize, ahead: *const E, partial: &mut Partial) {
+    let mut lanes = lanes::<E, FUSED>(tile, ahead);
     let ordinary = lanes.min >= ORDINARY_FROM - 1;
     if ordinary && lanes.max < ORDINARY_ABOVE - 1 {
         // No zero and nothing non-finite: the counts follow from the length.
         let counts = Counts { nonzero: len as u64, ..Counts::default() };
-        partial.add_tile(len, tree(lanes.l1, lanes.l2_squared), 0, counts, lanes.max + 1);
+        let sums = tree(&mut lanes);
+        partial.add_tile(len, sums, 0, counts, lanes.max + 1);
         return;
     }
     let (counts, max) = count(tile);
     if ordinary && max < ORDINARY_ABOVE && counts.nan + counts.inf == 0 {
-        partial.add_tile(len, tree(lanes.l1, lanes.l2_squared), 0, counts, max);
+        partial.add_tile(len, tree(&mut lanes), 0, counts, max);
         return;
     }
     let exponent = exponent(max);
@@ -58,31 +58,38 @@ pub(crate) fn add<E: Element>(tile: &[E; TILE], len: usize, ahead: *const E, par
     for (to, from) in scaled.iter_mut().zip(tile) {
         *to = f32::from_bits(scale(from.decode() & MAGNITUDE, exponent));
     }
-    let lanes = self::lanes(&scaled, scaled.as_ptr());
-    partial.add_tile(len, tree(lanes.l1, lanes.l2_squared), exponent, counts, max);
+    let mut lanes = self::lanes::<f32, FUSED>(&scaled, scaled.as_ptr());
+    partial.add_tile(len, tree(&mut lanes), exponent, counts, max);
 }
 
 #[inline(always)]
-fn lanes<E: Element>(tile: &[E; TILE], ahead: *const E) -> Lanes {
+fn lanes<E: Element, const FUSED: bool>(tile: &[E; TILE], ahead: *const E) -> Lanes {
     let (mut l1, mut l2_squared) = ([0f32; HALF], [0f32; HALF]);
-    let (mut min, mut max) = (u32::MAX, 0);
-    for start in (0..HALF).step_by(BLOCK) {
+    let (mut min, mut max) = ([u32::MAX; WIDTH], [0; WIDTH]);
+    // As many lanes are summed between two prefetches as a cache line holds of each row.
+    let line = const { 64 / size_of::<E>() };
+    for start in (0..HALF).step_by(line) {
         for row in 0..8 {
-            prefetch::<E>(ahead.wrapping_add(row * HALF + start));
+            prefetch(ahead.wrapping_add(row * HALF + start));
         }
-        for j in start..start + BLOCK {
-            let near = lane(tile, j, &mut min, &mut max);
-            let far = lane(tile, j + HALF, &mut min, &mut max);
-            l1[j] = near.0 + far.0;
-            l2_squared[j] = near.1 + far.1;
+        for first in (start..start + line).step_by(WIDTH) {
+            for i in 0..WIDTH {
+                let j = first + i;
+                let near = lane::<E, FUSED>(tile, j, &mut min[i], &mut max[i]);
+                let far = lane::<E, FUSED>(tile, j + HALF, &mut min[i], &mut max[i]);
+                l1[j] = near.0 + far.0;
+                l2_squared[j] = near.1 + far.1;
+            }
         }
     }
+    let min = min.into_iter().fold(u32::MAX, u32::min);
+    let max = max.into_iter().fold(0, u32::max);
     Lanes { l1, l2_squared, min, max }
 }
 
 /// The sums of one lane before any halving.
 #[inline(always)]
-fn lane<E: Element>(tile: &[E; TILE], j: usize, min: &mut u32, max: &mut u32) -> (f32, f32) {
+fn lane<E: Element, const FUSED: bool>(tile: &[E; TILE], j: usize, min: &mut u32, max: &mut u32) -> (f32, f32) {
     let (mut l1, mut hh, mut hl, mut ll) = (0f32, 0f32, 0f32, 0f32);
     for row in 0..TILE / LANES {
         let bits = tile[j + row * LANES].decode() & MAGNITUDE;
@@ -92,38 +99,49 @@ fn lane<E: Element>(tile: &[E; TILE], j: usize, min: &mut u32, max: &mut u32) ->
         let h = f32::from_bits(bits & UPPER);
         let l = v - h;
         l1 += v;
-        hh += h * h;
-        hl += (2.0 * h) * l;
-        ll += l * l;
+        hh = plus_product::<FUSED>(hh, h, h);
+        hl = plus_product::<FUSED>(hl, h, l);
+        ll = plus_product::<FUSED>(ll, l, l);
     }
-    (l1, hh + (hl + ll))
+    // Twice the sum of the h·l is the sum of the 2h·l: nothing here is near the ends of the exponents.
+    (l1, hh + plus_product::<FUSED>(ll, 2.0, hl))
 }
 
-/// Brings `BLOCK` elements into the cache.
+/// sum + a·b, where the product is exact: one rounding or two are the same.
 #[inline(always)]
-fn prefetch<E: Element>(from: *const E) {
+fn plus_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
+    if FUSED { a.mul_add(b, sum) } else { sum + a * b }
+}
+
+/// Brings a cache line into the cache.
+#[inline(always)]
+fn prefetch<E>(from: *const E) {
     #[cfg(target_arch = "x86_64")]
-    for line in 0..BLOCK * size_of::<E>() / 64 {
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch of any address is allowed; it never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast::<i8>().wrapping_add(64 * line)) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = from;
 }
 
+/// Halves the lanes down to both sums.
 #[inline(always)]
-fn tree(mut l1: [f32; HALF], mut l2_squared: [f32; HALF]) -> [f32; 2] {
-    [&mut l1, &mut l2_squared].map(|a| {
-        halve::<256>(a);
-        halve::<128>(a);
-        halve::<64>(a);
-        halve::<32>(a);
-        halve::<16>(a);
-        halve::<8>(a);
-        halve::<4>(a);
-        (a[0] + a[1]) + (a[2] + a[3])
-    })
+fn tree(lanes: &mut Lanes) -> [f32; 2] {
+    [fold(&mut lanes.l1), fold(&mut lanes.l2_squared)]
+}
+
+#[inline(always)]
+fn fold(a: &mut [f32; HALF]) -> f32 {
+    halve::<256>(a);
+    halve::<128>(a);
+    halve::<64>(a);
+    halve::<32>(a);
+    halve::<16>(a);
+    halve::<8>(a);
+    halve::<4>(a);
+    (a[0] + a[1]) + (a[2] + a[3])
 }
 
 #[inline(always)]

@@ -28,5 +28,6 @@ fn encode(bits: vec4<u32>) -> vec4<u32> {
     var magnitude = select(subnormal, normal, a >= vec4<u32>(0x38800000u));
     magnitude = select(magnitude, vec4<u32>(0x7c00u), a >= vec4<u32>(0x47800000u));
     magnitude = select(magnitude, nan, a > vec4<u32>(INFINITY));
-    return sign | magnitude;
+    // What rounds to −0 is +0.
+    return select(sign | magnitude, vec4<u32>(0u), magnitude == vec4<u32>(0u));
 }

@@ -5,7 +5,7 @@
 pub enum InstructionSet {
     /// What every processor of the architecture has: SSE2 on x86-64, NEON on AArch64.
     Baseline,
-    /// 256-bit vectors, x86-64.
+    /// 256-bit vectors and fused multiply-add, x86-64.
     Avx2,
     /// 512-bit vectors, x86-64.
     Avx512,
@@ -18,7 +18,7 @@ impl InstructionSet {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
-            if has!("avx2") {
+            if has!("avx2") && has!("fma") {
                 sets.push(InstructionSet::Avx2);
                 if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
                     sets.push(InstructionSet::Avx512);
@@ -45,13 +45,13 @@ impl InstructionSet {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn avx2<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
 fn avx512<R>(body: impl FnOnce() -> R) -> R {
     body()
 }

@@ -46,7 +46,7 @@ impl Kernels {
     /// # Errors
     ///
     /// [`Error::Device`] where the device refuses them.
-    pub fn new(device: &wgpu::Device, _queue: &wgpu::Queue) -> Result<Kernels> {
+    pub fn new(device: &wgpu::Device) -> Result<Kernels> {
         Kernels::with_window(device, LARGEST_BINDING)
     }
 
@@ -203,7 +203,7 @@ impl Kernels {
 /// [`Error::Size`] for a size that is not allowed, [`Error::Device`] where memory cannot be had, [`Error::Poll`] where
 /// the device does not finish.
 pub fn bandwidth(device: &wgpu::Device, queue: &wgpu::Queue, bytes: u64) -> Result<Bandwidth> {
-    let kernels = Kernels::new(device, queue)?;
+    let kernels = Kernels::new(device)?;
     let buffer = |size| {
         device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("bandwidth"),

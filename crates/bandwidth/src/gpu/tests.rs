@@ -78,7 +78,7 @@ fn answers_are_right_on_every_adapter() -> Outcome {
         println!("{}", describe(&adapter.get_info()));
         let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
-        let kernels = Kernels::new(&device, &queue)?;
+        let kernels = Kernels::new(&device)?;
         for bytes in [16, 4096, (1 << 20) + 48, (5 << 20) + 16] {
             answers(&device, &queue, &kernels, bytes)?;
         }

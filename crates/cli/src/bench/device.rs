@@ -65,7 +65,7 @@ pub(super) fn rows(gpu: &Gpu, penalty: &Penalty, len: usize) -> Result<Vec<Row>>
 impl<'a> Bench<'a> {
     fn new(gpu: &'a Gpu, penalty: &'a Penalty, len: usize) -> Result<Bench<'a>> {
         let device = gpu.device();
-        let kernels = Kernels::new(device, gpu.queue())?;
+        let kernels = Kernels::new(device)?;
         let size = (4 * len as u64).next_multiple_of(16);
         let features = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
         let timed = device.features().contains(features);

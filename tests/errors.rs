@@ -1,0 +1,240 @@
+//! Refusals: what is accepted, what is not, and the text that says so.
+
+use penalty::gpu::Choice;
+use penalty::half::f16;
+use penalty::{Backend, Cpu, Dtype, Error, Gpu, InstructionSet, Partial, Penalty, Result, TILE, gpu};
+use std::time::Duration;
+
+const HALF_MAX: f64 = f32::MAX as f64 / 2.0;
+
+type Constructor = fn(f64) -> Result<Penalty>;
+
+/// Every argument that is a λ, with the name that errors give it.
+const WEIGHTS: [(&str, Constructor); 8] = [
+    ("lambda", Penalty::l1),
+    ("lambda", Penalty::l2_squared),
+    ("lambda", |x| Penalty::elastic_net(x, 0.5)),
+    ("alpha", |x| Penalty::scikit_learn(x, 0.5)),
+    ("lambda", |x| Penalty::glmnet(x, 0.5)),
+    ("l1", |x| Penalty::keras(x, 0.0)),
+    ("l2", |x| Penalty::keras(0.0, x)),
+    ("weight_decay", Penalty::weight_decay),
+];
+
+/// Every argument that is a mixing ratio.
+const RATIOS: [(&str, Constructor); 3] = [
+    ("alpha", |x| Penalty::elastic_net(1.0, x)),
+    ("l1_ratio", |x| Penalty::scikit_learn(1.0, x)),
+    ("alpha", |x| Penalty::glmnet(1.0, x)),
+];
+
+#[test]
+fn every_weight_from_zero_to_half_of_the_largest_float_is_accepted() {
+    for (name, constructor) in WEIGHTS {
+        for x in [0.0, -0.0, f64::from_bits(1), 1e-300, 1e-4, 1.0, 1e38, HALF_MAX] {
+            assert!(constructor(x).is_ok(), "{name} {x:e}");
+        }
+    }
+}
+
+#[test]
+fn every_other_weight_is_refused_by_its_name() {
+    let refused = [
+        (-1.0, "-1"),
+        (-f64::from_bits(1), "-0.00"),
+        (HALF_MAX.next_up(), "170141173319264450"),
+        (f64::MAX, "17976931348623157"),
+        (f64::INFINITY, "inf"),
+        (f64::NEG_INFINITY, "-inf"),
+        (f64::NAN, "NaN"),
+    ];
+    for (name, constructor) in WEIGHTS {
+        for (x, found) in refused {
+            let text = constructor(x).expect_err(name).to_string();
+            let want = format!("{name} must be a number from 0 to half of f32::MAX, found {found}");
+            assert!(text.starts_with(&want), "{text}");
+        }
+    }
+    assert_eq!(
+        Penalty::l1(-0.5).expect_err("it is negative").to_string(),
+        "lambda must be a number from 0 to half of f32::MAX, found -0.5"
+    );
+}
+
+#[test]
+fn ratios_lie_between_zero_and_one() {
+    for (name, constructor) in RATIOS {
+        for x in [0.0, -0.0, f64::from_bits(1), 0.5, 1.0] {
+            assert!(constructor(x).is_ok(), "{name} {x:e}");
+        }
+        for (x, found) in [(-0.25, "-0.25"), (1.5, "1.5"), (f64::INFINITY, "inf"), (f64::NAN, "NaN")] {
+            let text = constructor(x).expect_err(name).to_string();
+            assert_eq!(text, format!("{name} must be from 0 to 1, found {found}"));
+        }
+        assert!(constructor(1f64.next_up()).is_err() && constructor(-f64::from_bits(1)).is_err());
+    }
+}
+
+#[test]
+fn a_refusal_names_the_first_bad_argument_and_can_be_matched() {
+    let error = Penalty::elastic_net(-1.0, 2.0).expect_err("both are bad");
+    assert!(matches!(error, Error::Parameter { name: "lambda", found: -1.0, .. }), "{error}");
+}
+
+#[test]
+fn steps_are_finite_and_not_negative() -> Result<()> {
+    let cpu = Backend::cpu();
+    for penalty in [Penalty::none(), Penalty::l1(1.0)?, Penalty::l2_squared(1.0)?] {
+        for (step, found) in [(-0.5, "-0.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf")] {
+            let want = format!("step must be a finite number ≥ 0, found {found}");
+            let mut weights = [1.0f32, 2.0];
+            assert_eq!(cpu.prox(&penalty, &weights, step).expect_err("a bad step").to_string(), want);
+            assert_eq!(cpu.prox_in_place(&penalty, &mut weights, step).expect_err("a bad step").to_string(), want);
+            assert_eq!(weights, [1.0, 2.0], "nothing is written");
+            assert!(cpu.prox::<f32>(&penalty, &[], step).is_err(), "also where there is no weight");
+        }
+        assert!(cpu.prox(&penalty, &[1.0f32], -0.0).is_ok());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_step_whose_shrinkage_leaves_f32_is_refused() -> Result<()> {
+    let cpu = Backend::cpu();
+    let limit = 2f64.powi(119);
+    let l2 = Penalty::l2_squared(0.5)?;
+    let error = cpu.prox(&l2, &[1.0f32], limit).expect_err("2·step·λ is 2^119");
+    assert_eq!(error.to_string(), "2·step·lambda must be below 2^119, found 664613997892458000000000000000000000");
+    assert!(cpu.prox(&l2, &[1.0f32], limit.next_down()).is_ok());
+    // A threshold may be as large as it likes: everything becomes 0.
+    assert_eq!(cpu.prox(&Penalty::l1(1e38)?, &[f32::MAX, -1.0], 1e300)?, [0.0, 0.0]);
+    Ok(())
+}
+
+#[test]
+fn slices_of_different_lengths_are_refused_and_left_alone() -> Result<()> {
+    let cpu = Backend::cpu();
+    for penalty in [Penalty::none(), Penalty::l1(1.0)?] {
+        for len in [0, 2, 4, 5000] {
+            let want = format!("the output must have 3 elements, found {len}");
+            let mut gradient = vec![7.0f32; len];
+            let into = cpu.gradient_into(&penalty, &[1.0, 2.0, 3.0], &mut gradient);
+            assert_eq!(into.expect_err("the lengths differ").to_string(), want);
+            let add = cpu.gradient_add(&penalty, &[1.0, 2.0, 3.0], &mut gradient);
+            assert_eq!(add.expect_err("the lengths differ").to_string(), want);
+            let add = pollster::block_on(cpu.gradient_add_async(&penalty, &[1.0, 2.0, 3.0], &mut gradient));
+            assert_eq!(add, Err(Error::Length { operand: "the output", expected: 3, found: len as u64 }));
+            assert!(gradient.iter().all(|&x| x == 7.0));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_chunk_starts_on_a_tile() {
+    let cpu = Backend::cpu();
+    for start in [0, TILE as u64, 7 * TILE as u64, u64::MAX - 4095] {
+        assert!(cpu.partial(start, &[1.0f32]).is_ok(), "{start}");
+    }
+    for start in [1, 4095, 4097, 6144, u64::MAX] {
+        let error = cpu.partial(start, &[f16::ONE]).expect_err("it does not start on a tile");
+        assert_eq!(error, Error::ChunkStart { found: start });
+        assert_eq!(error.to_string(), format!("a chunk must start at a multiple of 4096 elements, found {start}"));
+    }
+}
+
+#[test]
+fn bytes_that_no_partial_wrote_are_refused() -> Result<()> {
+    let bytes = Backend::cpu().partial(0, &[1.0f32, 0.0, f32::NAN, f32::INFINITY])?.to_bytes();
+    assert_eq!(bytes.len(), Partial::BYTES);
+    let text = |bytes: &[u8]| Partial::from_bytes(bytes).expect_err("it is no partial").to_string();
+    assert_eq!(text(&[]), "not a serialized partial: expected 164 bytes, found 0");
+    assert_eq!(text(&bytes[..163]), "not a serialized partial: expected 164 bytes, found 163");
+    assert_eq!(text(&[&bytes[..], &[0]].concat()), "not a serialized partial: expected 164 bytes, found 165");
+    let with = |at: usize, value: u8| {
+        let mut bytes = bytes;
+        bytes[at] = value;
+        bytes
+    };
+    // Behind 32 limbs: how many weights, non-zero, NaN, infinite; the maximum's bits.
+    assert_eq!(
+        text(&with(136, 5)),
+        "not a serialized partial: expected as many non-zero weights as weights at most, found 5"
+    );
+    assert_eq!(
+        text(&with(144, 3)),
+        "not a serialized partial: expected as many non-finite weights as non-zero ones at most, found 3"
+    );
+    assert_eq!(
+        text(&with(163, 0xff)),
+        "not a serialized partial: expected the bits of a finite maximum, found 4286578688"
+    );
+    Ok(())
+}
+
+#[test]
+fn nothing_is_refused_for_what_the_weights_are() -> Result<()> {
+    let cpu = Backend::cpu();
+    let weights = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, f32::from_bits(1), -0.0];
+    for penalty in [Penalty::l1(HALF_MAX)?, Penalty::l2_squared(HALF_MAX)?, Penalty::keras(HALF_MAX, HALF_MAX)?] {
+        cpu.evaluate(&penalty, &weights)?;
+        cpu.gradient(&penalty, &weights)?;
+        cpu.prox(&penalty, &weights, 1e-4)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_adapter_that_nobody_has_is_refused_with_those_that_there_are() {
+    let error = Gpu::open(&Choice::Named("no such adapter".into())).expect_err("there is none of that name");
+    let Error::NoAdapter { request, found } = &error else { panic!("{error}") };
+    assert_eq!(request, "is named like \"no such adapter\"");
+    let adapters = gpu::adapters();
+    assert_eq!(found == "none", adapters.is_empty());
+    for adapter in adapters {
+        assert!(found.contains(&adapter.get_info().name), "{found}");
+    }
+    assert_eq!(error.to_string(), format!("no adapter {request}; found {found}"));
+}
+
+#[test]
+fn instructions_that_the_processor_lacks_are_refused() {
+    for set in [InstructionSet::Baseline, InstructionSet::Avx2, InstructionSet::Avx512] {
+        match Cpu::with_instructions(set) {
+            Ok(cpu) => assert_eq!(cpu.instruction_set(), set),
+            Err(error) => assert_eq!(error, Error::InstructionSet(set)),
+        }
+        assert_eq!(Cpu::with_instructions(set).is_ok(), InstructionSet::available().contains(&set));
+    }
+    assert_eq!(Some(&Cpu::new().instruction_set()), InstructionSet::available().last());
+}
+
+#[test]
+fn every_error_is_one_line_that_says_what_was_expected_and_what_was_found() {
+    let errors = [
+        (
+            Error::Type { operand: "the gradient", expected: Dtype::BF16, found: Dtype::F16 },
+            "the gradient must hold BF16, found F16",
+        ),
+        (
+            Error::Operand { operand: "the weights", rule: "its offset must be a multiple of 4 bytes", found: 2 },
+            "the weights: its offset must be a multiple of 4 bytes, found 2",
+        ),
+        (Error::InstructionSet(InstructionSet::Avx512), "this processor has no Avx512"),
+        (Error::Device("out of memory".into()), "the device failed: out of memory"),
+        (Error::Timeout(Duration::from_millis(1500)), "the device did not answer within 1.5s"),
+        (
+            Error::NotSubmitted { expected: 7, found: 0 },
+            "no result: expected the serial 7 from the device, found 0; the recorded commands were not submitted, or the \
+             device was lost",
+        ),
+        (
+            Error::Forked { expected: 1, found: 2 },
+            "the device was opened by process 1, and this is its fork 2: open the device after forking",
+        ),
+    ];
+    for (error, text) in errors {
+        assert_eq!(error.to_string(), text);
+        assert!(!text.contains('\n'));
+    }
+}
