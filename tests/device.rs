@@ -8,8 +8,8 @@ mod common;
 use std::future::Future;
 use std::ops::Range;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,10 @@ fn main() {
         ("impatience_is_a_timeout_and_loses_nothing", impatience_is_a_timeout_and_loses_nothing),
         ("a_destroyed_device_is_an_error_and_never_an_old_report", a_destroyed_device_is_an_error),
         ("a_future_completes_in_the_callers_own_polling_loop", a_future_completes_in_the_callers_polling_loop),
+        (
+            "an_answer_that_another_thread_picks_up_is_handed_over",
+            an_answer_that_another_thread_picks_up_is_handed_over,
+        ),
         ("a_poller_completes_futures", a_poller_completes_futures),
         ("a_poller_fails_futures_that_wait_too_long", a_poller_fails_futures_that_wait_too_long),
         ("a_poller_ends_the_wait_for_a_destroyed_device", a_poller_ends_the_wait_for_a_destroyed_device),
@@ -488,6 +492,47 @@ fn a_future_completes_in_the_callers_polling_loop(device: &Device) {
         assert!(began.elapsed() < PATIENCE, "polling the device completes the future");
     };
     assert_eq!(report, Backend::cpu().evaluate(&penalty(), &theta));
+}
+
+/// A poll collects the callbacks of all work that has ended and then runs them, one after the other. A thread that waits
+/// for its own may find that another has collected it and is still busy with somebody's slow one.
+fn an_answer_that_another_thread_picks_up_is_handed_over(device: &Device) {
+    let gpu = own(device);
+    let (theta, held) = weights(&gpu, 1 << 19, 1);
+    let want = Backend::cpu().evaluate(&penalty(), &theta);
+    let operand = operand::<f32>(&held, 0, theta.len());
+    let barrier = Barrier::new(2);
+    let rounds = 0..15;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in rounds.clone() {
+                barrier.wait();
+                // The other thread has submitted by then, and the device is at work.
+                std::thread::sleep(Duration::from_millis(1));
+                let wait = PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+                gpu.device().poll(wait).expect("the device answers");
+                barrier.wait();
+            }
+        });
+        let mut answers = Vec::new();
+        for _ in rounds.clone() {
+            let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+            let slow = buffer(&gpu, &[], usage);
+            let mut encoder = encoder(&gpu);
+            let record = || gpu.record_evaluate(&mut encoder, &penalty(), &operand).expect("it is valid");
+            let pending = std::iter::repeat_with(record).take(4).last().expect("four were recorded");
+            encoder.copy_buffer_to_buffer(&held, 0, &slow, 0, 4);
+            submit(&gpu, encoder);
+            slow.map_async(wgpu::MapMode::Read, .., |_| std::thread::sleep(Duration::from_millis(20)));
+            barrier.wait();
+            answers.push(pending.wait(PATIENCE));
+            barrier.wait();
+        }
+        // Judged when the other thread waits no more.
+        for answer in answers {
+            assert_eq!(answer, want);
+        }
+    });
 }
 
 fn a_poller_completes_futures(device: &Device) {

@@ -251,14 +251,14 @@ fn threads_that_share_a_device_get_their_own_results(device: &Device) {
     let penalty = Penalty::elastic_net(0.1, 0.5).expect("the λ is valid");
     let backend = device.backend();
     std::thread::scope(|scope| {
-        for thread in 0..4u64 {
+        for thread in 0..8u64 {
             let (backend, penalty) = (&backend, &penalty);
             scope.spawn(move || {
-                let weights = noise(3000 + 1000 * thread as usize, thread);
+                let weights = noise(300 + 100 * thread as usize, thread);
                 let want = reference().partial(0, &weights).expect("the CPU does not fail");
                 let shrunk = reference().prox(penalty, &weights, 0.5).expect("the CPU does not fail");
                 // Often: one thread's poll may pick up another's answer, and must hand it over.
-                for round in 0..150 {
+                for round in 0..40 {
                     assert_eq!(backend.partial(0, &weights).as_ref(), Ok(&want), "thread {thread}, round {round}");
                 }
                 for round in 0..10 {

@@ -29,7 +29,7 @@ impl Reply {
         }
     }
 
-    fn sent(&self) -> bool {
+    pub(super) fn sent(&self) -> bool {
         lock(&self.0).is_none()
     }
 }

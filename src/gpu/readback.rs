@@ -1,6 +1,6 @@
 //! The one place that maps, polls and waits.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_intrusive::channel::shared::oneshot_channel;
 
@@ -11,6 +11,19 @@ use crate::backend::Patience;
 use crate::exact::{Partial, Report, WORDS};
 use crate::plan::Segment;
 use crate::{Error, Result};
+
+/// How often a thread looks whether another one has handed it its answer.
+const HANDOVER: Duration = Duration::from_micros(100);
+const LOST: &str = "it was lost";
+
+/// What the device calls back; where it drops the callback uncalled, nothing will ever answer.
+struct Callback(Reply);
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        self.0.send(Err(Error::Device(LOST.into())));
+    }
+}
 
 /// An evaluation that was recorded: its report is on the device, or will be once the encoder was submitted.
 ///
@@ -88,7 +101,7 @@ impl Gpu {
     pub(super) async fn read_buffer(&self, buffer: &wgpu::Buffer, size: u64, patience: Patience) -> Result<Vec<u8>> {
         let (sender, receiver) = oneshot_channel();
         let reply = Reply::new(sender);
-        let mapped = reply.clone();
+        let mapped = Callback(reply.clone());
         let (staging, submission) = self.guarded(|| {
             let staging = self.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some("penalty staging"),
@@ -100,25 +113,27 @@ impl Gpu {
             encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
             let submission = self.queue().submit([encoder.finish()]);
             staging.map_async(wgpu::MapMode::Read, .., move |result| {
-                mapped.send(result.map_err(|error| Error::Device(format!("mapping its memory failed: {error}"))));
+                mapped.0.send(result.map_err(|error| Error::Device(format!("mapping its memory failed: {error}"))));
             });
             (staging, submission)
         })?;
         match patience {
             Patience::Block(timeout) => {
+                let began = Instant::now();
                 let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(timeout) };
                 match self.device().poll(wait) {
-                    Ok(_) => {}
-                    Err(wgpu::PollError::Timeout) => reply.send(Err(Error::Timeout(timeout))),
+                    Ok(_) | Err(wgpu::PollError::Timeout) => {}
                     Err(error) => reply.send(Err(Error::Device(error.to_string()))),
                 }
-                // The callback has run by now; if the device failed to run it, waiting longer would not help.
-                reply.send(Err(Error::Device("it ended the wait without an answer".into())));
+                // Another thread's poll may have collected the callback, and be busy with somebody else's before it.
+                while !reply.sent() && began.elapsed() < timeout {
+                    std::thread::sleep(HANDOVER);
+                }
+                reply.send(Err(Error::Timeout(timeout)));
             }
             Patience::PolledElsewhere => self.inner.waiting.add(reply),
         }
-        // A dropped callback drops its sender: the device is gone.
-        receiver.receive().await.unwrap_or_else(|| Err(Error::Device("it was lost".into())))?;
+        receiver.receive().await.unwrap_or_else(|| Err(Error::Device(LOST.into())))?;
         let mapped = self.guarded(|| staging.get_mapped_range(..))?;
         let bytes = mapped.map_err(|error| Error::Device(error.to_string()))?.to_vec();
         staging.unmap();
