@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// What one task of the pool takes at a time: a megabyte of `f32`, so that few partials are merged.
 pub(crate) const TILES_PER_SPAN: u32 = 64;
 /// How far ahead of the tile being summed memory is asked for, in tiles.
-const AHEAD: usize = 4;
+const AHEAD: usize = 1;
 
 /// Computes on the calling thread and its rayon pool, with the best vector instructions that the processor has.
 ///

@@ -17,8 +17,6 @@ use crate::exact::{Counts, Partial};
 pub const TILE: usize = 4096;
 const LANES: usize = 1024;
 const HALF: usize = LANES / 2;
-/// Half rows in a tile.
-const HALVES: usize = TILE / HALF;
 /// The most lanes that a vector register holds.
 const WIDTH: usize = 16;
 const MAGNITUDE: u32 = 0x7fff_ffff;
@@ -46,13 +44,13 @@ pub(crate) fn add<E: Element, const FUSED: bool>(tile: &[E; TILE], len: usize, a
     if ordinary && lanes.max < ORDINARY_ABOVE - 1 {
         // No zero and nothing non-finite: the counts follow from the length.
         let counts = Counts { nonzero: len as u64, ..Counts::default() };
-        let sums = tree(&mut lanes, ahead);
+        let sums = tree(&mut lanes);
         partial.add_tile(len, sums, 0, counts, lanes.max + 1);
         return;
     }
     let (counts, max) = count(tile);
     if ordinary && max < ORDINARY_ABOVE && counts.nan + counts.inf == 0 {
-        partial.add_tile(len, tree(&mut lanes, ahead), 0, counts, max);
+        partial.add_tile(len, tree(&mut lanes), 0, counts, max);
         return;
     }
     let exponent = exponent(max);
@@ -61,19 +59,19 @@ pub(crate) fn add<E: Element, const FUSED: bool>(tile: &[E; TILE], len: usize, a
         *to = f32::from_bits(scale(from.decode() & MAGNITUDE, exponent));
     }
     let mut lanes = self::lanes::<f32, FUSED>(&scaled, scaled.as_ptr());
-    partial.add_tile(len, tree(&mut lanes, ahead), exponent, counts, max);
+    partial.add_tile(len, tree(&mut lanes), exponent, counts, max);
 }
 
 #[inline(always)]
 fn lanes<E: Element, const FUSED: bool>(tile: &[E; TILE], ahead: *const E) -> Lanes {
     let (mut l1, mut l2_squared) = ([0f32; HALF], [0f32; HALF]);
     let (mut min, mut max) = ([u32::MAX; WIDTH], [0; WIDTH]);
-    // As many lanes are summed between two prefetches as a cache line holds of each half row. The last two half rows are
-    // for the tree, so that memory is busy then too.
+    // As many lanes are summed between two prefetches as a cache line holds.
     let line = const { 64 / size_of::<E>() };
     for start in (0..HALF).step_by(line) {
-        for row in 0..HALVES - 2 {
-            prefetch(ahead.wrapping_add(row * HALF + start));
+        // In the order of addresses, not of lanes: so the hardware's prefetchers join in.
+        for i in 0..8 {
+            prefetch(ahead.wrapping_add(8 * start + i * line));
         }
         for first in (start..start + line).step_by(WIDTH) {
             for i in 0..WIDTH {
@@ -131,25 +129,13 @@ fn prefetch<E>(from: *const E) {
 
 /// Halves the lanes down to both sums.
 #[inline(always)]
-fn tree<E: Element>(lanes: &mut Lanes, ahead: *const E) -> [f32; 2] {
-    let last = ahead.wrapping_add((HALVES - 2) * HALF);
-    [fold(&mut lanes.l1, last), fold(&mut lanes.l2_squared, last.wrapping_add(HALF))]
+fn tree(lanes: &mut Lanes) -> [f32; 2] {
+    [fold(&mut lanes.l1), fold(&mut lanes.l2_squared)]
 }
 
-/// Halves lanes down to their sum, and brings half a row at `ahead` into the cache meanwhile.
 #[inline(always)]
-fn fold<E: Element>(a: &mut [f32; HALF], ahead: *const E) -> f32 {
-    let line = const { 64 / size_of::<E>() };
-    let (near, far) = a.split_at_mut(HALF / 2);
-    let vectors = near.chunks_exact_mut(WIDTH).zip(far.chunks_exact(WIDTH));
-    for (step, (near, far)) in vectors.enumerate() {
-        for i in 0..2 * WIDTH / line {
-            prefetch(ahead.wrapping_add(2 * WIDTH * step + line * i));
-        }
-        for (to, from) in near.iter_mut().zip(far) {
-            *to += from;
-        }
-    }
+fn fold(a: &mut [f32; HALF]) -> f32 {
+    halve::<256>(a);
     halve::<128>(a);
     halve::<64>(a);
     halve::<32>(a);

@@ -9,7 +9,8 @@ use crate::{Dtype, Error, Result};
 /// a multiple of 16 bytes is read four elements at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct Operand<'a> {
-    /// The buffer.
+    /// The buffer, of the device that the work is recorded for. One of another device is an error; one of another
+    /// `wgpu::Instance` makes wgpu itself panic, and nothing here can tell.
     pub buffer: &'a wgpu::Buffer,
     /// Where the range begins, in bytes.
     pub offset: u64,

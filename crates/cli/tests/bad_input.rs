@@ -76,6 +76,8 @@ fn npy_files_that_lie() {
     let shape = "(18446744073709551615, 18446744073709551615)";
     refused("overflow.npy", &["more bytes than 2^64"], |path| npy(path, "'<f4'", "False", shape, &[]));
     refused("garbled.npy", &[".npy header"], |path| fs::write(path, b"\x93NUMPY\x01\x00\x05\x00{abc}").unwrap());
+    let deep = "[".repeat(5000);
+    refused("deep.npy", &["nests 5002 deep"], |path| npy(path, &deep, "False", "()", &[]));
     refused("cut.npy", &[".npy header"], |path| fs::write(path, b"\x93NUMPY\x01\x00\xff\xff{").unwrap());
 }
 
