@@ -4,7 +4,7 @@ mod index;
 mod npy;
 mod safetensors;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,11 +79,15 @@ impl Checkpoint {
 
 impl Source {
     pub(crate) fn open(path: &Path) -> Result<Arc<Source>> {
-        let file = File::open(path).map_err(|error| Error::file(path, plain(&error)))?;
-        let metadata = file.metadata().map_err(|error| Error::file(path, plain(&error)))?;
+        // Before it is opened: opening a pipe waits for whoever writes to it.
+        let metadata = fs::metadata(path).map_err(|error| Error::file(path, plain(&error)))?;
         if metadata.is_dir() {
             return Err(Error::file(path, "is a directory; name the checkpoint file in it"));
         }
+        if !metadata.is_file() {
+            return Err(Error::file(path, "is no regular file"));
+        }
+        let file = File::open(path).map_err(|error| Error::file(path, plain(&error)))?;
         if metadata.len() == 0 {
             return Err(Error::file(path, "is empty"));
         }

@@ -36,9 +36,11 @@ impl Error {
         Error::File { path: path.display().to_string(), reason }
     }
 
-    /// 1 where something failed, 3 where no adapter answers; 2, usage, is found before anything runs.
+    /// 1 where something failed, 3 where no adapter answers; 2, usage, where options are in range alone but not together. All other
+    /// usage errors are found before anything runs.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
+            Error::Penalty(penalty::Error::Parameter { .. }) => 2,
             Error::Penalty(penalty::Error::NoAdapter { .. }) => 3,
             _ => 1,
         }

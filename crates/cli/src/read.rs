@@ -1,6 +1,6 @@
 //! The weights of tensors, streamed from their files in chunks that start on tile boundaries.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +15,11 @@ use rayon::prelude::*;
 use crate::checkpoint::Tensor;
 use crate::error::{Error, Result};
 
-/// What a thread reads and sums at a time: it stays in the processor's second cache in between.
-const CPU_CHUNK: u64 = 1 << 20;
-/// What travels to a device at a time.
-pub(crate) const DEVICE_CHUNK: u64 = 32 << 20;
+/// How many weights a thread reads and sums at a time: they stay in the processor's second cache in between, and are few enough
+/// for the library to sum them on the calling thread.
+const CPU_CHUNK: u64 = 64 * TILE as u64;
+/// How many weights travel to a device at a time.
+pub(crate) const DEVICE_CHUNK: u64 = 2048 * TILE as u64;
 /// How many chunks are summed before their partials are merged.
 const WAVE: usize = 1024;
 /// After this long a progress bar is worth its space.
@@ -59,11 +60,10 @@ impl Chunk<'_> {
     }
 }
 
-/// The chunks of tensors, in order.
-pub(crate) fn chunks(tensors: &[Tensor], bytes: u64) -> Vec<Chunk<'_>> {
+/// The chunks of tensors, in order, each of at most `size` weights: whole tiles.
+pub(crate) fn chunks(tensors: &[Tensor], size: u64) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
     for (index, tensor) in tensors.iter().enumerate() {
-        let size = bytes / tensor.dtype.size() as u64 / TILE as u64 * TILE as u64;
         let starts = (0..tensor.len.div_ceil(size)).map(|i| i * size);
         chunks.extend(starts.map(|start| Chunk { tensor, index, start, len: size.min(tensor.len - start) }));
     }
@@ -82,19 +82,19 @@ pub(crate) fn partials(backend: &Backend, tensors: &[Tensor]) -> Result<Vec<Part
 /// Each thread reads chunks of its own and sums them while they are in its cache.
 fn on_threads(backend: &Backend, tensors: &[Tensor], progress: &Progress) -> Result<Vec<Partial>> {
     thread_local! {
-        static WORDS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+        static WORDS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
     }
     let mut partials = vec![Partial::default(); tensors.len()];
     for wave in chunks(tensors, CPU_CHUNK).chunks(WAVE) {
         let sums: Result<Vec<Partial>> = wave
             .par_iter()
             .map(|chunk| {
-                WORDS.with_borrow_mut(|words| {
-                    chunk.read(words)?;
-                    let partial = chunk.partial(backend, words);
-                    progress.add(chunk.bytes());
-                    partial
-                })
+                // Taken, not borrowed: a thread that waits inside the library may be handed another chunk meanwhile.
+                let mut words = WORDS.take();
+                let partial = chunk.read(&mut words).and_then(|()| chunk.partial(backend, &words));
+                WORDS.set(words);
+                progress.add(chunk.bytes());
+                partial
             })
             .collect();
         for (chunk, sum) in wave.iter().zip(sums?) {

@@ -98,10 +98,12 @@ enum Destination {
 
 impl Destination {
     fn new(out: &Path, force: bool) -> Result<Destination> {
-        match fs::metadata(out) {
-            Ok(metadata) if metadata.is_dir() => return Err(Error::file(out, "is a directory")),
-            Ok(_) if !force => return Err(Error::file(out, "exists; --force overwrites it")),
-            _ => {}
+        if out.is_dir() {
+            return Err(Error::file(out, "is a directory"));
+        }
+        // A link that leads nowhere is in the way too.
+        if !force && fs::symlink_metadata(out).is_ok() {
+            return Err(Error::file(out, "exists; --force overwrites it"));
         }
         let temporary = tempfile::Builder::new()
             .prefix(".penalty-")

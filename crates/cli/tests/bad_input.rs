@@ -69,6 +69,27 @@ fn headers_that_lie() {
     }
 }
 
+/// Eight tensors of the most bytes that a shape can have, and one more: together they end just below 2^64.
+#[test]
+fn a_header_whose_data_end_past_2_to_the_64() {
+    let most = (1u64 << 61) - 1;
+    let tensor = |i: u64, len: u64| {
+        format!(r#""w{i}":{{"dtype":"U8","shape":[{len}],"data_offsets":[{},{}]}}"#, i * most, i * most + len)
+    };
+    let tensors: Vec<String> = (0..8).map(|i| tensor(i, most)).chain([tensor(8, 7)]).collect();
+    let header = format!("{{{}}}", tensors.join(","));
+    refused("most", &["more bytes than 2^64"], |path| raw_safetensors(path, &header, &[]));
+}
+
+/// Opening a pipe would wait for a writer, and a pipe has no places to read from.
+#[cfg(unix)]
+#[test]
+fn a_pipe() {
+    refused("pipe", &["no regular file"], |path| {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    });
+}
+
 #[test]
 fn npy_files_that_lie() {
     refused("truncated.npy", &["is truncated"], |path| npy(path, "'<f4'", "False", "(3,)", &[0; 8]));
@@ -121,6 +142,7 @@ fn usage_errors_exit_with_2_and_name_the_option() {
             &["step must be a finite number ≥ 0, found -1"],
         ),
         (&["shrink", &file, "--out", "x", "--l1", "1", "--step", "inf"], &["--step"]),
+        (&["shrink", &file, "--out", "x", "--l2", "1e38", "--step", "1e10"], &["step", "below 2^119"]),
         (&["completions", "tcl"], &["tcl"]),
         (&["bench", "--sizes", "2^40"], &["--sizes"]),
         (&["bench", "--sizes", "abc"], &["--sizes"]),

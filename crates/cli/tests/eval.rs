@@ -147,6 +147,20 @@ fn data_at_every_offset_gives_the_same_bits() {
     assert!((results[0]["value"].as_f64().unwrap() / exact - 1.0).abs() < 5e-7);
 }
 
+/// A thread that waits for a part of one chunk may be handed another: it must have a buffer for that one too.
+#[test]
+fn halves_are_summed_on_many_threads() {
+    let folder = folder();
+    let file = path(folder.path().join("m.safetensors"));
+    let len = 6 << 20;
+    safetensors(file.as_ref(), &[("w", "F16", vec![len as u64], vec![0x3c; 2 * len])], 0);
+    let args = ["eval", &file, "--l1", "1", "--backend", "cpu", "--json"];
+    let one = penalty_on_threads(1, &args).json();
+    for _ in 0..150 {
+        assert_eq!(penalty_on_threads(8, &args).json()["total"], one["total"]);
+    }
+}
+
 #[test]
 fn include_and_exclude_choose_tensors() {
     let file = path(data(FILES[0]));

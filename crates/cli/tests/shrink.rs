@@ -111,6 +111,19 @@ fn an_existing_file_is_kept_unless_forced_and_no_run_leaves_a_temporary_file() {
 
 #[cfg(unix)]
 #[test]
+fn a_link_that_leads_nowhere_is_an_existing_file() {
+    let folder = folder();
+    let (input, output) = (text(&folder.path().join("in")), text(&folder.path().join("out")));
+    checkpoint(input.as_ref());
+    std::os::unix::fs::symlink("nowhere", &output).unwrap();
+    let args = ["shrink", &input, "--out", &output, "--l1", "0.1", "--step", "1"];
+    assert_fails(&penalty(args), 1, &[&output, "exists", "--force"]);
+    assert_eq!(penalty(args.iter().chain(&["--force"])).code, 0);
+    assert_eq!(penalty(["eval", &output]).code, 0);
+}
+
+#[cfg(unix)]
+#[test]
 fn a_kill_at_any_moment_leaves_the_old_file_or_the_new_one() {
     use std::process::{Command, Stdio};
     use std::time::Duration;

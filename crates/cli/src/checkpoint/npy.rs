@@ -10,9 +10,9 @@ use crate::error::Result;
 
 pub(super) const MAGIC: [u8; 6] = *b"\x93NUMPY";
 
-/// No array of numbers needs a longer header, or a deeper one; the parser takes a time that grows with the depth's power.
-const LONGEST_HEADER: u64 = 1 << 20;
-const DEEPEST_HEADER: usize = 16;
+/// No array of numbers needs a longer header, or a deeper one; the parser takes a time that grows with both.
+const LONGEST_HEADER: u64 = 1 << 16;
+const DEEPEST_HEADER: usize = 8;
 
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     let name = source.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -58,7 +58,9 @@ fn header(source: &Source) -> Result<Vec<u8>> {
     };
     if length > source.len.min(LONGEST_HEADER) {
         let found = source.len;
-        return Err(source.error(format!("its .npy header: is to end at byte {length}, and the file has {found}")));
+        return Err(source.error(format!(
+            "its .npy header: is to end at byte {length}; the file has {found}, and {LONGEST_HEADER} are allowed"
+        )));
     }
     let mut text = vec![0; length as usize];
     source.read_at(&mut text, 0)?;

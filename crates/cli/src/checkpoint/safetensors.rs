@@ -34,7 +34,9 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     let metadata: Metadata =
         serde_json::from_slice(&header).map_err(|error| source.error(format!("its safetensors header: {error}")))?;
     let data = 8 + length;
-    let expected = data + metadata.data_len() as u64;
+    let Some(expected) = data.checked_add(metadata.data_len() as u64) else {
+        return Err(source.error("its header says more bytes than 2^64"));
+    };
     if expected != source.len {
         let what = if expected > source.len { "is truncated" } else { "has bytes behind its last tensor" };
         return Err(source.error(format!("{what}: its header says {expected} bytes, found {}", source.len)));

@@ -18,16 +18,28 @@ pub(crate) struct Run {
 }
 
 pub(crate) fn penalty<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_penalty")).args(args).output().expect("the command starts");
-    Run {
-        code: status.code().expect("the command ends by itself"),
-        out: String::from_utf8(stdout).expect("standard output is UTF-8"),
-        err: String::from_utf8(stderr).expect("standard error is UTF-8"),
-    }
+    Run::of(Command::new(env!("CARGO_BIN_EXE_penalty")).args(args).output().expect("the command starts"))
+}
+
+/// The same with this many threads, however many processors the machine has.
+pub(crate) fn penalty_on_threads(threads: usize, args: &[&str]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_penalty"))
+        .args(args)
+        .env("RAYON_NUM_THREADS", threads.to_string())
+        .output()
+        .expect("the command starts");
+    Run::of(output)
 }
 
 impl Run {
+    fn of(Output { status, stdout, stderr }: Output) -> Run {
+        Run {
+            code: status.code().expect("the command ends by itself"),
+            out: String::from_utf8(stdout).expect("standard output is UTF-8"),
+            err: String::from_utf8(stderr).expect("standard error is UTF-8"),
+        }
+    }
+
     pub(crate) fn json(&self) -> Value {
         assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
         serde_json::from_str(&self.out).expect("standard output is one JSON object")
