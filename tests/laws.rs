@@ -263,8 +263,11 @@ proptest! {
         // The same numbers have the same sums, whatever holds them.
         prop_assert_eq!(cpu.evaluate(&penalty, &weights)?, cpu.evaluate(&penalty, &wide)?);
         for (half, wide) in cpu.prox(&penalty, &weights, step)?.iter().zip(cpu.prox(&penalty, &wide, step)?) {
+            // A small negative number that a half rounds to −0 is +0; only without a penalty is −0 left as it is.
+            let rounded = f16::from_f32(wide).to_bits();
+            let want = if rounded == 0x8000 && !penalty.is_none() { 0 } else { rounded };
             if !wide.is_nan() {
-                prop_assert_eq!(half.to_bits(), f16::from_f32(wide).to_bits());
+                prop_assert_eq!(half.to_bits(), want);
             }
         }
     }
