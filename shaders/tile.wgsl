@@ -36,32 +36,22 @@ fn lanes(rows: Rows) -> Lanes {
     return Lanes(l1, hh + opaque(2.0 * hl + ll));
 }
 
-var<workgroup> lanes_l1: array<vec4<f32>, 256>;
-var<workgroup> lanes_l2_squared: array<vec4<f32>, 256>;
+// Every thread's lanes of both sums: of Σ|θ|, then of Σθ².
+var<workgroup> held_lanes: array<array<vec4<f32>, 256>, 2>;
 // The smallest and the largest |θ|'s bits, each less one so that 0 is the largest.
 var<workgroup> ranges: array<vec2<u32>, 256>;
 
 fn keep(thread: u32, held: Lanes, range: vec2<u32>) {
-    lanes_l1[thread] = held.l1;
-    lanes_l2_squared[thread] = held.l2_squared;
+    held_lanes[0][thread] = held.l1;
+    held_lanes[1][thread] = held.l2_squared;
     ranges[thread] = range;
 }
 
-// Sixteen threads' lanes, halved four times: thread i += thread i+8·stride, then 4, 2, 1.
-fn halve_l1(first: u32, stride: u32) -> vec4<f32> {
+// Sixteen threads' lanes of one sum, halved four times: thread i += thread i+8·stride, then 4, 2, 1.
+fn halve(sum: u32, first: u32, stride: u32) -> vec4<f32> {
     var v = array<vec4<f32>, 8>();
     for (var i = 0u; i < 8u; i++) {
-        v[i] = opaque(lanes_l1[first + i * stride] + lanes_l1[first + (i + 8u) * stride]);
-    }
-    let even = opaque(opaque(v[0] + v[4]) + opaque(v[2] + v[6]));
-    let odd = opaque(opaque(v[1] + v[5]) + opaque(v[3] + v[7]));
-    return opaque(even + odd);
-}
-
-fn halve_l2_squared(first: u32, stride: u32) -> vec4<f32> {
-    var v = array<vec4<f32>, 8>();
-    for (var i = 0u; i < 8u; i++) {
-        v[i] = opaque(lanes_l2_squared[first + i * stride] + lanes_l2_squared[first + (i + 8u) * stride]);
+        v[i] = opaque(held_lanes[sum][first + i * stride] + held_lanes[sum][first + (i + 8u) * stride]);
     }
     let even = opaque(opaque(v[0] + v[4]) + opaque(v[2] + v[6]));
     let odd = opaque(opaque(v[1] + v[5]) + opaque(v[3] + v[7]));
@@ -81,15 +71,15 @@ fn widest(first: u32, stride: u32) -> vec2<u32> {
 // what software adapters pay for.
 fn halve_to_sixteen(thread: u32) {
     if (thread < 16u) {
-        let held = Lanes(halve_l1(thread, 16u), halve_l2_squared(thread, 16u));
+        let held = Lanes(halve(0u, thread, 16u), halve(1u, thread, 16u));
         keep(thread, held, widest(thread, 16u));
     }
 }
 
 // The sums of the tile, once sixteen threads' lanes are left; Σ|θ| and Σθ².
 fn tile_sums() -> vec2<f32> {
-    let l1 = halve_l1(0u, 1u);
-    let l2_squared = halve_l2_squared(0u, 1u);
+    let l1 = halve(0u, 0u, 1u);
+    let l2_squared = halve(1u, 0u, 1u);
     let pairs = opaque(vec4<f32>(l1.x + l1.y, l1.z + l1.w, l2_squared.x + l2_squared.y, l2_squared.z + l2_squared.w));
     return vec2<f32>(pairs.x + pairs.y, pairs.z + pairs.w);
 }

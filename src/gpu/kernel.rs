@@ -60,8 +60,8 @@ impl Kernel {
         let operands = match self.operands {
             Operands::Source => shader!("operands/source"),
             Operands::Shared => shader!("operands/shared"),
-            Operands::Separate => shader!("operands/separate"),
-            Operands::Apart => shader!("operands/apart"),
+            Operands::Separate => concat!(shader!("operands/separate"), shader!("operands/two")),
+            Operands::Apart => concat!(shader!("operands/apart"), shader!("operands/two")),
         };
         let element = match self.dtype {
             Dtype::F32 => shader!("element/f32"),

@@ -267,8 +267,13 @@ fn check(bytes: u64, buffers: &[&wgpu::Buffer]) -> Result<()> {
     if fits { Ok(()) } else { Err(Error::Size { found: bytes }) }
 }
 
-/// Runs calls that create, and returns the errors that they raise instead of leaving them to the device's handler.
-fn guarded<R>(device: &wgpu::Device, calls: impl FnOnce() -> R) -> Result<R> {
+/// Runs calls that create or submit, and returns the errors that they raise instead of leaving them to the device's
+/// handler, which would end the program.
+///
+/// # Errors
+///
+/// [`Error::Device`] with the first of them, in one line.
+pub fn guarded<R>(device: &wgpu::Device, calls: impl FnOnce() -> R) -> Result<R> {
     let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
     let scopes = filters.map(|filter| device.push_error_scope(filter));
     let result = calls();
@@ -278,7 +283,7 @@ fn guarded<R>(device: &wgpu::Device, calls: impl FnOnce() -> R) -> Result<R> {
     }
     match error {
         None => Ok(result),
-        Some(error) => Err(Error::Device(error.to_string())),
+        Some(error) => Err(Error::Device(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))),
     }
 }
 

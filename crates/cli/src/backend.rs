@@ -1,7 +1,7 @@
 //! Which backend answers, and how it is called in the output.
 
 use penalty::gpu::Choice;
-use penalty::{Backend, Gpu, Result};
+use penalty::{Backend, Gpu, Result, wgpu};
 use serde::Serialize;
 
 use crate::args::{BackendArgs, BackendName};
@@ -36,11 +36,16 @@ impl Device {
             },
             Backend::Gpu(gpu) => {
                 let info = gpu.adapter_info();
-                let driver = format!("{:?} {} {}", info.backend, info.driver, info.driver_info);
-                Device { backend: "gpu", adapter: info.name.clone(), driver: driver.trim().to_owned() }
+                let driver = format!("{:?} {}", info.backend, driver(info));
+                Device { backend: "gpu", adapter: info.name.clone(), driver }
             }
         }
     }
+}
+
+/// A driver's name and version; OpenGL's has only the latter.
+pub(crate) fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }
 
 impl std::fmt::Display for Device {

@@ -56,9 +56,14 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Whether a path names the index of a sharded checkpoint.
+    pub(crate) fn is_sharded(path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension == "json")
+    }
+
     /// Reads what the headers say; the weights stay in the files.
     pub(crate) fn open(path: &Path) -> Result<Checkpoint> {
-        if path.extension().is_some_and(|extension| extension == "json") {
+        if Checkpoint::is_sharded(path) {
             return index::open(path);
         }
         Checkpoint::of(Source::open(path)?)

@@ -8,7 +8,7 @@ use penalty_bandwidth::{cpu, gpu};
 use serde_json::{Map, Value, json};
 
 use crate::args;
-use crate::backend::Device;
+use crate::backend::{Device, driver};
 use crate::error::Result;
 use crate::report::{self, Table};
 
@@ -62,15 +62,11 @@ fn measure(adapter: &wgpu::Adapter) -> Row {
 }
 
 impl Row {
-    fn driver(&self) -> String {
-        format!("{} {}", self.info.driver, self.info.driver_info).trim().to_owned()
-    }
-
     fn json(&self) -> Value {
         json!({
             "name": self.info.name,
             "backend": format!("{:?}", self.info.backend),
-            "driver": self.driver(),
+            "driver": driver(&self.info),
             "type": format!("{:?}", self.info.device_type),
             "limits": {
                 "max_buffer_size": self.limits.max_buffer_size,
@@ -93,7 +89,7 @@ fn table(rows: &[Row]) -> Table {
         table.row([
             row.info.name.clone(),
             format!("{:?}", row.info.backend),
-            row.driver(),
+            driver(&row.info),
             format!("{:?}", row.info.device_type),
             row.check.clone(),
             mebibytes(row.limits.max_buffer_size),

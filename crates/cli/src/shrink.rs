@@ -23,7 +23,7 @@ const COPY: u64 = 1 << 20;
 
 pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let penalty = args.penalty.penalty()?;
-    if args.file.extension().is_some_and(|extension| extension == "json") {
+    if Checkpoint::is_sharded(&args.file) {
         return Err(Error::file(&args.file, "is an index of a sharded checkpoint: shrink each of its shards"));
     }
     let source = Source::open(&args.file)?;

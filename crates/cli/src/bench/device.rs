@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use penalty::gpu::Operand;
 use penalty::{Backend, Dtype, Error as Failure, Gpu, Penalty, wgpu};
-use penalty_bandwidth::gpu::Kernels;
+use penalty_bandwidth::gpu::{Kernels, guarded};
 
 use super::{Kernel, Pair, Row, STEP, Times, expect_report, expect_weights, measure, weights};
 use crate::error::Result;
@@ -198,16 +198,4 @@ fn wait(device: &wgpu::Device, submission: wgpu::SubmissionIndex) -> Result<()> 
     const TIMEOUT: Duration = Duration::from_secs(120);
     let waited = device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(TIMEOUT) });
     Ok(waited.map(drop).map_err(|error| Failure::Device(error.to_string()))?)
-}
-
-/// Runs calls that create or submit, and returns their error: the device's own handler would end the program.
-fn guarded<R>(device: &wgpu::Device, calls: impl FnOnce() -> R) -> Result<R> {
-    let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
-    let scopes = filters.map(|filter| device.push_error_scope(filter));
-    let result = calls();
-    let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
-    match errors.fold(None, |first, error| first.or(error)) {
-        None => Ok(result),
-        Some(error) => Err(Failure::Device(error.to_string().replace('\n', " ")).into()),
-    }
 }
