@@ -2,7 +2,7 @@
 //
 // Twin of src/exact.rs. A segment's result is 40 words: 12 limbs of Σ|θ| from 2^-149, 20 limbs of Σθ² from 2^-298, the
 // counts of non-zero, NaN and infinite weights of 64 bits each, the bits of max|θ|, and one unused. A header of as many
-// words comes before the first segment's; src/gpu/record.rs says what it holds.
+// words comes before the first segment's; src/gpu/recorder.rs says what it holds.
 
 const L1: u32 = 0u;
 const L2_SQUARED: u32 = 12u;
@@ -12,7 +12,7 @@ const INFINITIES: u32 = 36u;
 const LARGEST: u32 = 38u;
 const WORDS: u32 = 40u;
 
-@group(0) @binding(3) var<storage, read_write> results: array<atomic<u32>>;
+@group(0) @binding(2) var<storage, read_write> results: array<atomic<u32>>;
 
 // What this workgroup has summed. Only thread 0 adds to the limbs; every thread adds its counts at the end.
 var<workgroup> limbs: array<atomic<u32>, 40>;

@@ -22,7 +22,7 @@ fn finite_floats(bits: vec4<u32>, magnitude: vec4<u32>) -> vec4<f32> {
 }
 
 // The gradient at a weight: a NaN is itself, an infinity the limit there.
-fn gradient_bits(theta: vec4<u32>, c: vec4<f32>) -> vec4<u32> {
+fn gradient_bits(theta: vec4<u32>, c: vec2<f32>) -> vec4<u32> {
     let magnitude = theta & vec4<u32>(MAGNITUDE);
     let slope = bitcast<vec4<u32>>(flush(gradient(finite_floats(theta, magnitude), c)));
     let limit = flush_bits(vec4<u32>(gradient_at_infinity(c)) | (theta & vec4<u32>(0x80000000u)));
@@ -43,9 +43,26 @@ fn add_bits(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
     return select(sum, existing, e > infinity);
 }
 
+// A number times a finite factor: a NaN stays itself, and an infinity is one unless the factor is 0.
+fn scale_bits(x: vec4<u32>, factor: f32) -> vec4<u32> {
+    let magnitude = x & vec4<u32>(MAGNITUDE);
+    let product = bitcast<vec4<u32>>(flush(finite_floats(x, magnitude) * factor));
+    let bits = bitcast<u32>(factor);
+    let infinite = select(x ^ vec4<u32>(bits & 0x80000000u), vec4<u32>(0u), (bits & MAGNITUDE) == 0u);
+    let ordered = select(infinite, product, magnitude < vec4<u32>(INFINITY));
+    return select(ordered, x, magnitude > vec4<u32>(INFINITY));
+}
+
 // The prox of a weight: one that is not finite comes back as it is.
-fn prox_bits(v: vec4<u32>, c: vec4<f32>) -> vec4<u32> {
+fn prox_bits(v: vec4<u32>, c: vec2<f32>) -> vec4<u32> {
     let magnitude = v & vec4<u32>(MAGNITUDE);
     let shrunk = bitcast<vec4<u32>>(flush(prox(finite_floats(v, magnitude), c)));
+    return select(v, shrunk, magnitude < vec4<u32>(INFINITY));
+}
+
+// The prox in a metric that weighs each element's distance with `d` > 0.
+fn metric_prox_bits(v: vec4<u32>, d: vec4<f32>, c: vec2<f32>) -> vec4<u32> {
+    let magnitude = v & vec4<u32>(MAGNITUDE);
+    let shrunk = bitcast<vec4<u32>>(flush(metric_prox(finite_floats(v, magnitude), d, c)));
     return select(v, shrunk, magnitude < vec4<u32>(INFINITY));
 }

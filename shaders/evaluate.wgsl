@@ -1,4 +1,6 @@
-// Sums and counts of one span's tiles, added to its segment's accumulator.
+// The loop of the kernels that sum: counts and sums of one span's tiles, added to its segment's accumulator.
+//
+// `visit` comes from the operation's own file, and returns the weights as it leaves them.
 
 // What thread 0 says of a tile whose lanes are summed.
 const DONE: i32 = 1000;
@@ -14,7 +16,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if (index >= parameters.spans) {
         return;
     }
-    let span = table[parameters.first_span + index];
+    let span = span_at(index);
     if (thread < WORDS) {
         atomicStore(&limbs[thread], 0u);
     }
@@ -23,12 +25,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     // Of non-zero, NaN and infinite weights.
     var counts = vec3<u32>(0u);
-    for (var first = 0u; first < span.w; first += TILE) {
+    for (var first = 0u; first < span.len; first += TILE) {
         var rows = Rows();
         var range = vec2<u32>(0xffffffffu, 0u);
         for (var row = 0u; row < 4u; row++) {
             let at = first + 1024u * row + 4u * thread;
-            let bits = decode(read_four(SOURCE, span.y, at, existing(span.w, at))) & vec4<u32>(MAGNITUDE);
+            let bits = visit(span, at, existing(span.len, at)) & vec4<u32>(MAGNITUDE);
             rows[row] = bits;
             let less = bits - vec4<u32>(1u);
             range.x = min(range.x, min(min(less.x, less.y), min(less.z, less.w)));
@@ -48,7 +50,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             if (ordinary && tile_range.y < ORDINARY_ABOVE - 1u) {
                 // No zero and nothing non-finite: the counts follow from the length.
                 add_tile(sums, 0, tile_range.y + 1u);
-                counts.x += min(span.w - first, TILE);
+                counts.x += min(span.len - first, TILE);
                 verdict = DONE;
             }
         }
@@ -111,7 +113,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         add_limb(INFINITIES, counts.z);
     }
     workgroupBarrier();
-    let segment = (span.x + 1u) * WORDS;
+    let segment = (span.segment + 1u) * WORDS;
     if (thread < LARGEST) {
         add_result(segment + thread, atomicLoad(&limbs[thread]));
     }

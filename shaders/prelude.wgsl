@@ -3,7 +3,7 @@
 // A module is the strings prelude + access + operands + element + formula + kernel, joined by src/gpu/kernel.rs.
 
 struct Parameters {
-    // Where this dispatch's spans begin in the table, and how many there are.
+    // The row of the table that this dispatch's spans begin at, and how many spans there are.
     first_span: u32,
     spans: u32,
     // 0, which no compiler can know.
@@ -11,10 +11,13 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-// First the coefficient record of every segment, then the spans: (segment, first word of the source, first word of the
-// output, elements). Words count from the beginning of the binding.
+// The serial and two rows of an optimizer's scalars; then two rows a segment: its formula's coefficients, whether its
+// output keeps every bit, and the weights of its sums in the value; then two rows a span: (segment, elements), and its
+// operands' first words, which count from the beginning of their bindings.
 @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
 
+const SCALARS: u32 = 1u;
+const COEFFICIENTS: u32 = 3u;
 const TILE: u32 = 4096u;
 const THREADS: u32 = 256u;
 // Workgroups along x; more continue along y.
@@ -27,9 +30,29 @@ fn opaque(v: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(v) ^ vec4<u32>(parameters.zero));
 }
 
-// The span of a workgroup in a dispatch of `count.x` by `count.y`.
+// What a workgroup does.
+struct Span {
+    segment: u32,
+    len: u32,
+    // Of the source, the output, the optimizer's first and second state.
+    words: vec4<u32>,
+    c: vec2<f32>,
+    // Whether the output keeps every bit.
+    untouched: bool,
+    scalars: array<vec4<f32>, 2>,
+}
+
+// The index of a workgroup's span; a dispatch may have more workgroups than spans.
 fn span_index(workgroup: vec3<u32>) -> u32 {
     return workgroup.x + workgroup.y * ROW;
+}
+
+fn span_at(index: u32) -> Span {
+    let at = parameters.first_span + 2u * index;
+    let head = table[at];
+    let record = table[COEFFICIENTS + 2u * head.x];
+    let scalars = array(bitcast<vec4<f32>>(table[SCALARS]), bitcast<vec4<f32>>(table[SCALARS + 1u]));
+    return Span(head.x, head.y, table[at + 1u], bitcast<vec2<f32>>(record.xy), record.z != 0u, scalars);
 }
 
 // How many of the four elements from `at` on exist.

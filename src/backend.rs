@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::cpu::{Operands, Pass};
 use crate::element::Element;
 use crate::exact::{Partial, Report, Reports};
 use crate::gpu::{Choice, Gpu};
+use crate::optimizer::Scalars;
 use crate::plan::{Operation, Plan, Segment};
 use crate::tile::TILE;
 use crate::{Cpu, Determinism, Error, Penalty, Result, cpu};
@@ -262,7 +264,15 @@ impl Backend {
         match self {
             Backend::Cpu(cpu) => {
                 let segments = slices.iter().map(|slice| segment(slice, &Penalty::none())).collect();
-                Ok(cpu.evaluate(&Plan::new(Operation::Evaluate, segments, cpu::TILES_PER_SPAN), slices))
+                let plan = Plan::new(segments, cpu::TILES_PER_SPAN);
+                let coefficients = plan.coefficients(Operation::Evaluate, 0.0)?;
+                let pass = Pass {
+                    operation: Operation::Evaluate,
+                    sums: true,
+                    coefficients: &coefficients,
+                    scalars: Scalars::default(),
+                };
+                Ok(cpu.run(&plan, &pass, slices.iter().map(|slice| Operands::read(slice)).collect()))
             }
             Backend::Gpu(gpu) => gpu.partials(slices, patience).await,
         }
@@ -285,11 +295,15 @@ impl Backend {
         }
         match self {
             Backend::Cpu(cpu) => {
-                let segments = vec![segment(output, update.penalty)];
-                let plan = Plan::new(update.operation, segments, cpu::TILES_PER_SPAN);
-                let coefficients = plan.coefficients(update.step)?;
-                let sources = source.map(|source| [source]);
-                cpu.update(&plan, &coefficients, sources.as_ref().map(|s| &s[..]), vec![output]);
+                let plan = Plan::new(vec![segment(output, update.penalty)], cpu::TILES_PER_SPAN);
+                let coefficients = plan.coefficients(update.operation, update.step)?;
+                let pass = Pass {
+                    operation: update.operation,
+                    sums: false,
+                    coefficients: &coefficients,
+                    scalars: Scalars::default(),
+                };
+                cpu.run(&plan, &pass, vec![Operands::update(source, output)]);
                 Ok(())
             }
             Backend::Gpu(gpu) => gpu.update(update, source, output, patience).await,

@@ -1,15 +1,18 @@
 //! The CPU path: a plan run over slices, on the calling thread and its rayon pool.
 
+mod set;
 mod simd;
 
 use rayon::prelude::*;
 
+pub use set::{HostSet, Slice, SliceMut};
 pub use simd::InstructionSet;
 
 use crate::element::Element;
 use crate::elementwise;
 use crate::exact::Partial;
-use crate::plan::{Operation, Plan, Span};
+use crate::optimizer::{Metric, Scalars, adam, sgd};
+use crate::plan::{Coefficients, Direction, Operation, Plan, Span};
 use crate::tile::{self, TILE};
 use crate::{Error, Result};
 
@@ -53,96 +56,185 @@ impl Cpu {
         self.set
     }
 
-    /// One partial a segment, of the weights in `sources`.
-    pub(crate) fn evaluate<E: Element>(&self, plan: &Plan, sources: &[&[E]]) -> Vec<Partial> {
-        let mut partials = vec![Partial::default(); plan.segments.len()];
+    /// Does an operation with every segment's operands, and sums its weights where `sums` is set: then one partial a
+    /// segment, else none.
+    pub(crate) fn run<E: Element>(
+        &self,
+        plan: &Plan,
+        pass: &Pass<'_>,
+        mut operands: Vec<Operands<'_, E>>,
+    ) -> Vec<Partial> {
+        let mut partials = vec![Partial::default(); if pass.sums { plan.segments.len() } else { 0 }];
         for stage in &plan.stages {
-            let sum = |span: &Span| match self.set {
-                InstructionSet::Baseline => sum::<E, false>(part(sources, span)),
-                // These sets have a fused multiply-add; without one, `mul_add` is a slow call.
-                _ => self.set.run(
-                    #[inline(always)]
-                    || sum::<E, true>(part(sources, span)),
-                ),
+            let tasks = stage.spans.iter().map(|span| {
+                // The spans of a segment follow each other, so each takes the front of what is left.
+                (span, operands[span.segment as usize].take(span.len as usize))
+            });
+            let tasks: Vec<(&Span, Operands<'_, E>)> = tasks.collect();
+            let visit = |(span, operands): (&Span, Operands<'_, E>)| {
+                let c = &pass.coefficients[span.segment as usize];
+                match self.set {
+                    InstructionSet::Baseline => visit::<E, false>(pass, c, operands),
+                    // These sets have a fused multiply-add; without one, `mul_add` is a slow call.
+                    _ => self.set.run(
+                        #[inline(always)]
+                        || visit::<E, true>(pass, c, operands),
+                    ),
+                }
             };
-            let sums: Vec<Partial> = match &stage.spans[..] {
-                [span] => vec![sum(span)],
-                spans => spans.par_iter().map(sum).collect(),
+            let sums: Vec<Option<Partial>> = if tasks.len() == 1 {
+                tasks.into_iter().map(visit).collect()
+            } else {
+                tasks.into_par_iter().map(visit).collect()
             };
             for (span, sum) in stage.spans.iter().zip(&sums) {
-                partials[span.segment as usize].merge(sum);
+                if let Some(sum) = sum {
+                    partials[span.segment as usize].merge(sum);
+                }
             }
         }
         partials
     }
+}
 
-    /// Gradients and proxes: `outputs` from `sources`, or in place where there are none.
-    pub(crate) fn update<E: Element>(
-        &self,
-        plan: &Plan,
-        coefficients: &[[f32; 2]],
-        sources: Option<&[&[E]]>,
-        mut outputs: Vec<&mut [E]>,
-    ) {
-        for stage in &plan.stages {
-            let mut tasks: Vec<(&Span, &mut [E])> = Vec::with_capacity(stage.spans.len());
-            for span in &stage.spans {
-                // The spans of a segment follow each other, so each takes the front of what is left of its slice.
-                let left = std::mem::take(&mut outputs[span.segment as usize]);
-                let (output, left) = left.split_at_mut(span.len as usize);
-                outputs[span.segment as usize] = left;
-                tasks.push((span, output));
-            }
-            let run = |(span, output): (&Span, &mut [E])| {
-                let c = coefficients[span.segment as usize];
-                let source = sources.map(|sources| part(sources, span));
-                self.set.run(
-                    #[inline(always)]
-                    || update(stage.operation, c, source, output),
-                );
-            };
-            if tasks.len() == 1 {
-                tasks.into_iter().for_each(run);
-            } else {
-                tasks.into_par_iter().for_each(run);
-            }
-        }
+/// What is done in one go over a plan.
+pub(crate) struct Pass<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) sums: bool,
+    pub(crate) coefficients: &'a [Coefficients],
+    pub(crate) scalars: Scalars,
+}
+
+/// A segment's operands, or a part of each. An operand that an operation does not have is empty.
+pub(crate) struct Operands<'a, E> {
+    /// What is only read: the weights, or the gradient that an optimizer steps against.
+    pub(crate) source: &'a [E],
+    /// What is written: a gradient or weights, in place where there is no source, then the optimizer's state.
+    pub(crate) written: [&'a mut [E]; 3],
+}
+
+impl<'a, E> Operands<'a, E> {
+    pub(crate) fn read(source: &'a [E]) -> Operands<'a, E> {
+        Operands { source, written: [&mut [], &mut [], &mut []] }
+    }
+
+    pub(crate) fn update(source: Option<&'a [E]>, output: &'a mut [E]) -> Operands<'a, E> {
+        Operands { source: source.unwrap_or_default(), written: [output, &mut [], &mut []] }
+    }
+
+    /// Splits off the first `len` elements of each.
+    fn take(&mut self, len: usize) -> Operands<'a, E> {
+        let (source, left) = self.source.split_at(len.min(self.source.len()));
+        self.source = left;
+        let written = self.written.each_mut().map(|slice| {
+            let whole = std::mem::take(slice);
+            let (part, left) = whole.split_at_mut(len.min(whole.len()));
+            *slice = left;
+            part
+        });
+        Operands { source, written }
     }
 }
 
-/// The weights of a span.
-fn part<'a, E>(slices: &[&'a [E]], span: &Span) -> &'a [E] {
-    let start = span.start as usize;
-    &slices[span.segment as usize][start..start + span.len as usize]
+#[inline(always)]
+fn visit<E: Element, const FUSED: bool>(
+    pass: &Pass<'_>,
+    c: &Coefficients,
+    mut operands: Operands<'_, E>,
+) -> Option<Partial> {
+    match (pass.operation, pass.sums) {
+        (Operation::Evaluate, _) => Some(sum::<E, FUSED>(operands.source)),
+        (operation, false) => {
+            update(operation, c, &pass.scalars, &mut operands);
+            None
+        }
+        (operation, true) => {
+            let mut partial = Partial::default();
+            // Each tile is summed while it is in the cache.
+            while !(operands.source.is_empty() && operands.written[0].is_empty()) {
+                let mut tile = operands.take(TILE);
+                update(operation, c, &pass.scalars, &mut tile);
+                let gradient = matches!(operation, Operation::Gradient | Operation::AddGradient);
+                add::<E, FUSED>(if gradient { tile.source } else { tile.written[0] }, &mut partial);
+            }
+            Some(partial)
+        }
+    }
 }
 
 #[inline(always)]
 fn sum<E: Element, const FUSED: bool>(weights: &[E]) -> Partial {
     let mut partial = Partial::default();
-    let (tiles, rest) = weights.as_chunks::<TILE>();
-    for tile in tiles {
-        tile::add::<E, FUSED>(tile, TILE, tile.as_ptr().wrapping_add(AHEAD * TILE), &mut partial);
-    }
-    if !rest.is_empty() {
-        let mut last = [E::zeroed(); TILE];
-        last[..rest.len()].copy_from_slice(rest);
-        tile::add::<E, FUSED>(&last, rest.len(), last.as_ptr(), &mut partial);
+    for tile in weights.chunks(TILE) {
+        add::<E, FUSED>(tile, &mut partial);
     }
     partial
 }
 
+/// Adds a tile, or the part of one that there is.
 #[inline(always)]
-fn update<E: Element>(operation: Operation, c: [f32; 2], source: Option<&[E]>, output: &mut [E]) {
-    match (operation, source) {
+fn add<E: Element, const FUSED: bool>(weights: &[E], partial: &mut Partial) {
+    match weights.first_chunk::<TILE>() {
+        Some(tile) => tile::add::<E, FUSED>(tile, TILE, tile.as_ptr().wrapping_add(AHEAD * TILE), partial),
+        None => {
+            let mut last = [E::zeroed(); TILE];
+            last[..weights.len()].copy_from_slice(weights);
+            tile::add::<E, FUSED>(&last, weights.len(), last.as_ptr(), partial);
+        }
+    }
+}
+
+#[inline(always)]
+fn update<E: Element>(operation: Operation, c: &Coefficients, s: &Scalars, operands: &mut Operands<'_, E>) {
+    let (untouched, c) = (c.untouched != 0, c.c);
+    let source = operands.source;
+    let [output, first, second] = &mut operands.written;
+    if untouched {
+        if !source.is_empty() && operation == Operation::Prox {
+            output.copy_from_slice(source);
+        }
+        return;
+    }
+    match (operation, source.is_empty()) {
         (Operation::Evaluate, _) => {}
-        (Operation::Gradient, Some(source)) => into(source, output, |v, _| elementwise::gradient(v, c)),
-        (Operation::AddGradient, Some(source)) => {
+        (Operation::Gradient, false) => into(source, output, |v, _| elementwise::gradient(v, c)),
+        (Operation::AddGradient, false) => {
             into(source, output, |v, old| elementwise::add(old, elementwise::gradient(v, c)));
         }
-        (Operation::Prox, Some(source)) => into(source, output, |v, _| elementwise::prox(v, c)),
-        (Operation::Gradient, None) => in_place(output, |v| elementwise::gradient(v, c)),
-        (Operation::AddGradient, None) => in_place(output, |v| elementwise::add(v, elementwise::gradient(v, c))),
-        (Operation::Prox, None) => in_place(output, |v| elementwise::prox(v, c)),
+        (Operation::Prox, false) => into(source, output, |v, _| elementwise::prox(v, c)),
+        (Operation::Gradient, true) => in_place(output, |v| elementwise::gradient(v, c)),
+        (Operation::AddGradient, true) => in_place(output, |v| elementwise::add(v, elementwise::gradient(v, c))),
+        (Operation::Prox, true) => in_place(output, |v| elementwise::prox(v, c)),
+        (Operation::Sgd(Direction::Gradient), _) => {
+            into(source, output, |g, theta| elementwise::prox(sgd::step(theta, g, s), c));
+        }
+        (Operation::Sgd(Direction::Momentum), _) => {
+            for ((theta, b), g) in output.iter_mut().zip(first.iter_mut()).zip(source) {
+                let next = sgd::momentum(b.decode(), g.decode(), s);
+                *theta = E::encode(elementwise::prox(sgd::step(theta.decode(), next, s), c));
+                *b = E::encode(next);
+            }
+        }
+        (Operation::Sgd(Direction::Nesterov), _) => {
+            for ((theta, b), g) in output.iter_mut().zip(first.iter_mut()).zip(source) {
+                let next = sgd::momentum(b.decode(), g.decode(), s);
+                let d = sgd::nesterov(next, g.decode(), s);
+                *theta = E::encode(elementwise::prox(sgd::step(theta.decode(), d, s), c));
+                *b = E::encode(next);
+            }
+        }
+        (Operation::Adam(metric), _) => {
+            let states = first.iter_mut().zip(second.iter_mut());
+            for ((theta, (m, v)), g) in output.iter_mut().zip(states).zip(source) {
+                let stepped = adam::step(theta.decode(), g.decode(), m.decode(), v.decode(), s);
+                *theta = E::encode(match metric {
+                    Metric::Plain => elementwise::prox(stepped.theta, c),
+                    Metric::Adam => adam::prox(&stepped, c),
+                });
+                *m = E::encode(stepped.first);
+                *v = E::encode(stepped.second);
+            }
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use crate::penalty::elastic_net;
 /// Below this, 2^-120, a number read or about to be written is +0: drivers may flush subnormals, and a difference of
 /// two larger numbers can be one.
 pub(crate) const SMALLEST: f32 = f32::from_bits(7 << 23);
-const MAGNITUDE: u32 = 0x7fff_ffff;
-const INFINITY: u32 = 0x7f80_0000;
-const NAN: u32 = 0x7fc0_0000;
+pub(crate) const MAGNITUDE: u32 = 0x7fff_ffff;
+pub(crate) const INFINITY: u32 = 0x7f80_0000;
+pub(crate) const NAN: u32 = 0x7fc0_0000;
 
 /// +0 for a number below 2^-120 in magnitude, −0 among them.
 #[inline(always)]
@@ -42,6 +42,16 @@ pub(crate) fn add(existing: u32, more: u32) -> u32 {
     select(e.max(m) < INFINITY, sum, special)
 }
 
+/// A number times a finite factor, as bits: a NaN stays itself, and an infinity is one unless the factor is 0.
+#[inline(always)]
+pub(crate) fn scale(x: u32, factor: f32) -> u32 {
+    let magnitude = x & MAGNITUDE;
+    let product = flush(flush(f32::from_bits(x)) * factor).to_bits();
+    let sign = factor.to_bits() & !MAGNITUDE;
+    let infinite = select(factor.to_bits() & MAGNITUDE == 0, 0, x ^ sign);
+    select(magnitude < INFINITY, product, select(magnitude > INFINITY, x, infinite))
+}
+
 /// The prox of a weight, as bits: one that is not finite comes back as it is.
 #[inline(always)]
 pub(crate) fn prox(v: u32, c: [f32; 2]) -> u32 {
@@ -51,7 +61,14 @@ pub(crate) fn prox(v: u32, c: [f32; 2]) -> u32 {
     select(v & MAGNITUDE < INFINITY, shrunk, v)
 }
 
+/// The prox in a metric that weighs this element's distance with `d` > 0, as bits.
 #[inline(always)]
-fn select(condition: bool, yes: u32, no: u32) -> u32 {
+pub(crate) fn metric_prox(v: u32, d: f32, c: [f32; 2]) -> u32 {
+    let shrunk = flush(elastic_net::metric_prox(flush(f32::from_bits(v)), d, c)).to_bits();
+    select(v & MAGNITUDE < INFINITY, shrunk, v)
+}
+
+#[inline(always)]
+pub(crate) fn select(condition: bool, yes: u32, no: u32) -> u32 {
     if condition { yes } else { no }
 }

@@ -63,6 +63,34 @@ pub enum Error {
         /// What was found instead.
         found: u64,
     },
+    /// Two operands of a parameter set share memory: a weight listed twice would be counted twice, or written by two threads.
+    #[error("{first} and {second} overlap: every weight must be listed once")]
+    Overlap {
+        /// The operand that begins first.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// One tensor of a parameter set breaks a rule.
+    #[error("{parameter}: {error}")]
+    InParameter {
+        /// The tensor's name in quotes.
+        parameter: String,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
+    /// An operation needs operands that were not given.
+    #[error("{operation} needs {operand} for each of the {expected} tensors, found {found}")]
+    Missing {
+        /// The operation.
+        operation: &'static str,
+        /// The operands that it needs.
+        operand: &'static str,
+        /// How many tensors there are.
+        expected: usize,
+        /// How many operands were given.
+        found: usize,
+    },
     /// No adapter answers the request.
     #[error("no adapter {request}; found {found}")]
     NoAdapter {
@@ -90,6 +118,20 @@ pub enum Error {
         expected: u32,
         /// What the device's memory holds in its place.
         found: u32,
+    },
+    /// A report was asked for whose slot a later step has taken.
+    #[error("no result: its slot was used again, by the step with the serial {found}; it was {expected}'s")]
+    SlotReused {
+        /// The serial number of the step whose report was asked for.
+        expected: u32,
+        /// That of the step that the slot belongs to now.
+        found: u32,
+    },
+    /// A step was recorded while every slot holds one that is not submitted, or not done.
+    #[error("all {slots} slots hold steps that are not submitted or not done: submit, then poll the device or wait")]
+    RingFull {
+        /// How many slots the set was built with.
+        slots: usize,
     },
     /// The process is a fork of the one that opened the device; a device does not survive a fork.
     #[error("the device was opened by process {expected}, and this is its fork {found}: open the device after forking")]

@@ -29,10 +29,14 @@ mod adapter;
 mod check;
 mod host;
 mod kernel;
+mod layout;
 mod operand;
 mod poller;
 mod readback;
-mod record;
+mod recorder;
+mod ring;
+mod set;
+mod single;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,7 +47,8 @@ pub use adapter::{Choice, adapters};
 pub use check::Determinism;
 pub use operand::Operand;
 pub use poller::Poller;
-pub use readback::PendingReport;
+pub use readback::{PendingReport, PendingReports};
+pub use set::{Operands, ParameterSet};
 
 use crate::{Error, Result};
 use kernel::{Kernel, Pipeline};
@@ -180,6 +185,19 @@ impl Gpu {
     fn alive(&self) -> Result<()> {
         let (expected, found) = (self.inner.process, std::process::id());
         if expected == found { Ok(()) } else { Err(Error::Forked { expected, found }) }
+    }
+
+    /// Refuses a device that was destroyed or lost. wgpu raises no error for what is created on one; only memory that is
+    /// mapped from the beginning is missing.
+    fn lives(&self) -> Result<()> {
+        let probe = wgpu::BufferDescriptor {
+            label: Some("penalty probe"),
+            size: 4,
+            usage: wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: true,
+        };
+        let mapped = self.guarded(|| self.device().create_buffer(&probe).get_mapped_range(..).map(drop))?;
+        mapped.map_err(|_| Error::Device("it was destroyed or lost".into()))
     }
 
     /// Runs calls that create or submit, and returns the errors that they raise instead of leaving them to the device's

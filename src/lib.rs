@@ -39,20 +39,24 @@ mod elementwise;
 mod error;
 mod exact;
 pub mod gpu;
+mod optimizer;
 mod penalty;
 mod plan;
+mod set;
 mod tile;
 
 pub use half;
 pub use wgpu;
 
 pub use backend::Backend;
-pub use cpu::{Cpu, InstructionSet};
+pub use cpu::{Cpu, HostSet, InstructionSet, Slice, SliceMut};
 pub use element::{Dtype, Element};
 pub use error::{Error, Result};
 pub use exact::{Partial, Report, Reports};
 pub use gpu::{Determinism, Gpu};
+pub use optimizer::{Adam, Metric, Momentum, Sgd};
 pub use penalty::Penalty;
+pub use set::Parameter;
 pub use tile::TILE;
 
 // The README's code is compiled and run with the other examples.

@@ -133,6 +133,11 @@ impl Penalty {
         term(self.l1, l1) + term(self.l2_squared, l2_squared)
     }
 
+    /// What the value is put together with on a device: λ₁ and λ₂.
+    pub(crate) fn weights(&self) -> [f32; 2] {
+        [coefficient(self.l1), coefficient(self.l2_squared)]
+    }
+
     /// What the gradient's kernels need: λ₁ and 2λ₂.
     pub(crate) fn gradient_coefficients(&self) -> [f32; 2] {
         [coefficient(self.l1), coefficient(2.0 * self.l2_squared)]
@@ -144,6 +149,21 @@ impl Penalty {
     ///
     /// [`Error::Parameter`] where the step is no number ≥ 0, or so large that the factor is no normal `f32`.
     pub(crate) fn prox_coefficients(&self, step: f64) -> Result<[f32; 2]> {
+        let [threshold, shrink] = self.scaled(step)?;
+        Ok([coefficient(threshold), coefficient(1.0 / (1.0 + shrink))])
+    }
+
+    /// What the prox in Adam's metric needs: step·λ₁ and 2·step·λ₂.
+    ///
+    /// # Errors
+    ///
+    /// As [`prox_coefficients`](Penalty::prox_coefficients).
+    pub(crate) fn metric_prox_coefficients(&self, step: f64) -> Result<[f32; 2]> {
+        Ok(self.scaled(step)?.map(coefficient))
+    }
+
+    /// step·λ₁, at most the largest `f32`, and 2·step·λ₂.
+    fn scaled(&self, step: f64) -> Result<[f64; 2]> {
         if !(step >= 0.0 && step.is_finite()) {
             return Err(Error::Parameter { name: "step", expected: "a finite number ≥ 0", found: step });
         }
@@ -152,13 +172,12 @@ impl Penalty {
             return Err(Error::Parameter { name: "2·step·lambda", expected: "below 2^119", found: shrink });
         }
         // A threshold above every weight makes all of them 0; the largest finite one does that too.
-        let threshold = (step * self.l1).min(f32::MAX.into());
-        Ok([coefficient(threshold), coefficient(1.0 / (1.0 + shrink))])
+        Ok([(step * self.l1).min(f32::MAX.into()), shrink])
     }
 }
 
-/// Rounds a coefficient once to `f32`; below 2^-120 it is 0, as every number is that a kernel reads.
-fn coefficient(x: f64) -> f32 {
+/// Rounds a coefficient ≥ 0 once to `f32`; below 2^-120 it is 0, as every number is that a kernel reads.
+pub(crate) fn coefficient(x: f64) -> f32 {
     let c = x as f32;
     if c < SMALLEST { 0.0 } else { c }
 }

@@ -1,13 +1,14 @@
 //! What is to be done, as plain data: lengths, types and penalties become stages of spans. No device, no buffers.
 
 use crate::element::Dtype;
+use crate::optimizer::Metric;
 use crate::tile::TILE;
 use crate::{Penalty, Result};
 
-/// What a kernel does with each weight.
+/// What is done with each weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Operation {
-    /// Sums and counts, one accumulator a segment.
+    /// Only reads it.
     Evaluate,
     /// Writes ∂R/∂θ.
     Gradient,
@@ -15,6 +16,54 @@ pub(crate) enum Operation {
     AddGradient,
     /// Writes prox(θ).
     Prox,
+    /// A step against the gradient, then the prox.
+    Sgd(Direction),
+    /// Adam's step, then the prox.
+    Adam(Metric),
+}
+
+/// Which way gradient descent goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Direction {
+    /// Along the gradient.
+    Gradient,
+    /// Along the momentum.
+    Momentum,
+    /// Along the gradient plus the next momentum.
+    Nesterov,
+}
+
+impl Operation {
+    /// Whether the operation leaves every bit as it is under no penalty.
+    fn spares_unpenalised(self) -> bool {
+        matches!(self, Operation::AddGradient | Operation::Prox)
+    }
+
+    /// What a kernel needs to know of a segment's penalty, at this step size.
+    pub(crate) fn coefficients(self, penalty: &Penalty, step: f64) -> Result<Coefficients> {
+        let c = match self {
+            Operation::Evaluate => [0.0; 2],
+            Operation::Gradient | Operation::AddGradient => penalty.gradient_coefficients(),
+            Operation::Prox | Operation::Sgd(_) | Operation::Adam(Metric::Plain) => penalty.prox_coefficients(step)?,
+            Operation::Adam(Metric::Adam) => penalty.metric_prox_coefficients(step)?,
+        };
+        let untouched = self.spares_unpenalised() && penalty.is_none();
+        Ok(Coefficients { c, untouched: untouched.into(), unused: 0, weights: penalty.weights(), unused2: [0; 2] })
+    }
+}
+
+/// The coefficient record of a segment, as kernels read it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(crate) struct Coefficients {
+    /// The formula's.
+    pub(crate) c: [f32; 2],
+    /// 1 where the output keeps every bit.
+    pub(crate) untouched: u32,
+    unused: u32,
+    /// Of Σ|θ| and Σθ² in the value.
+    weights: [f32; 2],
+    unused2: [u32; 2],
 }
 
 /// What owns an accumulator and a coefficient record: a tensor.
@@ -38,7 +87,6 @@ pub(crate) struct Span {
 /// Spans that one kernel does, with no barrier between them.
 #[derive(Debug, Clone)]
 pub(crate) struct Stage {
-    pub(crate) operation: Operation,
     pub(crate) dtype: Dtype,
     pub(crate) spans: Vec<Span>,
 }
@@ -46,27 +94,23 @@ pub(crate) struct Stage {
 /// The stages, in the order that they must run in, and the segments that their spans are of.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub(crate) operation: Operation,
     pub(crate) segments: Vec<Segment>,
     pub(crate) stages: Vec<Stage>,
 }
 
 impl Plan {
     /// Cuts segments into spans of at most `tiles_per_span` tiles.
-    ///
-    /// A segment that an operation leaves as it is, such as one without a penalty under a prox, has no spans.
-    pub(crate) fn new(operation: Operation, segments: Vec<Segment>, tiles_per_span: u32) -> Plan {
+    pub(crate) fn new(segments: Vec<Segment>, tiles_per_span: u32) -> Plan {
         let span_len = u64::from(tiles_per_span.max(1)) * TILE as u64;
         let mut stages: Vec<Stage> = Vec::new();
         for (index, segment) in segments.iter().enumerate() {
-            let untouched = matches!(operation, Operation::Prox | Operation::AddGradient) && segment.penalty.is_none();
-            if untouched || segment.len == 0 {
+            if segment.len == 0 {
                 continue;
             }
             let known = stages.iter().position(|s| s.dtype == segment.dtype);
             let at = known.unwrap_or(stages.len());
             if known.is_none() {
-                stages.push(Stage { operation, dtype: segment.dtype, spans: Vec::new() });
+                stages.push(Stage { dtype: segment.dtype, spans: Vec::new() });
             }
             stages[at].spans.extend((0..segment.len.div_ceil(span_len)).map(|i| Span {
                 segment: index as u32,
@@ -74,20 +118,44 @@ impl Plan {
                 len: span_len.min(segment.len - i * span_len) as u32,
             }));
         }
-        Plan { operation, segments, stages }
+        Plan { segments, stages }
     }
 
-    /// The coefficient record of every segment, for a prox with this step; other operations take no step.
-    pub(crate) fn coefficients(&self, step: f64) -> Result<Vec<[f32; 2]>> {
-        self.segments
-            .iter()
-            .map(|segment| match self.operation {
-                Operation::Evaluate => Ok([0.0; 2]),
-                Operation::Gradient | Operation::AddGradient => Ok(segment.penalty.gradient_coefficients()),
-                Operation::Prox => segment.penalty.prox_coefficients(step),
-            })
-            .collect()
+    /// The coefficient record of every segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operation::coefficients`].
+    pub(crate) fn coefficients(&self, operation: Operation, step: f64) -> Result<Vec<Coefficients>> {
+        let mut coefficients = Vec::with_capacity(self.segments.len());
+        coefficients_into(self.segments.iter().map(|s| &s.penalty), operation, step, &mut coefficients)?;
+        Ok(coefficients)
     }
+}
+
+/// Writes a coefficient record for each penalty over what `coefficients` holds.
+///
+/// # Errors
+///
+/// As [`Operation::coefficients`]; then what it holds is unspecified.
+pub(crate) fn coefficients_into<'a>(
+    penalties: impl Iterator<Item = &'a Penalty>,
+    operation: Operation,
+    step: f64,
+    coefficients: &mut Vec<Coefficients>,
+) -> Result<()> {
+    coefficients.clear();
+    let mut last = None;
+    for penalty in penalties {
+        // Neighbours mostly share a penalty.
+        let c = match (last, coefficients.last()) {
+            (Some(same), Some(c)) if same == penalty => *c,
+            _ => operation.coefficients(penalty, step)?,
+        };
+        last = Some(penalty);
+        coefficients.push(c);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -103,7 +171,7 @@ mod tests {
         let lens = [0, 1, 4095, 4096, 4097, 5 * 4096, 40 * 4096 + 7, 1 << 33];
         let none = Penalty::none();
         let segments = lens.iter().map(|&len| segment(len, Dtype::F32, none.clone())).collect();
-        let plan = Plan::new(Operation::Evaluate, segments, 64);
+        let plan = Plan::new(segments, 64);
         let mut reached = [0u64; 8];
         for span in &plan.stages[0].spans {
             let at = &mut reached[span.segment as usize];
@@ -115,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn each_type_has_a_stage_and_what_is_left_alone_has_no_span() -> Result<()> {
+    fn each_type_has_a_stage_and_what_is_left_alone_says_so() -> Result<()> {
         let l1 = Penalty::l1(1.0)?;
         let segments = vec![
             segment(10, Dtype::F32, l1.clone()),
@@ -124,17 +192,19 @@ mod tests {
             segment(10, Dtype::F32, Penalty::keras(0.0, 0.0)?),
             segment(10, Dtype::F32, l1),
         ];
-        let touched = |operation| {
-            let plan = Plan::new(operation, segments.clone(), 4);
-            let of = |s: &Stage| (s.dtype, s.spans.iter().map(|s| s.segment).collect::<Vec<_>>());
-            plan.stages.iter().map(of).collect::<Vec<_>>()
+        let plan = Plan::new(segments, 4);
+        let of = |s: &Stage| (s.dtype, s.spans.iter().map(|s| s.segment).collect::<Vec<_>>());
+        let stages: Vec<_> = plan.stages.iter().map(of).collect();
+        assert_eq!(stages, [(Dtype::F32, vec![0, 2, 3, 4]), (Dtype::F16, vec![1])]);
+        let untouched = |operation| -> Result<Vec<u32>> {
+            Ok(plan.coefficients(operation, 0.5)?.iter().map(|c| c.untouched).collect())
         };
-        let all = vec![(Dtype::F32, vec![0, 2, 3, 4]), (Dtype::F16, vec![1])];
-        let penalised = vec![(Dtype::F32, vec![0, 4]), (Dtype::F16, vec![1])];
-        assert_eq!(touched(Operation::Evaluate), all);
-        assert_eq!(touched(Operation::Gradient), all);
-        assert_eq!(touched(Operation::AddGradient), penalised);
-        assert_eq!(touched(Operation::Prox), penalised);
+        for operation in [Operation::AddGradient, Operation::Prox] {
+            assert_eq!(untouched(operation)?, [0, 0, 1, 1, 0]);
+        }
+        for operation in [Operation::Evaluate, Operation::Gradient, Operation::Sgd(Direction::Gradient)] {
+            assert_eq!(untouched(operation)?, [0; 5]);
+        }
         Ok(())
     }
 }

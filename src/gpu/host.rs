@@ -1,8 +1,8 @@
 //! Host slices on the device: there and back in chunks of bounded size.
 
 use super::Gpu;
-use super::operand::Operand;
-use super::record::Placement;
+use super::layout::{Located, Placement};
+use super::recorder::{Step, once};
 use crate::backend::{Patience, Update, segment};
 use crate::element::Element;
 use crate::exact::Partial;
@@ -32,19 +32,19 @@ impl Gpu {
         }
         let buffer = self.weights_buffer(largest)?;
         for pieces in &chunks {
-            let mut operands = Vec::with_capacity(pieces.len());
+            let mut located = Vec::with_capacity(pieces.len());
             let mut segments = Vec::with_capacity(pieces.len());
             for piece in pieces {
                 let weights = &slices[piece.slice][piece.start..piece.start + piece.len];
                 self.write(&buffer, piece.offset, weights)?;
-                operands.push(operand::<E>(&buffer, piece.offset, piece.len));
+                located.push(Located { buffer: buffer.clone(), offset: piece.offset });
                 segments.push(segment(weights, &Penalty::none()));
             }
             let pending = self.submit(|gpu, encoder| {
-                let plan = gpu.plan(Operation::Evaluate, segments);
-                gpu.record_sums(encoder, plan, &Placement { sources: &operands, outputs: None })
+                let placement = Placement { roles: [Some(&located), None, None, None] };
+                once(gpu, encoder, (Operation::Evaluate, true), &gpu.plan(segments), &placement, &Step::NONE)
             })?;
-            for (piece, partial) in pieces.iter().zip(pending.partials(patience).await?) {
+            for (piece, (partial, _)) in pieces.iter().zip(pending.partials(patience).await?) {
                 partials[piece.slice].merge(&partial);
             }
         }
@@ -59,13 +59,12 @@ impl Gpu {
         output: &mut [E],
         patience: Patience,
     ) -> Result<()> {
-        let segments = |len| vec![Segment { len, dtype: E::DTYPE, penalty: update.penalty.clone() }];
-        // Refuses a bad step, whatever the length; and a plan without spans leaves all as it is.
-        let whole = self.plan(update.operation, segments(output.len() as u64));
-        let coefficients = whole.coefficients(update.step)?;
-        if whole.stages.is_empty() {
+        // Refuses a bad step, whatever the length.
+        let coefficients = update.operation.coefficients(update.penalty, update.step)?;
+        if coefficients.untouched != 0 || output.is_empty() {
             return Ok(());
         }
+        let step = Step { size: update.step, ..Step::NONE };
         let chunk = CHUNK / size_of::<E>();
         let size = bytes_of::<E>(chunk.min(output.len()));
         let buffer = self.weights_buffer(size)?;
@@ -79,15 +78,16 @@ impl Gpu {
             if let Some(existing) = &existing {
                 self.write(existing, 0, output)?;
             }
-            let weights = [operand::<E>(&buffer, 0, output.len())];
-            let outputs = existing.as_ref().map(|existing| [operand::<E>(existing, 0, output.len())]);
-            let placement = Placement { sources: &weights, outputs: outputs.as_ref().map(|o| &o[..]) };
+            let weights = [Located { buffer: buffer.clone(), offset: 0 }];
+            let existing = existing.as_ref().map(|existing| [Located { buffer: existing.clone(), offset: 0 }]);
+            let result = existing.as_ref().unwrap_or(&weights);
+            let placement = Placement { roles: [Some(&weights), Some(result), None, None] };
+            let segment = Segment { len: output.len() as u64, dtype: E::DTYPE, penalty: update.penalty.clone() };
             self.submit(|gpu, encoder| {
-                let plan = gpu.plan(update.operation, segments(output.len() as u64));
-                gpu.record_update(encoder, &plan, &placement, &coefficients)
+                once(gpu, encoder, (update.operation, false), &gpu.plan(vec![segment]), &placement, &step)
             })?;
             let size = bytes_of::<E>(output.len());
-            let bytes = self.read_buffer(existing.as_ref().unwrap_or(&buffer), size, patience).await?;
+            let bytes = self.read_buffer(&result[0].buffer, size, patience).await?;
             let output: &mut [u8] = bytemuck::cast_slice_mut(output);
             output.copy_from_slice(&bytes[..output.len()]);
         }
@@ -134,10 +134,6 @@ impl Gpu {
 /// The bytes of so many elements, in whole words.
 fn bytes_of<E: Element>(len: usize) -> u64 {
     (len as u64 * size_of::<E>() as u64).next_multiple_of(4)
-}
-
-fn operand<E: Element>(buffer: &wgpu::Buffer, offset: u64, len: usize) -> Operand<'_> {
-    Operand { buffer, offset, len: len as u64, dtype: E::DTYPE }
 }
 
 /// Cuts slices into pieces that start on tile boundaries, and fills chunks with them; each piece is aligned to 16 bytes.

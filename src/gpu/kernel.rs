@@ -1,16 +1,19 @@
 //! Kernels: joined strings, compiled when first needed, one for each key.
 
 use super::{Gpu, lock};
-use crate::plan::Operation;
+use crate::optimizer::Metric;
+use crate::plan::{Direction, Operation};
 use crate::{Dtype, Result};
 
 /// What a kernel is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Kernel {
     pub(super) operation: Operation,
+    /// Whether it sums the weights as it leaves them.
+    pub(super) sums: bool,
     pub(super) dtype: Dtype,
     pub(super) access: Access,
-    pub(super) operands: Operands,
+    pub(super) bindings: Bindings,
 }
 
 /// How four elements are loaded and stored.
@@ -22,17 +25,59 @@ pub(super) enum Access {
     Scalar,
 }
 
-/// Which operand lies in which binding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Operands {
-    /// Only weights, only read.
-    Source,
-    /// Weights and output in one buffer, hence in one binding.
-    Shared,
-    /// Weights in one binding, only read, the output in another.
-    Separate,
-    /// Two ranges of one buffer further apart than a binding reaches: two bindings, neither read-only.
-    Apart,
+/// What an operand is to a kernel: what it only reads, what it writes, and the optimizer's state, also written.
+pub(super) const ROLES: [&str; 4] = ["SOURCE", "OUTPUT", "FIRST", "SECOND"];
+
+/// Which operand lies in which binding. Operands of one buffer share one, as far as a binding reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(super) struct Bindings {
+    /// The binding of each role that there is.
+    pub(super) of: [Option<u8>; ROLES.len()],
+    /// Which bindings are writable: those that something is written to, and those of the same buffer, which wgpu refuses
+    /// to bind read-only beside them.
+    pub(super) writable: [bool; ROLES.len()],
+}
+
+impl Bindings {
+    pub(super) fn count(&self) -> usize {
+        self.of.iter().flatten().map(|&binding| usize::from(binding) + 1).max().unwrap_or(0)
+    }
+
+    /// The bindings' declarations, and how a word of a role is read and written.
+    fn source(&self) -> String {
+        let mut text = String::new();
+        for (binding, writable) in self.writable.iter().enumerate().take(self.count()) {
+            let access = if *writable { "read_write" } else { "read" };
+            let at = FIRST_OPERAND + binding;
+            text += &format!("@group(0) @binding({at}) var<storage, {access}> data{binding}: array<Word>;\n");
+        }
+        let (mut reads, mut writes) = (String::new(), String::new());
+        for (role, (name, binding)) in (0..).zip(ROLES.iter().zip(self.of)) {
+            text += &format!("const {name}: u32 = {role}u;\n");
+            let Some(binding) = binding else { continue };
+            reads += &format!("    if (operand == {name}) {{ return data{binding}[index]; }}\n");
+            if self.writable[usize::from(binding)] {
+                writes += &format!("    if (operand == {name}) {{ data{binding}[index] = word; }}\n");
+            }
+        }
+        text += &format!("fn word_at(operand: u32, index: u32) -> Word {{\n{reads}    return Word();\n}}\n");
+        text += &format!("fn set_word(operand: u32, index: u32, word: Word) {{\n{writes}}}\n");
+        text
+    }
+}
+
+/// The binding of the first operand; before it come the parameters, the table and the results.
+pub(super) const FIRST_OPERAND: usize = 3;
+
+const PARAMETERS: wgpu::BindingType = wgpu::BindingType::Buffer {
+    ty: wgpu::BufferBindingType::Uniform,
+    has_dynamic_offset: true,
+    min_binding_size: wgpu::BufferSize::new(16),
+};
+
+fn storage(read_only: bool, has_dynamic_offset: bool) -> wgpu::BindingType {
+    let ty = wgpu::BufferBindingType::Storage { read_only };
+    wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None }
 }
 
 /// A compiled kernel.
@@ -57,49 +102,48 @@ impl Kernel {
             (Access::Scalar, 4) => (shader!("access/scalar32"), shader!("access/scalar32_write")),
             (Access::Scalar, _) => (shader!("access/scalar16"), shader!("access/scalar16_write")),
         };
-        let operands = match self.operands {
-            Operands::Source => shader!("operands/source"),
-            Operands::Shared => shader!("operands/shared"),
-            Operands::Separate => concat!(shader!("operands/separate"), shader!("operands/two")),
-            Operands::Apart => concat!(shader!("operands/apart"), shader!("operands/two")),
-        };
         let element = match self.dtype {
             Dtype::F32 => shader!("element/f32"),
             Dtype::F16 => shader!("element/f16"),
             Dtype::BF16 => shader!("element/bf16"),
         };
-        let updated = match self.operation {
-            Operation::Evaluate => {
-                let sums = [shader!("tile"), shader!("accumulator"), shader!("evaluate")];
-                return [&[shader!("prelude"), read, operands, element][..], &sums].concat().concat();
+        let formula = [shader!("elementwise"), shader!("penalty/elastic_net")];
+        let operation = match self.operation {
+            Operation::Evaluate => vec![shader!("operation/evaluate")],
+            Operation::Gradient => vec![shader!("operation/gradient")],
+            Operation::AddGradient => vec![shader!("operation/add_gradient")],
+            Operation::Prox => vec![shader!("operation/prox")],
+            Operation::Sgd(Direction::Gradient) => vec![shader!("sgd/gradient"), shader!("operation/sgd")],
+            Operation::Sgd(Direction::Momentum) => {
+                vec![shader!("sgd/momentum"), shader!("sgd/heavy_ball"), shader!("operation/sgd")]
             }
-            Operation::Gradient => shader!("gradient"),
-            Operation::AddGradient => shader!("add_gradient"),
-            Operation::Prox => shader!("prox"),
+            Operation::Sgd(Direction::Nesterov) => {
+                vec![shader!("sgd/momentum"), shader!("sgd/nesterov"), shader!("operation/sgd")]
+            }
+            Operation::Adam(Metric::Plain) => vec![shader!("adam/plain"), shader!("operation/adam")],
+            Operation::Adam(Metric::Adam) => vec![shader!("adam/metric"), shader!("operation/adam")],
         };
-        let formula = [shader!("elementwise"), shader!("penalty/elastic_net"), updated, shader!("update")];
-        [&[shader!("prelude"), read, write, operands, element][..], &formula].concat().concat()
+        let (write, formula) =
+            if self.operation == Operation::Evaluate { ("", &[][..]) } else { (write, &formula[..]) };
+        let run: &[&str] = if self.sums {
+            &[shader!("tile"), shader!("accumulator"), shader!("evaluate")]
+        } else {
+            &[shader!("update")]
+        };
+        let operands = self.bindings.source();
+        let common = [shader!("prelude"), read, write, &operands, element];
+        [&common[..], formula, &operation, run].concat().concat()
     }
 
-    fn bindings(self) -> Vec<wgpu::BindingType> {
-        let storage = |read_only| wgpu::BindingType::Buffer {
-            ty: wgpu::BufferBindingType::Storage { read_only },
-            has_dynamic_offset: false,
-            min_binding_size: None,
-        };
-        let parameters = wgpu::BindingType::Buffer {
-            ty: wgpu::BufferBindingType::Uniform,
-            has_dynamic_offset: true,
-            min_binding_size: wgpu::BufferSize::new(16),
-        };
-        let mut bindings = vec![parameters, storage(true)];
-        bindings.extend(match self.operands {
-            Operands::Source => vec![storage(true), storage(false)], // the weights, the results
-            Operands::Shared => vec![storage(false)],
-            Operands::Separate => vec![storage(true), storage(false)],
-            Operands::Apart => vec![storage(false), storage(false)],
-        });
-        bindings
+    /// The bindings with their numbers.
+    fn layout(self) -> Vec<(usize, wgpu::BindingType)> {
+        let mut layout = vec![(0, PARAMETERS), (1, storage(true, true))];
+        if self.sums {
+            layout.push((2, storage(false, true)));
+        }
+        let operands = self.bindings.writable.iter().take(self.bindings.count());
+        layout.extend((FIRST_OPERAND..).zip(operands.map(|&writable| storage(!writable, false))));
+        layout
     }
 }
 
@@ -110,44 +154,49 @@ impl Gpu {
         if let Some(pipeline) = pipelines.get(&kernel) {
             return Ok(pipeline.clone());
         }
-        let pipeline = self.guarded(|| self.compile(kernel))?;
+        let label = format!("penalty {kernel:?}");
+        let pipeline = self.guarded(|| self.compile(&label, kernel.source(), &kernel.layout()))?;
         pipelines.insert(kernel, pipeline.clone());
         Ok(pipeline)
     }
 
-    fn compile(&self, kernel: Kernel) -> Pipeline {
+    /// The kernel that finishes results on the device.
+    pub(super) fn finish_pipeline(&self) -> Result<Pipeline> {
+        let source = [shader!("prelude"), shader!("accumulator"), shader!("finish")].concat();
+        let layout = [(0, PARAMETERS), (1, storage(true, true)), (2, storage(false, true)), (3, storage(false, false))];
+        self.guarded(|| self.compile("penalty finish", source, &layout))
+    }
+
+    fn compile(&self, label: &str, source: String, layout: &[(usize, wgpu::BindingType)]) -> Pipeline {
         let device = &self.inner.device;
-        let label = format!("penalty {kernel:?}");
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
-        };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
         let module = if self.inner.checked {
             device.create_shader_module(descriptor)
         } else {
             // SAFETY: what the checks would check is so by construction. Loops are bounded by the counts of spans, which
-            // recording cuts to their bindings' ranges (`record::Dispatches`), as it does every index into the table;
+            // the layout cuts to their bindings' ranges (`layout::Layout`), as it does every index into the table;
             // indices into workgroup arrays are below the constants that the arrays are sized by.
             unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
         };
-        let entries: Vec<wgpu::BindGroupLayoutEntry> = (0..)
-            .zip(kernel.bindings())
-            .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
-                binding,
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = layout
+            .iter()
+            .map(|&(binding, ty)| wgpu::BindGroupLayoutEntry {
+                binding: binding as u32,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty,
                 count: None,
             })
             .collect();
-        let layout = device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(&label),
+            label: Some(label),
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&label),
+            label: Some(label),
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),

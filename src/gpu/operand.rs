@@ -1,5 +1,6 @@
 //! Weights that live on the device, and the rules that their ranges obey.
 
+use super::layout::Located;
 use crate::{Dtype, Error, Result};
 
 /// A run of weights, or of their gradient, in a buffer on the device.
@@ -40,6 +41,21 @@ impl Operand<'_> {
             Some(end) => refuse("its range must end inside its buffer", end),
             None => refuse("its range must end below 2^64", self.len),
         }
+    }
+
+    /// Refuses an operand that does not have as many elements of the same type as another.
+    pub(super) fn matches(&self, operand: &'static str, other: &Operand<'_>) -> Result<()> {
+        if self.len != other.len {
+            return Err(Error::Length { operand, expected: other.len, found: self.len });
+        }
+        if self.dtype != other.dtype {
+            return Err(Error::Type { operand, expected: other.dtype, found: self.dtype });
+        }
+        Ok(())
+    }
+
+    pub(super) fn located(&self) -> Located {
+        Located { buffer: self.buffer.clone(), offset: self.offset }
     }
 
     pub(super) fn overlaps(&self, other: &Operand<'_>) -> bool {

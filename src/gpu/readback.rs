@@ -1,16 +1,17 @@
 //! The one place that maps, polls and waits.
 
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_intrusive::channel::shared::oneshot_channel;
 
-use super::Gpu;
 use super::poller::Reply;
-use super::record::HEADER;
+use super::recorder::HEADER;
+use super::ring::{Phase, Slot, State};
+use super::{Gpu, lock};
 use crate::backend::Patience;
-use crate::exact::{Partial, Report, WORDS};
-use crate::plan::Segment;
-use crate::{Error, Result};
+use crate::exact::{Partial, Report, Reports, WORDS};
+use crate::{Error, Penalty, Result};
 
 /// How often a thread looks whether another one has handed it its answer.
 const HANDOVER: Duration = Duration::from_micros(100);
@@ -25,24 +26,123 @@ impl Drop for Callback {
     }
 }
 
+/// How long after the device has become idle another thread may still be on its way to hand over its answer.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long one poll waits.
+const POLL: Duration = Duration::from_millis(1);
+
+/// A step that was recorded, in a slot that it may have lost to a later one.
+#[derive(Debug)]
+pub(super) struct Pending {
+    gpu: Gpu,
+    slot: Arc<Slot>,
+    serial: u32,
+}
+
+impl Pending {
+    pub(super) fn new(gpu: Gpu, slot: Arc<Slot>, serial: u32) -> Pending {
+        Pending { gpu, slot, serial }
+    }
+
+    /// The slot, as long as it is this step's.
+    pub(super) fn state(&self) -> Result<MutexGuard<'_, State>> {
+        let state = lock(&self.slot.state);
+        if state.serial == self.serial {
+            Ok(state)
+        } else {
+            Err(Error::SlotReused { expected: self.serial, found: state.serial })
+        }
+    }
+
+    /// Whether it is this slot that the step was recorded in.
+    pub(super) fn is_in(&self, slot: &Arc<Slot>) -> bool {
+        Arc::ptr_eq(&self.slot, slot)
+    }
+
+    /// Waits until the step is done, and gives the sums of every segment with what their values are made of.
+    pub(super) async fn partials(&self, patience: Patience) -> Result<Vec<(Partial, Penalty)>> {
+        self.gpu.alive()?;
+        match patience {
+            Patience::Block(timeout) => self.block(timeout)?,
+            Patience::PolledElsewhere => self.listen().await?,
+        }
+        let state = self.state()?;
+        if let Phase::Failed(error) = &state.phase {
+            return Err(error.clone());
+        }
+        let Some(staging) = &self.slot.staging else { return Ok(Vec::new()) };
+        // The memory of a device that was destroyed or lost is not to be trusted.
+        self.gpu.lives()?;
+        let mapped = self.gpu.guarded(|| staging.get_mapped_range(..))?;
+        let bytes = mapped.map_err(|error| Error::Device(error.to_string()))?;
+        // Bytes, which need not be aligned as words are.
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+        let (header, results) = words.split_at(HEADER);
+        if header[0] != self.serial {
+            return Err(Error::NotSubmitted { expected: self.serial, found: header[0] });
+        }
+        let results = results.as_chunks::<WORDS>().0.iter().zip(&state.segments);
+        Ok(results.map(|(words, s)| (Partial::from_words(words, s.len), s.penalty.clone())).collect())
+    }
+
+    fn block(&self, timeout: Duration) -> Result<()> {
+        let began = Instant::now();
+        let mut idle: Option<Instant> = None;
+        loop {
+            let phase = self.state()?.phase.clone();
+            match (phase, idle) {
+                (Phase::Recorded, Some(since)) if since.elapsed() >= GRACE => {
+                    return Err(Error::NotSubmitted { expected: self.serial, found: 0 });
+                }
+                (Phase::Recorded, _) => {}
+                (Phase::Failed(error), _) => return Err(error),
+                _ => return Ok(()),
+            }
+            let Some(left) = timeout.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) else {
+                return Err(Error::Timeout(timeout));
+            };
+            // Not longer: a later step may be on the device, which this one need not wait for.
+            let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(POLL.min(left)) };
+            match self.gpu.device().poll(wait) {
+                // Either it was not submitted, or another thread's poll has collected the answer.
+                Ok(status) if status.is_queue_empty() => {
+                    if idle.is_some() {
+                        std::thread::sleep(HANDOVER);
+                    }
+                    idle = idle.or(Some(Instant::now()));
+                }
+                Ok(_) | Err(wgpu::PollError::Timeout) => idle = None,
+                Err(error) => return Err(Error::Device(error.to_string())),
+            }
+        }
+    }
+
+    async fn listen(&self) -> Result<()> {
+        let (sender, receiver) = oneshot_channel();
+        {
+            let mut state = self.state()?;
+            match &state.phase {
+                Phase::Recorded => {}
+                Phase::Failed(error) => return Err(error.clone()),
+                Phase::Free | Phase::Done => return Ok(()),
+            }
+            let reply = Reply::new(sender);
+            state.replies.push(reply.clone());
+            self.gpu.inner.waiting.add(reply);
+        }
+        receiver.receive().await.unwrap_or_else(|| Err(Error::Device(LOST.into())))
+    }
+}
+
 /// An evaluation that was recorded: its report is on the device, or will be once the encoder was submitted.
 ///
 /// It may be read any number of times, and merged with others as a [`Partial`]. Reading checks the serial number that the
 /// device wrote behind the evaluation: where the encoder was never submitted, or the device was lost since, reading is
 /// [`Error::NotSubmitted`] or [`Error::Device`], never an older report.
 #[derive(Debug)]
-pub struct PendingReport {
-    gpu: Gpu,
-    results: wgpu::Buffer,
-    serial: u32,
-    segments: Vec<Segment>,
-}
+pub struct PendingReport(pub(super) Pending);
 
 impl PendingReport {
-    pub(super) fn new(gpu: Gpu, results: wgpu::Buffer, serial: u32, segments: Vec<Segment>) -> PendingReport {
-        PendingReport { gpu, results, serial, segments }
-    }
-
     /// Waits for the report, polling the device on this thread, at most so long.
     ///
     /// # Errors
@@ -50,7 +150,8 @@ impl PendingReport {
     /// [`Error::NotSubmitted`] where the recorded commands did not run, [`Error::Timeout`] where the device does not answer,
     /// [`Error::Device`] where it fails.
     pub fn wait(&self, timeout: Duration) -> Result<Report> {
-        pollster::block_on(self.report(Patience::Block(timeout)))
+        let (partial, penalty) = pollster::block_on(self.first(Patience::Block(timeout)))?;
+        Ok(partial.report(&penalty))
     }
 
     /// The report, without blocking: the future completes while somebody else polls the device, the caller's own loop or a
@@ -60,7 +161,8 @@ impl PendingReport {
     ///
     /// As [`wait`](PendingReport::wait); the time-out is the poller's.
     pub async fn read(&self) -> Result<Report> {
-        self.report(Patience::PolledElsewhere).await
+        let (partial, penalty) = self.first(Patience::PolledElsewhere).await?;
+        Ok(partial.report(&penalty))
     }
 
     /// The exact sums, to merge with those of other chunks, devices or ranks; waits as [`wait`](PendingReport::wait) does.
@@ -69,31 +171,56 @@ impl PendingReport {
     ///
     /// As `wait`.
     pub fn wait_partial(&self, timeout: Duration) -> Result<Partial> {
-        let partials = pollster::block_on(self.partials(Patience::Block(timeout)))?;
-        Ok(partials.into_iter().next().unwrap_or_default())
+        pollster::block_on(self.first(Patience::Block(timeout))).map(|(partial, _)| partial)
     }
 
-    async fn report(&self, patience: Patience) -> Result<Report> {
-        let partials = self.partials(patience).await?;
-        match (partials.first(), self.segments.first()) {
-            (Some(partial), Some(segment)) => Ok(partial.report(&segment.penalty)),
-            _ => Err(Error::Device("it returned no results".into())),
-        }
+    async fn first(&self, patience: Patience) -> Result<(Partial, Penalty)> {
+        let partials = self.0.partials(patience).await?;
+        partials.into_iter().next().ok_or_else(|| Error::Device("it returned no results".into()))
+    }
+}
+
+/// The evaluation of a [`ParameterSet`](super::ParameterSet) that was recorded: a report for each tensor and the total.
+///
+/// The values are made with the penalties as they were when it was recorded. It lies in one of the set's slots: while it is kept
+/// and the set has other slots, it may be read any number of times; once the slot is used again, reading is
+/// [`Error::SlotReused`]. Otherwise as [`PendingReport`].
+#[derive(Debug)]
+pub struct PendingReports(pub(super) Pending);
+
+impl PendingReports {
+    /// Waits for the reports, polling the device on this thread, at most so long; later steps may still run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSubmitted`] where the recorded commands did not run, [`Error::SlotReused`] where a later step took the slot,
+    /// [`Error::Timeout`] where the device does not answer, [`Error::Device`] where it fails.
+    pub fn wait(&self, timeout: Duration) -> Result<Reports> {
+        pollster::block_on(self.0.partials(Patience::Block(timeout))).map(reports)
     }
 
-    /// The sums of every segment of the plan.
-    pub(super) async fn partials(&self, patience: Patience) -> Result<Vec<Partial>> {
-        let words = 4 * (HEADER + self.segments.len() * WORDS) as u64;
-        let bytes = self.gpu.read_buffer(&self.results, words, patience).await?;
-        // Bytes, which need not be aligned as words are.
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
-        let (header, results) = words.split_at(HEADER);
-        if header[0] != self.serial {
-            return Err(Error::NotSubmitted { expected: self.serial, found: header[0] });
-        }
-        let (results, _) = results.as_chunks::<WORDS>();
-        Ok(results.iter().zip(&self.segments).map(|(words, s)| Partial::from_words(words, s.len)).collect())
+    /// The reports, without blocking; see [`PendingReport::read`].
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](PendingReports::wait); the time-out is the poller's.
+    pub async fn read(&self) -> Result<Reports> {
+        self.0.partials(Patience::PolledElsewhere).await.map(reports)
     }
+
+    /// Each tensor's exact sums, to merge with those of other devices or ranks; waits as [`wait`](PendingReports::wait) does.
+    ///
+    /// # Errors
+    ///
+    /// As `wait`.
+    pub fn wait_partials(&self, timeout: Duration) -> Result<Vec<Partial>> {
+        let partials = pollster::block_on(self.0.partials(Patience::Block(timeout)))?;
+        Ok(partials.into_iter().map(|(partial, _)| partial).collect())
+    }
+}
+
+fn reports(partials: Vec<(Partial, Penalty)>) -> Reports {
+    Reports::new(partials.iter().map(|(partial, penalty)| (partial, penalty)))
 }
 
 impl Gpu {

@@ -22,9 +22,21 @@ pub(crate) fn gradient_at_infinity(c: [f32; 2]) -> f32 {
 /// prox(v) = (v − clamp(v, −c₀, c₀))·c₁ with c = (step·λ₁, 1/(1 + 2·step·λ₂)).
 #[inline(always)]
 pub(crate) fn prox(v: f32, c: [f32; 2]) -> f32 {
+    soft(v, c[0]) * c[1]
+}
+
+/// argmin over x of R(x) + d/2·(x − v)² with d > 0: (v − clamp(v, −c₀/d, c₀/d))·d/(d + c₁), where c = (step·λ₁, 2·step·λ₂).
+#[inline(always)]
+pub(crate) fn metric_prox(v: f32, d: f32, c: [f32; 2]) -> f32 {
+    // d/d is 1 here, but not on every device.
+    let shrink = if c[1].to_bits() == 0 { 1.0 } else { d / (d + c[1]) };
+    soft(v, c[0] / d) * shrink
+}
+
+#[inline(always)]
+fn soft(v: f32, threshold: f32) -> f32 {
     // Comparisons, not `f32::clamp`: it asks for NaN too, which costs two instructions a weight.
-    let raised = if v > -c[0] { v } else { -c[0] };
-    let clamped = if raised < c[0] { raised } else { c[0] };
-    let soft = v - clamped;
-    soft * c[1]
+    let raised = if v > -threshold { v } else { -threshold };
+    let clamped = if raised < threshold { raised } else { threshold };
+    v - clamped
 }

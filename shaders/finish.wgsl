@@ -1,0 +1,121 @@
+// Finishes a set's exact results on the device: each tensor's value, Σ|θ|, Σθ² and max|θ| as f32, and the total.
+//
+// One workgroup: there are few tensors beside their weights. A sum is its exact integer rounded once to f32, to nearest even; the
+// total's are made of the exact total. Only the value needs floats: its two products and their sum, and in the total the tensors'
+// values, added in one order.
+
+@group(0) @binding(3) var<storage, read_write> finished: array<vec4<u32>>;
+
+const SMALLEST_FINISHED: u32 = 0x03800000u;
+const NO_NUMBER: u32 = 0x7fc00000u;
+
+// What each thread has of the total value.
+var<workgroup> values: array<f32, 256>;
+
+// Hides how a float came about; see `opaque`.
+fn opaque_one(x: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(x) ^ parameters.zero);
+}
+
+// A limb of a segment's result, or of the total that this workgroup has summed.
+fn limb_of(segment: u32, limb: u32) -> u32 {
+    if (segment == parameters.spans) {
+        return atomicLoad(&limbs[limb]);
+    }
+    return atomicLoad(&results[(segment + 1u) * WORDS + limb]);
+}
+
+// The accumulator of `count` limbs whose lowest bit is 2^lowest, rounded to f32; below 2^-120 it is 0.
+fn rounded(segment: u32, first: u32, count: u32, lowest: i32) -> f32 {
+    var top = count;
+    var high = 0u;
+    while (top > 0u && high == 0u) {
+        top--;
+        high = limb_of(segment, first + top);
+    }
+    if (high == 0u) {
+        return 0.0;
+    }
+    // The 32 bits from the highest on, and whether anything is below them.
+    var low = 0u;
+    if (top > 0u) {
+        low = limb_of(segment, first + top - 1u);
+    }
+    let zeros = countLeadingZeros(high);
+    let leading = select((high << zeros) | (low >> ((32u - zeros) & 31u)), high, zeros == 0u);
+    var rest = low << zeros;
+    for (var limb = 0u; limb + 1u < top; limb++) {
+        rest |= limb_of(segment, first + limb);
+    }
+    let cut = leading & 0xffu;
+    var significand = leading >> 8u;
+    if (cut > 0x80u || (cut == 0x80u && (rest != 0u || (significand & 1u) == 1u))) {
+        significand++;
+    }
+    // The significand's own highest bit adds one to the exponent, and a carry out of it another.
+    let exponent = 126 + 31 + 32 * i32(top) - i32(zeros) + lowest;
+    if (exponent >= 254) {
+        return bitcast<f32>(INFINITY ^ parameters.zero);
+    }
+    let bits = (u32(max(exponent, 0)) << 23u) + significand;
+    return bitcast<f32>(select(bits, 0u, bits < SMALLEST_FINISHED) ^ parameters.zero);
+}
+
+// λ₁Σ|θ| + λ₂Σθ²; a term whose λ is 0 is absent.
+fn value_of(segment: u32, l1: f32, l2_squared: f32) -> f32 {
+    let weights = bitcast<vec2<f32>>(table[COEFFICIENTS + 2u * segment + 1u].xy);
+    let linear = select(opaque_one(weights.x * l1), 0.0, bitcast<u32>(weights.x) == 0u);
+    let square = select(opaque_one(weights.y * l2_squared), 0.0, bitcast<u32>(weights.y) == 0u);
+    return opaque_one(linear + square);
+}
+
+fn write_finished(segment: u32, row: u32, value: f32, l1: f32, l2_squared: f32) {
+    let nans = limb_of(segment, NANS) | limb_of(segment, NANS + 1u);
+    let infinities = limb_of(segment, INFINITIES) | limb_of(segment, INFINITIES + 1u);
+    let finite = vec4<u32>(
+        bitcast<u32>(value), bitcast<u32>(l1), bitcast<u32>(l2_squared), limb_of(segment, LARGEST),
+    );
+    let special = select(INFINITY, NO_NUMBER, nans != 0u);
+    finished[parameters.first_span + row] = select(finite, vec4<u32>(special), (nans | infinities) != 0u);
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(local_invocation_index) thread: u32) {
+    let segments = parameters.spans;
+    if (thread < WORDS) {
+        atomicStore(&limbs[thread], 0u);
+    }
+    workgroupBarrier();
+    var value = 0.0;
+    for (var segment = thread; segment < segments; segment += THREADS) {
+        let l1 = rounded(segment, L1, L2_SQUARED - L1, -149);
+        let l2_squared = rounded(segment, L2_SQUARED, NONZERO - L2_SQUARED, -298);
+        let own = value_of(segment, l1, l2_squared);
+        value = opaque_one(value + own);
+        write_finished(segment, segment + 1u, own, l1, l2_squared);
+        // Limbs and counts alike: a carry out of a count's upper word never comes.
+        for (var limb = 0u; limb < LARGEST; limb++) {
+            let amount = limb_of(segment, limb);
+            if (amount != 0u) {
+                add_limb(limb, amount);
+            }
+        }
+        atomicMax(&limbs[LARGEST], limb_of(segment, LARGEST));
+    }
+    values[thread] = value;
+    for (var width = 128u; width > 0u; width >>= 1u) {
+        workgroupBarrier();
+        if (thread < width) {
+            values[thread] = opaque_one(values[thread] + values[thread + width]);
+        }
+    }
+    workgroupBarrier();
+    if (thread == 0u) {
+        let l1 = rounded(segments, L1, L2_SQUARED - L1, -149);
+        let l2_squared = rounded(segments, L2_SQUARED, NONZERO - L2_SQUARED, -298);
+        write_finished(segments, 0u, values[0], l1, l2_squared);
+    }
+    if (thread < WORDS) {
+        atomicStore(&results[(segments + 1u) * WORDS + thread], atomicLoad(&limbs[thread]));
+    }
+}

@@ -1,0 +1,10 @@
+// Adds ∂R/∂θ to what is there.
+
+fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
+    let theta = decode(read_four(SOURCE, span.words.x, at, have));
+    if (!span.untouched) {
+        let existing = decode(read_four(OUTPUT, span.words.y, at, have));
+        write_four(OUTPUT, span.words.y, at, have, encode(add_bits(existing, gradient_bits(theta, span.c))));
+    }
+    return theta;
+}

@@ -1,0 +1,11 @@
+// Writes prox(θ).
+
+fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
+    let elements = read_four(SOURCE, span.words.x, at, have);
+    if (span.untouched) {
+        return decode(elements);
+    }
+    let shrunk = encode(prox_bits(decode(elements), span.c));
+    write_four(OUTPUT, span.words.y, at, have, shrunk);
+    return decode(shrunk);
+}

@@ -1,5 +1,0 @@
-// Writes prox(θ).
-
-fn updated(span: vec4<u32>, at: u32, have: u32, c: vec4<f32>) -> vec4<u32> {
-    return prox_bits(decode(read_four(SOURCE, span.y, at, have)), c);
-}

@@ -1,0 +1,296 @@
+//! Many tensors in host memory at once.
+
+use super::{Cpu, Operands, Pass, TILES_PER_SPAN};
+use crate::element::{Dtype, Element};
+use crate::exact::{Partial, Reports};
+use crate::optimizer::{Adam, Momentum, Scalars, Sgd};
+use crate::plan::{Operation, Plan, coefficients_into};
+use crate::set::{Extent, Parameter, about, disjoint, one_each};
+use crate::{Error, Penalty, Result};
+use half::{bf16, f16};
+
+/// Weights, or what goes with them, of any type, to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Slice<'a> {
+    dtype: Dtype,
+    bytes: &'a [u8],
+}
+
+/// The same, to be written.
+#[derive(Debug)]
+pub struct SliceMut<'a> {
+    dtype: Dtype,
+    bytes: &'a mut [u8],
+}
+
+impl<'a, E: Element> From<&'a [E]> for Slice<'a> {
+    fn from(elements: &'a [E]) -> Slice<'a> {
+        Slice { dtype: E::DTYPE, bytes: bytemuck::cast_slice(elements) }
+    }
+}
+
+impl<'a, E: Element> From<&'a mut [E]> for SliceMut<'a> {
+    fn from(elements: &'a mut [E]) -> SliceMut<'a> {
+        SliceMut { dtype: E::DTYPE, bytes: bytemuck::cast_slice_mut(elements) }
+    }
+}
+
+/// Many tensors in host memory, each with its penalty: [`gpu::ParameterSet`](crate::gpu::ParameterSet)'s calls on slices, with its bits.
+///
+/// Every call takes, for each tensor in the set's order, a slice of its length and type.
+///
+/// ```
+/// use penalty::{Cpu, Dtype, HostSet, Parameter, Penalty};
+///
+/// let parameters = vec![
+///     Parameter::new("weight", 3, Dtype::F32, Penalty::l1(0.5)?),
+///     Parameter::new("bias", 1, Dtype::F32, Penalty::none()),
+/// ];
+/// let set = HostSet::new(Cpu::new(), parameters);
+/// let (mut weight, mut bias) = ([1.0f32, -0.25, 0.0], [3.0f32]);
+/// let reports = set.evaluate(&[(&weight[..]).into(), (&bias[..]).into()])?;
+/// assert_eq!(reports.total.value, 0.625);
+///
+/// let reports = set.prox_and_evaluate(&mut [(&mut weight[..]).into(), (&mut bias[..]).into()], 1.0)?;
+/// assert_eq!((weight, bias), ([0.5, 0.0, 0.0], [3.0]));
+/// assert_eq!(reports.total.nonzero, 2);
+/// # Ok::<(), penalty::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct HostSet {
+    cpu: Cpu,
+    names: Vec<String>,
+    parameters: Vec<Parameter>,
+    groups: Vec<Group>,
+}
+
+/// The tensors of one type.
+#[derive(Debug, Clone)]
+struct Group {
+    dtype: Dtype,
+    members: Vec<usize>,
+    plan: Plan,
+}
+
+/// What a call does, besides with which slices.
+struct Call {
+    name: &'static str,
+    operation: Operation,
+    sums: bool,
+    step: f64,
+    scalars: Scalars,
+}
+
+/// Slices with what errors call them.
+type Read<'a> = (&'static str, &'a [Slice<'a>]);
+type Written<'a, 'b> = (&'static str, &'a mut [SliceMut<'b>]);
+
+const WEIGHTS: &str = "the weights";
+const GRADIENT: &str = "the gradient";
+const FIRST: &str = "the first state";
+const SECOND: &str = "the second state";
+
+impl HostSet {
+    /// A set of these tensors.
+    pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet {
+        let mut groups = Vec::new();
+        for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
+            let members: Vec<usize> = (0..parameters.len()).filter(|&i| parameters[i].dtype == dtype).collect();
+            let segments = members.iter().map(|&i| parameters[i].segment()).collect();
+            groups.push(Group { dtype, members, plan: Plan::new(segments, TILES_PER_SPAN) });
+        }
+        let names = parameters.iter().map(|p| p.name.clone()).collect();
+        HostSet { cpu, names, parameters, groups }
+    }
+
+    /// The tensors' names, in the set's order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// Each tensor's name and penalty, to change λs from step to step.
+    pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
+        self.names.iter().map(String::as_str).zip(self.parameters.iter_mut().map(|p| &mut p.penalty))
+    }
+
+    /// A report for each tensor, and the total.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] unless there is a slice for each tensor, [`Error::InParameter`] where one differs from its tensor in
+    /// length or type, [`Error::Overlap`] where two share memory.
+    pub fn evaluate(&self, weights: &[Slice<'_>]) -> Result<Reports> {
+        let call = Call::new("evaluating", Operation::Evaluate);
+        self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?)
+    }
+
+    /// `gradient += ∂R/∂θ` for every tensor; under [`Penalty::none`] every bit stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](HostSet::evaluate).
+    pub fn gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<()> {
+        let call = Call::new("adding gradients", Operation::AddGradient);
+        self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)]).map(drop)
+    }
+
+    /// Both, from one read of the weights.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](HostSet::evaluate).
+    pub fn evaluate_and_gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<Reports> {
+        let call = Call { sums: true, ..Call::new("adding gradients", Operation::AddGradient) };
+        self.reports(&self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])?)
+    }
+
+    /// `θ = prox(θ)` for every tensor; under [`Penalty::none`] every bit stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] for a step that is no number ≥ 0 or too large, else as [`evaluate`](HostSet::evaluate).
+    pub fn prox(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<()> {
+        let call = Call { step, ..Call::new("the prox", Operation::Prox) };
+        self.run(&call, None, &mut [(WEIGHTS, weights)]).map(drop)
+    }
+
+    /// The prox, and the evaluation of what it leaves, from one read.
+    ///
+    /// # Errors
+    ///
+    /// As [`prox`](HostSet::prox).
+    pub fn prox_and_evaluate(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<Reports> {
+        let call = Call { step, sums: true, ..Call::new("the prox", Operation::Prox) };
+        self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?)
+    }
+
+    /// A proximal step of gradient descent, and the evaluation of the new weights, from one read. `first` is the momentum; without
+    /// momentum it may be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] where the step or its momentum is out of range, else as [`evaluate`](HostSet::evaluate).
+    pub fn sgd<'s>(
+        &self,
+        sgd: &Sgd,
+        gradients: &[Slice<'_>],
+        weights: &mut [SliceMut<'s>],
+        first: &mut [SliceMut<'s>],
+    ) -> Result<Reports> {
+        let scalars = sgd.scalars()?;
+        let name = "a step with momentum";
+        let call = Call { name, operation: sgd.operation(), sums: true, step: sgd.step, scalars };
+        let gradients = Some((GRADIENT, gradients));
+        self.reports(&match sgd.momentum {
+            Momentum::None => self.run(&call, gradients, &mut [(WEIGHTS, weights)])?,
+            _ => self.run(&call, gradients, &mut [(WEIGHTS, weights), (FIRST, first)])?,
+        })
+    }
+
+    /// A proximal step of Adam, and the evaluation of the new weights, from one read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] where a number of the step is out of range, else as [`evaluate`](HostSet::evaluate).
+    pub fn adam<'s>(
+        &self,
+        adam: &Adam,
+        gradients: &[Slice<'_>],
+        weights: &mut [SliceMut<'s>],
+        first: &mut [SliceMut<'s>],
+        second: &mut [SliceMut<'s>],
+    ) -> Result<Reports> {
+        let scalars = adam.scalars()?;
+        let call = Call { name: "Adam's step", operation: adam.operation(), sums: true, step: adam.step, scalars };
+        let written = &mut [(WEIGHTS, weights), (FIRST, first), (SECOND, second)];
+        self.reports(&self.run(&call, Some((GRADIENT, gradients)), written)?)
+    }
+
+    fn reports(&self, partials: &[Partial]) -> Result<Reports> {
+        Ok(Reports::new(partials.iter().zip(self.parameters.iter().map(|p| &p.penalty))))
+    }
+
+    /// One partial a tensor, of zeros where the call does not sum.
+    fn run(&self, call: &Call, read: Option<Read<'_>>, written: &mut [Written<'_, '_>]) -> Result<Vec<Partial>> {
+        self.validate(call, &read, written)?;
+        // Refuses a bad step before anything is written.
+        for parameter in &self.parameters {
+            call.operation.coefficients(&parameter.penalty, call.step)?;
+        }
+        let mut partials = vec![Partial::default(); self.parameters.len()];
+        for group in &self.groups {
+            match group.dtype {
+                Dtype::F32 => self.run_group::<f32>(group, call, &read, written, &mut partials)?,
+                Dtype::F16 => self.run_group::<f16>(group, call, &read, written, &mut partials)?,
+                Dtype::BF16 => self.run_group::<bf16>(group, call, &read, written, &mut partials)?,
+            }
+        }
+        Ok(partials)
+    }
+
+    fn run_group<E: Element>(
+        &self,
+        group: &Group,
+        call: &Call,
+        read: &Option<Read<'_>>,
+        written: &mut [Written<'_, '_>],
+        partials: &mut [Partial],
+    ) -> Result<()> {
+        let mut coefficients = Vec::with_capacity(group.members.len());
+        let penalties = group.members.iter().map(|&i| &self.parameters[i].penalty);
+        coefficients_into(penalties, call.operation, call.step, &mut coefficients)?;
+        let source = |i: usize| read.map_or(&[][..], |(_, slices)| bytemuck::cast_slice(slices[i].bytes));
+        let mut operands: Vec<Operands<'_, E>> = group.members.iter().map(|&i| Operands::read(source(i))).collect();
+        for (role, (_, slices)) in written.iter_mut().enumerate() {
+            let of_type = slices.iter_mut().filter(|slice| slice.dtype == group.dtype);
+            for (operands, slice) in operands.iter_mut().zip(of_type) {
+                operands.written[role] = bytemuck::cast_slice_mut(slice.bytes);
+            }
+        }
+        let pass =
+            Pass { operation: call.operation, sums: call.sums, coefficients: &coefficients, scalars: call.scalars };
+        for (&i, partial) in group.members.iter().zip(self.cpu.run(&group.plan, &pass, operands)) {
+            partials[i] = partial;
+        }
+        Ok(())
+    }
+
+    fn validate(&self, call: &Call, read: &Option<Read<'_>>, written: &[Written<'_, '_>]) -> Result<()> {
+        let matches = |operand, i: usize, dtype: Dtype, bytes: &[u8]| {
+            let parameter = &self.parameters[i];
+            let len = (bytes.len() / dtype.size()) as u64;
+            about(
+                &self.names[i],
+                if len != parameter.len {
+                    Err(Error::Length { operand, expected: parameter.len, found: len })
+                } else if dtype != parameter.dtype {
+                    Err(Error::Type { operand, expected: parameter.dtype, found: dtype })
+                } else {
+                    Ok(())
+                },
+            )
+        };
+        for (operand, slices) in written {
+            one_each(call.name, operand, self.parameters.len(), slices.len())?;
+            slices.iter().enumerate().try_for_each(|(i, s)| matches(operand, i, s.dtype, s.bytes))?;
+        }
+        let Some((operand, slices)) = *read else { return Ok(()) };
+        one_each(call.name, operand, self.parameters.len(), slices.len())?;
+        slices.iter().enumerate().try_for_each(|(i, s)| matches(operand, i, s.dtype, s.bytes))?;
+        // Only what is read can be listed twice: the compiler sees to the rest.
+        let extents = slices.iter().enumerate().filter(|(_, slice)| !slice.bytes.is_empty());
+        let mut extents: Vec<Extent<()>> = extents
+            .map(|(parameter, slice)| {
+                let start = slice.bytes.as_ptr().addr() as u64;
+                Extent { memory: (), start, end: start + slice.bytes.len() as u64, operand, parameter }
+            })
+            .collect();
+        disjoint(&self.names, &mut extents)
+    }
+}
+
+impl Call {
+    fn new(name: &'static str, operation: Operation) -> Call {
+        Call { name, operation, sums: false, step: 0.0, scalars: Scalars::default() }
+    }
+}

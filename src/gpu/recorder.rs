@@ -1,0 +1,369 @@
+//! Recording: one operation over a plan becomes commands in the caller's encoder. Nothing here waits.
+//!
+//! A step's coefficients, span rows and parameters lie in a slot of a ring, and so do its results: what is written for a
+//! step takes effect before the whole submission, so steps of one encoder must not share them.
+
+use super::kernel::{FIRST_OPERAND, Kernel, Pipeline, ROLES};
+use super::layout::{Dispatch, Layout, Limits, Located, Placement, Window};
+use super::operand::Operand;
+use super::readback::Pending;
+use super::ring::{Phase, Ring, Slot, Ticket};
+use super::{Gpu, LARGEST_BINDING};
+use crate::exact::WORDS;
+use crate::optimizer::Scalars;
+use crate::plan::{Coefficients, Operation, Plan, Segment, coefficients_into};
+use crate::tile::TILE;
+use crate::{Error, Result};
+
+/// The workgroups that a plan is cut for, where it is large enough: a few for each core of a large GPU.
+const WORKGROUPS: u64 = 2048;
+/// The same for a software adapter, where each costs more than it gains.
+const SOFTWARE_WORKGROUPS: u64 = 64;
+/// Beyond this many tiles, longer spans save nothing.
+const LONGEST_SPAN: u64 = 64;
+/// Workgroups along x; `ROW` in the prelude.
+const ROW: u32 = 32768;
+/// The distance of parameter records, by WebGPU's default limit on dynamic offsets.
+pub(super) const PARAMETERS: u64 = 256;
+/// The words before the first segment's result; the first is the serial, copied there behind the kernels.
+pub(super) const HEADER: usize = WORDS;
+/// The rows of the table before the first segment's: the serial and the scalars. `COEFFICIENTS` in the prelude.
+const SEGMENTS: usize = 3;
+/// The bytes of a row.
+const ROW_BYTES: u64 = 16;
+
+/// One operation over one plan, with everything it needs on the device.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    gpu: Gpu,
+    operation: Operation,
+    sums: bool,
+    layout: Layout,
+    /// Counts the layouts; a slot whose rows are of an earlier one is written anew.
+    generation: u64,
+    commands: Vec<(Pipeline, wgpu::BindGroup)>,
+    table: Table,
+    results: Option<Results>,
+    /// The last output that results were finished to, with its pipeline.
+    finish: Option<(Located, Pipeline, wgpu::BindGroup)>,
+    ring: Ring,
+    /// The generation that each slot's rows are of.
+    written: Vec<u64>,
+    coefficients: Vec<Coefficients>,
+    /// What is uploaded.
+    scratch: Vec<u8>,
+}
+
+/// A buffer with a table in each slot: serial, scalars, segments, spans, then behind `parameters` the parameters of each dispatch.
+#[derive(Debug)]
+struct Table {
+    buffer: wgpu::Buffer,
+    parameters: u64,
+    stride: u64,
+}
+
+/// A buffer with every slot's results.
+#[derive(Debug)]
+struct Results {
+    buffer: wgpu::Buffer,
+    size: u64,
+    stride: u64,
+}
+
+/// The numbers of one step.
+pub(super) struct Step {
+    /// What the penalties are multiplied with.
+    pub(super) size: f64,
+    pub(super) scalars: Scalars,
+}
+
+impl Step {
+    /// Of what takes no step.
+    pub(super) const NONE: Step = Step { size: 0.0, scalars: [0.0; 8] };
+}
+
+impl Gpu {
+    /// Cuts segments into spans for this device.
+    pub(super) fn plan(&self, segments: Vec<Segment>) -> Plan {
+        let tiles: u64 = segments.iter().map(|s| s.len.div_ceil(TILE as u64)).sum();
+        let software = self.adapter_info().device_type == wgpu::DeviceType::Cpu;
+        let workgroups = if software { SOFTWARE_WORKGROUPS } else { WORKGROUPS };
+        let fitting = (self.inner.window - PARAMETERS) / (4 * TILE as u64);
+        let tiles_per_span = (tiles / workgroups).clamp(1, LONGEST_SPAN).min(fitting);
+        Plan::new(segments, tiles_per_span as u32)
+    }
+
+    fn limits(&self) -> Limits {
+        let alignment = u64::from(self.device().limits().min_storage_buffer_offset_alignment);
+        Limits { binding: self.inner.window, alignment }
+    }
+
+    fn storage_buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let usage = usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let descriptor =
+            wgpu::BufferDescriptor { label: Some(label), size: size.max(16), usage, mapped_at_creation: false };
+        self.guarded(|| self.device().create_buffer(&descriptor))
+    }
+}
+
+impl Recorder {
+    /// Lays the operation out for this placement, with room for `slots` steps.
+    pub(super) fn new(
+        gpu: &Gpu,
+        (operation, sums): (Operation, bool),
+        plan: &Plan,
+        placement: &Placement<'_>,
+        slots: usize,
+    ) -> Result<Recorder> {
+        gpu.lives()?;
+        let mut layout = Layout::default();
+        layout.lay_out(plan, (operation, sums), placement, gpu.limits());
+        let results = if sums { Some(Results::new(gpu, plan, slots)?) } else { None };
+        let staging = |results: &Option<Results>| -> Result<Option<wgpu::Buffer>> {
+            let Some(results) = results else { return Ok(None) };
+            let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+            let label = Some("penalty staging");
+            let descriptor = wgpu::BufferDescriptor { label, size: results.size, usage, mapped_at_creation: false };
+            gpu.guarded(|| Some(gpu.device().create_buffer(&descriptor)))
+        };
+        let ring = (0..slots).map(|_| Ok(Slot::new(staging(&results)?))).collect::<Result<Vec<_>>>()?;
+        let mut recorder = Recorder {
+            gpu: gpu.clone(),
+            operation,
+            sums,
+            generation: 1,
+            commands: Vec::new(),
+            table: Table::new(gpu, plan, &layout, slots)?,
+            layout,
+            results,
+            finish: None,
+            ring: Ring::new(ring),
+            written: vec![0; slots],
+            coefficients: Vec::with_capacity(plan.segments.len()),
+            scratch: Vec::new(),
+        };
+        recorder.bind(placement)?;
+        Ok(recorder)
+    }
+
+    /// Lays the operation out anew: the operands have moved.
+    pub(super) fn place(&mut self, plan: &Plan, placement: &Placement<'_>) -> Result<()> {
+        self.layout.lay_out(plan, (self.operation, self.sums), placement, self.gpu.limits());
+        self.generation += 1;
+        if parameters_size(&self.layout) > self.table.stride - self.table.parameters {
+            // Recorded steps keep the old buffer.
+            self.table = Table::new(&self.gpu, plan, &self.layout, self.ring.slots.len())?;
+            self.finish = None;
+        }
+        self.bind(placement)
+    }
+
+    /// Compiles what the dispatches need, and binds it.
+    fn bind(&mut self, placement: &Placement<'_>) -> Result<()> {
+        self.commands.clear();
+        for dispatch in &self.layout.dispatches {
+            let pipeline = self.gpu.pipeline(dispatch.kernel)?;
+            let mut entries: [Option<wgpu::BindGroupEntry<'_>>; FIRST_OPERAND + ROLES.len()] = Default::default();
+            let table = &self.table;
+            entries[0] = Some(entry(0, &table.buffer, Window { start: 0, end: 16 }));
+            entries[1] = Some(entry(1, &table.buffer, Window { start: 0, end: table.parameters }));
+            if let Some(results) = &self.results {
+                entries[2] = Some(entry(2, &results.buffer, Window { start: 0, end: results.size }));
+            }
+            for (buffer, binding) in operands(dispatch, placement) {
+                let at = FIRST_OPERAND + binding;
+                entries[at] = Some(entry(at, buffer, dispatch.windows[binding]));
+            }
+            let entries: Vec<wgpu::BindGroupEntry<'_>> = entries.into_iter().flatten().collect();
+            let descriptor =
+                wgpu::BindGroupDescriptor { label: Some("penalty"), layout: &pipeline.layout, entries: &entries };
+            let group = self.gpu.guarded(|| self.gpu.device().create_bind_group(&descriptor))?;
+            self.commands.push((pipeline, group));
+        }
+        Ok(())
+    }
+
+    /// Records one step of the plan that this was laid out for; with sums, its report stays on the device until it is asked for.
+    pub(super) fn record(&mut self, encoder: &mut wgpu::CommandEncoder, plan: &Plan, step: &Step) -> Result<Pending> {
+        let penalties = plan.segments.iter().map(|s| &s.penalty);
+        coefficients_into(penalties, self.operation, step.size, &mut self.coefficients)?;
+        let at = self.ring.next(self.gpu.device())?;
+        let serial = self.gpu.next_serial();
+        self.upload(at, serial, &step.scalars)?;
+        // All that can be refused has been: from here on the encoder is written to.
+        let slot = &self.ring.slots[at];
+        slot.take(serial, &plan.segments);
+        let base = at as u64 * self.table.stride;
+        let results_base = self.results.as_ref().map_or(0, |results| at as u64 * results.stride);
+        if let Some(results) = &self.results {
+            encoder.clear_buffer(&results.buffer, results_base, Some(results.size));
+        }
+        if !self.commands.is_empty() {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            let parameters = base + self.table.parameters;
+            for (i, ((pipeline, group), dispatch)) in (0..).zip(self.commands.iter().zip(&self.layout.dispatches)) {
+                pass.set_pipeline(&pipeline.pipeline);
+                let offsets = [(parameters + i * PARAMETERS) as u32, base as u32, results_base as u32];
+                pass.set_bind_group(0, group, &offsets[..if self.sums { 3 } else { 2 }]);
+                let spans = dispatch.spans as u32;
+                pass.dispatch_workgroups(spans.min(ROW), spans.div_ceil(ROW), 1);
+            }
+        }
+        let ticket = Ticket::new(slot.clone(), serial);
+        match (&self.results, &slot.staging) {
+            (Some(results), Some(staging)) => {
+                encoder.copy_buffer_to_buffer(&self.table.buffer, base, &results.buffer, results_base, 4);
+                encoder.copy_buffer_to_buffer(&results.buffer, results_base, staging, 0, results.size);
+                encoder.map_buffer_on_submit(staging, wgpu::MapMode::Read, .., move |result| ticket.done(result));
+            }
+            _ => encoder.on_submitted_work_done(move || ticket.done(Ok(()))),
+        }
+        Ok(Pending::new(self.gpu.clone(), slot.clone(), serial))
+    }
+
+    /// Records that a step's results are finished to f32, behind the step in the same encoder or a later one; whether the step was
+    /// recorded here.
+    pub(super) fn record_finish(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        pending: &Pending,
+        output: &Operand<'_>,
+    ) -> Result<bool> {
+        let Some(at) = self.ring.slots.iter().position(|slot| pending.is_in(slot)) else { return Ok(false) };
+        let Some(results) = &self.results else { return Ok(false) };
+        if let Phase::Failed(error) = &pending.state()?.phase {
+            return Err(error.clone());
+        }
+        let known = self.finish.as_ref().is_some_and(|(o, ..)| o.offset == output.offset && o.buffer == *output.buffer);
+        if !known {
+            let pipeline = match self.finish.take() {
+                Some((_, pipeline, _)) => pipeline,
+                None => self.gpu.finish_pipeline()?,
+            };
+            let entries = [
+                entry(0, &self.table.buffer, Window { start: 0, end: 16 }),
+                entry(1, &self.table.buffer, Window { start: 0, end: self.table.parameters }),
+                entry(2, &results.buffer, Window { start: 0, end: results.size }),
+                entry(3, output.buffer, Window { start: output.offset, end: output.end() }),
+            ];
+            let layout = &pipeline.layout;
+            let descriptor = wgpu::BindGroupDescriptor { label: Some("penalty finish"), layout, entries: &entries };
+            let group = self.gpu.guarded(|| self.gpu.device().create_bind_group(&descriptor))?;
+            self.finish = Some((output.located(), pipeline, group));
+        }
+        let base = at as u64 * self.table.stride;
+        let parameters = base + self.table.parameters + self.layout.dispatches.len() as u64 * PARAMETERS;
+        if let Some((_, pipeline, group)) = &self.finish {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            pass.set_pipeline(&pipeline.pipeline);
+            pass.set_bind_group(0, group, &[parameters as u32, base as u32, (at as u64 * results.stride) as u32]);
+            pass.dispatch_workgroups(1, 1, 1);
+        }
+        Ok(true)
+    }
+
+    /// Where a step's exact results are, if it was recorded here.
+    pub(super) fn results_of(&self, pending: &Pending) -> Option<(&wgpu::Buffer, u64, u64)> {
+        let at = self.ring.slots.iter().position(|slot| pending.is_in(slot))?;
+        self.results.as_ref().map(|results| (&results.buffer, at as u64 * results.stride, results.size))
+    }
+
+    /// Writes a slot's numbers, and its rows where they are not yet those of this layout.
+    fn upload(&mut self, at: usize, serial: u32, scalars: &Scalars) -> Result<()> {
+        let base = at as u64 * self.table.stride;
+        let rows = SEGMENTS as u64 * ROW_BYTES + size_of_val(&self.coefficients[..]) as u64;
+        let bytes = &mut self.scratch;
+        bytes.clear();
+        bytes.extend_from_slice(bytemuck::cast_slice(&[serial, 0, 0, 0]));
+        bytes.extend_from_slice(bytemuck::cast_slice(scalars));
+        bytes.extend_from_slice(bytemuck::cast_slice(&self.coefficients));
+        let anew = self.written[at] != self.generation;
+        if anew {
+            bytes.extend_from_slice(bytemuck::cast_slice(&self.layout.rows));
+            bytes.resize(self.table.parameters as usize, 0);
+            let first = |dispatch: &Dispatch| (rows / ROW_BYTES) as u32 + 2 * dispatch.first as u32;
+            let dispatches = self.layout.dispatches.iter().map(|d| [first(d), d.spans as u32, 0, 0]);
+            for parameters in dispatches.chain([[0, self.coefficients.len() as u32, 0, 0]]) {
+                bytes.extend_from_slice(bytemuck::cast_slice(&parameters));
+                bytes.resize(bytes.len() + PARAMETERS as usize - 16, 0);
+            }
+        }
+        self.gpu.guarded(|| self.gpu.queue().write_buffer(&self.table.buffer, base, bytes))?;
+        self.written[at] = self.generation;
+        Ok(())
+    }
+}
+
+impl Table {
+    fn new(gpu: &Gpu, plan: &Plan, layout: &Layout, slots: usize) -> Result<Table> {
+        let segments = plan.segments.len() as u64 * size_of::<Coefficients>() as u64;
+        let spans = layout.rows.len() as u64 * 2 * ROW_BYTES;
+        let parameters = (SEGMENTS as u64 * ROW_BYTES + segments + spans).next_multiple_of(PARAMETERS);
+        let stride = slot_stride(gpu, parameters + parameters_size(layout));
+        fits(gpu, parameters, plan, slots as u64 * stride)?;
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM;
+        let buffer = gpu.storage_buffer("penalty table", slots as u64 * stride, usage)?;
+        Ok(Table { buffer, parameters, stride })
+    }
+}
+
+impl Results {
+    fn new(gpu: &Gpu, plan: &Plan, slots: usize) -> Result<Results> {
+        // Behind the segments' results, the total's.
+        let size = 4 * (HEADER + (plan.segments.len() + 1) * WORDS) as u64;
+        let stride = slot_stride(gpu, size);
+        fits(gpu, size, plan, slots as u64 * stride)?;
+        let buffer = gpu.storage_buffer("penalty results", slots as u64 * stride, wgpu::BufferUsages::STORAGE)?;
+        Ok(Results { buffer, size, stride })
+    }
+}
+
+/// The bytes of a slot's parameters: of each dispatch, and of finishing.
+fn parameters_size(layout: &Layout) -> u64 {
+    (layout.dispatches.len() as u64 + 1) * PARAMETERS
+}
+
+/// The distance of slots of this size: what dynamic offsets must be multiples of.
+fn slot_stride(gpu: &Gpu, size: u64) -> u64 {
+    let limits = gpu.device().limits();
+    let alignment = limits.min_storage_buffer_offset_alignment.max(limits.min_uniform_buffer_offset_alignment);
+    size.next_multiple_of(PARAMETERS.max(alignment.into()))
+}
+
+/// Refuses tensors whose table or results the device cannot bind, or whose slots it cannot hold.
+fn fits(gpu: &Gpu, binding: u64, plan: &Plan, buffer: u64) -> Result<()> {
+    let limits = gpu.device().limits();
+    let largest = limits.max_storage_buffer_binding_size.min(LARGEST_BINDING);
+    if binding <= largest && buffer <= limits.max_buffer_size.min(u32::MAX.into()) {
+        return Ok(());
+    }
+    let rule = "their table and results must fit the device's limits on bindings and buffers";
+    Err(Error::Operand { operand: "the tensors", rule, found: plan.segments.len() as u64 })
+}
+
+/// A dispatch's buffers, each with its binding.
+fn operands<'a>(dispatch: &'a Dispatch, placement: &Placement<'a>) -> impl Iterator<Item = (&'a wgpu::Buffer, usize)> {
+    let buffers = placement.buffers(dispatch.segment);
+    let Kernel { bindings, .. } = dispatch.kernel;
+    buffers.into_iter().zip(bindings.of).filter_map(|(buffer, binding)| Some((buffer?, usize::from(binding?))))
+}
+
+fn entry(binding: usize, buffer: &wgpu::Buffer, window: Window) -> wgpu::BindGroupEntry<'_> {
+    let size = wgpu::BufferSize::new(window.end - window.start);
+    let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: window.start, size });
+    wgpu::BindGroupEntry { binding: binding as u32, resource }
+}
+
+/// One operation recorded once, on buffers made for it.
+pub(super) fn once(
+    gpu: &Gpu,
+    encoder: &mut wgpu::CommandEncoder,
+    pass: (Operation, bool),
+    plan: &Plan,
+    placement: &Placement<'_>,
+    step: &Step,
+) -> Result<Pending> {
+    // Refuses bad steps before anything is made.
+    plan.coefficients(pass.0, step.size)?;
+    Recorder::new(gpu, pass, plan, placement, 1)?.record(encoder, plan, step)
+}

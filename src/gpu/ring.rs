@@ -1,0 +1,152 @@
+//! Slots for steps that are recorded and not yet read: each sees its own coefficients, and leaves its own results.
+//!
+//! A slot is taken when a step is recorded. It is free again once the device has done the step and nobody keeps its report,
+//! or when the encoder is dropped unsubmitted. wgpu tells both by one callback a step: called, or dropped uncalled.
+
+use std::sync::{Arc, Mutex};
+
+use super::lock;
+use super::poller::Reply;
+use crate::plan::Segment;
+use crate::{Error, Result};
+
+/// One step's place in the ring.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Where the device's results are copied to; none where an operation has none.
+    pub(super) staging: Option<wgpu::Buffer>,
+    pub(super) state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Of the last step recorded here.
+    pub(super) serial: u32,
+    pub(super) phase: Phase,
+    /// As they were when it was recorded: a schedule may have changed the penalties since.
+    pub(super) segments: Vec<Segment>,
+    /// Who waits for it.
+    pub(super) replies: Vec<Reply>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) enum Phase {
+    #[default]
+    Free,
+    /// In an encoder, or on the device.
+    Recorded,
+    /// Done; where there is a staging buffer, it is mapped.
+    Done,
+    /// It will never be done.
+    Failed(Error),
+}
+
+impl Slot {
+    pub(super) fn new(staging: Option<wgpu::Buffer>) -> Arc<Slot> {
+        Arc::new(Slot { staging, state: Mutex::default() })
+    }
+
+    /// Takes the slot for a step.
+    pub(super) fn take(&self, serial: u32, segments: &[Segment]) {
+        let mut state = lock(&self.state);
+        if let (Phase::Done, Some(staging)) = (&state.phase, &self.staging) {
+            staging.unmap();
+        }
+        state.serial = serial;
+        state.phase = Phase::Recorded;
+        if self.staging.is_some() {
+            segments.clone_into(&mut state.segments);
+        }
+    }
+
+    fn finish(&self, serial: u32, phase: Phase) {
+        let mut state = lock(&self.state);
+        if state.serial == serial && state.phase == Phase::Recorded {
+            let result = match &phase {
+                Phase::Failed(error) => Err(error.clone()),
+                _ => Ok(()),
+            };
+            state.phase = phase;
+            for reply in state.replies.drain(..) {
+                reply.send(result.clone());
+            }
+        }
+    }
+}
+
+/// What wgpu calls or drops once it knows what became of a step.
+pub(super) struct Ticket {
+    slot: Arc<Slot>,
+    serial: u32,
+}
+
+impl Ticket {
+    pub(super) fn new(slot: Arc<Slot>, serial: u32) -> Ticket {
+        Ticket { slot, serial }
+    }
+
+    pub(super) fn done(self, result: Result<(), wgpu::BufferAsyncError>) {
+        self.slot.finish(
+            self.serial,
+            match result {
+                Ok(()) => Phase::Done,
+                Err(error) => Phase::Failed(Error::Device(format!("mapping its memory failed: {error}"))),
+            },
+        );
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let error = Error::NotSubmitted { expected: self.serial, found: 0 };
+        self.slot.finish(self.serial, Phase::Failed(error));
+    }
+}
+
+/// The slots of one operation.
+#[derive(Debug)]
+pub(super) struct Ring {
+    pub(super) slots: Vec<Arc<Slot>>,
+    next: usize,
+}
+
+impl Ring {
+    pub(super) fn new(slots: Vec<Arc<Slot>>) -> Ring {
+        Ring { slots, next: 0 }
+    }
+
+    /// The index of a slot for the next step: one that nobody needs, else the one whose report lies unread the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RingFull`] where the steps of all of them are not submitted, or not done.
+    pub(super) fn next(&mut self, device: &wgpu::Device) -> Result<usize> {
+        let found = self.free().or_else(|| {
+            // The device may have finished some, and nobody has asked it.
+            let _ = device.poll(wgpu::PollType::Poll);
+            self.free()
+        });
+        let at = found.ok_or(Error::RingFull { slots: self.slots.len() })?;
+        self.next = (at + 1) % self.slots.len();
+        Ok(at)
+    }
+
+    fn free(&self) -> Option<usize> {
+        let count = self.slots.len();
+        let mut unread: Option<(u32, usize)> = None;
+        for at in (self.next..self.next + count).map(|at| at % count) {
+            let slot = &self.slots[at];
+            let state = lock(&slot.state);
+            match state.phase {
+                Phase::Recorded => {}
+                Phase::Done if Arc::strong_count(slot) > 1 && slot.staging.is_some() => {
+                    if unread.is_none_or(|(serial, _)| state.serial < serial) {
+                        unread = Some((state.serial, at));
+                    }
+                }
+                Phase::Free | Phase::Done | Phase::Failed(_) => return Some(at),
+            }
+        }
+        unread.map(|(_, at)| at)
+    }
+}

@@ -1,0 +1,428 @@
+//! Many tensors on the device at once: one recording, a few dispatches, no waiting.
+
+use super::Gpu;
+use super::kernel::ROLES;
+use super::layout::{Located, Placement};
+use super::operand::Operand;
+use super::readback::PendingReports;
+use super::recorder::{Recorder, Step};
+use crate::optimizer::{Adam, Scalars, Sgd};
+use crate::plan::{Direction, Operation, Plan};
+use crate::set::{Extent, Parameter, about, disjoint, one_each};
+use crate::{Dtype, Error, Penalty, Result};
+
+/// Where a set's operands lie: for each tensor, in the set's order, an [`Operand`] of its length and type. What no operation
+/// needs may be empty.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Operands<'a> {
+    /// The weights θ.
+    pub weights: &'a [Operand<'a>],
+    /// The loss's gradients: what a penalty's are added to, or what a step goes against.
+    pub gradients: &'a [Operand<'a>],
+    /// An optimizer's first state: the momentum b of [`Sgd`], or m of [`Adam`].
+    pub first: &'a [Operand<'a>],
+    /// Its second state: v of [`Adam`].
+    pub second: &'a [Operand<'a>],
+}
+
+const NAMES: [&str; ROLES.len()] = ["the weights", "the gradient", "the first state", "the second state"];
+
+impl<'a> Operands<'a> {
+    fn lists(&self) -> [&'a [Operand<'a>]; ROLES.len()] {
+        [self.weights, self.gradients, self.first, self.second]
+    }
+}
+
+/// Many tensors on a device, each with its penalty: what a training loop records its steps with.
+///
+/// Built once; then every step is a call with the caller's encoder that waits for nothing and, once each operation has been recorded
+/// for the first time, allocates nothing of its own. However many tensors there are, an operation is one dispatch for each
+/// distinct tuple of buffers, window of them, type and alignment.
+///
+/// - Step sizes and penalties may change at every step ([`penalties_mut`](ParameterSet::penalties_mut)): each recorded
+///   step keeps those it was recorded with, also where several are in one encoder.
+/// - Operands may move ([`place`](ParameterSet::place)), as frameworks move their tensors.
+/// - Results stay on the device, and are read when they are wanted: a ring of `slots` steps per operation is under way at a time.
+///   Recording another is [`Error::RingFull`] while none of them is both submitted and done; a done one that nobody has read is
+///   overwritten, and reading it then is [`Error::SlotReused`].
+///
+/// With one tensor the results are those of [`Gpu`]'s own calls, bit for bit, and the host's
+/// [`HostSet`](crate::HostSet) has the same calls on slices.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use penalty::gpu::{Operand, Operands, ParameterSet};
+/// use penalty::{Dtype, Gpu, Momentum, Parameter, Penalty, Sgd, wgpu};
+///
+/// # fn training(gpu: Gpu, page: wgpu::Buffer) -> penalty::Result<()> {
+/// // Two layers' weights, then as many gradients, in one buffer.
+/// let parameters = vec![
+///     Parameter::new("layer1.weight", 64 * 512, Dtype::F32, Penalty::l1(1e-4)?),
+///     Parameter::new("layer1.bias", 512, Dtype::F32, Penalty::none()),
+/// ];
+/// let at = |offset, len| Operand { buffer: &page, offset, len, dtype: Dtype::F32 };
+/// let weights = [at(0, 64 * 512), at(131_072, 512)];
+/// let gradients = [at(1 << 20, 64 * 512), at((1 << 20) + 131_072, 512)];
+/// let operands = Operands { weights: &weights, gradients: &gradients, ..Operands::default() };
+/// let mut set = ParameterSet::new(&gpu, parameters, &operands, 3)?;
+///
+/// let mut earlier = None;
+/// for k in 0..1000 {
+///     let mut encoder = gpu.device().create_command_encoder(&Default::default());
+///     // … forward, backward …
+///     let step = 0.1 / (1.0 + 0.01 * f64::from(k));
+///     let pending = set.record_sgd(&mut encoder, &Sgd { step, momentum: Momentum::None })?;
+///     gpu.queue().submit([encoder.finish()]);
+///     // The step before last, while this one runs.
+///     if let Some(pending) = earlier.replace(pending) {
+///         let reports = pending.wait(Duration::from_secs(10))?;
+///         println!("R = {}, {} weights are left", reports.total.value, reports.total.nonzero);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ParameterSet {
+    gpu: Gpu,
+    names: Vec<String>,
+    plan: Plan,
+    slots: usize,
+    located: [Vec<Located>; ROLES.len()],
+    /// Counts the placements.
+    generation: u64,
+    recorders: Vec<Prepared>,
+    /// The buffers of the placement, each once, known to be of this device.
+    buffers: Vec<wgpu::Buffer>,
+    extents: Vec<Extent<wgpu::Buffer>>,
+    probe: wgpu::BindGroupLayout,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    operation: Operation,
+    sums: bool,
+    generation: u64,
+    recorder: Recorder,
+}
+
+impl ParameterSet {
+    /// A set of these tensors at these places, of which `slots` steps of each operation may be recorded and not yet done or read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] unless there is an operand for each tensor, [`Error::InParameter`] where one breaks a rule of
+    /// [`Operand`] or differs from its tensor in length or type, [`Error::Overlap`] where two share memory,
+    /// [`Error::Device`] where a buffer is of another device or destroyed, [`Error::Parameter`] for no slots.
+    pub fn new(gpu: &Gpu, parameters: Vec<Parameter>, operands: &Operands<'_>, slots: usize) -> Result<ParameterSet> {
+        if slots == 0 {
+            return Err(Error::Parameter { name: "slots", expected: "at least 1", found: 0.0 });
+        }
+        let plan = gpu.plan(parameters.iter().map(Parameter::segment).collect());
+        let probe = gpu.guarded(|| {
+            gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some("penalty probe"),
+                entries: &[wgpu::BindGroupLayoutEntry {
+                    binding: 0,
+                    visibility: wgpu::ShaderStages::COMPUTE,
+                    ty: wgpu::BindingType::Buffer {
+                        ty: wgpu::BufferBindingType::Storage { read_only: true },
+                        has_dynamic_offset: false,
+                        min_binding_size: None,
+                    },
+                    count: None,
+                }],
+            })
+        })?;
+        let mut set = ParameterSet {
+            gpu: gpu.clone(),
+            names: parameters.into_iter().map(|p| p.name).collect(),
+            plan,
+            slots,
+            located: Default::default(),
+            generation: 0,
+            recorders: Vec::new(),
+            buffers: Vec::new(),
+            extents: Vec::new(),
+            probe,
+        };
+        set.place(operands)?;
+        Ok(set)
+    }
+
+    /// The tensors' names, in the set's order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// Each tensor's name and penalty, to change λs from step to step.
+    ///
+    /// ```
+    /// # use penalty::{gpu::ParameterSet, Penalty};
+    /// # fn warm_up(set: &mut ParameterSet, k: u32) -> penalty::Result<()> {
+    /// for (name, penalty) in set.penalties_mut().filter(|(name, _)| name.ends_with("weight")) {
+    ///     *penalty = Penalty::l1(1e-4 * f64::from(k.min(100)) / 100.0)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
+        self.names.iter().map(String::as_str).zip(self.plan.segments.iter_mut().map(|s| &mut s.penalty))
+    }
+
+    /// Other places for the operands, from the next recorded step on. Where nothing moved, this only compares.
+    ///
+    /// The set keeps the buffers alive until it is given others.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](ParameterSet::new); then the set stays where it was.
+    pub fn place(&mut self, operands: &Operands<'_>) -> Result<()> {
+        let same = |(list, located): (&[Operand<'_>], &Vec<Located>)| {
+            list.len() == located.len()
+                && list.iter().zip(located).zip(&self.plan.segments).all(|((o, l), s)| {
+                    o.offset == l.offset && *o.buffer == l.buffer && o.len == s.len && o.dtype == s.dtype
+                })
+        };
+        if self.generation > 0 && operands.lists().into_iter().zip(&self.located).all(same) {
+            return Ok(());
+        }
+        self.validate(operands)?;
+        for (located, list) in self.located.iter_mut().zip(operands.lists()) {
+            located.clear();
+            located.extend(list.iter().map(Operand::located));
+        }
+        self.generation += 1;
+        Ok(())
+    }
+
+    /// Records the evaluation of every tensor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RingFull`] where every slot is taken, [`Error::Device`] where memory cannot be had or the device is lost; then
+    /// nothing is recorded.
+    pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
+        self.record(encoder, "evaluating", (Operation::Evaluate, true), Step::NONE)
+    }
+
+    /// Records `gradient += ∂R/∂θ` for every tensor; under [`Penalty::none`] every bit stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] where the set was given no gradients, else as [`record_evaluate`](ParameterSet::record_evaluate).
+    pub fn record_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
+        self.record(encoder, "adding gradients", (Operation::AddGradient, false), Step::NONE).map(drop)
+    }
+
+    /// Records both, from one read of the weights.
+    ///
+    /// # Errors
+    ///
+    /// As [`record_gradient_add`](ParameterSet::record_gradient_add).
+    pub fn record_evaluate_and_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
+        self.record(encoder, "adding gradients", (Operation::AddGradient, true), Step::NONE)
+    }
+
+    /// Records `θ = prox(θ)` for every tensor; under [`Penalty::none`] every bit stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] for a step that is no number ≥ 0 or too large, else as
+    /// [`record_evaluate`](ParameterSet::record_evaluate).
+    pub fn record_prox(&mut self, encoder: &mut wgpu::CommandEncoder, step: f64) -> Result<()> {
+        let step = Step { size: step, ..Step::NONE };
+        self.record(encoder, "the prox", (Operation::Prox, false), step).map(drop)
+    }
+
+    /// Records the prox and the evaluation of what it leaves, from one read.
+    ///
+    /// # Errors
+    ///
+    /// As [`record_prox`](ParameterSet::record_prox).
+    pub fn record_prox_and_evaluate(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        step: f64,
+    ) -> Result<PendingReports> {
+        self.record(encoder, "the prox", (Operation::Prox, true), Step { size: step, ..Step::NONE })
+    }
+
+    /// Records a proximal step of gradient descent, and the evaluation of the new weights, from one read of the weights,
+    /// gradients and state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] where the step or its momentum is out of range, [`Error::Missing`] where the set was given no
+    /// gradients, or no first state and there is momentum, else as [`record_evaluate`](ParameterSet::record_evaluate).
+    pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<PendingReports> {
+        self.step(encoder, "a step with momentum", sgd.operation(), sgd.step, sgd.scalars()?)
+    }
+
+    /// Records a proximal step of Adam, and the evaluation of the new weights, from one read of the weights, gradients and
+    /// both states.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] where a number of the step is out of range, [`Error::Missing`] where the set was given no
+    /// gradients or states, else as [`record_evaluate`](ParameterSet::record_evaluate).
+    pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<PendingReports> {
+        self.step(encoder, "Adam's step", adam.operation(), adam.step, adam.scalars()?)
+    }
+
+    /// Records that a step's results are finished to `f32` in a buffer that the caller binds in shaders of its own, behind the step
+    /// and before the next that takes its slot.
+    ///
+    /// The output holds 4·(n+1) `f32` for n tensors: (value, Σ|θ|, Σθ², max|θ|) of the total, then of each tensor in the set's
+    /// order; NaN or infinity as in [`Report`](crate::Report). It starts at a multiple of the device's
+    /// `min_storage_buffer_offset_alignment`. A sum is the exact one rounded once, 0 below 2^-120; a tensor's value is λ₁Σ|θ| + λ₂Σθ² in
+    /// `f32` of the rounded sums, the total value their sum: thread t of 256 adds tensors t, t+256, …, then threads are halved.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SlotReused`] where the step's slot was taken by another, [`Error::NotSubmitted`] where its encoder was dropped,
+    /// [`Error::Operand`] where the output breaks a rule of [`Operand`] or this one, or the step is another set's,
+    /// [`Error::Length`] and [`Error::Type`] where it is not as many `f32`.
+    pub fn record_finish(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        pending: &PendingReports,
+        output: &Operand<'_>,
+    ) -> Result<()> {
+        let name = "the output";
+        let rows = Operand { len: 4 * (self.names.len() as u64 + 1), dtype: Dtype::F32, ..*output };
+        output.validate(name)?;
+        output.matches(name, &rows)?;
+        let alignment = self.gpu.device().limits().min_storage_buffer_offset_alignment;
+        if !output.offset.is_multiple_of(alignment.into()) {
+            let rule = "its offset must be a multiple of min_storage_buffer_offset_alignment";
+            return Err(Error::Operand { operand: name, rule, found: output.offset });
+        }
+        for prepared in &mut self.recorders {
+            if prepared.recorder.record_finish(encoder, &pending.0, output)? {
+                return Ok(());
+            }
+        }
+        let rule = "it must be of this set";
+        Err(Error::Operand { operand: "the step", rule, found: 0 })
+    }
+
+    /// Where a step's exact results are on the device: the buffer, the offset and the size in bytes, for shaders of the
+    /// caller's own. `None` for another set's step.
+    ///
+    /// 40 `u32` a row, little-endian: first a row whose word 0 is the step's serial, then a row a tensor, then, once
+    /// [`record_finish`](ParameterSet::record_finish) has run, one of the total. A row is 12 words of Σ|θ| as an integer in units of
+    /// 2^-149, 20 words of Σθ² in units of 2^-298, the counts of non-zero, NaN and infinite weights of 64 bits each, the bits of
+    /// max|θ|, and one unused.
+    pub fn results(&self, pending: &PendingReports) -> Option<(&wgpu::Buffer, u64, u64)> {
+        self.recorders.iter().find_map(|prepared| prepared.recorder.results_of(&pending.0))
+    }
+
+    fn step(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        name: &'static str,
+        operation: Operation,
+        size: f64,
+        scalars: Scalars,
+    ) -> Result<PendingReports> {
+        self.record(encoder, name, (operation, true), Step { size, scalars })
+    }
+
+    fn record(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        name: &'static str,
+        (operation, sums): (Operation, bool),
+        step: Step,
+    ) -> Result<PendingReports> {
+        let lists = lists(operation);
+        for list in lists.into_iter().flatten() {
+            one_each(name, NAMES[list], self.names.len(), self.located[list].len())?;
+        }
+        let placement = Placement { roles: lists.map(|list| list.map(|list| &self.located[list][..])) };
+        let known = self.recorders.iter().position(|r| (r.operation, r.sums) == (operation, sums));
+        let at = match known {
+            Some(at) => {
+                let prepared = &mut self.recorders[at];
+                if prepared.generation != self.generation {
+                    prepared.recorder.place(&self.plan, &placement)?;
+                    prepared.generation = self.generation;
+                }
+                at
+            }
+            None => {
+                let recorder = Recorder::new(&self.gpu, (operation, sums), &self.plan, &placement, self.slots)?;
+                self.recorders.push(Prepared { operation, sums, generation: self.generation, recorder });
+                self.recorders.len() - 1
+            }
+        };
+        self.recorders[at].recorder.record(encoder, &self.plan, &step).map(PendingReports)
+    }
+
+    fn validate(&mut self, operands: &Operands<'_>) -> Result<()> {
+        self.extents.clear();
+        for (role, list) in operands.lists().into_iter().enumerate() {
+            if role > 0 && list.is_empty() {
+                continue;
+            }
+            one_each("a set", NAMES[role], self.names.len(), list.len())?;
+            for (at, (operand, segment)) in list.iter().zip(&self.plan.segments).enumerate() {
+                let tensor = Operand { len: segment.len, dtype: segment.dtype, ..*operand };
+                about(&self.names[at], operand.validate(NAMES[role]).and(operand.matches(NAMES[role], &tensor)))?;
+                if segment.len > 0 {
+                    self.extents.push(Extent {
+                        memory: operand.buffer.clone(),
+                        start: operand.offset,
+                        end: operand.end(),
+                        operand: NAMES[role],
+                        parameter: at,
+                    });
+                }
+            }
+        }
+        disjoint(&self.names, &mut self.extents)?;
+        // The extents are sorted by buffer now.
+        self.extents.dedup_by(|a, b| a.memory == b.memory);
+        for extent in &self.extents {
+            if self.buffers.binary_search(&extent.memory).is_err() {
+                about(&self.names[extent.parameter], self.probe(&extent.memory))?;
+            }
+        }
+        self.buffers.clear();
+        self.buffers.extend(self.extents.drain(..).map(|extent| extent.memory));
+        Ok(())
+    }
+
+    /// Refuses a buffer that is destroyed or of another device.
+    fn probe(&self, buffer: &wgpu::Buffer) -> Result<()> {
+        self.gpu.guarded(|| {
+            self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("penalty probe"),
+                layout: &self.probe,
+                entries: &[wgpu::BindGroupEntry {
+                    binding: 0,
+                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer,
+                        offset: 0,
+                        size: wgpu::BufferSize::new(4),
+                    }),
+                }],
+            })
+        })?;
+        Ok(())
+    }
+}
+
+/// Which of the set's lists an operation reads, and which it writes.
+fn lists(operation: Operation) -> [Option<usize>; ROLES.len()] {
+    let [weights, gradients, first, second] = [0, 1, 2, 3].map(Some);
+    match operation {
+        Operation::Evaluate => [weights, None, None, None],
+        Operation::Gradient | Operation::AddGradient => [weights, gradients, None, None],
+        Operation::Prox => [weights, weights, None, None],
+        Operation::Sgd(Direction::Gradient) => [gradients, weights, None, None],
+        Operation::Sgd(Direction::Momentum | Direction::Nesterov) => [gradients, weights, first, None],
+        Operation::Adam(_) => [gradients, weights, first, second],
+    }
+}

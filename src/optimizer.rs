@@ -1,0 +1,175 @@
+//! Steps of an optimizer that end in a prox: what their parameters may be, and the numbers that kernels need of them.
+
+pub(crate) mod adam;
+pub(crate) mod sgd;
+
+use crate::elementwise::SMALLEST;
+use crate::penalty::coefficient;
+use crate::plan::{Direction, Operation};
+use crate::{Error, Result};
+
+/// What a step needs besides each segment's coefficients; zeros for what takes no step.
+pub(crate) type Scalars = [f32; 8];
+
+/// Proximal gradient descent: one step against the loss's gradient g, then the penalty's prox.
+///
+/// | momentum | state | direction d | |
+/// | --- | --- | --- | --- |
+/// | [`None`](Momentum::None) | | g | Parikh and Boyd 2014, §4.2 |
+/// | [`HeavyBall(μ)`](Momentum::HeavyBall) | b ← μb + g | b | as PyTorch's `SGD(momentum=μ)` |
+/// | [`Nesterov(μ)`](Momentum::Nesterov) | b ← μb + g | g + μb | as PyTorch's `SGD(momentum=μ, nesterov=True)`; Sutskever et al. 2013 |
+///
+/// and θ ← prox(θ − ηd) with the step η, so that the threshold is ηλ. g is the gradient of the loss alone: the penalty
+/// must not be in it. The state b has the weights' type and begins as zeros.
+///
+/// Every operation is an addition, a multiplication or a comparison, so every backend gives the same bits. A weight that is not
+/// finite keeps its bits where d is finite; a NaN in g or b makes a weight NaN, and never 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sgd {
+    /// The step size η ≥ 0; another at each step, as schedules want it.
+    pub step: f64,
+    /// What becomes of earlier gradients.
+    pub momentum: Momentum,
+}
+
+/// What becomes of earlier gradients in [`Sgd`].
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Momentum {
+    /// They are forgotten; there is no state.
+    #[default]
+    None,
+    /// They go on, μ of them at each step.
+    HeavyBall(f64),
+    /// The same, and the step looks ahead by one.
+    Nesterov(f64),
+}
+
+impl Sgd {
+    pub(crate) fn operation(&self) -> Operation {
+        Operation::Sgd(match self.momentum {
+            Momentum::None => Direction::Gradient,
+            Momentum::HeavyBall(_) => Direction::Momentum,
+            Momentum::Nesterov(_) => Direction::Nesterov,
+        })
+    }
+
+    /// (μ, −η).
+    pub(crate) fn scalars(&self) -> Result<Scalars> {
+        let momentum = match self.momentum {
+            Momentum::None => 0.0,
+            Momentum::HeavyBall(momentum) | Momentum::Nesterov(momentum) => fraction("momentum", momentum)?,
+        };
+        let step = step(self.step)?;
+        Ok([coefficient(momentum), -coefficient(step), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    }
+}
+
+/// Proximal Adam: Adam's step, with decoupled decay as in AdamW, then the penalty's prox in one of two metrics.
+///
+/// With g the gradient of the loss alone, at iteration t = 1, 2, …
+///
+/// - m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ) (Kingma and Ba 2015);
+/// - u = θ(1 − ηw) − η·m̂/(√v̂ + ε) with the decay w outside of Adam's scaling (Loshchilov and Hutter 2019);
+/// - θ ← argmin over x of ηR(x) + ½Σdᵢ(xᵢ − uᵢ)², where d is 1 or √v̂ + ε as [`Metric`] says
+///   (Yun, Lozano and Yang 2021, *Adaptive proximal gradient methods for structured neural networks*).
+///
+/// The states m and v have the weights' type, as in PyTorch, and begin as zeros; in `f16`, v loses gradients below about 2^-12.
+///
+/// Divisions and roots differ between drivers by a few units in the last place: a device repeats its own bits, and
+/// they are within 16 units of the CPU's for θ after one step, before cancellation; m and v have the CPU's bits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    /// The step size η ≥ 0.
+    pub step: f64,
+    /// The decay β₁ of the mean of gradients, in [0, 1).
+    pub beta1: f64,
+    /// The decay β₂ of the mean of their squares, in [0, 1).
+    pub beta2: f64,
+    /// What is added to the root, ε ≥ 2^-120.
+    pub epsilon: f64,
+    /// Decoupled weight decay w ≥ 0, with ηw ≤ 1.
+    pub decay: f64,
+    /// The metric of the prox.
+    pub metric: Metric,
+    /// Which iteration this is; the first is 1.
+    pub iteration: u64,
+}
+
+/// What distance the prox after [`Adam`]'s step is measured with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Metric {
+    /// ½‖x − u‖², as everywhere else: the threshold is ηλ for every weight.
+    #[default]
+    Plain,
+    /// Adam's own, ½Σ(√v̂ᵢ + ε)(xᵢ − uᵢ)²: the threshold is ηλ/(√v̂ᵢ + ε), so that a weight whose gradients are small, which
+    /// Adam moves further for its gradient, is also shrunk further.
+    Adam,
+}
+
+impl Default for Adam {
+    /// PyTorch's defaults, without decay: η = 0.001, β = (0.9, 0.999), ε = 1e-8, the first iteration.
+    fn default() -> Adam {
+        Adam { step: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.0, metric: Metric::Plain, iteration: 1 }
+    }
+}
+
+impl Adam {
+    pub(crate) fn operation(&self) -> Operation {
+        Operation::Adam(self.metric)
+    }
+
+    /// (β₁, 1−β₁, β₂, 1−β₂, 1/√(1−β₂ᵗ), ε, −η/(1−β₁ᵗ), 1−ηw).
+    pub(crate) fn scalars(&self) -> Result<Scalars> {
+        let (beta1, beta2) = (fraction("beta1", self.beta1)?, fraction("beta2", self.beta2)?);
+        let step = step(self.step)?;
+        if !(self.epsilon >= f64::from(SMALLEST) && self.epsilon <= f64::from(f32::MAX)) {
+            return Err(Error::Parameter { name: "epsilon", expected: "from 2^-120 to f32::MAX", found: self.epsilon });
+        }
+        let decay = step * self.decay;
+        if !(0.0..=1.0).contains(&decay) {
+            return Err(Error::Parameter { name: "step·decay", expected: "from 0 to 1", found: decay });
+        }
+        if self.iteration == 0 {
+            return Err(Error::Parameter { name: "iteration", expected: "at least 1", found: 0.0 });
+        }
+        // Past this every power has long rounded to 0 or to what it will stay.
+        let t = i32::try_from(self.iteration).unwrap_or(i32::MAX);
+        let bias1 = 1.0 - beta1.powi(t);
+        let bias2 = 1.0 - beta2.powi(t);
+        let corrected = step / bias1;
+        if corrected > f64::from(f32::MAX) {
+            return Err(Error::Parameter {
+                name: "step/(1 − beta1^t)",
+                expected: "at most f32::MAX",
+                found: corrected,
+            });
+        }
+        Ok([
+            coefficient(beta1),
+            coefficient(1.0 - beta1),
+            coefficient(beta2),
+            coefficient(1.0 - beta2),
+            coefficient(bias2.sqrt().recip()),
+            coefficient(self.epsilon),
+            -coefficient(corrected),
+            coefficient(1.0 - decay),
+        ])
+    }
+}
+
+fn step(step: f64) -> Result<f64> {
+    if (0.0..=f64::from(f32::MAX)).contains(&step) {
+        Ok(step)
+    } else {
+        Err(Error::Parameter { name: "step", expected: "a number from 0 to f32::MAX", found: step })
+    }
+}
+
+fn fraction(name: &'static str, x: f64) -> Result<f64> {
+    // A β so near to 1 that 1−β is no normal number would make 0/0 of the first step.
+    if (0.0..1.0).contains(&x) {
+        Ok(x)
+    } else {
+        Err(Error::Parameter { name, expected: "from 0 to below 1", found: x })
+    }
+}

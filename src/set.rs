@@ -1,0 +1,63 @@
+//! What parameter sets on the host and on a device have in common: the tensors, and what is refused of them.
+
+use crate::plan::Segment;
+use crate::{Dtype, Error, Penalty, Result};
+
+/// One tensor of a parameter set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// What it is called, for errors and for whoever looks for it.
+    pub name: String,
+    /// How many weights it has.
+    pub len: u64,
+    /// Their type.
+    pub dtype: Dtype,
+    /// Its penalty; [`Penalty::none`] for one that only takes part in statistics and steps.
+    pub penalty: Penalty,
+}
+
+impl Parameter {
+    /// A tensor with its penalty.
+    pub fn new(name: impl Into<String>, len: u64, dtype: Dtype, penalty: Penalty) -> Parameter {
+        Parameter { name: name.into(), len, dtype, penalty }
+    }
+
+    pub(crate) fn segment(&self) -> Segment {
+        Segment { len: self.len, dtype: self.dtype, penalty: self.penalty.clone() }
+    }
+}
+
+/// A range of memory that a step reads, or reads and writes, and whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent<M> {
+    /// The memory, such as a buffer.
+    pub(crate) memory: M,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// Which operand of which tensor.
+    pub(crate) operand: &'static str,
+    pub(crate) parameter: usize,
+}
+
+/// Refuses ranges that have an element in common. The order of `extents` is lost.
+pub(crate) fn disjoint<M: Ord>(names: &[String], extents: &mut [Extent<M>]) -> Result<()> {
+    extents.sort_unstable_by(|a, b| (&a.memory, a.start, a.end).cmp(&(&b.memory, b.start, b.end)));
+    for pair in extents.windows(2) {
+        let [a, b] = pair else { continue };
+        if a.memory == b.memory && b.start < a.end {
+            let name = |e: &Extent<M>| format!("{} of {:?}", e.operand, names[e.parameter]);
+            return Err(Error::Overlap { first: name(a), second: name(b) });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a list of operands that has not one for each tensor.
+pub(crate) fn one_each(operation: &'static str, operand: &'static str, expected: usize, found: usize) -> Result<()> {
+    if expected == found { Ok(()) } else { Err(Error::Missing { operation, operand, expected, found }) }
+}
+
+/// Says which tensor an error is about.
+pub(crate) fn about<T>(name: &str, result: Result<T>) -> Result<T> {
+    result.map_err(|error| Error::InParameter { parameter: format!("{name:?}"), error: Box::new(error) })
+}
