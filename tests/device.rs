@@ -16,15 +16,12 @@ use std::time::{Duration, Instant};
 use common::adapters::{Device, DeviceTest};
 use common::cases::{LENGTHS, noise};
 use common::compare::{POISON, same_bits, same_bytes};
+use common::device::{PATIENCE, USAGES, buffer, contents, encoder, open, own, submit, without_hanging};
 use common::oracle::Weight;
 use penalty::gpu::{Operand, Options, PendingReport, Poller};
 use penalty::half::{bf16, f16};
 use penalty::wgpu::{self, BufferUsages, PollType};
 use penalty::{Backend, Determinism, Dtype, Error, Gpu, Penalty, Report, TILE};
-
-/// No test waits longer for a device; that it answers at all is what most of them assert.
-const PATIENCE: Duration = Duration::from_secs(60);
-const USAGES: BufferUsages = BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
 
 fn main() {
     let tests: &[DeviceTest] = &[
@@ -68,35 +65,6 @@ fn penalty() -> Penalty {
     Penalty::keras(0.1, 0.25).expect("the λs are valid")
 }
 
-fn buffer(gpu: &Gpu, contents: &[u8], usage: BufferUsages) -> wgpu::Buffer {
-    let size = contents.len().max(4) as u64;
-    let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
-    let buffer = gpu.device().create_buffer(&descriptor);
-    gpu.queue().write_buffer(&buffer, 0, contents);
-    buffer
-}
-
-/// What a buffer holds, read without the library.
-fn contents(gpu: &Gpu, buffer: &wgpu::Buffer) -> Vec<u8> {
-    let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-    let descriptor = wgpu::BufferDescriptor { label: None, size: buffer.size(), usage, mapped_at_creation: false };
-    let staging = gpu.device().create_buffer(&descriptor);
-    let mut encoder = encoder(gpu);
-    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
-    gpu.queue().submit([encoder.finish()]);
-    staging.map_async(wgpu::MapMode::Read, .., |result| result.expect("the buffer is mapped"));
-    gpu.device().poll(PollType::Wait { submission_index: None, timeout: Some(PATIENCE) }).expect("the device answers");
-    staging.get_mapped_range(..).expect("the buffer is mapped").to_vec()
-}
-
-fn encoder(gpu: &Gpu) -> wgpu::CommandEncoder {
-    gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
-}
-
-fn submit(gpu: &Gpu, encoder: wgpu::CommandEncoder) {
-    gpu.queue().submit([encoder.finish()]);
-}
-
 fn operand<E: Weight>(buffer: &wgpu::Buffer, offset: usize, len: usize) -> Operand<'_> {
     Operand { buffer, offset: offset as u64, len: len as u64, dtype: E::DTYPE }
 }
@@ -106,23 +74,6 @@ fn weights(gpu: &Gpu, len: usize, seed: u64) -> (Vec<f32>, wgpu::Buffer) {
     let weights = noise(len, seed);
     let buffer = buffer(gpu, bytemuck::cast_slice(&weights), USAGES);
     (weights, buffer)
-}
-
-fn open(device: &Device, limits: wgpu::Limits, options: &Options) -> Gpu {
-    let (device, queue) = device.request(limits);
-    Gpu::with_options(device, queue, options).expect("the kernels need no more than the default limits")
-}
-
-/// A device that a test may destroy.
-fn own(device: &Device) -> Gpu {
-    open(device, wgpu::Limits::default(), &Options::default())
-}
-
-/// What the calls return, unless they hang.
-fn without_hanging<R: Send + 'static>(calls: impl FnOnce() -> R + Send + 'static) -> R {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || sender.send(calls()));
-    receiver.recv_timeout(2 * PATIENCE).expect("it neither hangs nor panics")
 }
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {

@@ -275,7 +275,7 @@ impl ParameterSet {
     ///
     /// The output holds 4·(n+1) `f32` for n tensors: (value, Σ|θ|, Σθ², max|θ|) of the total, then of each tensor in the set's
     /// order; NaN or infinity as in [`Report`](crate::Report). It starts at a multiple of the device's
-    /// `min_storage_buffer_offset_alignment`. A sum is the exact one rounded once, 0 below 2^-120; a tensor's value is λ₁Σ|θ| + λ₂Σθ² in
+    /// `min_storage_buffer_offset_alignment`. A sum is the exact one rounded once, and 0 below 2^-120, as a λ is; a tensor's value is λ₁Σ|θ| + λ₂Σθ² in
     /// `f32` of the rounded sums, the total value their sum: thread t of 256 adds tensors t, t+256, …, then threads are halved.
     ///
     /// # Errors
