@@ -13,14 +13,19 @@ pub(crate) type Scalars = [f32; 8];
 
 /// Proximal gradient descent: one step against the loss's gradient g, then the penalty's prox.
 ///
-/// | momentum | state | direction d | |
-/// | --- | --- | --- | --- |
-/// | [`None`](Momentum::None) | | g | Parikh and Boyd 2014, §4.2 |
-/// | [`HeavyBall(μ)`](Momentum::HeavyBall) | b ← μb + g | b | as PyTorch's `SGD(momentum=μ)` |
-/// | [`Nesterov(μ)`](Momentum::Nesterov) | b ← μb + g | g + μb | as PyTorch's `SGD(momentum=μ, nesterov=True)`; Sutskever et al. 2013 |
+/// | momentum | state | direction d | prox's step | |
+/// | --- | --- | --- | --- | --- |
+/// | [`None`](Momentum::None) | | g | η | Parikh and Boyd 2014, §4.2 |
+/// | [`HeavyBall(μ)`](Momentum::HeavyBall) | b ← μb + g | b | η/(1−μ) | d as PyTorch's `SGD(momentum=μ)` |
+/// | [`Nesterov(μ)`](Momentum::Nesterov) | b ← μb + g | g + μb | η/(1−μ) | d as PyTorch's `SGD(nesterov=True)`; Sutskever et al. 2013 |
 ///
-/// and θ ← prox(θ − ηd) with the step η, so that the threshold is ηλ. g is the gradient of the loss alone: the penalty
-/// must not be in it. The state b has the weights' type and begins as zeros.
+/// and θ ← prox(θ − ηd). Momentum follows a constant gradient for η/(1−μ) a step, and the prox takes the same length: only then are
+/// the fixed points the minimizers of f + R, whatever μ. With m = (1−μ)b, the mean of the gradients, and the step η/(1−μ)
+/// this is the proximal step of Yun, Lozano and Yang 2021 (*Adaptive proximal gradient methods for structured neural
+/// networks*, with the preconditioner 1).
+///
+/// g is the gradient of the loss alone: a penalty added to it too is applied twice. The state b has the weights' type and
+/// begins as zeros.
 ///
 /// Every operation is an addition, a multiplication or a comparison, so every backend gives the same bits. A weight that is not
 /// finite keeps its bits where d is finite; a NaN in g or b makes a weight NaN, and never 0.
@@ -51,6 +56,14 @@ impl Sgd {
             Momentum::HeavyBall(_) => Direction::Momentum,
             Momentum::Nesterov(_) => Direction::Nesterov,
         })
+    }
+
+    /// How far a constant gradient is followed in a step: what λ is multiplied with.
+    pub(crate) fn length(&self) -> f64 {
+        match self.momentum {
+            Momentum::None => self.step,
+            Momentum::HeavyBall(momentum) | Momentum::Nesterov(momentum) => self.step / (1.0 - momentum),
+        }
     }
 
     /// (μ, −η).
@@ -98,11 +111,12 @@ pub struct Adam {
 /// What distance the prox after [`Adam`]'s step is measured with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Metric {
-    /// ½‖x − u‖², as everywhere else: the threshold is ηλ for every weight.
+    /// ½‖x − u‖², as everywhere else: the threshold is ηλ for every weight. Simple, and what is mostly done; but its fixed points
+    /// are not the minimizers of f + R, since Adam scales the gradients of f and nothing scales R's.
     #[default]
     Plain,
     /// Adam's own, ½Σ(√v̂ᵢ + ε)(xᵢ − uᵢ)²: the threshold is ηλ/(√v̂ᵢ + ε), so that a weight whose gradients are small, which
-    /// Adam moves further for its gradient, is also shrunk further.
+    /// Adam moves further for its gradient, is also shrunk further. Its fixed points are the minimizers of f + R.
     Adam,
 }
 

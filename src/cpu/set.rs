@@ -179,7 +179,7 @@ impl HostSet {
     ) -> Result<Reports> {
         let scalars = sgd.scalars()?;
         let name = "a step with momentum";
-        let call = Call { name, operation: sgd.operation(), sums: true, step: sgd.step, scalars };
+        let call = Call { name, operation: sgd.operation(), sums: true, step: sgd.length(), scalars };
         let gradients = Some((GRADIENT, gradients));
         self.reports(&match sgd.momentum {
             Momentum::None => self.run(&call, gradients, &mut [(WEIGHTS, weights)])?,

@@ -256,7 +256,7 @@ impl ParameterSet {
     /// [`Error::Parameter`] where the step or its momentum is out of range, [`Error::Missing`] where the set was given no
     /// gradients, or no first state and there is momentum, else as [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<PendingReports> {
-        self.step(encoder, "a step with momentum", sgd.operation(), sgd.step, sgd.scalars()?)
+        self.step(encoder, "a step with momentum", sgd.operation(), sgd.length(), sgd.scalars()?)
     }
 
     /// Records a proximal step of Adam, and the evaluation of the new weights, from one read of the weights, gradients and
