@@ -4,6 +4,7 @@
 //! - [`Penalty`]: what is computed, with its formulas and conventions.
 //! - [`Backend`]: computes it over host slices, on the CPU or on a GPU.
 //! - [`Gpu`] and [`gpu`]: computes it over weights that live on the caller's device, in the caller's encoder.
+//! - [`gpu::ParameterSet`] and [`HostSet`]: many tensors in one call, and an optimizer's step with the prox in it.
 //! - [`Partial`] and [`Report`]: exact statistics that merge, and the `f64` numbers they give.
 //!
 //! ```
@@ -22,7 +23,7 @@
 //!
 //! # Determinism
 //!
-//! Statistics, values, gradients and proxes have the same bits from one thread and many, from every instruction set, and from every
+//! Statistics, values, gradients, proxes and steps of [`Sgd`] have the same bits from one thread and many, from every instruction set, and from every
 //! adapter whose self-check, made when it is opened, says [`Determinism::GpuToGpu`]. Inside a tile of [`TILE`] consecutive weights
 //! sums are `f32` in one order; above it they are exact integers. A sum of finite weights is within 9.0e-7 of the exact one,
 //! relative, at any length and scale.
