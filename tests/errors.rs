@@ -229,6 +229,26 @@ fn every_error_is_one_line_that_says_what_was_expected_and_what_was_found() {
              device was lost",
         ),
         (
+            Error::SlotReused { expected: 3, found: 6 },
+            "no result: its slot was used again, by the step with the serial 6; it was 3's",
+        ),
+        (
+            Error::RingFull { slots: 3 },
+            "all 3 slots hold steps that are not submitted or not done: submit, then poll the device or wait",
+        ),
+        (
+            Error::Overlap { first: "the weights of \"a\"".into(), second: "the weights of \"b\"".into() },
+            "the weights of \"a\" and the weights of \"b\" overlap: every weight must be listed once",
+        ),
+        (
+            Error::Missing { operation: "Adam's step", operand: "the gradient", expected: 2, found: 0 },
+            "Adam's step needs the gradient for each of the 2 tensors, found 0",
+        ),
+        (
+            Error::InParameter { parameter: "\"a\"".into(), error: Box::new(Error::Timeout(Duration::from_secs(1))) },
+            "\"a\": the device did not answer within 1s",
+        ),
+        (
             Error::Forked { expected: 1, found: 2 },
             "the device was opened by process 1, and this is its fork 2: open the device after forking",
         ),

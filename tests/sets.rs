@@ -46,6 +46,7 @@ fn main() {
         ("operands_move_from_step_to_step", operands_move_from_step_to_step),
         ("results_are_finished_on_the_device", results_are_finished_on_the_device),
         ("exact_results_lie_on_the_device", exact_results_lie_on_the_device),
+        ("a_step_is_finished_after_a_move", a_step_is_finished_after_a_move),
         ("a_full_ring_refuses", a_full_ring_refuses),
         ("dropped_and_unsubmitted_steps_are_errors", dropped_and_unsubmitted_steps_are_errors),
         ("a_reused_slot_is_an_error", a_reused_slot_is_an_error),
@@ -419,6 +420,34 @@ fn exact_results_lie_on_the_device(device: &Device) {
         total.merge(partial);
     }
     assert_eq!(bytemuck::cast_slice::<u32, u8>(&words[160..192]), &total.to_bytes()[..128], "the total's limbs");
+}
+
+/// The step before a move can still be finished, as long as its numbers are where they were.
+fn a_step_is_finished_after_a_move(device: &Device) {
+    let gpu = device.plain();
+    let tensors = Tensors::new(&lens());
+    let page = tensors.lay_out(Layout::Page);
+    let mut set = set(gpu, &tensors, &page, &page.upload(gpu), 3);
+    let len = 4 * (tensors.len() + 1);
+    let outputs = [(); 2].map(|()| buffer(gpu, &vec![0; 4 * len], USAGES));
+    let output = |i: usize| Operand { buffer: &outputs[i], offset: 0, len: len as u64, dtype: Dtype::F32 };
+    let mut encoder = encoder(gpu);
+    let first = set.record_evaluate(&mut encoder).expect("the call is valid");
+    // To as many dispatches, then to more than the table has room for.
+    for (images, refused) in [(tensors.lay_out(Layout::Page), false), (tensors.lay_out(Layout::Scattered(25)), true)] {
+        let buffers = images.upload(gpu);
+        let lists = images.operands(&tensors, &buffers);
+        set.place(&operands(&lists)).expect("the operands are valid");
+        let next = set.record_evaluate(&mut encoder).expect("the call is valid");
+        let finished = set.record_finish(&mut encoder, &first, &output(0));
+        assert_eq!(matches!(finished, Err(Error::Operand { .. })), refused, "{finished:?}");
+        set.record_finish(&mut encoder, &next, &output(1)).expect("the output is valid");
+    }
+    submit(gpu, encoder);
+    assert_eq!(contents(gpu, &outputs[0]), contents(gpu, &outputs[1]));
+    let total: f32 = bytemuck::pod_read_unaligned(&contents(gpu, &outputs[0])[..4]);
+    let want = first.wait(PATIENCE).expect("it was submitted").total.value;
+    common::compare::close(want, total.into(), 1e-6).expect("the total value");
 }
 
 fn small(gpu: &Gpu, slots: usize) -> (Tensors, ParameterSet) {

@@ -54,6 +54,10 @@ impl Pending {
         }
     }
 
+    pub(super) fn serial(&self) -> u32 {
+        self.serial
+    }
+
     /// Whether it is this slot that the step was recorded in.
     pub(super) fn is_in(&self, slot: &Arc<Slot>) -> bool {
         Arc::ptr_eq(&self.slot, slot)

@@ -43,6 +43,8 @@ pub(super) struct Recorder {
     generation: u64,
     commands: Vec<(Pipeline, wgpu::BindGroup)>,
     table: Table,
+    /// The generation that the table was made for.
+    table_since: u64,
     results: Option<Results>,
     /// The last output that results were finished to, with its pipeline.
     finish: Option<(Located, Pipeline, wgpu::BindGroup)>,
@@ -134,6 +136,7 @@ impl Recorder {
             generation: 1,
             commands: Vec::new(),
             table: Table::new(gpu, plan, &layout, slots)?,
+            table_since: 1,
             layout,
             results,
             finish: None,
@@ -154,6 +157,7 @@ impl Recorder {
             // Recorded steps keep the old buffer.
             self.table = Table::new(&self.gpu, plan, &self.layout, self.ring.slots.len())?;
             self.finish = None;
+            self.table_since = self.generation;
         }
         self.bind(placement)
     }
@@ -201,7 +205,7 @@ impl Recorder {
         if !self.commands.is_empty() {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             let parameters = base + self.table.parameters;
-            for (i, ((pipeline, group), dispatch)) in (0..).zip(self.commands.iter().zip(&self.layout.dispatches)) {
+            for (i, ((pipeline, group), dispatch)) in (1..).zip(self.commands.iter().zip(&self.layout.dispatches)) {
                 pass.set_pipeline(&pipeline.pipeline);
                 let offsets = [(parameters + i * PARAMETERS) as u32, base as u32, results_base as u32];
                 pass.set_bind_group(0, group, &offsets[..if self.sums { 3 } else { 2 }]);
@@ -234,6 +238,10 @@ impl Recorder {
         if let Phase::Failed(error) = &pending.state()?.phase {
             return Err(error.clone());
         }
+        if self.written[at] < self.table_since {
+            let rule = "it must be finished before the operands move to more buffers";
+            return Err(Error::Operand { operand: "the step", rule, found: pending.serial().into() });
+        }
         let known = self.finish.as_ref().is_some_and(|(o, ..)| o.offset == output.offset && o.buffer == *output.buffer);
         if !known {
             let pipeline = match self.finish.take() {
@@ -252,7 +260,7 @@ impl Recorder {
             self.finish = Some((output.located(), pipeline, group));
         }
         let base = at as u64 * self.table.stride;
-        let parameters = base + self.table.parameters + self.layout.dispatches.len() as u64 * PARAMETERS;
+        let parameters = base + self.table.parameters;
         if let Some((_, pipeline, group)) = &self.finish {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(&pipeline.pipeline);
@@ -283,7 +291,7 @@ impl Recorder {
             bytes.resize(self.table.parameters as usize, 0);
             let first = |dispatch: &Dispatch| (rows / ROW_BYTES) as u32 + 2 * dispatch.first as u32;
             let dispatches = self.layout.dispatches.iter().map(|d| [first(d), d.spans as u32, 0, 0]);
-            for parameters in dispatches.chain([[0, self.coefficients.len() as u32, 0, 0]]) {
+            for parameters in std::iter::once([0, self.coefficients.len() as u32, 0, 0]).chain(dispatches) {
                 bytes.extend_from_slice(bytemuck::cast_slice(&parameters));
                 bytes.resize(bytes.len() + PARAMETERS as usize - 16, 0);
             }
@@ -318,7 +326,7 @@ impl Results {
     }
 }
 
-/// The bytes of a slot's parameters: of each dispatch, and of finishing.
+/// The bytes of a slot's parameters: of finishing, and of each dispatch.
 fn parameters_size(layout: &Layout) -> u64 {
     (layout.dispatches.len() as u64 + 1) * PARAMETERS
 }

@@ -281,7 +281,8 @@ impl ParameterSet {
     /// # Errors
     ///
     /// [`Error::SlotReused`] where the step's slot was taken by another, [`Error::NotSubmitted`] where its encoder was dropped,
-    /// [`Error::Operand`] where the output breaks a rule of [`Operand`] or this one, or the step is another set's,
+    /// [`Error::Operand`] where the output breaks a rule of [`Operand`] or this one, or the step is another set's or older than a
+    /// [`place`](ParameterSet::place) that spread the operands over more buffers,
     /// [`Error::Length`] and [`Error::Type`] where it is not as many `f32`.
     pub fn record_finish(
         &mut self,
