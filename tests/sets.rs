@@ -537,6 +537,9 @@ fn a_loop_reads_with_a_lag(device: &Device) {
     let mut waiting = std::collections::VecDeque::new();
     let mut read = 0;
     for k in 0..20 {
+        let net = Penalty::elastic_net(0.01 * f64::from(k), 0.5).expect("the λ is valid");
+        set.penalties_mut().for_each(|(_, penalty)| penalty.clone_from(&net));
+        tensors.parameters.iter_mut().for_each(|p| p.penalty.clone_from(&net));
         let mut encoder = encoder(gpu);
         let pending = record(&mut set, &mut encoder, sgd(k)).expect("there is a slot").expect("it reports");
         submit(gpu, encoder);
