@@ -1,0 +1,66 @@
+//! The value and the statistics of a step, which may still be on the device.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use penalty::Reports;
+use penalty::gpu::PendingReports;
+
+use crate::Error;
+
+/// What a call found of the weights: the value of each penalty and the statistics, for logging.
+///
+/// On the host it is there at once. On the device it is there once the device has done the step: nothing waits for it until it is asked
+/// for, so asking for one of a few steps ago costs nothing. The device keeps the last 16 of each operation for whoever
+/// holds them; asking for an older one is [`penalty::Error::SlotReused`].
+#[derive(Debug)]
+pub struct Pending {
+    names: Arc<[String]>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Ready(Reports),
+    Device(PendingReports),
+}
+
+impl Pending {
+    pub(crate) fn ready(names: Arc<[String]>, reports: Reports) -> Pending {
+        Pending { names, state: State::Ready(reports) }
+    }
+
+    pub(crate) fn device(names: Arc<[String]>, reports: PendingReports) -> Pending {
+        Pending { names, state: State::Device(reports) }
+    }
+
+    /// The paths of the penalized parameters, in the order of the reports.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// The reports, a parameter each and the total; waits for the device at most so long. May be asked for again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Penalty`] with what [`PendingReports::wait`] says.
+    pub fn wait(&self, timeout: Duration) -> Result<Reports, Error> {
+        match &self.state {
+            State::Ready(reports) => Ok(reports.clone()),
+            State::Device(pending) => Ok(pending.wait(timeout)?),
+        }
+    }
+
+    /// The reports, without blocking: completes while somebody polls the device, as Burn does when it reads something, or a
+    /// [`penalty::gpu::Poller`].
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Pending::wait).
+    pub async fn read(&self) -> Result<Reports, Error> {
+        match &self.state {
+            State::Ready(reports) => Ok(reports.clone()),
+            State::Device(pending) => Ok(pending.read().await?),
+        }
+    }
+}

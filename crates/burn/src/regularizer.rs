@@ -1,0 +1,300 @@
+//! The two routes, and the value for logging.
+
+use std::sync::Arc;
+
+use burn_core::backend::DispatchDevice;
+use burn_core::module::Module;
+use burn_core::tensor::wgpu::WgpuSetup;
+use burn_core::tensor::{DType, Device};
+use burn_cubecl::CubeDevice;
+use burn_optim::GradientsParams;
+use penalty::{Dtype, Parameter, Penalty};
+
+use crate::host::Host;
+use crate::memory::{Copies, Way};
+use crate::pending::Pending;
+use crate::walk::{self, Found, Members, WEIGHTS};
+use crate::{Error, Refused, Rules, wgpu};
+
+/// Penalizes a module's parameters as [`Rules`] say, by one of two routes.
+///
+/// | | call | when |
+/// | --- | --- | --- |
+/// | gradient route | [`add_gradients`](Regularizer::add_gradients) before the optimizer's step: g ← g + ∂R(θ) | smooth penalties (squared L2), any optimizer; momentum and Adam's scaling see the penalty |
+/// | proximal route | [`prox`](Regularizer::prox) after it: θ ← argmin over x of ηR(x) + ½‖x − θ‖² | L1 and the elastic net: weights become exactly 0 and stay there; R is not differentiable at 0, where a subgradient only oscillates |
+///
+/// Use one of them for a penalty, not both: each applies it. With plain SGD the proximal route is proximal gradient descent, whose η is
+/// the learning rate of the step before it. After momentum or Adam the same η is usual; the threshold is then not scaled as
+/// the optimizer's steps are.
+///
+/// Either call gives the value and the statistics too, from the same read of the weights: of those it was given, on the gradient
+/// route, and of those that it leaves, on the proximal one. [`evaluate`](Regularizer::evaluate) changes nothing.
+///
+/// It keeps what it found of the last module, so use one for each module; it may be called with other modules, and then builds
+/// that anew.
+///
+/// ```
+/// use std::time::Duration;
+/// use burn::module::Module;
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::optim::{GradientsParams, SgdConfig};
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use penalty::Penalty;
+/// use penalty_burn::{Regularizer, Rules};
+///
+/// let device = Device::flex().autodiff();
+/// let mut model: Linear = LinearConfig::new(8, 4).init(&device);
+/// let mut optimizer = SgdConfig::new().init();
+/// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(0.5)?));
+/// let learning_rate = 0.1;
+///
+/// for _ in 0..20 {
+///     let x = Tensor::<2>::random([16, 8], Distribution::Default, &device);
+///     let loss = model.forward(x).powi_scalar(2).mean();
+///     let gradients = GradientsParams::from_grads(loss.backward(), &model);
+///     model = optimizer.step(learning_rate, model, gradients);
+///     let (shrunk, pending) = regularizer.prox(model, learning_rate)?;
+///     model = shrunk;
+///     let total = pending.wait(Duration::from_secs(10))?.total;
+///     println!("R = {}, {} of {} weights are 0", total.value, total.zeros(), total.len);
+/// }
+/// let total = regularizer.evaluate(&model)?.wait(Duration::from_secs(10))?.total;
+/// assert!(total.zeros() > 8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Regularizer {
+    rules: Rules,
+    route: Route,
+    /// All float parameters of the last module.
+    found: Vec<Found>,
+    /// Those of them that are penalized, and which of the rules' penalties each has.
+    members: Vec<Found>,
+    chosen: Vec<usize>,
+    names: Arc<[String]>,
+    copies: Copies,
+}
+
+#[derive(Debug)]
+enum Route {
+    Wgpu(Box<wgpu::Device>, Device),
+    Host(Host),
+}
+
+impl Route {
+    fn way(&self) -> Way {
+        match self {
+            Route::Wgpu(..) => Way::Device,
+            Route::Host(_) => Way::Host,
+        }
+    }
+}
+
+impl Regularizer {
+    /// For modules on Burn's wgpu backend: works on Burn's own buffers, without a copy and without waiting.
+    ///
+    /// The device and its setup are what `Device::wgpu_options().init_with_setup()` gives, or a device with the setup that it was
+    /// initialized with; see [the crate](crate) for what the device must have. The device's error handlers stay as they are.
+    ///
+    /// ```no_run
+    /// use burn::tensor::Device;
+    /// use penalty::Penalty;
+    /// use penalty_burn::{Regularizer, Rules};
+    ///
+    /// let (device, setup) = Device::wgpu_options().init_with_setup()?; // before the device's first use
+    /// let mut regularizer = Regularizer::wgpu(&device, &setup, Rules::new(Penalty::l1(1e-4)?))?;
+    /// let device = device.autodiff(); // where the module is trained
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotWgpu`] for another device, [`Error::Penalty`] where the kernels do not compile or run on it.
+    pub fn wgpu(device: &Device, setup: &WgpuSetup, rules: Rules) -> Result<Regularizer, Error> {
+        let device = device.clone().inner();
+        if !matches!(device.as_dispatch(), DispatchDevice::Cube(CubeDevice::Wgpu(_))) {
+            return Err(Error::NotWgpu { found: format!("{device:?}") });
+        }
+        let opened = wgpu::Device::new(setup.device.clone(), setup.queue.clone())?;
+        Ok(Regularizer::new(rules, Route::Wgpu(Box::new(opened), device)))
+    }
+
+    /// For modules on Flex, Burn's CPU backend: works on its memory, without a copy.
+    ///
+    /// It takes modules on every other device too, by way of copies on the host: slower, with the same bits.
+    pub fn host(rules: Rules) -> Regularizer {
+        Regularizer::new(rules, Route::Host(Host::default()))
+    }
+
+    fn new(rules: Rules, route: Route) -> Regularizer {
+        let names = Vec::new().into();
+        Regularizer { rules, route, found: Vec::new(), members: Vec::new(), chosen: Vec::new(), names, copies: 0 }
+    }
+
+    /// The rules' patterns and penalties, to change λs from step to step: see [`Rules::penalties_mut`].
+    ///
+    /// ```
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let mut regularizer = Regularizer::host(Rules::new(Penalty::none()));
+    /// let k = 20.0; // the epoch: λ grows over the first 100
+    /// for (pattern, penalty) in regularizer.penalties_mut() {
+    ///     *penalty = Penalty::l1(1e-4 * f64::min(k / 100.0, 1.0))?;
+    /// }
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
+        self.rules.penalties_mut()
+    }
+
+    /// How many tensors had to be copied so far before they were written. On wgpu and Flex that is one that something else holds too,
+    /// such as a clone of the module or a graph that still awaits its backward pass, or that does not lie in row order; on
+    /// other backends it is every one.
+    pub fn copies(&self) -> u64 {
+        self.copies
+    }
+
+    /// The gradient route: g ← g + ∂R(θ), 0 at a kink, for the gradient of every penalized parameter, before the optimizer's step.
+    ///
+    /// Parameters without a gradient take no step in Burn's optimizers, and get none here; they count in the value.
+    ///
+    /// ```
+    /// # use burn::module::Module;
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::optim::{GradientsParams, SgdConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # use std::time::Duration;
+    /// # let device = Device::flex().autodiff();
+    /// # let mut model: Linear = LinearConfig::new(8, 4).init(&device);
+    /// # let mut optimizer = SgdConfig::new().init();
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::l2_squared(0.01)?));
+    ///
+    /// let loss = model.forward(Tensor::<2>::ones([1, 8], &device)).sum();
+    /// let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
+    /// let pending = regularizer.add_gradients(&model, &mut gradients)?;
+    /// model = optimizer.step(0.1, model, gradients);
+    /// println!("R = {}", pending.wait(Duration::from_secs(10))?.total.value);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Gradient`], [`Error::Storage`], [`Error::Busy`], [`Error::Penalty`];
+    /// the gradients keep their values then.
+    pub fn add_gradients<M: Module>(&mut self, module: &M, gradients: &mut GradientsParams) -> Result<Pending, Error> {
+        self.prepare(module)?;
+        let (members, way) = (Members::new(&self.members), self.route.way());
+        walk::check_gradients(module, &members, gradients)?;
+        let weights = walk::read_weights(module, &members, way)?;
+        let mut taken = walk::take_gradients(module, &members, gradients, way, &mut self.copies)?;
+        let penalties = self.penalties();
+        let pending = match &mut self.route {
+            Route::Wgpu(device, _) => {
+                let pending = device.add_gradients(&penalties, &weights, &taken.memory);
+                pending.map(|pending| Pending::device(self.names.clone(), pending))
+            }
+            Route::Host(host) => {
+                let reports = host.add_gradients(&penalties, &weights, &mut taken.memory);
+                reports.map(|reports| Pending::ready(self.names.clone(), reports))
+            }
+        };
+        walk::put_gradients(module, &members, gradients, taken);
+        pending
+    }
+
+    /// The proximal route: θ ← argmin over x of ηR(x) + ½‖x − θ‖² for every penalized parameter, after the optimizer's step with
+    /// the learning rate η. With L1 that is v − clamp(v, −ηλ, ηλ), exactly 0 for |v| ≤ ηλ.
+    ///
+    /// Ids, paths and what requires gradients stay. All occurrences of a parameter share the result.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], and [`Error::Penalty`] for a step that is
+    /// no number ≥ 0 or too large, each with the module as it was.
+    pub fn prox<M: Module>(&mut self, module: M, step: f64) -> Result<(M, Pending), Refused<M>> {
+        if let Err(error) = self.prepare(&module) {
+            return Err(Refused { module, error });
+        }
+        let (members, way) = (Members::new(&self.members), self.route.way());
+        let mut weights = match walk::take_weights(module, &members, way, &mut self.copies) {
+            (module, Ok(weights)) => (module, weights),
+            (module, Err(error)) => return Err(Refused { module, error }),
+        };
+        let penalties = self.penalties();
+        let pending = match &mut self.route {
+            Route::Wgpu(device, _) => {
+                let pending = device.prox(&penalties, &weights.1, step);
+                pending.map(|pending| Pending::device(self.names.clone(), pending))
+            }
+            Route::Host(host) => {
+                let reports = host.prox(&penalties, &mut weights.1, step);
+                reports.map(|reports| Pending::ready(self.names.clone(), reports))
+            }
+        };
+        let module = walk::put_weights(weights.0, &members, weights.1);
+        match pending {
+            Ok(pending) => Ok((module, pending)),
+            Err(error) => Err(Refused { module, error }),
+        }
+    }
+
+    /// R(θ) and the statistics of every penalized parameter; changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], [`Error::Penalty`].
+    pub fn evaluate<M: Module>(&mut self, module: &M) -> Result<Pending, Error> {
+        self.prepare(module)?;
+        let weights = walk::read_weights(module, &Members::new(&self.members), self.route.way())?;
+        let penalties = self.penalties();
+        Ok(match &mut self.route {
+            Route::Wgpu(device, _) => Pending::device(self.names.clone(), device.evaluate(&penalties, &weights)?),
+            Route::Host(host) => Pending::ready(self.names.clone(), host.evaluate(&penalties, &weights)?),
+        })
+    }
+
+    /// As they are now.
+    fn penalties(&self) -> Vec<Penalty> {
+        self.chosen.iter().map(|&at| self.rules.penalty(at)).collect()
+    }
+
+    /// Finds the module's parameters, and where they are others than the last module's, applies the rules to them.
+    fn prepare<M: Module>(&mut self, module: &M) -> Result<(), Error> {
+        let found = walk::survey(module);
+        if !self.found.is_empty() && found == self.found {
+            return Ok(());
+        }
+        self.rules.check(&found)?;
+        let chosen = found.iter().filter_map(|f| Some((f.clone(), self.rules.choose(f)?)));
+        let (members, chosen): (Vec<Found>, Vec<usize>) = chosen.unzip();
+        let mut parameters = Vec::with_capacity(members.len());
+        for member in &members {
+            let dtype = match member.dtype {
+                DType::F32 => Dtype::F32,
+                DType::F16 => Dtype::F16,
+                DType::BF16 => Dtype::BF16,
+                found => return Err(Error::Type { operand: WEIGHTS, parameter: member.path.clone(), found }),
+            };
+            if let Route::Wgpu(_, device) = &self.route
+                && member.device != *device
+            {
+                return Err(Error::Device {
+                    operand: WEIGHTS,
+                    parameter: member.path.clone(),
+                    expected: format!("{device:?}"),
+                    found: format!("{:?}", member.device),
+                });
+            }
+            parameters.push(Parameter::new(&member.path, member.len(), dtype, Penalty::none()));
+        }
+        match &mut self.route {
+            Route::Wgpu(device, _) => device.prepare(parameters),
+            Route::Host(host) => host.prepare(parameters),
+        }
+        self.names = members.iter().map(|member| member.path.clone()).collect();
+        (self.found, self.members, self.chosen) = (found, members, chosen);
+        Ok(())
+    }
+}

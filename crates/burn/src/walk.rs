@@ -1,0 +1,404 @@
+//! Walks over a module's float parameters: what there is, and tensors out of it and back.
+
+use std::any::Any;
+use std::collections::HashMap;
+
+use burn_core::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn_core::tensor::{DType, Device, GradientCheckpointingStrategy, Tensor};
+use burn_optim::GradientsParams;
+
+use crate::Error;
+use crate::memory::{Copies, Memory, Way};
+
+pub(crate) const WEIGHTS: &str = "the weights";
+pub(crate) const GRADIENT: &str = "the gradient";
+
+/// A float parameter, by its first occurrence.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) path: String,
+    pub(crate) id: ParamId,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) dtype: DType,
+    /// Without autodiff.
+    pub(crate) device: Device,
+    /// It requires a gradient, or nothing on its device does.
+    pub(crate) trainable: bool,
+    /// It lies in a normalization layer.
+    pub(crate) normalization: bool,
+    /// How often it occurs.
+    pub(crate) occurrences: usize,
+}
+
+impl Found {
+    pub(crate) fn len(&self) -> u64 {
+        self.shape.iter().map(|&n| n as u64).product()
+    }
+}
+
+/// The float parameters of a module, each once, in its order.
+pub(crate) fn survey<M: Module>(module: &M) -> Vec<Found> {
+    let mut survey = Survey::default();
+    module.visit(&mut survey);
+    survey.found
+}
+
+#[derive(Default)]
+struct Survey {
+    path: Vec<String>,
+    containers: Vec<String>,
+    known: HashMap<ParamId, usize>,
+    found: Vec<Found>,
+}
+
+impl ModuleVisitor for Survey {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push(name.to_string());
+        self.containers.push(container.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+        self.containers.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(&at) = self.known.get(&param.id) {
+            self.found[at].occurrences += 1;
+            return;
+        }
+        self.known.insert(param.id, self.found.len());
+        self.found.push(Found {
+            path: self.path.join("."),
+            id: param.id,
+            shape: param.shape().to_vec(),
+            dtype: param.dtype(),
+            device: param.device().inner(),
+            trainable: !param.is_autodiff() || param.is_require_grad(),
+            normalization: self.containers.last().is_some_and(|kind| kind.ends_with("Norm")),
+            occurrences: 1,
+        });
+    }
+}
+
+/// The parameters that take part in a call, by their id.
+pub(crate) struct Members<'a> {
+    found: &'a [Found],
+    at: HashMap<ParamId, usize>,
+}
+
+impl<'a> Members<'a> {
+    pub(crate) fn new(found: &'a [Found]) -> Members<'a> {
+        Members { found, at: found.iter().enumerate().map(|(at, f)| (f.id, at)).collect() }
+    }
+}
+
+/// Tensors that were taken, by the number of their parameter.
+type Taken = Vec<Option<Memory>>;
+
+/// Complains where a walk did not come by a parameter that another one found.
+fn missing(members: &Members<'_>, operand: &'static str, taken: &Taken) -> Option<Error> {
+    let (_, found) = taken.iter().zip(members.found).find(|(memory, _)| memory.is_none())?;
+    Some(storage(operand, found, "no such parameter in a second walk".into()))
+}
+
+fn storage(operand: &'static str, found: &Found, problem: String) -> Error {
+    Error::Storage { operand, parameter: found.path.clone(), problem }
+}
+
+/// The weights, to be read.
+pub(crate) fn read_weights<M: Module>(module: &M, members: &Members<'_>, way: Way) -> Result<Vec<Memory>, Error> {
+    let mut read = Read { members, way, taken: none(members), error: None };
+    module.visit(&mut read);
+    match read.error.or_else(|| missing(members, WEIGHTS, &read.taken)) {
+        Some(error) => Err(error),
+        None => Ok(read.taken.into_iter().flatten().collect()),
+    }
+}
+
+fn none(members: &Members<'_>) -> Taken {
+    members.found.iter().map(|_| None).collect()
+}
+
+struct Read<'a> {
+    members: &'a Members<'a>,
+    way: Way,
+    taken: Taken,
+    error: Option<Error>,
+}
+
+impl ModuleVisitor for Read<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(&at) = self.members.at.get(&param.id) else { return };
+        if self.error.is_some() || self.taken[at].is_some() {
+            return;
+        }
+        match Memory::open(param.base().inner(), self.way) {
+            Ok(memory) => self.taken[at] = Some(memory.readable()),
+            Err(refused) => self.error = Some(storage(WEIGHTS, &self.members.found[at], refused.1)),
+        }
+    }
+}
+
+/// Refuses gradients that are not as their parameters are, before any is taken.
+pub(crate) fn check_gradients<M: Module>(
+    module: &M,
+    members: &Members<'_>,
+    gradients: &GradientsParams,
+) -> Result<(), Error> {
+    let mut check = CheckGradients { members, gradients, error: None };
+    module.visit(&mut check);
+    check.error.map_or(Ok(()), Err)
+}
+
+struct CheckGradients<'a> {
+    members: &'a Members<'a>,
+    gradients: &'a GradientsParams,
+    error: Option<Error>,
+}
+
+impl ModuleVisitor for CheckGradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(&at) = self.members.at.get(&param.id) else { return };
+        let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
+        let found = &self.members.found[at];
+        let shape = gradient.shape().to_vec();
+        if self.error.is_some() {
+            return;
+        }
+        if (gradient.dtype(), &shape) != (found.dtype, &found.shape) {
+            self.error = Some(Error::Gradient {
+                parameter: found.path.clone(),
+                expected: format!("{:?} {:?}", found.dtype, found.shape),
+                found: format!("{:?} {shape:?}", gradient.dtype()),
+            });
+        } else if gradient.device() != found.device {
+            self.error = Some(Error::Device {
+                operand: GRADIENT,
+                parameter: found.path.clone(),
+                expected: format!("{:?}", found.device),
+                found: format!("{:?}", gradient.device().inner()),
+            });
+        }
+    }
+}
+
+/// Gradients that were taken out, until they are put back.
+pub(crate) struct Gradients {
+    pub(crate) memory: Vec<Memory>,
+    /// Which of them are only zeros, to be written and forgotten.
+    absent: Vec<bool>,
+}
+
+/// Takes the gradients, to be written. A parameter without one takes no step, so none is made for it; zeros stand in.
+pub(crate) fn take_gradients<M: Module>(
+    module: &M,
+    members: &Members<'_>,
+    gradients: &mut GradientsParams,
+    way: Way,
+    copies: &mut Copies,
+) -> Result<Gradients, Error> {
+    let absent = vec![false; members.found.len()];
+    let mut take = TakeGradients { members, gradients, way, copies, taken: none(members), absent, error: None };
+    module.visit(&mut take);
+    let TakeGradients { taken, absent, error, .. } = take;
+    match error.or_else(|| missing(members, GRADIENT, &taken)) {
+        None => Ok(Gradients { memory: taken.into_iter().flatten().collect(), absent }),
+        Some(error) => {
+            put(module, members, gradients, taken, &absent);
+            Err(error)
+        }
+    }
+}
+
+/// Puts them back.
+pub(crate) fn put_gradients<M: Module>(
+    module: &M,
+    members: &Members<'_>,
+    gradients: &mut GradientsParams,
+    taken: Gradients,
+) {
+    let memory = taken.memory.into_iter().map(Some).collect();
+    put(module, members, gradients, memory, &taken.absent);
+}
+
+fn put<M: Module>(module: &M, members: &Members<'_>, gradients: &mut GradientsParams, taken: Taken, absent: &[bool]) {
+    module.visit(&mut PutGradients { members, gradients, taken, absent });
+}
+
+struct TakeGradients<'a> {
+    members: &'a Members<'a>,
+    gradients: &'a mut GradientsParams,
+    way: Way,
+    copies: &'a mut Copies,
+    taken: Taken,
+    absent: Vec<bool>,
+    error: Option<Error>,
+}
+
+impl ModuleVisitor for TakeGradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(&at) = self.members.at.get(&param.id) else { return };
+        if self.error.is_some() || self.taken[at].is_some() {
+            return;
+        }
+        let gradient = self.gradients.remove::<D>(param.id);
+        self.absent[at] = gradient.is_none();
+        let gradient = gradient.unwrap_or_else(|| param.base().inner().zeros_like());
+        match Memory::open(gradient.inner(), self.way) {
+            Ok(memory) => self.taken[at] = Some(memory.writable(self.copies)),
+            Err(refused) => {
+                let (gradient, problem) = *refused;
+                if !self.absent[at] {
+                    self.gradients.register(param.id, gradient);
+                }
+                self.error = Some(storage(GRADIENT, &self.members.found[at], problem));
+            }
+        }
+    }
+}
+
+struct PutGradients<'a> {
+    members: &'a Members<'a>,
+    gradients: &'a mut GradientsParams,
+    taken: Taken,
+    absent: &'a [bool],
+}
+
+impl ModuleVisitor for PutGradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(&at) = self.members.at.get(&param.id) else { return };
+        if let (Some(memory), false) = (self.taken[at].take(), self.absent[at]) {
+            self.gradients.register(param.id, memory.close::<D>(&self.members.found[at].device));
+        }
+    }
+}
+
+/// Takes the weights out of a module, to be written; where it fails, the module is as it was.
+pub(crate) fn take_weights<M: Module>(
+    module: M,
+    members: &Members<'_>,
+    way: Way,
+    copies: &mut Copies,
+) -> (M, Result<Vec<Memory>, Error>) {
+    let mut take = TakeWeights { members, way, copies, taken: none(members), error: None };
+    let module = module.map(&mut take);
+    let TakeWeights { taken, error, .. } = take;
+    match error.or_else(|| missing(members, WEIGHTS, &taken)) {
+        None => (module, Ok(taken.into_iter().flatten().collect())),
+        Some(error) => (module.map(&mut PutWeights { members, taken, tied: HashMap::new() }), Err(error)),
+    }
+}
+
+/// Puts them back: into every occurrence of a parameter, so that what is tied stays so.
+pub(crate) fn put_weights<M: Module>(module: M, members: &Members<'_>, taken: Vec<Memory>) -> M {
+    if taken.iter().all(Memory::in_place) && members.found.iter().all(|f| f.occurrences == 1) {
+        return module;
+    }
+    let taken = taken.into_iter().map(Some).collect();
+    module.map(&mut PutWeights { members, taken, tied: HashMap::new() })
+}
+
+/// What autodiff knows of a parameter's tensor, and not of its values.
+struct Context {
+    autodiff: bool,
+    tracked: bool,
+    checkpointing: Option<GradientCheckpointingStrategy>,
+    distributed: bool,
+}
+
+impl Context {
+    fn of<const D: usize>(tensor: &Tensor<D>) -> Context {
+        let autodiff = tensor.is_autodiff();
+        Context {
+            autodiff,
+            tracked: tensor.is_require_grad(),
+            checkpointing: tensor.gradient_checkpointing_strategy(),
+            // Of any other it panics.
+            distributed: autodiff && tensor.is_distributed(),
+        }
+    }
+
+    /// A leaf of a new graph, as a step of Burn's optimizers leaves it.
+    fn restore<const D: usize>(&self, tensor: Tensor<D>, id: ParamId) -> Tensor<D> {
+        if !self.autodiff {
+            return tensor;
+        }
+        let mut tensor = Tensor::from_inner(tensor);
+        if let Some(strategy) = self.checkpointing {
+            tensor = tensor.with_gradient_checkpointing_strategy(strategy);
+        }
+        if self.tracked {
+            tensor = tensor.require_grad();
+        }
+        if self.distributed {
+            tensor = tensor.set_distributed(id);
+        }
+        tensor
+    }
+}
+
+struct TakeWeights<'a> {
+    members: &'a Members<'a>,
+    way: Way,
+    copies: &'a mut Copies,
+    taken: Taken,
+    error: Option<Error>,
+}
+
+impl ModuleMapper for TakeWeights<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let id = param.id;
+        let Some(&at) = self.members.at.get(&id) else { return param };
+        if self.error.is_some() || self.taken[at].is_some() {
+            return param;
+        }
+        let found = &self.members.found[at];
+        // Keeps the id, what is done on loading and saving, and whether the parameter trains.
+        param.map(|tensor| {
+            let context = Context::of(&tensor);
+            let inner = match Memory::open(tensor.inner(), self.way) {
+                Ok(memory) => {
+                    let memory = memory.writable(self.copies);
+                    let stand_in = memory.stand_in::<D>(&found.device);
+                    self.taken[at] = Some(memory);
+                    stand_in
+                }
+                Err(refused) => {
+                    let (tensor, problem) = *refused;
+                    self.error = Some(storage(WEIGHTS, found, problem));
+                    tensor
+                }
+            };
+            context.restore(inner, id)
+        })
+    }
+}
+
+struct PutWeights<'a> {
+    members: &'a Members<'a>,
+    taken: Taken,
+    /// The new tensors of parameters that occur again.
+    tied: HashMap<ParamId, Box<dyn Any>>,
+}
+
+impl ModuleMapper for PutWeights<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let id = param.id;
+        let Some(&at) = self.members.at.get(&id) else { return param };
+        let found = &self.members.found[at];
+        if let Some(tied) = self.tied.get(&id).and_then(|tensor| tensor.downcast_ref::<Tensor<D>>()) {
+            return if param.shape() == tied.shape() { param.map(|_| tied.clone()) } else { param };
+        }
+        let Some(memory) = self.taken[at].take() else { return param };
+        let param = if memory.in_place() {
+            param
+        } else {
+            param.map(|stand_in| Context::of(&stand_in).restore(memory.close(&found.device), id))
+        };
+        if found.occurrences > 1 {
+            self.tied.insert(id, Box::new(param.base()));
+        }
+        param
+    }
+}

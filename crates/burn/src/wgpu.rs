@@ -1,0 +1,159 @@
+//! Burn's own buffers: pinned, put behind Burn's work on the queue, and handed to the kernels.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use burn_cubecl::cubecl::server::BufferBinding;
+use burn_cubecl::cubecl::wgpu::WgpuResource;
+use penalty::gpu::{Operand, Operands, ParameterSet, PendingReports};
+use penalty::{Dtype, Gpu, Parameter, Penalty, wgpu};
+
+use crate::Error;
+use crate::memory::{Memory, Server};
+use crate::walk::{GRADIENT, WEIGHTS};
+
+/// How many steps of an operation may be under way before the next one waits for the oldest.
+const STEPS: usize = 16;
+
+/// An open device, and the parameters of the last module on it.
+#[derive(Debug)]
+pub(crate) struct Device {
+    gpu: Gpu,
+    parameters: Vec<Parameter>,
+    set: Option<ParameterSet>,
+}
+
+/// A tensor's range of a buffer.
+struct Pinned {
+    resource: WgpuResource,
+    len: u64,
+    dtype: Dtype,
+    /// Burn neither frees nor moves the range while this lives.
+    _pin: BufferBinding,
+}
+
+impl Device {
+    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue) -> Result<Device, Error> {
+        Ok(Device { gpu: Gpu::from_device(device, queue)?, parameters: Vec::new(), set: None })
+    }
+
+    /// From now on these parameters.
+    pub(crate) fn prepare(&mut self, parameters: Vec<Parameter>) {
+        self.parameters = parameters;
+        self.set = None;
+    }
+
+    pub(crate) fn evaluate(&mut self, penalties: &[Penalty], weights: &[Memory]) -> Result<PendingReports, Error> {
+        self.run(penalties, weights, &[], |set, encoder| set.record_evaluate(encoder))
+    }
+
+    pub(crate) fn add_gradients(
+        &mut self,
+        penalties: &[Penalty],
+        weights: &[Memory],
+        gradients: &[Memory],
+    ) -> Result<PendingReports, Error> {
+        self.run(penalties, weights, gradients, |set, encoder| set.record_evaluate_and_gradient_add(encoder))
+    }
+
+    pub(crate) fn prox(
+        &mut self,
+        penalties: &[Penalty],
+        weights: &[Memory],
+        step: f64,
+    ) -> Result<PendingReports, Error> {
+        self.run(penalties, weights, &[], |set, encoder| set.record_prox_and_evaluate(encoder, step))
+    }
+
+    /// Records an operation on these tensors and submits it, behind what Burn does with them and before what it will do.
+    fn run(
+        &mut self,
+        penalties: &[Penalty],
+        weights: &[Memory],
+        gradients: &[Memory],
+        record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<PendingReports>,
+    ) -> Result<PendingReports, Error> {
+        let weights = self.pin(WEIGHTS, weights)?;
+        let gradients = self.pin(GRADIENT, gradients)?;
+        let [weight_operands, gradient_operands] = [&weights, &gradients].map(|pins| operands(pins));
+        let operands = Operands { weights: &weight_operands, gradients: &gradient_operands, ..Operands::default() };
+        let set = match &mut self.set {
+            Some(set) => {
+                set.place(&operands)?;
+                set
+            }
+            None => self.set.insert(ParameterSet::new(&self.gpu, self.parameters.clone(), &operands, STEPS)?),
+        };
+        for ((_, to), from) in set.penalties_mut().zip(penalties) {
+            to.clone_from(from);
+        }
+        let device = self.gpu.device();
+        let mut encoder =
+            guarded(device, || device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
+        let began = Instant::now();
+        let pending = loop {
+            match record(set, &mut encoder) {
+                // Burn queues steps as fast as the host makes them; this keeps them within reach.
+                Err(penalty::Error::RingFull { .. }) if began.elapsed() < Gpu::TIMEOUT => {
+                    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_millis(1)) };
+                    match device.poll(wait) {
+                        Ok(_) | Err(wgpu::PollError::Timeout) => {}
+                        Err(error) => return Err(penalty::Error::Device(error.to_string()).into()),
+                    }
+                }
+                Err(penalty::Error::RingFull { .. }) => return Err(Error::Busy(Gpu::TIMEOUT)),
+                other => break other?,
+            }
+        };
+        guarded(device, || self.gpu.queue().submit([encoder.finish()]))?;
+        Ok(pending)
+    }
+
+    /// The tensors' buffers, kept where they are, and Burn's work on them submitted.
+    fn pin(&self, operand: &'static str, tensors: &[Memory]) -> Result<Vec<Pinned>, Error> {
+        let mut pins = Vec::with_capacity(tensors.len());
+        let mut streams = HashMap::new();
+        for (memory, parameter) in tensors.iter().zip(&self.parameters) {
+            let problem = |problem| Error::Storage { operand, parameter: parameter.name.clone(), problem };
+            let Memory::Device(tensor) = memory else { return Err(problem("a tensor on the host".into())) };
+            let pin = tensor.handle.clone().binding();
+            let resource = tensor.client.get_resource::<Server>(tensor.handle.clone());
+            let resource = resource.map_err(|error| problem(error.to_string()))?.resource().clone();
+            pins.push(Pinned { resource, len: parameter.len, dtype: parameter.dtype, _pin: pin });
+            streams.entry(tensor.handle.stream).or_insert((tensor, &parameter.name));
+        }
+        // All buffers first, which encodes Burn's work on them, then what submits it: on this thread, and on each that made them.
+        for (stream, (tensor, name)) in streams {
+            let flushed = tensor.client.flush().and_then(|()| stream.executes(|| tensor.client.flush()));
+            flushed.map_err(|error| Error::Storage {
+                operand,
+                parameter: name.clone(),
+                problem: format!("Burn's own work on it failed: {error}"),
+            })?;
+        }
+        Ok(pins)
+    }
+}
+
+fn operands(pins: &[Pinned]) -> Vec<Operand<'_>> {
+    let operand = |pin: &'_ Pinned| (pin.resource.offset, pin.len, pin.dtype);
+    pins.iter()
+        .map(|pin| {
+            let (offset, len, dtype) = operand(pin);
+            Operand { buffer: &pin.resource.buffer, offset, len, dtype }
+        })
+        .collect()
+}
+
+/// Returns the errors that calls raise instead of leaving them to Burn's handler.
+fn guarded<R>(device: &wgpu::Device, calls: impl FnOnce() -> R) -> Result<R, Error> {
+    let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
+    let scopes = filters.map(|filter| device.push_error_scope(filter));
+    let result = calls();
+    let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
+    // Every scope is popped, whichever holds an error.
+    match errors.fold(None, |first: Option<wgpu::Error>, error| first.or(Some(error))) {
+        None => Ok(result),
+        Some(error) => Err(penalty::Error::Device(error.to_string()).into()),
+    }
+}

@@ -1,0 +1,349 @@
+//! Both routes on Burn's own buffers, with fusion and through autodiff.
+
+mod common;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::{DType, Device, Tensor};
+use burn_cubecl::Cube;
+use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
+use common::adapters::{Opened, run};
+use common::{Fresh, Net, Tied, gradient_values, linear, net, values, wait};
+use penalty_burn::penalty::{self, Penalty, wgpu};
+use penalty_burn::{Error, Regularizer, Rules};
+
+const LEARNING_RATE: f64 = 0.05;
+
+fn main() {
+    run(&[
+        ("sgd_and_adam_by_the_gradient_route_have_the_bits_of_burns_own_operations", gradient_route),
+        ("sgd_and_adam_by_the_proximal_route_have_the_bits_of_burns_own_operations", proximal_route),
+        ("the_host_and_the_device_have_the_same_bits", host_and_device),
+        ("a_clone_keeps_its_values_and_costs_a_copy", clones),
+        ("work_recorded_before_sees_the_old_values_and_work_after_the_new", recorded_work),
+        ("a_shared_parameter_counts_once_and_stays_shared", shared),
+        ("a_module_without_autodiff_is_taken", without_autodiff),
+        ("half_precision_is_penalized", half_precision),
+        ("what_is_refused_stays_whole", refusals),
+        ("nothing_waits_for_reports", reports),
+        ("the_devices_error_handler_is_untouched", error_handler),
+    ]);
+}
+
+fn l1(lambda: f64) -> Penalty {
+    Penalty::l1(lambda).unwrap()
+}
+
+fn regularizer(opened: &Opened, penalty: Penalty) -> Regularizer {
+    Regularizer::wgpu(&opened.device, &opened.setup, Rules::new(penalty)).unwrap()
+}
+
+/// The buffer and the offset that a weight lies at.
+fn places(net: &Net) -> Vec<(wgpu::Buffer, u64)> {
+    struct Places(Vec<(wgpu::Buffer, u64)>);
+    impl ModuleVisitor for Places {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if D == 2 {
+                let fused = param.base().inner().try_into_primitive::<Cube>().unwrap();
+                // Compiles only while Burn's fusion is on.
+                let tensor = fused.client.clone().resolve_tensor_float::<burn_cubecl::CubeBackend>(fused);
+                let resource = tensor.client.get_resource::<WgpuServer<AutoCompiler>>(tensor.handle.clone()).unwrap();
+                self.0.push((resource.resource().buffer.clone(), resource.resource().offset));
+            }
+        }
+    }
+    let mut places = Places(Vec::new());
+    net.visit(&mut places);
+    places.0
+}
+
+/// The same by Burn's own operations.
+struct OwnGradient<'a>(&'a mut GradientsParams, f32);
+impl ModuleVisitor for OwnGradient<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if D >= 2 {
+            let gradient = self.0.remove::<D>(param.id).unwrap();
+            self.0.register(param.id, gradient + param.base().inner().sign() * self.1);
+        }
+    }
+}
+
+struct OwnProx {
+    threshold: f32,
+    factor: f32,
+}
+impl ModuleMapper for OwnProx {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if D < 2 {
+            return param;
+        }
+        param.map(|v| {
+            let v = v.inner();
+            let clamped = v.clone().clamp(-self.threshold, self.threshold);
+            Tensor::from_inner((v - clamped) * self.factor).require_grad()
+        })
+    }
+}
+
+fn optimizers() -> [fn() -> ModuleOptimizer; 2] {
+    [|| SgdConfig::new().init(), || AdamConfig::new().init()]
+}
+
+/// Trains two copies of a module, and asserts that they stay the same, that nothing was copied and that tensors moved.
+fn twins(
+    opened: &Opened,
+    regularizer: &mut Regularizer,
+    ours: impl Fn(&mut Regularizer, &mut ModuleOptimizer, Net, GradientsParams) -> Net,
+    theirs: impl Fn(&mut ModuleOptimizer, Net, GradientsParams) -> Net,
+) {
+    let device = opened.device.clone().autodiff();
+    for optimizer in optimizers() {
+        let mut a = net(&device);
+        let mut b = a.clone().map(&mut Fresh(device.clone(), DType::F32));
+        let (mut step_a, mut step_b) = (optimizer(), optimizer());
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            let gradients = a.gradients(&device);
+            a = ours(regularizer, &mut step_a, a, gradients);
+            let gradients = b.gradients(&device);
+            b = theirs(&mut step_b, b, gradients);
+            for place in places(&a) {
+                if !seen.contains(&place) {
+                    seen.push(place);
+                }
+            }
+        }
+        assert_eq!(values(&a), values(&b));
+        assert!(seen.len() > 6, "three weights lay at {} places in 8 steps", seen.len());
+    }
+    assert_eq!(regularizer.copies(), 0);
+}
+
+fn gradient_route(opened: &Opened) {
+    let lambda = 0.0123;
+    twins(
+        opened,
+        &mut regularizer(opened, l1(lambda)),
+        |regularizer, optimizer, net, mut gradients| {
+            regularizer.add_gradients(&net, &mut gradients).unwrap();
+            optimizer.step(LEARNING_RATE, net, gradients)
+        },
+        |optimizer, net, mut gradients| {
+            net.visit(&mut OwnGradient(&mut gradients, lambda as f32));
+            optimizer.step(LEARNING_RATE, net, gradients)
+        },
+    );
+}
+
+fn proximal_route(opened: &Opened) {
+    let penalty = Penalty::elastic_net(0.03, 0.75).unwrap();
+    let threshold = (LEARNING_RATE * penalty.l1_weight()) as f32;
+    let factor = (1.0 / (1.0 + 2.0 * LEARNING_RATE * penalty.l2_squared_weight())) as f32;
+    let mut regularizer = regularizer(opened, penalty);
+    twins(
+        opened,
+        &mut regularizer,
+        |regularizer, optimizer, net, gradients| {
+            let net = optimizer.step(LEARNING_RATE, net, gradients);
+            let (net, _) = regularizer.prox(net, LEARNING_RATE).unwrap();
+            assert!(net.embed.weight.is_require_grad() && net.embed.weight.is_autodiff());
+            net
+        },
+        |optimizer, net, gradients| {
+            optimizer.step(LEARNING_RATE, net, gradients).map(&mut OwnProx { threshold, factor })
+        },
+    );
+    let device = opened.device.clone().autodiff();
+    let (_, pending) = regularizer.prox(net(&device), LEARNING_RATE).unwrap();
+    assert!(wait(&pending).total.zeros() > 100);
+}
+
+fn host_and_device(opened: &Opened) {
+    let flex = Device::flex().autodiff();
+    let device = opened.device.clone().autodiff();
+    let rules = || {
+        let rules = Rules::new(Penalty::elastic_net(0.02, 0.7).unwrap()).include("gamma").unwrap();
+        rules.penalty_for("layers", Penalty::l2_squared(0.3).unwrap()).unwrap()
+    };
+    let host = net(&flex);
+    let gradients = host.gradients(&flex);
+    let mut results = Vec::new();
+    let ways = [
+        (&flex, Regularizer::host(rules())),
+        // On the device's tensors, by copies.
+        (&device, Regularizer::host(rules())),
+        (&device, Regularizer::wgpu(&opened.device, &opened.setup, rules()).unwrap()),
+    ];
+    for (device, mut regularizer) in ways {
+        let mut net = host.clone().map(&mut Fresh(device.clone(), DType::F32));
+        let mut moved = GradientsParams::new();
+        net.visit(&mut Move(&gradients, &mut moved, device.clone().inner()));
+        let first = wait(&regularizer.add_gradients(&net, &mut moved).unwrap());
+        let gradients = gradient_values(&net, &moved);
+        let pending;
+        (net, pending) = regularizer.prox(net, 0.5).unwrap();
+        let third = wait(&regularizer.evaluate(&net).unwrap());
+        results.push((first, gradients, wait(&pending), values(&net), third));
+    }
+    assert_eq!(results[0].0.tensors.len(), 5);
+    assert!(results[0] == results[1] && results[0] == results[2]);
+
+    /// The gradients on another device.
+    struct Move<'a>(&'a GradientsParams, &'a mut GradientsParams, Device);
+    impl ModuleVisitor for Move<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                self.1.register(param.id, Tensor::<D>::from_data(gradient.into_data(), &self.2));
+            }
+        }
+    }
+}
+
+fn clones(opened: &Opened) {
+    let device = opened.device.clone().autodiff();
+    let net = net(&device);
+    let mut regularizer = regularizer(opened, l1(0.3));
+    let (snapshot, before) = (net.clone(), values(&net));
+    let (after, _) = regularizer.prox(net, 1.0).unwrap();
+    assert_eq!((values(&snapshot), regularizer.copies()), (before, 3));
+    assert_ne!(values(&after), values(&snapshot));
+
+    // A gradient that somebody looks at.
+    let mut gradients = after.gradients(&device);
+    let looked_at = gradients.get::<2>(after.embed.weight.id).unwrap();
+    let before = looked_at.to_data();
+    regularizer.add_gradients(&after, &mut gradients).unwrap();
+    assert_eq!((looked_at.to_data(), regularizer.copies()), (before, 4));
+}
+
+fn recorded_work(opened: &Opened) {
+    let device = opened.device.clone().autodiff();
+    let net = net(&device);
+    let mut regularizer = regularizer(opened, l1(0.3));
+    let old = net.embed.weight.base().inner().into_data().try_into_vec::<f32>().unwrap();
+    // Recorded, neither run nor read.
+    let before = net.embed.weight.base().inner() * 2.0;
+    let loss = net.loss(&device);
+    let expected = gradient_values(&net, &net.gradients(&device));
+    let snapshot = net.clone();
+    let (net, _) = regularizer.prox(net, 1.0).unwrap();
+    let after = net.embed.weight.base().inner() * 2.0;
+    let doubled = |v: &[f32]| v.iter().map(|v| 2.0 * v).collect::<Vec<_>>();
+    assert_eq!(before.into_data().try_into_vec::<f32>().unwrap(), doubled(&old));
+    let new = net.embed.weight.base().inner().into_data().try_into_vec::<f32>().unwrap();
+    assert_eq!(after.into_data().try_into_vec::<f32>().unwrap(), doubled(&new));
+    assert!(new.contains(&0.0) && !old.contains(&0.0));
+    // The graph still has the old weights.
+    let late = GradientsParams::from_grads(loss.backward(), &snapshot);
+    assert_eq!(gradient_values(&snapshot, &late), expected);
+}
+
+fn shared(opened: &Opened) {
+    let device = opened.device.clone().autodiff();
+    let a = linear(20, 20, &device);
+    let tied = Tied { b: a.clone(), a };
+    let mut regularizer = regularizer(opened, l1(0.25));
+    let x = Tensor::<2>::ones([2, 20], &device);
+    let gradients = || GradientsParams::from_grads(tied.b.forward(tied.a.forward(x.clone())).sum().backward(), &tied);
+    let (mut once, plain) = (gradients(), gradients());
+    let pending = regularizer.add_gradients(&tied, &mut once).unwrap();
+    assert_eq!(pending.names().collect::<Vec<_>>(), ["a.weight"]);
+    assert_eq!(wait(&pending).total.len, 400);
+    let penalized = once.get::<2>(tied.a.weight.id).unwrap() - plain.get::<2>(tied.a.weight.id).unwrap();
+    assert!(penalized.abs().max().into_scalar::<f32>() < 0.251);
+    let (tied, _) = regularizer.prox(tied, 1.0).unwrap();
+    let after = values(&tied);
+    assert_eq!(after["a.weight"], after["b.weight"]);
+}
+
+fn without_autodiff(opened: &Opened) {
+    let device = opened.device.clone().autodiff();
+    let net = net(&device).valid();
+    let mut regularizer = regularizer(opened, l1(0.3));
+    let value = wait(&regularizer.evaluate(&net).unwrap());
+    let (net, pending) = regularizer.prox(net, 1.0).unwrap();
+    assert!(wait(&pending).total.value < value.total.value);
+    assert!(!net.embed.weight.is_require_grad() && net.train().embed.weight.is_require_grad());
+}
+
+fn half_precision(opened: &Opened) {
+    let flex = Device::flex();
+    for dtype in [DType::F16, DType::BF16] {
+        if !opened.device.supports_dtype(dtype) {
+            println!("Burn does not support {dtype:?} on {}", opened.name);
+            continue;
+        }
+        let host = net(&flex).map(&mut Fresh(flex.clone(), dtype));
+        let device = host.clone().map(&mut Fresh(opened.device.clone(), dtype));
+        let (host, expected) = Regularizer::host(Rules::new(l1(0.3))).prox(host, 1.0).unwrap();
+        let (device, found) = regularizer(opened, l1(0.3)).prox(device, 1.0).unwrap();
+        assert_eq!((wait(&found), values(&device)), (wait(&expected), values(&host)));
+        assert_eq!(device.embed.weight.dtype(), dtype);
+    }
+}
+
+fn refusals(opened: &Opened) {
+    let device = opened.device.clone().autodiff();
+    let mut regularizer = regularizer(opened, l1(0.3));
+    let net = net(&device);
+    let before = values(&net);
+    let refused = regularizer.prox(net, -1.0).unwrap_err();
+    assert_eq!(refused.to_string(), "step must be a finite number ≥ 0, found -1");
+    let net = refused.module;
+    assert_eq!((values(&net), net.embed.weight.is_require_grad()), (before, true));
+
+    let mut gradients = net.gradients(&device);
+    gradients.register(net.layers[1].weight.id, Tensor::<2>::ones([150, 3], &Device::flex()));
+    let before = gradient_values(&net, &gradients);
+    let error = regularizer.add_gradients(&net, &mut gradients).unwrap_err();
+    assert!(matches!(&error, Error::Device { parameter, .. } if parameter == "layers.1.weight"), "{error}");
+    assert_eq!(gradient_values(&net, &gradients), before);
+
+    let elsewhere = common::net(&Device::flex());
+    let before = values(&elsewhere);
+    let refused = regularizer.prox(elsewhere, 1.0).unwrap_err();
+    assert!(matches!(&refused.error, Error::Device { parameter, .. } if parameter == "embed.weight"));
+    assert_eq!(values(&refused.module), before);
+
+    let error = Regularizer::wgpu(&Device::flex(), &opened.setup, Rules::new(l1(1.0))).unwrap_err();
+    assert!(matches!(error, Error::NotWgpu { .. }), "{error}");
+}
+
+fn reports(opened: &Opened) {
+    let device = opened.device.clone().autodiff();
+    let mut regularizer = regularizer(opened, l1(0.01));
+    let mut net = net(&device);
+    // More steps than there are slots, and nobody reads.
+    let mut kept = Vec::new();
+    for _ in 0..40 {
+        let pending;
+        (net, pending) = regularizer.prox(net, 0.1).unwrap();
+        kept.push(pending);
+    }
+    let values: Vec<f64> = kept[24..].iter().map(|pending| wait(pending).total.value).collect();
+    assert!(values.is_sorted_by(|a, b| a > b), "{values:?}");
+    let old = kept[0].wait(Duration::from_secs(1)).unwrap_err();
+    assert!(matches!(old, Error::Penalty(penalty::Error::SlotReused { .. })), "{old}");
+    assert_eq!(pollster::block_on(kept[39].read()).unwrap(), wait(&kept[39]));
+}
+
+fn error_handler(opened: &Opened) {
+    let device = opened.device.clone().autodiff();
+    let mut regularizer = regularizer(opened, l1(0.3));
+    let (after, _) = regularizer.prox(net(&device), 1.0).unwrap();
+    // No buffer may be mapped for both. Burn's handler, which was there first, panics with a text of its own.
+    let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE;
+    let descriptor = wgpu::BufferDescriptor { label: None, size: 4, usage, mapped_at_creation: false };
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let heard =
+        std::panic::catch_unwind(AssertUnwindSafe(|| opened.setup.device.create_buffer(&descriptor))).unwrap_err();
+    std::panic::set_hook(hook);
+    let text = heard.downcast::<String>().unwrap();
+    assert!(text.starts_with("wgpu error: ") && text.contains("MAP_WRITE"), "{text}");
+    // Everything goes on.
+    assert!(regularizer.prox(after, 1.0).is_ok());
+}
