@@ -36,6 +36,17 @@ pub fn copy(source: &[f32], target: &mut [f32]) {
     tasks.for_each(|(source, target)| copy_task(source, target));
 }
 
+/// Adds as much of `source` as `target` holds to it: reads both, writes one.
+pub fn add(source: &[f32], target: &mut [f32]) {
+    let tasks = source.par_chunks(TASK).zip(target.par_chunks_mut(TASK));
+    tasks.for_each(|(source, target)| {
+        run(
+            #[inline(always)]
+            || plus(source, target),
+        )
+    });
+}
+
 /// Multiplies in place.
 pub fn scale(data: &mut [f32], factor: f32) {
     data.par_chunks_mut(TASK).for_each(|task| {
@@ -88,6 +99,28 @@ fn xor(task: &[f32]) -> u32 {
     }
     let rest = rest.iter().fold(0, |sum, x| sum ^ x.to_bits());
     sums.iter().fold(rest, |a, b| a ^ b)
+}
+
+#[inline(always)]
+fn plus(source: &[f32], target: &mut [f32]) {
+    let len = source.len().min(target.len());
+    let quarter = len / 4 / BLOCK * BLOCK;
+    let (from, from_rest) = source[..len].split_at(4 * quarter);
+    let (to, to_rest) = target[..len].split_at_mut(4 * quarter);
+    for at in (0..quarter).step_by(BLOCK) {
+        for stream in 0..4 {
+            let start = stream * quarter + at;
+            let (from, to) = (&from[start..start + BLOCK], &mut to[start..start + BLOCK]);
+            prefetch(from.as_ptr().wrapping_add(AHEAD));
+            prefetch(to.as_ptr().wrapping_add(AHEAD));
+            for (to, from) in to.iter_mut().zip(from) {
+                *to += from;
+            }
+        }
+    }
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
+        *to += from;
+    }
 }
 
 #[inline(always)]
@@ -239,6 +272,11 @@ mod tests {
                 copy(data, &mut target[from..from + len]);
                 assert_eq!(&target[from..from + len], data);
                 assert!(target[..from].iter().chain(&target[from + len..]).all(|&x| x == 0.0));
+
+                add(data, &mut target[from..from + len]);
+                assert!(target[from..].iter().zip(data).all(|(a, b)| *a == b + b));
+                assert!(target[..from].iter().chain(&target[from + len..]).all(|&x| x == 0.0));
+                target[from..from + len].copy_from_slice(data);
 
                 scale(&mut target[from..from + len], 3.0);
                 assert!(target[from..].iter().zip(data).all(|(a, b)| *a == b * 3.0));

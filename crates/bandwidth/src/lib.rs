@@ -3,7 +3,7 @@
 //!
 //! [`cpu`] and [`gpu`] each hold three kernels that do nothing but move memory, as fast as could be found: one reads, one
 //! copies, one scales in place. `bandwidth` times them; the kernels are public so that a benchmark can run them between
-//! its own.
+//! its own. [`cpu::add`] is there for that alone.
 
 pub mod cpu;
 pub mod gpu;
