@@ -18,8 +18,10 @@ use crate::{Error, Result};
 
 /// What one task of the pool takes at a time: a megabyte of `f32`, so that few partials are merged.
 pub(crate) const TILES_PER_SPAN: u32 = 64;
-/// How far ahead of the tile being summed memory is asked for, in tiles.
+/// How far ahead of the tile being worked on memory is asked for, in tiles.
 const AHEAD: usize = 1;
+/// How many elements are tested for NaN and infinity at a time.
+const BLOCK: usize = 64;
 
 /// Computes on the calling thread and its rayon pool, with the best vector instructions that the processor has.
 ///
@@ -198,9 +200,7 @@ fn update<E: Element>(operation: Operation, c: &Coefficients, s: &Scalars, opera
     match (operation, source.is_empty()) {
         (Operation::Evaluate, _) => {}
         (Operation::Gradient, false) => into(source, output, |v, _| elementwise::gradient(v, c)),
-        (Operation::AddGradient, false) => {
-            into(source, output, |v, old| elementwise::add(old, elementwise::gradient(v, c)));
-        }
+        (Operation::AddGradient, false) => add_gradient(source, output, c),
         (Operation::Prox, false) => into(source, output, |v, _| elementwise::prox(v, c)),
         (Operation::Gradient, true) => in_place(output, |v| elementwise::gradient(v, c)),
         (Operation::AddGradient, true) => in_place(output, |v| elementwise::add(v, elementwise::gradient(v, c))),
@@ -236,6 +236,31 @@ fn update<E: Element>(operation: Operation, c: &Coefficients, s: &Scalars, opera
             }
         }
     }
+}
+
+/// Blocks without NaN and infinity, as nearly all are, take half as many instructions.
+#[inline(always)]
+fn add_gradient<E: Element>(source: &[E], output: &mut [E], c: [f32; 2]) {
+    let full = |v, old| elementwise::add(old, elementwise::gradient(v, c));
+    let (sources, source) = source.as_chunks::<BLOCK>();
+    let (outputs, output) = output.as_chunks_mut::<BLOCK>();
+    for (source, output) in sources.iter().zip(outputs) {
+        for line in (0..BLOCK).step_by(const { 64 / size_of::<E>() }) {
+            tile::prefetch(output.as_ptr().wrapping_add(AHEAD * TILE + line));
+            tile::prefetch(source.as_ptr().wrapping_add(AHEAD * TILE + line));
+        }
+        if finite(source) & finite(output) {
+            into(source, output, |v, old| elementwise::add_finite_gradient(old, v, c));
+        } else {
+            into(source, output, full);
+        }
+    }
+    into(source, output, full);
+}
+
+#[inline(always)]
+fn finite<E: Element>(block: &[E; BLOCK]) -> bool {
+    block.iter().fold(true, |finite, x| finite & (x.decode() & elementwise::MAGNITUDE < elementwise::INFINITY))
 }
 
 #[inline(always)]

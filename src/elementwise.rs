@@ -23,11 +23,22 @@ pub(crate) fn flush(x: f32) -> f32 {
 pub(crate) fn gradient(theta: u32, c: [f32; 2]) -> u32 {
     let magnitude = theta & MAGNITUDE;
     // What is computed of a weight that is not finite is not used.
-    let slope = flush(elastic_net::gradient(flush(f32::from_bits(theta)), c)).to_bits();
+    let slope = finite_gradient(theta, c).to_bits();
     let limit = elastic_net::gradient_at_infinity(c).to_bits();
     let sign = if limit == 0 { 0 } else { !MAGNITUDE };
     let special = select(magnitude > INFINITY, theta, limit | (theta & sign));
     select(magnitude < INFINITY, slope, special)
+}
+
+#[inline(always)]
+fn finite_gradient(theta: u32, c: [f32; 2]) -> f32 {
+    flush(elastic_net::gradient(flush(f32::from_bits(theta)), c))
+}
+
+/// `add(existing, gradient(theta, c))` where both numbers are finite; the gradient may overflow.
+#[inline(always)]
+pub(crate) fn add_finite_gradient(existing: u32, theta: u32, c: [f32; 2]) -> u32 {
+    flush(flush(f32::from_bits(existing)) + finite_gradient(theta, c)).to_bits()
 }
 
 /// An existing gradient plus another, as bits: a NaN stays itself, the existing one first; ∞ − ∞ is 0x7fc00000.
@@ -71,4 +82,24 @@ pub(crate) fn metric_prox(v: u32, d: f32, c: [f32; 2]) -> u32 {
 #[inline(always)]
 pub(crate) fn select(condition: bool, yes: u32, no: u32) -> u32 {
     if condition { yes } else { no }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_to_add_a_gradient_gives_the_same_bits() {
+        let magnitudes = [0, 1, 0x7f_ffff, SMALLEST.to_bits() - 1, SMALLEST.to_bits(), 0x3f80_0000, 0x7f7f_ffff];
+        let numbers: Vec<u32> = magnitudes.iter().flat_map(|&m| [m, m + (m >> 1 & 0x3_0003), m | !MAGNITUDE]).collect();
+        let factors = [0.0, f32::MIN_POSITIVE * 64.0, 0.25, 1e30, f32::MAX];
+        for c in factors.iter().flat_map(|&a| factors.map(|b| [a, b])) {
+            for &theta in numbers.iter().filter(|&&n| n & MAGNITUDE < INFINITY) {
+                for &existing in numbers.iter().filter(|&&n| n & MAGNITUDE < INFINITY) {
+                    let expected = add(existing, gradient(theta, c));
+                    assert_eq!(add_finite_gradient(existing, theta, c), expected, "{existing:#x} {theta:#x} {c:?}");
+                }
+            }
+        }
+    }
 }

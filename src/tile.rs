@@ -116,7 +116,7 @@ fn plus_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
 
 /// Brings a cache line into the cache.
 #[inline(always)]
-fn prefetch<E>(from: *const E) {
+pub(crate) fn prefetch<E>(from: *const E) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
