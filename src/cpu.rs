@@ -20,6 +20,9 @@ use crate::{Error, Result};
 pub(crate) const TILES_PER_SPAN: u32 = 64;
 /// How far ahead of the tile being worked on memory is asked for, in tiles.
 const AHEAD: usize = 1;
+/// Tensors of at most so many weights, such as biases, are summed without the rest of their tile; so are those of half the
+/// lanes.
+const SHORT: usize = 64;
 /// How many elements are tested for NaN and infinity at a time.
 const BLOCK: usize = 64;
 
@@ -176,14 +179,24 @@ fn sum<E: Element, const FUSED: bool>(weights: &[E]) -> Partial {
 /// Adds a tile, or the part of one that there is.
 #[inline(always)]
 fn add<E: Element, const FUSED: bool>(weights: &[E], partial: &mut Partial) {
-    match weights.first_chunk::<TILE>() {
-        Some(tile) => tile::add::<E, FUSED>(tile, TILE, tile.as_ptr().wrapping_add(AHEAD * TILE), partial),
-        None => {
-            let mut last = [E::zeroed(); TILE];
-            last[..weights.len()].copy_from_slice(weights);
-            tile::add::<E, FUSED>(&last, weights.len(), last.as_ptr(), partial);
-        }
+    if let Some(tile) = weights.first_chunk::<TILE>() {
+        let ahead = tile.as_ptr().wrapping_add(AHEAD * TILE);
+        tile::add::<E, FUSED, TILE, { tile::HALF }>(tile, TILE, ahead, partial);
+    } else if weights.len() <= SHORT {
+        add_part::<E, FUSED, SHORT, SHORT>(weights, partial);
+    } else if weights.len() <= tile::HALF {
+        add_part::<E, FUSED, { tile::HALF }, { tile::HALF }>(weights, partial);
+    } else {
+        add_part::<E, FUSED, TILE, { tile::HALF }>(weights, partial);
     }
+}
+
+/// Adds a part of a tile, with +0 for what is absent.
+#[inline(always)]
+fn add_part<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(weights: &[E], partial: &mut Partial) {
+    let mut part = [E::zeroed(); N];
+    part[..weights.len()].copy_from_slice(weights);
+    tile::add::<E, FUSED, N, SUMS>(&part, weights.len(), part.as_ptr(), partial);
 }
 
 #[inline(always)]

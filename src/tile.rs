@@ -16,7 +16,7 @@ use crate::exact::{Counts, Partial};
 /// A chunk of a tensor must start at a multiple of it.
 pub const TILE: usize = 4096;
 const LANES: usize = 1024;
-const HALF: usize = LANES / 2;
+pub(crate) const HALF: usize = LANES / 2;
 /// The most lanes that a vector register holds.
 const WIDTH: usize = 16;
 const MAGNITUDE: u32 = 0x7fff_ffff;
@@ -27,19 +27,28 @@ const UPPER: u32 = 0xffff_f000;
 const ORDINARY_ABOVE: u32 = (127 + 57) << 23;
 const ORDINARY_FROM: u32 = (127 - 40) << 23;
 
-/// The state of a tile's lanes once halved to 512, and the range of |θ|'s bits, each less one so that 0 is the largest.
-struct Lanes {
-    l1: [f32; HALF],
-    l2_squared: [f32; HALF],
+/// The state of a tile's lanes once halved to 512, or of those that can be other than +0, and the range of |θ|'s bits, each
+/// less one so that 0 is the largest.
+struct Lanes<const SUMS: usize> {
+    l1: [f32; SUMS],
+    l2_squared: [f32; SUMS],
     min: u32,
     max: u32,
 }
 
 /// Adds a tile to the partial. Of its weights the first `len` exist, the others are +0; `ahead` is where the caller
 /// reads soon.
+///
+/// Of a tile whose last weights are absent, `N` may be fewer, a power of two from 16 to 512: adding +0 to what is no less
+/// changes nothing, so the bits are the same. `SUMS` is `N`, or 512 of a whole tile.
 #[inline(always)]
-pub(crate) fn add<E: Element, const FUSED: bool>(tile: &[E; TILE], len: usize, ahead: *const E, partial: &mut Partial) {
-    let mut lanes = lanes::<E, FUSED>(tile, ahead);
+pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
+    tile: &[E; N],
+    len: usize,
+    ahead: *const E,
+    partial: &mut Partial,
+) {
+    let mut lanes = lanes::<E, FUSED, N, SUMS>(tile, ahead);
     let ordinary = lanes.min >= ORDINARY_FROM - 1;
     if ordinary && lanes.max < ORDINARY_ABOVE - 1 {
         // No zero and nothing non-finite: the counts follow from the length.
@@ -54,32 +63,38 @@ pub(crate) fn add<E: Element, const FUSED: bool>(tile: &[E; TILE], len: usize, a
         return;
     }
     let exponent = exponent(max);
-    let mut scaled = [0f32; TILE];
+    let mut scaled = [0f32; N];
     for (to, from) in scaled.iter_mut().zip(tile) {
         *to = f32::from_bits(scale(from.decode() & MAGNITUDE, exponent));
     }
-    let mut lanes = self::lanes::<f32, FUSED>(&scaled, scaled.as_ptr());
+    let mut lanes = self::lanes::<f32, FUSED, N, SUMS>(&scaled, scaled.as_ptr());
     partial.add_tile(len, tree(&mut lanes), exponent, counts, max);
 }
 
 #[inline(always)]
-fn lanes<E: Element, const FUSED: bool>(tile: &[E; TILE], ahead: *const E) -> Lanes {
-    let (mut l1, mut l2_squared) = ([0f32; HALF], [0f32; HALF]);
+fn lanes<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
+    tile: &[E; N],
+    ahead: *const E,
+) -> Lanes<SUMS> {
+    const { assert!(N == SUMS && N <= HALF || N == TILE && SUMS == HALF) };
+    let (mut l1, mut l2_squared) = ([0f32; SUMS], [0f32; SUMS]);
     let (mut min, mut max) = ([u32::MAX; WIDTH], [0; WIDTH]);
     // As many lanes are summed between two prefetches as a cache line holds.
     let line = const { 64 / size_of::<E>() };
-    for start in (0..HALF).step_by(line) {
+    for start in (0..SUMS).step_by(line) {
         // In the order of addresses, not of lanes: so the hardware's prefetchers join in.
-        for i in 0..8 {
-            prefetch(ahead.wrapping_add(8 * start + i * line));
+        for i in 0..N / SUMS {
+            prefetch(ahead.wrapping_add(N / SUMS * start + i * line));
         }
         for first in (start..start + line).step_by(WIDTH) {
             for i in 0..WIDTH {
                 let j = first + i;
-                let near = lane::<E, FUSED>(tile, j, &mut min[i], &mut max[i]);
-                let far = lane::<E, FUSED>(tile, j + HALF, &mut min[i], &mut max[i]);
-                l1[j] = near.0 + far.0;
-                l2_squared[j] = near.1 + far.1;
+                let near = lane::<E, FUSED, N>(tile, j, &mut min[i], &mut max[i]);
+                (l1[j], l2_squared[j]) = near;
+                if N == TILE {
+                    let far = lane::<E, FUSED, N>(tile, j + HALF, &mut min[i], &mut max[i]);
+                    (l1[j], l2_squared[j]) = (near.0 + far.0, near.1 + far.1);
+                }
             }
         }
     }
@@ -90,9 +105,14 @@ fn lanes<E: Element, const FUSED: bool>(tile: &[E; TILE], ahead: *const E) -> La
 
 /// The sums of one lane before any halving.
 #[inline(always)]
-fn lane<E: Element, const FUSED: bool>(tile: &[E; TILE], j: usize, min: &mut u32, max: &mut u32) -> (f32, f32) {
+fn lane<E: Element, const FUSED: bool, const N: usize>(
+    tile: &[E; N],
+    j: usize,
+    min: &mut u32,
+    max: &mut u32,
+) -> (f32, f32) {
     let (mut l1, mut hh, mut hl, mut ll) = (0f32, 0f32, 0f32, 0f32);
-    for row in 0..TILE / LANES {
+    for row in 0..N.div_ceil(LANES) {
         let bits = tile[j + row * LANES].decode() & MAGNITUDE;
         *min = (*min).min(bits.wrapping_sub(1));
         *max = (*max).max(bits.wrapping_sub(1));
@@ -129,32 +149,35 @@ pub(crate) fn prefetch<E>(from: *const E) {
 
 /// Halves the lanes down to both sums.
 #[inline(always)]
-fn tree(lanes: &mut Lanes) -> [f32; 2] {
+fn tree<const SUMS: usize>(lanes: &mut Lanes<SUMS>) -> [f32; 2] {
     [fold(&mut lanes.l1), fold(&mut lanes.l2_squared)]
 }
 
 #[inline(always)]
-fn fold(a: &mut [f32; HALF]) -> f32 {
-    halve::<256>(a);
-    halve::<128>(a);
-    halve::<64>(a);
-    halve::<32>(a);
-    halve::<16>(a);
-    halve::<8>(a);
-    halve::<4>(a);
+fn fold<const SUMS: usize>(a: &mut [f32; SUMS]) -> f32 {
+    halve::<256, SUMS>(a);
+    halve::<128, SUMS>(a);
+    halve::<64, SUMS>(a);
+    halve::<32, SUMS>(a);
+    halve::<16, SUMS>(a);
+    halve::<8, SUMS>(a);
+    halve::<4, SUMS>(a);
     (a[0] + a[1]) + (a[2] + a[3])
 }
 
 #[inline(always)]
-fn halve<const W: usize>(a: &mut [f32; HALF]) {
-    for j in 0..W {
-        a[j] += a[j + W];
+fn halve<const W: usize, const SUMS: usize>(a: &mut [f32; SUMS]) {
+    // Beyond the array the lanes are +0.
+    if W < SUMS {
+        for j in 0..W {
+            a[j] += a[j + W];
+        }
     }
 }
 
 /// The counts of a tile and the bits of its largest finite |θ|.
 #[inline(always)]
-fn count<E: Element>(tile: &[E; TILE]) -> (Counts, u32) {
+fn count<E: Element>(tile: &[E]) -> (Counts, u32) {
     let (mut nonzero, mut nan, mut inf, mut max) = (0u32, 0u32, 0u32, 0u32);
     for element in tile {
         let bits = element.decode() & MAGNITUDE;

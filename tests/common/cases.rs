@@ -3,8 +3,30 @@
 use penalty::TILE;
 
 /// Lengths around every edge of vectors, workgroups, lanes and tiles.
-pub(crate) const LENGTHS: [usize; 18] =
-    [0, 1, 2, 3, 4, 5, 7, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 4097, 2 * 4096 + 1024, 3 * 4096 + 17];
+pub(crate) const LENGTHS: [usize; 22] = [
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    64,
+    65,
+    255,
+    256,
+    257,
+    512,
+    513,
+    1023,
+    1024,
+    1025,
+    4095,
+    4096,
+    4097,
+    2 * 4096 + 1024,
+    3 * 4096 + 17,
+];
 
 /// Some weights with a name.
 pub(crate) type Case = (String, Vec<f32>);
