@@ -18,6 +18,8 @@ use crate::{Error, Result};
 
 /// What one task of the pool takes at a time: a megabyte of `f32`, so that few partials are merged.
 pub(crate) const TILES_PER_SPAN: u32 = 64;
+/// How many tasks are made at a time: what they need and give stays in the caches.
+const SPANS: usize = 1024;
 /// How far ahead of the tile being worked on memory is asked for, in tiles.
 const AHEAD: usize = 1;
 /// Tensors of at most so many weights, such as biases, are summed without the rest of their tile; so are those of half the
@@ -70,8 +72,8 @@ impl Cpu {
         mut operands: Vec<Operands<'_, E>>,
     ) -> Vec<Partial> {
         let mut partials = vec![Partial::default(); if pass.sums { plan.segments.len() } else { 0 }];
-        for stage in &plan.stages {
-            let tasks = stage.spans.iter().map(|span| {
+        for spans in plan.stages.iter().flat_map(|stage| stage.spans.chunks(SPANS)) {
+            let tasks = spans.iter().map(|span| {
                 // The spans of a segment follow each other, so each takes the front of what is left.
                 (span, operands[span.segment as usize].take(span.len as usize))
             });
@@ -92,7 +94,7 @@ impl Cpu {
             } else {
                 tasks.into_par_iter().map(visit).collect()
             };
-            for (span, sum) in stage.spans.iter().zip(&sums) {
+            for (span, sum) in spans.iter().zip(&sums) {
                 if let Some(sum) = sum {
                     partials[span.segment as usize].merge(sum);
                 }

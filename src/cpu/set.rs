@@ -210,19 +210,25 @@ impl HostSet {
         Ok(Reports::new(partials.iter().zip(self.parameters.iter().map(|p| &p.penalty))))
     }
 
-    /// One partial a tensor, of zeros where the call does not sum.
+    /// One partial a tensor, where the call sums.
     fn run(&self, call: &Call, read: Option<Read<'_>>, written: &mut [Written<'_, '_>]) -> Result<Vec<Partial>> {
         self.validate(call, &read, written)?;
         // Refuses a bad step before anything is written.
         for parameter in &self.parameters {
             call.operation.coefficients(&parameter.penalty, call.step)?;
         }
+        let mut run = |group: &Group| match group.dtype {
+            Dtype::F32 => self.run_group::<f32>(group, call, &read, written),
+            Dtype::F16 => self.run_group::<f16>(group, call, &read, written),
+            Dtype::BF16 => self.run_group::<bf16>(group, call, &read, written),
+        };
+        if let Some(all) = self.groups.iter().find(|group| group.members.len() == self.parameters.len()) {
+            return run(all);
+        }
         let mut partials = vec![Partial::default(); self.parameters.len()];
         for group in &self.groups {
-            match group.dtype {
-                Dtype::F32 => self.run_group::<f32>(group, call, &read, written, &mut partials)?,
-                Dtype::F16 => self.run_group::<f16>(group, call, &read, written, &mut partials)?,
-                Dtype::BF16 => self.run_group::<bf16>(group, call, &read, written, &mut partials)?,
+            for (&i, partial) in group.members.iter().zip(run(group)?) {
+                partials[i] = partial;
             }
         }
         Ok(partials)
@@ -234,8 +240,7 @@ impl HostSet {
         call: &Call,
         read: &Option<Read<'_>>,
         written: &mut [Written<'_, '_>],
-        partials: &mut [Partial],
-    ) -> Result<()> {
+    ) -> Result<Vec<Partial>> {
         let mut coefficients = Vec::with_capacity(group.members.len());
         let penalties = group.members.iter().map(|&i| &self.parameters[i].penalty);
         coefficients_into(penalties, call.operation, call.step, &mut coefficients)?;
@@ -249,10 +254,7 @@ impl HostSet {
         }
         let pass =
             Pass { operation: call.operation, sums: call.sums, coefficients: &coefficients, scalars: call.scalars };
-        for (&i, partial) in group.members.iter().zip(self.cpu.run(&group.plan, &pass, operands)) {
-            partials[i] = partial;
-        }
-        Ok(())
+        Ok(self.cpu.run(&group.plan, &pass, operands))
     }
 
     fn validate(&self, call: &Call, read: &Option<Read<'_>>, written: &[Written<'_, '_>]) -> Result<()> {
