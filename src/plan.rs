@@ -96,6 +96,8 @@ pub(crate) struct Stage {
 pub(crate) struct Plan {
     pub(crate) segments: Vec<Segment>,
     pub(crate) stages: Vec<Stage>,
+    /// Counts the changes of penalties, so that what was made of them need not be made again.
+    pub(crate) edition: u64,
 }
 
 impl Plan {
@@ -118,7 +120,7 @@ impl Plan {
                 len: span_len.min(segment.len - i * span_len) as u32,
             }));
         }
-        Plan { segments, stages }
+        Plan { segments, stages, edition: 0 }
     }
 
     /// The coefficient record of every segment.
@@ -145,15 +147,14 @@ pub(crate) fn coefficients_into<'a>(
     coefficients: &mut Vec<Coefficients>,
 ) -> Result<()> {
     coefficients.clear();
-    let mut last = None;
-    for penalty in penalties {
-        // Neighbours mostly share a penalty.
-        let c = match (last, coefficients.last()) {
-            (Some(same), Some(c)) if same == penalty => *c,
-            _ => operation.coefficients(penalty, step)?,
-        };
-        last = Some(penalty);
+    let mut penalties = penalties.peekable();
+    while let Some(penalty) = penalties.next() {
+        let c = operation.coefficients(penalty, step)?;
         coefficients.push(c);
+        // Neighbours mostly share a penalty.
+        while penalties.next_if(|next| *next == penalty).is_some() {
+            coefficients.push(c);
+        }
     }
     Ok(())
 }

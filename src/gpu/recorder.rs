@@ -39,7 +39,7 @@ pub(super) struct Recorder {
     operation: Operation,
     sums: bool,
     layout: Layout,
-    /// Counts the layouts; a slot whose rows are of an earlier one is written anew.
+    /// Counts the layouts.
     generation: u64,
     commands: Vec<(Pipeline, wgpu::BindGroup)>,
     table: Table,
@@ -49,11 +49,22 @@ pub(super) struct Recorder {
     /// The last output that results were finished to, with its pipeline.
     finish: Option<(Located, Pipeline, wgpu::BindGroup)>,
     ring: Ring,
-    /// The generation that each slot's rows are of.
-    written: Vec<u64>,
+    /// What each slot holds; only what differs is written.
+    written: Vec<Written>,
     coefficients: Vec<Coefficients>,
+    /// What the coefficients are of.
+    made_of: Option<(u64, f64)>,
     /// What is uploaded.
     scratch: Vec<u8>,
+}
+
+/// What a slot's table was written from.
+#[derive(Debug, Clone, Copy, Default)]
+struct Written {
+    /// The layout that its rows are of.
+    generation: u64,
+    /// The plan's edition and the step size that its coefficients are of.
+    made_of: Option<(u64, f64)>,
 }
 
 /// A buffer with a table in each slot: serial, scalars, segments, spans, then behind `parameters` the parameters of each dispatch.
@@ -141,8 +152,9 @@ impl Recorder {
             results,
             finish: None,
             ring: Ring::new(ring),
-            written: vec![0; slots],
+            written: vec![Written::default(); slots],
             coefficients: Vec::with_capacity(plan.segments.len()),
+            made_of: None,
             scratch: Vec::new(),
         };
         recorder.bind(placement)?;
@@ -189,14 +201,20 @@ impl Recorder {
 
     /// Records one step of the plan that this was laid out for; with sums, its report stays on the device until it is asked for.
     pub(super) fn record(&mut self, encoder: &mut wgpu::CommandEncoder, plan: &Plan, step: &Step) -> Result<Pending> {
-        let penalties = plan.segments.iter().map(|s| &s.penalty);
-        coefficients_into(penalties, self.operation, step.size, &mut self.coefficients)?;
+        let made_of = Some((plan.edition, step.size));
+        if self.made_of != made_of {
+            self.made_of = None;
+            let penalties = plan.segments.iter().map(|s| &s.penalty);
+            coefficients_into(penalties, self.operation, step.size, &mut self.coefficients)?;
+            self.made_of = made_of;
+        }
         let at = self.ring.next(self.gpu.device())?;
         let serial = self.gpu.next_serial();
+        let before = self.written[at].made_of.map(|(edition, _)| edition);
         self.upload(at, serial, &step.scalars)?;
         // All that can be refused has been: from here on the encoder is written to.
         let slot = &self.ring.slots[at];
-        slot.take(serial, &plan.segments);
+        slot.take(serial, (before != Some(plan.edition)).then_some(&plan.segments));
         let base = at as u64 * self.table.stride;
         let results_base = self.results.as_ref().map_or(0, |results| at as u64 * results.stride);
         if let Some(results) = &self.results {
@@ -238,7 +256,7 @@ impl Recorder {
         if let Phase::Failed(error) = &pending.state()?.phase {
             return Err(error.clone());
         }
-        if self.written[at] < self.table_since {
+        if self.written[at].generation < self.table_since {
             let rule = "it must be finished before the operands move to more buffers";
             return Err(Error::Operand { operand: "the step", rule, found: pending.serial().into() });
         }
@@ -276,7 +294,7 @@ impl Recorder {
         self.results.as_ref().map(|results| (&results.buffer, at as u64 * results.stride, results.size))
     }
 
-    /// Writes a slot's numbers, and its rows where they are not yet those of this layout.
+    /// Writes a slot's numbers, and its coefficients and rows where it does not hold them yet.
     fn upload(&mut self, at: usize, serial: u32, scalars: &Scalars) -> Result<()> {
         let base = at as u64 * self.table.stride;
         let rows = SEGMENTS as u64 * ROW_BYTES + size_of_val(&self.coefficients[..]) as u64;
@@ -284,8 +302,11 @@ impl Recorder {
         bytes.clear();
         bytes.extend_from_slice(bytemuck::cast_slice(&[serial, 0, 0, 0]));
         bytes.extend_from_slice(bytemuck::cast_slice(scalars));
-        bytes.extend_from_slice(bytemuck::cast_slice(&self.coefficients));
-        let anew = self.written[at] != self.generation;
+        let written = self.written[at];
+        let anew = written.generation != self.generation;
+        if anew || written.made_of != self.made_of {
+            bytes.extend_from_slice(bytemuck::cast_slice(&self.coefficients));
+        }
         if anew {
             bytes.extend_from_slice(bytemuck::cast_slice(&self.layout.rows));
             bytes.resize(self.table.parameters as usize, 0);
@@ -297,7 +318,7 @@ impl Recorder {
             }
         }
         self.gpu.guarded(|| self.gpu.queue().write_buffer(&self.table.buffer, base, bytes))?;
-        self.written[at] = self.generation;
+        self.written[at] = Written { generation: self.generation, made_of: self.made_of };
         Ok(())
     }
 }

@@ -46,15 +46,15 @@ impl Slot {
         Arc::new(Slot { staging, state: Mutex::default() })
     }
 
-    /// Takes the slot for a step.
-    pub(super) fn take(&self, serial: u32, segments: &[Segment]) {
+    /// Takes the slot for a step of these segments, where they are others than those of the last one.
+    pub(super) fn take(&self, serial: u32, segments: Option<&[Segment]>) {
         let mut state = lock(&self.state);
         if let (Phase::Done, Some(staging)) = (&state.phase, &self.staging) {
             staging.unmap();
         }
         state.serial = serial;
         state.phase = Phase::Recorded;
-        if self.staging.is_some() {
+        if let (Some(segments), Some(_)) = (segments, &self.staging) {
             segments.clone_into(&mut state.segments);
         }
     }

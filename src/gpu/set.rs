@@ -167,6 +167,7 @@ impl ParameterSet {
     /// # }
     /// ```
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
+        self.plan.edition += 1;
         self.names.iter().map(String::as_str).zip(self.plan.segments.iter_mut().map(|s| &mut s.penalty))
     }
 
