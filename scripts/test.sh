@@ -40,18 +40,22 @@ on() {
     VK_DRIVER_FILES=$manifest VK_ICD_FILENAMES=$manifest PENALTY_ADAPTER=$adapter cargo test --quiet "$@"
 }
 
+# All but penalty-burn, which is tested apart.
+workspace=(--workspace --exclude penalty-burn)
 # The tests that need a device. Of the whole workspace, since cargo would build the dependencies anew for a part of it.
 devices_on() {
-    on "$@" --workspace --test drivers --test device --test sets --test parity
-    on "$@" --workspace --lib -- answers_are_right_on_every_adapter
+    on "$@" "${workspace[@]}" --test drivers --test device --test sets --test parity
+    on "$@" "${workspace[@]}" --lib -- answers_are_right_on_every_adapter
 }
 
 missing=0
 if [ -n "$lavapipe" ]; then
-    on "lavapipe" "$lavapipe" vulkan --workspace
+    on "lavapipe" "$lavapipe" vulkan "${workspace[@]}"
+    # Burn's many kernels compile for minutes when optimized, and its tests run for seconds when not.
+    on "lavapipe" "$lavapipe" vulkan -p penalty-burn --profile dev
     devices_on "llvmpipe over OpenGL" "" "(Gl,"
 else
-    on "the drivers that there are" "" "" --workspace
+    on "the drivers that there are" "" "" "${workspace[@]}"
     missing=1
 fi
 if [ -n "$swiftshader" ]; then
