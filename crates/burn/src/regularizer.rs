@@ -13,6 +13,7 @@ use penalty::{Dtype, Parameter, Penalty};
 use crate::host::Host;
 use crate::memory::{Copies, Way};
 use crate::pending::Pending;
+use crate::rules::Choice;
 use crate::walk::{self, Found, Members, WEIGHTS};
 use crate::{Error, Refused, Rules, wgpu};
 
@@ -70,7 +71,7 @@ pub struct Regularizer {
     found: Vec<Found>,
     /// Those of them that are penalized, and which of the rules' penalties each has.
     members: Vec<Found>,
-    chosen: Vec<usize>,
+    chosen: Vec<Choice>,
     names: Arc<[String]>,
     copies: Copies,
 }
@@ -218,22 +219,23 @@ impl Regularizer {
             return Err(Refused { module, error });
         }
         let (members, way) = (Members::new(&self.members), self.route.way());
-        let mut weights = match walk::take_weights(module, &members, way, &mut self.copies) {
-            (module, Ok(weights)) => (module, weights),
-            (module, Err(error)) => return Err(Refused { module, error }),
+        let (module, taken) = walk::take_weights(module, &members, way, &mut self.copies);
+        let mut weights = match taken {
+            Ok(weights) => weights,
+            Err(error) => return Err(Refused { module, error }),
         };
         let penalties = self.penalties();
         let pending = match &mut self.route {
             Route::Wgpu(device, _) => {
-                let pending = device.prox(&penalties, &weights.1, step);
+                let pending = device.prox(&penalties, &weights, step);
                 pending.map(|pending| Pending::device(self.names.clone(), pending))
             }
             Route::Host(host) => {
-                let reports = host.prox(&penalties, &mut weights.1, step);
+                let reports = host.prox(&penalties, &mut weights, step);
                 reports.map(|reports| Pending::ready(self.names.clone(), reports))
             }
         };
-        let module = walk::put_weights(weights.0, &members, weights.1);
+        let module = walk::put_weights(module, &members, weights, pending.is_ok());
         match pending {
             Ok(pending) => Ok((module, pending)),
             Err(error) => Err(Refused { module, error }),
@@ -257,7 +259,7 @@ impl Regularizer {
 
     /// As they are now.
     fn penalties(&self) -> Vec<Penalty> {
-        self.chosen.iter().map(|&at| self.rules.penalty(at)).collect()
+        self.chosen.iter().map(|&choice| self.rules.penalty(choice).clone()).collect()
     }
 
     /// Finds the module's parameters, and where they are others than the last module's, applies the rules to them.
@@ -268,7 +270,7 @@ impl Regularizer {
         }
         self.rules.check(&found)?;
         let chosen = found.iter().filter_map(|f| Some((f.clone(), self.rules.choose(f)?)));
-        let (members, chosen): (Vec<Found>, Vec<usize>) = chosen.unzip();
+        let (members, chosen): (Vec<Found>, Vec<Choice>) = chosen.unzip();
         let mut parameters = Vec::with_capacity(members.len());
         for member in &members {
             let dtype = match member.dtype {

@@ -21,8 +21,8 @@ use crate::walk::{Found, survey};
 /// `$` anchor it, and `.` is any character.
 ///
 /// Never penalized are parameters that do not require gradients, in a module on a device with autodiff. A module without autodiff, such
-/// as one from `valid()`, does not tell which of them are frozen: exclude those by their paths. A parameter that occurs twice (with one
-/// `ParamId`) counts once, under its first path.
+/// as one from `valid()`, tells neither which of them are frozen nor which are a normalization's running statistics: exclude those by
+/// their paths. A parameter that occurs twice (with one `ParamId`) counts once, under its first path.
 ///
 /// ```
 /// use burn::module::Module;
@@ -56,7 +56,9 @@ use crate::walk::{Found, survey};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// The first is for every path; the last that matches counts.
+    /// Where none of the others matches.
+    default: Penalty,
+    /// The last that matches counts.
     penalties: Vec<(Regex, Penalty)>,
     /// Whether the paths that match are penalized.
     choices: Vec<(Regex, bool)>,
@@ -74,9 +76,7 @@ pub struct Selected {
 impl Rules {
     /// This penalty for every weight of rank ≥ 2 outside normalization layers.
     pub fn new(penalty: Penalty) -> Rules {
-        // The empty expression matches every path; it is valid.
-        let all = Regex::new("").map(|all| (all, penalty));
-        Rules { penalties: all.into_iter().collect(), choices: Vec::new() }
+        Rules { default: penalty, penalties: Vec::new(), choices: Vec::new() }
     }
 
     /// Penalizes the parameters whose path matches, of whatever rank and in whatever layer.
@@ -109,9 +109,10 @@ impl Rules {
         Ok(self)
     }
 
-    /// The pattern and the penalty of [`new`](Rules::new), whose pattern is empty, and of each [`penalty_for`](Rules::penalty_for).
+    /// The penalty of [`new`](Rules::new), under an empty pattern, then that of each [`penalty_for`](Rules::penalty_for) under its own.
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
-        self.penalties.iter_mut().map(|(pattern, penalty)| (pattern.as_str(), penalty))
+        let others = self.penalties.iter_mut().map(|(pattern, penalty)| (pattern.as_str(), penalty));
+        std::iter::once(("", &mut self.default)).chain(others)
     }
 
     /// What they select of a module, in its order: to look at before training.
@@ -123,7 +124,7 @@ impl Rules {
         let found = survey(module);
         self.check(&found)?;
         let selected = found.into_iter().filter_map(|f| {
-            let penalty = self.penalty(self.choose(&f)?);
+            let penalty = self.penalty(self.choose(&f)?).clone();
             Some(Selected { path: f.path, penalty })
         });
         Ok(selected.collect())
@@ -131,7 +132,7 @@ impl Rules {
 
     /// Refuses patterns that match nothing.
     pub(crate) fn check(&self, found: &[Found]) -> Result<(), Error> {
-        let patterns = self.penalties.iter().skip(1).map(|(p, _)| p).chain(self.choices.iter().map(|(p, _)| p));
+        let patterns = self.penalties.iter().map(|(p, _)| p).chain(self.choices.iter().map(|(p, _)| p));
         for pattern in patterns {
             if !found.iter().any(|f| pattern.is_match(&f.path)) {
                 let paths: Vec<&str> = found.iter().map(|f| f.path.as_str()).collect();
@@ -141,22 +142,24 @@ impl Rules {
         Ok(())
     }
 
-    /// Which of the penalties a parameter has; `None` where it is not penalized.
-    pub(crate) fn choose(&self, found: &Found) -> Option<usize> {
-        let matches = |(pattern, _): &&(Regex, bool)| pattern.is_match(&found.path);
+    /// Which penalty a parameter has; `None` where it is not penalized.
+    pub(crate) fn choose(&self, found: &Found) -> Option<Choice> {
         let default = found.shape.len() >= 2 && !found.normalization;
-        let chosen = self.choices.iter().rev().find(matches).map_or(default, |&(_, choice)| choice);
-        if !(chosen && found.trainable && found.len() > 0) {
-            return None;
-        }
-        self.penalties.iter().rposition(|(pattern, _)| pattern.is_match(&found.path))
+        let last = self.choices.iter().rfind(|(pattern, _)| pattern.is_match(&found.path));
+        let chosen = last.map_or(default, |&(_, choice)| choice);
+        let penalty = self.penalties.iter().rposition(|(pattern, _)| pattern.is_match(&found.path));
+        (chosen && found.trainable && found.len() > 0).then_some(Choice(penalty))
     }
 
-    /// The penalty of this number.
-    pub(crate) fn penalty(&self, at: usize) -> Penalty {
-        self.penalties.get(at).map_or_else(Penalty::none, |(_, penalty)| penalty.clone())
+    /// The penalty as it is now.
+    pub(crate) fn penalty(&self, choice: Choice) -> &Penalty {
+        choice.0.and_then(|at| self.penalties.get(at)).map_or(&self.default, |(_, penalty)| penalty)
     }
 }
+
+/// One of the rules' penalties: that of a pattern, or the default.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice(Option<usize>);
 
 fn regex(pattern: &str) -> Result<Regex, Error> {
     Regex::new(pattern).map_err(|error| {

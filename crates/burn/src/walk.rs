@@ -286,17 +286,18 @@ pub(crate) fn take_weights<M: Module>(
     let TakeWeights { taken, error, .. } = take;
     match error.or_else(|| missing(members, WEIGHTS, &taken)) {
         None => (module, Ok(taken.into_iter().flatten().collect())),
-        Some(error) => (module.map(&mut PutWeights { members, taken, tied: HashMap::new() }), Err(error)),
+        Some(error) => (module.map(&mut PutWeights { members, taken, tied: None }), Err(error)),
     }
 }
 
-/// Puts them back: into every occurrence of a parameter, so that what is tied stays so.
-pub(crate) fn put_weights<M: Module>(module: M, members: &Members<'_>, taken: Vec<Memory>) -> M {
-    if taken.iter().all(Memory::in_place) && members.found.iter().all(|f| f.occurrences == 1) {
+/// Puts them back; if `tie`, into every occurrence of a parameter, so that what is shared stays so.
+pub(crate) fn put_weights<M: Module>(module: M, members: &Members<'_>, taken: Vec<Memory>, tie: bool) -> M {
+    let tie = tie && members.found.iter().any(|f| f.occurrences > 1);
+    if !tie && taken.iter().all(Memory::in_place) {
         return module;
     }
     let taken = taken.into_iter().map(Some).collect();
-    module.map(&mut PutWeights { members, taken, tied: HashMap::new() })
+    module.map(&mut PutWeights { members, taken, tied: tie.then(HashMap::new) })
 }
 
 /// What autodiff knows of a parameter's tensor, and not of its values.
@@ -378,8 +379,8 @@ impl ModuleMapper for TakeWeights<'_> {
 struct PutWeights<'a> {
     members: &'a Members<'a>,
     taken: Taken,
-    /// The new tensors of parameters that occur again.
-    tied: HashMap<ParamId, Box<dyn Any>>,
+    /// The new tensors of parameters that occur again, where these are to share them.
+    tied: Option<HashMap<ParamId, Box<dyn Any>>>,
 }
 
 impl ModuleMapper for PutWeights<'_> {
@@ -387,8 +388,9 @@ impl ModuleMapper for PutWeights<'_> {
         let id = param.id;
         let Some(&at) = self.members.at.get(&id) else { return param };
         let found = &self.members.found[at];
-        if let Some(tied) = self.tied.get(&id).and_then(|tensor| tensor.downcast_ref::<Tensor<D>>()) {
-            return if param.shape() == tied.shape() { param.map(|_| tied.clone()) } else { param };
+        let first = self.tied.as_ref().and_then(|tied| tied.get(&id)?.downcast_ref::<Tensor<D>>());
+        if let Some(first) = first {
+            return if param.shape() == first.shape() { param.map(|_| first.clone()) } else { param };
         }
         let Some(memory) = self.taken[at].take() else { return param };
         let param = if memory.in_place() {
@@ -396,8 +398,8 @@ impl ModuleMapper for PutWeights<'_> {
         } else {
             param.map(|stand_in| Context::of(&stand_in).restore(memory.close(&found.device), id))
         };
-        if found.occurrences > 1 {
-            self.tied.insert(id, Box::new(param.base()));
+        if let (Some(tied), true) = (&mut self.tied, found.occurrences > 1) {
+            tied.insert(id, Box::new(param.base()));
         }
         param
     }

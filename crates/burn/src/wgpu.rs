@@ -136,13 +136,11 @@ impl Device {
 }
 
 fn operands(pins: &[Pinned]) -> Vec<Operand<'_>> {
-    let operand = |pin: &'_ Pinned| (pin.resource.offset, pin.len, pin.dtype);
-    pins.iter()
-        .map(|pin| {
-            let (offset, len, dtype) = operand(pin);
-            Operand { buffer: &pin.resource.buffer, offset, len, dtype }
-        })
-        .collect()
+    let operand = |pin| {
+        let Pinned { resource, len, dtype, .. }: &Pinned = pin;
+        Operand { buffer: &resource.buffer, offset: resource.offset, len: *len, dtype: *dtype }
+    };
+    pins.iter().map(operand).collect()
 }
 
 /// Returns the errors that calls raise instead of leaving them to Burn's handler.

@@ -147,6 +147,15 @@ fn a_shared_parameter_counts_once_and_stays_shared() {
     let after = values(&tied);
     assert!(after["a.weight"] == after["b.weight"] && floats(&after["a.weight"]).contains(&0.0));
     assert_eq!(tied.a.weight.id, tied.b.weight.id);
+
+    // Burn's optimizers step only the first occurrence. A prox makes both one again; one that is refused leaves them.
+    let tied = SgdConfig::new().init().step(0.1, tied, plain);
+    let stepped = values(&tied);
+    assert_ne!(stepped["a.weight"], stepped["b.weight"]);
+    let tied = regularizer.prox(tied, -1.0).unwrap_err().module;
+    assert_eq!(values(&tied), stepped);
+    let (tied, _) = regularizer.prox(tied, 1.0).unwrap();
+    assert_eq!(values(&tied)["a.weight"], values(&tied)["b.weight"]);
 }
 
 #[test]
@@ -231,4 +240,11 @@ fn another_module_and_one_with_nothing_to_penalize_are_taken_too() {
     let bare = Param::from_tensor(Tensor::<2>::ones([2, 3], &device));
     assert_eq!(wait(&regularizer.evaluate(&bare).unwrap()).total.value, 6.0);
     assert_eq!(net.embed.weight.shape().num_elements(), 222);
+}
+
+#[test]
+fn a_regularizer_may_move_to_the_thread_that_trains() {
+    fn sent<T: Send>() {}
+    sent::<Regularizer>();
+    sent::<penalty_burn::Pending>();
 }
