@@ -4,9 +4,12 @@
 //! rounds in which machine, library and loop take turns, so that a machine whose speed drifts is fair to all three. With
 //! `--test` everything runs once, on small data.
 
+mod common;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use common::weights;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use half::{bf16, f16};
 use penalty::{Backend, Element, Penalty, Report, Result, half};
@@ -261,18 +264,4 @@ fn assert_report<E: Element>(report: &Report, weights: &[E], to_f64: impl Fn(E) 
         assert!((found - expected).abs() <= 9e-7 * expected, "found {found}, expected {expected}");
     }
     assert_eq!(report.nonzero as f64, nonzero);
-}
-
-/// Reproducible weights between −1 and 1, none of them zero, written by the pool's threads.
-fn weights(len: usize) -> Vec<f32> {
-    let mut weights = vec![0f32; len];
-    weights.par_iter_mut().enumerate().for_each(|(i, w)| {
-        // The last steps of SplitMix64.
-        let mut z = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let uniform = ((z >> 40) as f32 + 0.5) / (1 << 24) as f32;
-        *w = 2.0 * uniform - 1.0;
-    });
-    weights
 }

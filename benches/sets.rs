@@ -4,9 +4,12 @@
 //! calls', bit for bit. Then rounds in which all contenders take turns, so that a machine whose speed drifts is fair to
 //! them; the table has the medians. With `--test` everything runs once, on few tensors.
 
+mod common;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use common::weights;
 use criterion::{Criterion, Throughput};
 use penalty::gpu::{Choice, Operand, Operands, ParameterSet};
 use penalty::wgpu::{self, BufferUsages, PollType};
@@ -380,18 +383,4 @@ fn same_bits(a: &[f32], b: &[f32]) -> bool {
 
 fn milliseconds(seconds: f64) -> String {
     format!("{:.2} ms", 1e3 * seconds)
-}
-
-/// Reproducible weights between −1 and 1, none of them zero, written by the pool's threads.
-fn weights(len: usize) -> Vec<f32> {
-    let mut weights = vec![0f32; len];
-    weights.par_iter_mut().enumerate().for_each(|(i, w)| {
-        // The last steps of SplitMix64.
-        let mut z = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let uniform = ((z >> 40) as f32 + 0.5) / (1 << 24) as f32;
-        *w = 2.0 * uniform - 1.0;
-    });
-    weights
 }

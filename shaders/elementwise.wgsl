@@ -3,9 +3,6 @@
 //
 // Twin of src/elementwise.rs; four weights at a time, as bits.
 
-const SMALLEST: u32 = 0x03800000u;
-const NAN: u32 = 0x7fc00000u;
-
 // +0 for a number below 2^-120 in magnitude, −0 among them.
 fn flush_bits(bits: vec4<u32>) -> vec4<u32> {
     return select(bits, vec4<u32>(0u), (bits & vec4<u32>(MAGNITUDE)) < vec4<u32>(SMALLEST));

@@ -6,9 +6,6 @@
 
 @group(0) @binding(3) var<storage, read_write> finished: array<vec4<u32>>;
 
-const SMALLEST_FINISHED: u32 = 0x03800000u;
-const NO_NUMBER: u32 = 0x7fc00000u;
-
 // What each thread has of the total value.
 var<workgroup> values: array<f32, 256>;
 
@@ -58,7 +55,7 @@ fn rounded(segment: u32, first: u32, count: u32, lowest: i32) -> f32 {
         return bitcast<f32>(INFINITY ^ parameters.zero);
     }
     let bits = (u32(max(exponent, 0)) << 23u) + significand;
-    return bitcast<f32>(select(bits, 0u, bits < SMALLEST_FINISHED) ^ parameters.zero);
+    return bitcast<f32>(select(bits, 0u, bits < SMALLEST) ^ parameters.zero);
 }
 
 // λ₁Σ|θ| + λ₂Σθ²; a term whose λ is 0 is absent.
@@ -75,7 +72,7 @@ fn write_finished(segment: u32, row: u32, value: f32, l1: f32, l2_squared: f32) 
     let finite = vec4<u32>(
         bitcast<u32>(value), bitcast<u32>(l1), bitcast<u32>(l2_squared), limb_of(segment, LARGEST),
     );
-    let special = select(INFINITY, NO_NUMBER, nans != 0u);
+    let special = select(INFINITY, NAN, nans != 0u);
     finished[parameters.first_span + row] = select(finite, vec4<u32>(special), (nans | infinities) != 0u);
 }
 

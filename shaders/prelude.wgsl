@@ -24,6 +24,9 @@ const THREADS: u32 = 256u;
 const ROW: u32 = 32768u;
 const MAGNITUDE: u32 = 0x7fffffffu;
 const INFINITY: u32 = 0x7f800000u;
+const NAN: u32 = 0x7fc00000u;
+// 2^-120: below it a number is +0.
+const SMALLEST: u32 = 0x03800000u;
 
 // Hides how a float came about, so that no compiler reassociates the additions or fuses the products that lead to it.
 fn opaque(v: vec4<f32>) -> vec4<f32> {

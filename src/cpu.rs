@@ -212,33 +212,24 @@ fn update<E: Element>(operation: Operation, c: &Coefficients, s: &Scalars, opera
         }
         return;
     }
-    match (operation, source.is_empty()) {
-        (Operation::Evaluate, _) => {}
-        (Operation::Gradient, false) => into(source, output, |v, _| elementwise::gradient(v, c)),
-        (Operation::AddGradient, false) => add_gradient(source, output, c),
-        (Operation::Prox, false) => into(source, output, |v, _| elementwise::prox(v, c)),
-        (Operation::Gradient, true) => in_place(output, |v| elementwise::gradient(v, c)),
-        (Operation::AddGradient, true) => in_place(output, |v| elementwise::add(v, elementwise::gradient(v, c))),
-        (Operation::Prox, true) => in_place(output, |v| elementwise::prox(v, c)),
-        (Operation::Sgd(Direction::Gradient), _) => {
+    match operation {
+        Operation::Evaluate => {}
+        Operation::Gradient => into(source, output, |v, _| elementwise::gradient(v, c)),
+        Operation::AddGradient => add_gradient(source, output, c),
+        Operation::Prox if source.is_empty() => in_place(output, |v| elementwise::prox(v, c)),
+        Operation::Prox => into(source, output, |v, _| elementwise::prox(v, c)),
+        Operation::Sgd(Direction::Gradient) => {
             into(source, output, |g, theta| elementwise::prox(sgd::step(theta, g, s), c));
         }
-        (Operation::Sgd(Direction::Momentum), _) => {
+        Operation::Sgd(direction) => {
             for ((theta, b), g) in output.iter_mut().zip(first.iter_mut()).zip(source) {
                 let next = sgd::momentum(b.decode(), g.decode(), s);
-                *theta = E::encode(elementwise::prox(sgd::step(theta.decode(), next, s), c));
-                *b = E::encode(next);
-            }
-        }
-        (Operation::Sgd(Direction::Nesterov), _) => {
-            for ((theta, b), g) in output.iter_mut().zip(first.iter_mut()).zip(source) {
-                let next = sgd::momentum(b.decode(), g.decode(), s);
-                let d = sgd::nesterov(next, g.decode(), s);
+                let d = if direction == Direction::Nesterov { sgd::nesterov(next, g.decode(), s) } else { next };
                 *theta = E::encode(elementwise::prox(sgd::step(theta.decode(), d, s), c));
                 *b = E::encode(next);
             }
         }
-        (Operation::Adam(metric), _) => {
+        Operation::Adam(metric) => {
             let states = first.iter_mut().zip(second.iter_mut());
             for ((theta, (m, v)), g) in output.iter_mut().zip(states).zip(source) {
                 let stepped = adam::step(theta.decode(), g.decode(), m.decode(), v.decode(), s);

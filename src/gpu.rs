@@ -187,6 +187,22 @@ impl Gpu {
         if expected == found { Ok(()) } else { Err(Error::Forked { expected, found }) }
     }
 
+    fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        self.guarded(|| self.device().create_buffer(&descriptor))
+    }
+
+    /// A buffer for kernels, that can be written and read back.
+    fn storage_buffer(&self, label: &str, size: u64) -> Result<wgpu::Buffer> {
+        let copied = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.buffer(label, size, wgpu::BufferUsages::STORAGE | copied)
+    }
+
+    /// A buffer to read back through.
+    fn staging_buffer(&self, size: u64) -> Result<wgpu::Buffer> {
+        self.buffer("penalty staging", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+    }
+
     /// Refuses a device that was destroyed or lost. wgpu raises no error for what is created on one; only memory that is
     /// mapped from the beginning is missing.
     fn lives(&self) -> Result<()> {
@@ -202,7 +218,18 @@ impl Gpu {
 
     /// Runs calls that create or submit, and returns the errors that they raise instead of leaving them to the device's
     /// handler, which may be somebody else's. Scopes belong to a thread, so nothing inside may wait.
-    fn guarded<R>(&self, calls: impl FnOnce() -> R) -> Result<R> {
+    ///
+    /// ```no_run
+    /// # fn submit(gpu: &penalty::Gpu, encoder: penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
+    /// gpu.guarded(|| gpu.queue().submit([encoder.finish()]))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with the first of them, in one line; [`Error::Forked`] in a fork, where nothing runs.
+    pub fn guarded<R>(&self, calls: impl FnOnce() -> R) -> Result<R> {
         self.alive()?;
         let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
         let scopes = filters.map(|filter| self.inner.device.push_error_scope(filter));

@@ -34,6 +34,17 @@ pub(crate) enum Direction {
 }
 
 impl Operation {
+    /// What errors call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Operation::Evaluate => "evaluating",
+            Operation::Gradient | Operation::AddGradient => "adding gradients",
+            Operation::Prox => "the prox",
+            Operation::Sgd(_) => "a step with momentum",
+            Operation::Adam(_) => "Adam's step",
+        }
+    }
+
     /// Whether the operation leaves every bit as it is under no penalty.
     fn spares_unpenalised(self) -> bool {
         matches!(self, Operation::AddGradient | Operation::Prox)

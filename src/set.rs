@@ -27,6 +27,9 @@ impl Parameter {
     }
 }
 
+/// What errors call a set's lists of operands.
+pub(crate) const NAMES: [&str; 4] = ["the weights", "the gradient", "the first state", "the second state"];
+
 /// A range of memory that a step reads, or reads and writes, and whose it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent<M> {
@@ -55,6 +58,17 @@ pub(crate) fn disjoint<M: Ord>(names: &[String], extents: &mut [Extent<M>]) -> R
 /// Refuses a list of operands that has not one for each tensor.
 pub(crate) fn one_each(operation: &'static str, operand: &'static str, expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(Error::Missing { operation, operand, expected, found }) }
+}
+
+/// Refuses an operand that has not as many elements of the same type as it must.
+pub(crate) fn same_shape(operand: &'static str, expected: (u64, Dtype), found: (u64, Dtype)) -> Result<()> {
+    if expected.0 != found.0 {
+        return Err(Error::Length { operand, expected: expected.0, found: found.0 });
+    }
+    if expected.1 != found.1 {
+        return Err(Error::Type { operand, expected: expected.1, found: found.1 });
+    }
+    Ok(())
 }
 
 /// Says which tensor an error is about.

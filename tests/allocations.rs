@@ -93,7 +93,7 @@ fn recording_allocates_what_bare_wgpu_does(device: &Device) {
             let ours = fewest(gpu, |encoder| drop(record(&mut set, encoder, call()).expect("there is a slot")));
             let text = format!("{set:?}");
             // The last operation recorded is the last listed.
-            let recorder = text.rfind("Prepared {").map_or("", |at| &text[at..]);
+            let recorder = text.rfind("Recorder {").map_or("", |at| &text[at..]);
             let dispatches = recorder.matches("Dispatch {").count();
             let bare = Bare::new(gpu, dispatches, &buffers[..operands], tensors.len());
             let theirs = fewest(gpu, |encoder| bare.record(gpu, encoder));

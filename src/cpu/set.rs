@@ -4,9 +4,9 @@ use super::{Cpu, Operands, Pass, TILES_PER_SPAN};
 use crate::element::{Dtype, Element};
 use crate::exact::{Partial, Reports};
 use crate::optimizer::{Adam, Momentum, Scalars, Sgd};
-use crate::plan::{Operation, Plan, coefficients_into};
-use crate::set::{Extent, Parameter, about, disjoint, one_each};
-use crate::{Error, Penalty, Result};
+use crate::plan::{Coefficients, Operation, Plan, Segment, coefficients_into};
+use crate::set::{Extent, NAMES, Parameter, about, disjoint, one_each, same_shape};
+use crate::{Penalty, Result};
 use half::{bf16, f16};
 
 /// Weights, or what goes with them, of any type, to be read.
@@ -60,7 +60,7 @@ impl<'a, E: Element> From<&'a mut [E]> for SliceMut<'a> {
 pub struct HostSet {
     cpu: Cpu,
     names: Vec<String>,
-    parameters: Vec<Parameter>,
+    segments: Vec<Segment>,
     groups: Vec<Group>,
 }
 
@@ -74,7 +74,6 @@ struct Group {
 
 /// What a call does, besides with which slices.
 struct Call {
-    name: &'static str,
     operation: Operation,
     sums: bool,
     step: f64,
@@ -85,22 +84,23 @@ struct Call {
 type Read<'a> = (&'static str, &'a [Slice<'a>]);
 type Written<'a, 'b> = (&'static str, &'a mut [SliceMut<'b>]);
 
-const WEIGHTS: &str = "the weights";
-const GRADIENT: &str = "the gradient";
-const FIRST: &str = "the first state";
-const SECOND: &str = "the second state";
+const WEIGHTS: &str = NAMES[0];
+const GRADIENT: &str = NAMES[1];
+const FIRST: &str = NAMES[2];
+const SECOND: &str = NAMES[3];
 
 impl HostSet {
     /// A set of these tensors.
     pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet {
-        let mut groups = Vec::new();
-        for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
-            let members: Vec<usize> = (0..parameters.len()).filter(|&i| parameters[i].dtype == dtype).collect();
-            let segments = members.iter().map(|&i| parameters[i].segment()).collect();
-            groups.push(Group { dtype, members, plan: Plan::new(segments, TILES_PER_SPAN) });
-        }
-        let names = parameters.iter().map(|p| p.name.clone()).collect();
-        HostSet { cpu, names, parameters, groups }
+        let segments: Vec<Segment> = parameters.iter().map(Parameter::segment).collect();
+        let group = |dtype| {
+            let members: Vec<usize> = (0..segments.len()).filter(|&i| segments[i].dtype == dtype).collect();
+            let plan = Plan::new(members.iter().map(|&i| segments[i].clone()).collect(), TILES_PER_SPAN);
+            Group { dtype, members, plan }
+        };
+        let groups = [Dtype::F32, Dtype::F16, Dtype::BF16].map(group).into();
+        let names = parameters.into_iter().map(|p| p.name).collect();
+        HostSet { cpu, names, segments, groups }
     }
 
     /// The tensors' names, in the set's order.
@@ -110,7 +110,7 @@ impl HostSet {
 
     /// Each tensor's name and penalty, to change λs from step to step.
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
-        self.names.iter().map(String::as_str).zip(self.parameters.iter_mut().map(|p| &mut p.penalty))
+        self.names.iter().map(String::as_str).zip(self.segments.iter_mut().map(|s| &mut s.penalty))
     }
 
     /// A report for each tensor, and the total.
@@ -120,8 +120,8 @@ impl HostSet {
     /// [`Error::Missing`] unless there is a slice for each tensor, [`Error::InParameter`] where one differs from its tensor in
     /// length or type, [`Error::Overlap`] where two share memory.
     pub fn evaluate(&self, weights: &[Slice<'_>]) -> Result<Reports> {
-        let call = Call::new("evaluating", Operation::Evaluate);
-        self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?)
+        let call = Call::new(Operation::Evaluate);
+        Ok(self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?))
     }
 
     /// `gradient += ∂R/∂θ` for every tensor; under [`Penalty::none`] every bit stays.
@@ -130,7 +130,7 @@ impl HostSet {
     ///
     /// As [`evaluate`](HostSet::evaluate).
     pub fn gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<()> {
-        let call = Call::new("adding gradients", Operation::AddGradient);
+        let call = Call::new(Operation::AddGradient);
         self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)]).map(drop)
     }
 
@@ -140,8 +140,8 @@ impl HostSet {
     ///
     /// As [`evaluate`](HostSet::evaluate).
     pub fn evaluate_and_gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<Reports> {
-        let call = Call { sums: true, ..Call::new("adding gradients", Operation::AddGradient) };
-        self.reports(&self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])?)
+        let call = Call { sums: true, ..Call::new(Operation::AddGradient) };
+        Ok(self.reports(&self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])?))
     }
 
     /// `θ = prox(θ)` for every tensor; under [`Penalty::none`] every bit stays.
@@ -150,7 +150,7 @@ impl HostSet {
     ///
     /// [`Error::Parameter`] for a step that is no number ≥ 0 or too large, else as [`evaluate`](HostSet::evaluate).
     pub fn prox(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<()> {
-        let call = Call { step, ..Call::new("the prox", Operation::Prox) };
+        let call = Call { step, ..Call::new(Operation::Prox) };
         self.run(&call, None, &mut [(WEIGHTS, weights)]).map(drop)
     }
 
@@ -160,8 +160,8 @@ impl HostSet {
     ///
     /// As [`prox`](HostSet::prox).
     pub fn prox_and_evaluate(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<Reports> {
-        let call = Call { step, sums: true, ..Call::new("the prox", Operation::Prox) };
-        self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?)
+        let call = Call { step, sums: true, ..Call::new(Operation::Prox) };
+        Ok(self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?))
     }
 
     /// A proximal step of gradient descent, and the evaluation of the new weights, from one read. `first` is the momentum; without
@@ -178,13 +178,12 @@ impl HostSet {
         first: &mut [SliceMut<'s>],
     ) -> Result<Reports> {
         let scalars = sgd.scalars()?;
-        let name = "a step with momentum";
-        let call = Call { name, operation: sgd.operation(), sums: true, step: sgd.length(), scalars };
+        let call = Call { operation: sgd.operation(), sums: true, step: sgd.length(), scalars };
         let gradients = Some((GRADIENT, gradients));
-        self.reports(&match sgd.momentum {
+        Ok(self.reports(&match sgd.momentum {
             Momentum::None => self.run(&call, gradients, &mut [(WEIGHTS, weights)])?,
             _ => self.run(&call, gradients, &mut [(WEIGHTS, weights), (FIRST, first)])?,
-        })
+        }))
     }
 
     /// A proximal step of Adam, and the evaluation of the new weights, from one read.
@@ -201,33 +200,34 @@ impl HostSet {
         second: &mut [SliceMut<'s>],
     ) -> Result<Reports> {
         let scalars = adam.scalars()?;
-        let call = Call { name: "Adam's step", operation: adam.operation(), sums: true, step: adam.step, scalars };
+        let call = Call { operation: adam.operation(), sums: true, step: adam.step, scalars };
         let written = &mut [(WEIGHTS, weights), (FIRST, first), (SECOND, second)];
-        self.reports(&self.run(&call, Some((GRADIENT, gradients)), written)?)
+        Ok(self.reports(&self.run(&call, Some((GRADIENT, gradients)), written)?))
     }
 
-    fn reports(&self, partials: &[Partial]) -> Result<Reports> {
-        Ok(Reports::new(partials.iter().zip(self.parameters.iter().map(|p| &p.penalty))))
+    fn reports(&self, partials: &[Partial]) -> Reports {
+        Reports::new(partials.iter().zip(self.segments.iter().map(|s| &s.penalty)))
     }
 
     /// One partial a tensor, where the call sums.
     fn run(&self, call: &Call, read: Option<Read<'_>>, written: &mut [Written<'_, '_>]) -> Result<Vec<Partial>> {
         self.validate(call, &read, written)?;
-        // Refuses a bad step before anything is written.
-        for parameter in &self.parameters {
-            call.operation.coefficients(&parameter.penalty, call.step)?;
-        }
-        let mut run = |group: &Group| match group.dtype {
-            Dtype::F32 => self.run_group::<f32>(group, call, &read, written),
-            Dtype::F16 => self.run_group::<f16>(group, call, &read, written),
-            Dtype::BF16 => self.run_group::<bf16>(group, call, &read, written),
+        // Of all of them first: a bad step is refused before anything is written.
+        let mut coefficients = Vec::with_capacity(self.segments.len());
+        let penalties = self.segments.iter().map(|s| &s.penalty);
+        coefficients_into(penalties, call.operation, call.step, &mut coefficients)?;
+        let mut run = |group: &Group, coefficients: &[Coefficients]| match group.dtype {
+            Dtype::F32 => self.run_group::<f32>(group, call, coefficients, &read, written),
+            Dtype::F16 => self.run_group::<f16>(group, call, coefficients, &read, written),
+            Dtype::BF16 => self.run_group::<bf16>(group, call, coefficients, &read, written),
         };
-        if let Some(all) = self.groups.iter().find(|group| group.members.len() == self.parameters.len()) {
-            return run(all);
+        if let Some(all) = self.groups.iter().find(|group| group.members.len() == self.segments.len()) {
+            return Ok(run(all, &coefficients));
         }
-        let mut partials = vec![Partial::default(); self.parameters.len()];
+        let mut partials = vec![Partial::default(); self.segments.len()];
         for group in &self.groups {
-            for (&i, partial) in group.members.iter().zip(run(group)?) {
+            let own: Vec<Coefficients> = group.members.iter().map(|&i| coefficients[i]).collect();
+            for (&i, partial) in group.members.iter().zip(run(group, &own)) {
                 partials[i] = partial;
             }
         }
@@ -238,12 +238,10 @@ impl HostSet {
         &self,
         group: &Group,
         call: &Call,
+        coefficients: &[Coefficients],
         read: &Option<Read<'_>>,
         written: &mut [Written<'_, '_>],
-    ) -> Result<Vec<Partial>> {
-        let mut coefficients = Vec::with_capacity(group.members.len());
-        let penalties = group.members.iter().map(|&i| &self.parameters[i].penalty);
-        coefficients_into(penalties, call.operation, call.step, &mut coefficients)?;
+    ) -> Vec<Partial> {
         let source = |i: usize| read.map_or(&[][..], |(_, slices)| bytemuck::cast_slice(slices[i].bytes));
         let mut operands: Vec<Operands<'_, E>> = group.members.iter().map(|&i| Operands::read(source(i))).collect();
         for (role, (_, slices)) in written.iter_mut().enumerate() {
@@ -252,32 +250,22 @@ impl HostSet {
                 operands.written[role] = bytemuck::cast_slice_mut(slice.bytes);
             }
         }
-        let pass =
-            Pass { operation: call.operation, sums: call.sums, coefficients: &coefficients, scalars: call.scalars };
-        Ok(self.cpu.run(&group.plan, &pass, operands))
+        let pass = Pass { operation: call.operation, sums: call.sums, coefficients, scalars: call.scalars };
+        self.cpu.run(&group.plan, &pass, operands)
     }
 
     fn validate(&self, call: &Call, read: &Option<Read<'_>>, written: &[Written<'_, '_>]) -> Result<()> {
         let matches = |operand, i: usize, dtype: Dtype, bytes: &[u8]| {
-            let parameter = &self.parameters[i];
-            let len = (bytes.len() / dtype.size()) as u64;
-            about(
-                &self.names[i],
-                if len != parameter.len {
-                    Err(Error::Length { operand, expected: parameter.len, found: len })
-                } else if dtype != parameter.dtype {
-                    Err(Error::Type { operand, expected: parameter.dtype, found: dtype })
-                } else {
-                    Ok(())
-                },
-            )
+            let segment = &self.segments[i];
+            let found = ((bytes.len() / dtype.size()) as u64, dtype);
+            about(&self.names[i], same_shape(operand, (segment.len, segment.dtype), found))
         };
         for (operand, slices) in written {
-            one_each(call.name, operand, self.parameters.len(), slices.len())?;
+            one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;
             slices.iter().enumerate().try_for_each(|(i, s)| matches(operand, i, s.dtype, s.bytes))?;
         }
         let Some((operand, slices)) = *read else { return Ok(()) };
-        one_each(call.name, operand, self.parameters.len(), slices.len())?;
+        one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;
         slices.iter().enumerate().try_for_each(|(i, s)| matches(operand, i, s.dtype, s.bytes))?;
         // Only what is read can be listed twice: the compiler sees to the rest.
         let extents = slices.iter().enumerate().filter(|(_, slice)| !slice.bytes.is_empty());
@@ -292,7 +280,7 @@ impl HostSet {
 }
 
 impl Call {
-    fn new(name: &'static str, operation: Operation) -> Call {
-        Call { name, operation, sums: false, step: 0.0, scalars: Scalars::default() }
+    fn new(operation: Operation) -> Call {
+        Call { operation, sums: false, step: 0.0, scalars: Scalars::default() }
     }
 }

@@ -30,7 +30,7 @@ impl Gpu {
         if largest == 0 {
             return Ok(partials);
         }
-        let buffer = self.weights_buffer(largest)?;
+        let buffer = self.storage_buffer("penalty weights", largest)?;
         for pieces in &chunks {
             let mut located = Vec::with_capacity(pieces.len());
             let mut segments = Vec::with_capacity(pieces.len());
@@ -67,9 +67,9 @@ impl Gpu {
         let step = Step { size: update.step, ..Step::NONE };
         let chunk = CHUNK / size_of::<E>();
         let size = bytes_of::<E>(chunk.min(output.len()));
-        let buffer = self.weights_buffer(size)?;
+        let buffer = self.storage_buffer("penalty weights", size)?;
         let existing = match update.operation {
-            Operation::AddGradient => Some(self.weights_buffer(size)?),
+            Operation::AddGradient => Some(self.storage_buffer("penalty weights", size)?),
             _ => None,
         };
         for (i, output) in output.chunks_mut(chunk).enumerate() {
@@ -92,17 +92,6 @@ impl Gpu {
             output.copy_from_slice(&bytes[..output.len()]);
         }
         Ok(())
-    }
-
-    fn weights_buffer(&self, size: u64) -> Result<wgpu::Buffer> {
-        self.guarded(|| {
-            self.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some("penalty weights"),
-                size,
-                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
-        })
     }
 
     /// Writes weights at an offset, whole words at a time: half a word that 16-bit weights leave over is zero.

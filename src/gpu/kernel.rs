@@ -75,7 +75,7 @@ const PARAMETERS: wgpu::BindingType = wgpu::BindingType::Buffer {
     min_binding_size: wgpu::BufferSize::new(16),
 };
 
-fn storage(read_only: bool, has_dynamic_offset: bool) -> wgpu::BindingType {
+pub(super) fn storage(read_only: bool, has_dynamic_offset: bool) -> wgpu::BindingType {
     let ty = wgpu::BufferBindingType::Storage { read_only };
     wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None }
 }

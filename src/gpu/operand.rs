@@ -43,17 +43,6 @@ impl Operand<'_> {
         }
     }
 
-    /// Refuses an operand that does not have as many elements of the same type as another.
-    pub(super) fn matches(&self, operand: &'static str, other: &Operand<'_>) -> Result<()> {
-        if self.len != other.len {
-            return Err(Error::Length { operand, expected: other.len, found: self.len });
-        }
-        if self.dtype != other.dtype {
-            return Err(Error::Type { operand, expected: other.dtype, found: self.dtype });
-        }
-        Ok(())
-    }
-
     pub(super) fn located(&self) -> Located {
         Located { buffer: self.buffer.clone(), offset: self.offset }
     }

@@ -233,20 +233,15 @@ impl Gpu {
         let (sender, receiver) = oneshot_channel();
         let reply = Reply::new(sender);
         let mapped = Callback(reply.clone());
-        let (staging, submission) = self.guarded(|| {
-            let staging = self.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some("penalty staging"),
-                size,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
+        let staging = self.staging_buffer(size)?;
+        let submission = self.guarded(|| {
             let mut encoder = self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
             let submission = self.queue().submit([encoder.finish()]);
             staging.map_async(wgpu::MapMode::Read, .., move |result| {
                 mapped.0.send(result.map_err(|error| Error::Device(format!("mapping its memory failed: {error}"))));
             });
-            (staging, submission)
+            submission
         })?;
         match patience {
             Patience::Block(timeout) => {

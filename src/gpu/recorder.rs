@@ -36,15 +36,13 @@ const ROW_BYTES: u64 = 16;
 #[derive(Debug)]
 pub(super) struct Recorder {
     gpu: Gpu,
-    operation: Operation,
-    sums: bool,
+    pub(super) operation: Operation,
+    pub(super) sums: bool,
     layout: Layout,
-    /// Counts the layouts.
-    generation: u64,
+    /// Which of the set's placements the layout is of.
+    pub(super) generation: u64,
     commands: Vec<(Pipeline, wgpu::BindGroup)>,
     table: Table,
-    /// The generation that the table was made for.
-    table_since: u64,
     results: Option<Results>,
     /// The last output that results were finished to, with its pipeline.
     finish: Option<(Located, Pipeline, wgpu::BindGroup)>,
@@ -73,6 +71,8 @@ struct Table {
     buffer: wgpu::Buffer,
     parameters: u64,
     stride: u64,
+    /// The first generation whose steps lie in it.
+    since: u64,
 }
 
 /// A buffer with every slot's results.
@@ -110,13 +110,6 @@ impl Gpu {
         let alignment = u64::from(self.device().limits().min_storage_buffer_offset_alignment);
         Limits { binding: self.inner.window, alignment }
     }
-
-    fn storage_buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-        let usage = usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let descriptor =
-            wgpu::BufferDescriptor { label: Some(label), size: size.max(16), usage, mapped_at_creation: false };
-        self.guarded(|| self.device().create_buffer(&descriptor))
-    }
 }
 
 impl Recorder {
@@ -126,28 +119,22 @@ impl Recorder {
         (operation, sums): (Operation, bool),
         plan: &Plan,
         placement: &Placement<'_>,
+        generation: u64,
         slots: usize,
     ) -> Result<Recorder> {
         gpu.lives()?;
         let mut layout = Layout::default();
         layout.lay_out(plan, (operation, sums), placement, gpu.limits());
         let results = if sums { Some(Results::new(gpu, plan, slots)?) } else { None };
-        let staging = |results: &Option<Results>| -> Result<Option<wgpu::Buffer>> {
-            let Some(results) = results else { return Ok(None) };
-            let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-            let label = Some("penalty staging");
-            let descriptor = wgpu::BufferDescriptor { label, size: results.size, usage, mapped_at_creation: false };
-            gpu.guarded(|| Some(gpu.device().create_buffer(&descriptor)))
-        };
-        let ring = (0..slots).map(|_| Ok(Slot::new(staging(&results)?))).collect::<Result<Vec<_>>>()?;
+        let slot = |_| Ok(Slot::new(results.as_ref().map(|r| gpu.staging_buffer(r.size)).transpose()?));
+        let ring = (0..slots).map(slot).collect::<Result<Vec<_>>>()?;
         let mut recorder = Recorder {
             gpu: gpu.clone(),
             operation,
             sums,
-            generation: 1,
+            generation,
             commands: Vec::new(),
-            table: Table::new(gpu, plan, &layout, slots)?,
-            table_since: 1,
+            table: Table::new(gpu, plan, &layout, slots, generation)?,
             layout,
             results,
             finish: None,
@@ -162,16 +149,16 @@ impl Recorder {
     }
 
     /// Lays the operation out anew: the operands have moved.
-    pub(super) fn place(&mut self, plan: &Plan, placement: &Placement<'_>) -> Result<()> {
+    pub(super) fn place(&mut self, plan: &Plan, placement: &Placement<'_>, generation: u64) -> Result<()> {
         self.layout.lay_out(plan, (self.operation, self.sums), placement, self.gpu.limits());
-        self.generation += 1;
         if parameters_size(&self.layout) > self.table.stride - self.table.parameters {
             // Recorded steps keep the old buffer.
-            self.table = Table::new(&self.gpu, plan, &self.layout, self.ring.slots.len())?;
+            self.table = Table::new(&self.gpu, plan, &self.layout, self.ring.slots.len(), generation)?;
             self.finish = None;
-            self.table_since = self.generation;
         }
-        self.bind(placement)
+        self.bind(placement)?;
+        self.generation = generation;
+        Ok(())
     }
 
     /// Compiles what the dispatches need, and binds it.
@@ -256,7 +243,7 @@ impl Recorder {
         if let Phase::Failed(error) = &pending.state()?.phase {
             return Err(error.clone());
         }
-        if self.written[at].generation < self.table_since {
+        if self.written[at].generation < self.table.since {
             let rule = "it must be finished before the operands move to more buffers";
             return Err(Error::Operand { operand: "the step", rule, found: pending.serial().into() });
         }
@@ -324,15 +311,16 @@ impl Recorder {
 }
 
 impl Table {
-    fn new(gpu: &Gpu, plan: &Plan, layout: &Layout, slots: usize) -> Result<Table> {
+    fn new(gpu: &Gpu, plan: &Plan, layout: &Layout, slots: usize, since: u64) -> Result<Table> {
         let segments = plan.segments.len() as u64 * size_of::<Coefficients>() as u64;
         let spans = layout.rows.len() as u64 * 2 * ROW_BYTES;
         let parameters = (SEGMENTS as u64 * ROW_BYTES + segments + spans).next_multiple_of(PARAMETERS);
         let stride = slot_stride(gpu, parameters + parameters_size(layout));
         fits(gpu, parameters, plan, slots as u64 * stride)?;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM;
-        let buffer = gpu.storage_buffer("penalty table", slots as u64 * stride, usage)?;
-        Ok(Table { buffer, parameters, stride })
+        let copied = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let buffer = gpu.buffer("penalty table", slots as u64 * stride, usage | copied)?;
+        Ok(Table { buffer, parameters, stride, since })
     }
 }
 
@@ -342,7 +330,7 @@ impl Results {
         let size = 4 * (HEADER + (plan.segments.len() + 1) * WORDS) as u64;
         let stride = slot_stride(gpu, size);
         fits(gpu, size, plan, slots as u64 * stride)?;
-        let buffer = gpu.storage_buffer("penalty results", slots as u64 * stride, wgpu::BufferUsages::STORAGE)?;
+        let buffer = gpu.storage_buffer("penalty results", slots as u64 * stride)?;
         Ok(Results { buffer, size, stride })
     }
 }
@@ -377,7 +365,7 @@ fn operands<'a>(dispatch: &'a Dispatch, placement: &Placement<'a>) -> impl Itera
     buffers.into_iter().zip(bindings.of).filter_map(|(buffer, binding)| Some((buffer?, usize::from(binding?))))
 }
 
-fn entry(binding: usize, buffer: &wgpu::Buffer, window: Window) -> wgpu::BindGroupEntry<'_> {
+pub(super) fn entry(binding: usize, buffer: &wgpu::Buffer, window: Window) -> wgpu::BindGroupEntry<'_> {
     let size = wgpu::BufferSize::new(window.end - window.start);
     let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: window.start, size });
     wgpu::BindGroupEntry { binding: binding as u32, resource }
@@ -394,5 +382,5 @@ pub(super) fn once(
 ) -> Result<Pending> {
     // Refuses bad steps before anything is made.
     plan.coefficients(pass.0, step.size)?;
-    Recorder::new(gpu, pass, plan, placement, 1)?.record(encoder, plan, step)
+    Recorder::new(gpu, pass, plan, placement, 1, 1)?.record(encoder, plan, step)
 }

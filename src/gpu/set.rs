@@ -1,14 +1,14 @@
 //! Many tensors on the device at once: one recording, a few dispatches, no waiting.
 
 use super::Gpu;
-use super::kernel::ROLES;
-use super::layout::{Located, Placement};
+use super::kernel::{ROLES, storage};
+use super::layout::{Located, Placement, Window};
 use super::operand::Operand;
 use super::readback::PendingReports;
-use super::recorder::{Recorder, Step};
-use crate::optimizer::{Adam, Scalars, Sgd};
+use super::recorder::{Recorder, Step, entry};
+use crate::optimizer::{Adam, Sgd};
 use crate::plan::{Direction, Operation, Plan};
-use crate::set::{Extent, Parameter, about, disjoint, one_each};
+use crate::set::{Extent, NAMES, Parameter, about, disjoint, one_each, same_shape};
 use crate::{Dtype, Error, Penalty, Result};
 
 /// Where a set's operands lie: for each tensor, in the set's order, an [`Operand`] of its length and type. What no operation
@@ -24,8 +24,6 @@ pub struct Operands<'a> {
     /// Its second state: v of [`Adam`].
     pub second: &'a [Operand<'a>],
 }
-
-const NAMES: [&str; ROLES.len()] = ["the weights", "the gradient", "the first state", "the second state"];
 
 impl<'a> Operands<'a> {
     fn lists(&self) -> [&'a [Operand<'a>]; ROLES.len()] {
@@ -91,19 +89,12 @@ pub struct ParameterSet {
     located: [Vec<Located>; ROLES.len()],
     /// Counts the placements.
     generation: u64,
-    recorders: Vec<Prepared>,
+    /// Of each operation that was recorded.
+    recorders: Vec<Recorder>,
     /// The buffers of the placement, each once, known to be of this device.
     buffers: Vec<wgpu::Buffer>,
     extents: Vec<Extent<wgpu::Buffer>>,
     probe: wgpu::BindGroupLayout,
-}
-
-#[derive(Debug)]
-struct Prepared {
-    operation: Operation,
-    sums: bool,
-    generation: u64,
-    recorder: Recorder,
 }
 
 impl ParameterSet {
@@ -125,11 +116,7 @@ impl ParameterSet {
                 entries: &[wgpu::BindGroupLayoutEntry {
                     binding: 0,
                     visibility: wgpu::ShaderStages::COMPUTE,
-                    ty: wgpu::BindingType::Buffer {
-                        ty: wgpu::BufferBindingType::Storage { read_only: true },
-                        has_dynamic_offset: false,
-                        min_binding_size: None,
-                    },
+                    ty: storage(true, false),
                     count: None,
                 }],
             })
@@ -204,7 +191,7 @@ impl ParameterSet {
     /// [`Error::RingFull`] where every slot is taken, [`Error::Device`] where memory cannot be had or the device is lost; then
     /// nothing is recorded.
     pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
-        self.record(encoder, "evaluating", (Operation::Evaluate, true), Step::NONE)
+        self.record(encoder, (Operation::Evaluate, true), Step::NONE)
     }
 
     /// Records `gradient += ∂R/∂θ` for every tensor; under [`Penalty::none`] every bit stays.
@@ -213,7 +200,7 @@ impl ParameterSet {
     ///
     /// [`Error::Missing`] where the set was given no gradients, else as [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
-        self.record(encoder, "adding gradients", (Operation::AddGradient, false), Step::NONE).map(drop)
+        self.record(encoder, (Operation::AddGradient, false), Step::NONE).map(drop)
     }
 
     /// Records both, from one read of the weights.
@@ -222,7 +209,7 @@ impl ParameterSet {
     ///
     /// As [`record_gradient_add`](ParameterSet::record_gradient_add).
     pub fn record_evaluate_and_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
-        self.record(encoder, "adding gradients", (Operation::AddGradient, true), Step::NONE)
+        self.record(encoder, (Operation::AddGradient, true), Step::NONE)
     }
 
     /// Records `θ = prox(θ)` for every tensor; under [`Penalty::none`] every bit stays.
@@ -233,7 +220,7 @@ impl ParameterSet {
     /// [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_prox(&mut self, encoder: &mut wgpu::CommandEncoder, step: f64) -> Result<()> {
         let step = Step { size: step, ..Step::NONE };
-        self.record(encoder, "the prox", (Operation::Prox, false), step).map(drop)
+        self.record(encoder, (Operation::Prox, false), step).map(drop)
     }
 
     /// Records the prox and the evaluation of what it leaves, from one read.
@@ -246,7 +233,7 @@ impl ParameterSet {
         encoder: &mut wgpu::CommandEncoder,
         step: f64,
     ) -> Result<PendingReports> {
-        self.record(encoder, "the prox", (Operation::Prox, true), Step { size: step, ..Step::NONE })
+        self.record(encoder, (Operation::Prox, true), Step { size: step, ..Step::NONE })
     }
 
     /// Records a proximal step of gradient descent, and the evaluation of the new weights, from one read of the weights,
@@ -257,7 +244,8 @@ impl ParameterSet {
     /// [`Error::Parameter`] where the step or its momentum is out of range, [`Error::Missing`] where the set was given no
     /// gradients, or no first state and there is momentum, else as [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<PendingReports> {
-        self.step(encoder, "a step with momentum", sgd.operation(), sgd.length(), sgd.scalars()?)
+        let step = Step { size: sgd.length(), scalars: sgd.scalars()? };
+        self.record(encoder, (sgd.operation(), true), step)
     }
 
     /// Records a proximal step of Adam, and the evaluation of the new weights, from one read of the weights, gradients and
@@ -268,7 +256,8 @@ impl ParameterSet {
     /// [`Error::Parameter`] where a number of the step is out of range, [`Error::Missing`] where the set was given no
     /// gradients or states, else as [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<PendingReports> {
-        self.step(encoder, "Adam's step", adam.operation(), adam.step, adam.scalars()?)
+        let step = Step { size: adam.step, scalars: adam.scalars()? };
+        self.record(encoder, (adam.operation(), true), step)
     }
 
     /// Records that a step's results are finished to `f32` in a buffer that the caller binds in shaders of its own, behind the step
@@ -292,16 +281,16 @@ impl ParameterSet {
         output: &Operand<'_>,
     ) -> Result<()> {
         let name = "the output";
-        let rows = Operand { len: 4 * (self.names.len() as u64 + 1), dtype: Dtype::F32, ..*output };
         output.validate(name)?;
-        output.matches(name, &rows)?;
+        let rows = self.names.len() as u64 + 1;
+        same_shape(name, (4 * rows, Dtype::F32), (output.len, output.dtype))?;
         let alignment = self.gpu.device().limits().min_storage_buffer_offset_alignment;
         if !output.offset.is_multiple_of(alignment.into()) {
             let rule = "its offset must be a multiple of min_storage_buffer_offset_alignment";
             return Err(Error::Operand { operand: name, rule, found: output.offset });
         }
-        for prepared in &mut self.recorders {
-            if prepared.recorder.record_finish(encoder, &pending.0, output)? {
+        for recorder in &mut self.recorders {
+            if recorder.record_finish(encoder, &pending.0, output)? {
                 return Ok(());
             }
         }
@@ -317,49 +306,34 @@ impl ParameterSet {
     /// 2^-149, 20 words of Σθ² in units of 2^-298, the counts of non-zero, NaN and infinite weights of 64 bits each, the bits of
     /// max|θ|, and one unused.
     pub fn results(&self, pending: &PendingReports) -> Option<(&wgpu::Buffer, u64, u64)> {
-        self.recorders.iter().find_map(|prepared| prepared.recorder.results_of(&pending.0))
-    }
-
-    fn step(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        name: &'static str,
-        operation: Operation,
-        size: f64,
-        scalars: Scalars,
-    ) -> Result<PendingReports> {
-        self.record(encoder, name, (operation, true), Step { size, scalars })
+        self.recorders.iter().find_map(|recorder| recorder.results_of(&pending.0))
     }
 
     fn record(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        name: &'static str,
         (operation, sums): (Operation, bool),
         step: Step,
     ) -> Result<PendingReports> {
         let lists = lists(operation);
         for list in lists.into_iter().flatten() {
-            one_each(name, NAMES[list], self.names.len(), self.located[list].len())?;
+            one_each(operation.name(), NAMES[list], self.names.len(), self.located[list].len())?;
         }
         let placement = Placement { roles: lists.map(|list| list.map(|list| &self.located[list][..])) };
-        let known = self.recorders.iter().position(|r| (r.operation, r.sums) == (operation, sums));
-        let at = match known {
-            Some(at) => {
-                let prepared = &mut self.recorders[at];
-                if prepared.generation != self.generation {
-                    prepared.recorder.place(&self.plan, &placement)?;
-                    prepared.generation = self.generation;
-                }
-                at
-            }
+        let pass = (operation, sums);
+        let at = match self.recorders.iter().position(|r| (r.operation, r.sums) == pass) {
+            Some(at) => at,
             None => {
-                let recorder = Recorder::new(&self.gpu, (operation, sums), &self.plan, &placement, self.slots)?;
-                self.recorders.push(Prepared { operation, sums, generation: self.generation, recorder });
+                let recorder = Recorder::new(&self.gpu, pass, &self.plan, &placement, self.generation, self.slots)?;
+                self.recorders.push(recorder);
                 self.recorders.len() - 1
             }
         };
-        self.recorders[at].recorder.record(encoder, &self.plan, &step).map(PendingReports)
+        let recorder = &mut self.recorders[at];
+        if recorder.generation != self.generation {
+            recorder.place(&self.plan, &placement, self.generation)?;
+        }
+        recorder.record(encoder, &self.plan, &step).map(PendingReports)
     }
 
     fn validate(&mut self, operands: &Operands<'_>) -> Result<()> {
@@ -370,8 +344,8 @@ impl ParameterSet {
             }
             one_each("a set", NAMES[role], self.names.len(), list.len())?;
             for (at, (operand, segment)) in list.iter().zip(&self.plan.segments).enumerate() {
-                let tensor = Operand { len: segment.len, dtype: segment.dtype, ..*operand };
-                about(&self.names[at], operand.validate(NAMES[role]).and(operand.matches(NAMES[role], &tensor)))?;
+                let same = || same_shape(NAMES[role], (segment.len, segment.dtype), (operand.len, operand.dtype));
+                about(&self.names[at], operand.validate(NAMES[role]).and_then(|()| same()))?;
                 if segment.len > 0 {
                     self.extents.push(Extent {
                         memory: operand.buffer.clone(),
@@ -402,14 +376,7 @@ impl ParameterSet {
             self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some("penalty probe"),
                 layout: &self.probe,
-                entries: &[wgpu::BindGroupEntry {
-                    binding: 0,
-                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                        buffer,
-                        offset: 0,
-                        size: wgpu::BufferSize::new(4),
-                    }),
-                }],
+                entries: &[entry(0, buffer, Window { start: 0, end: 4 })],
             })
         })?;
         Ok(())

@@ -6,6 +6,7 @@ use super::operand::Operand;
 use super::readback::PendingReport;
 use super::recorder::{Step, once};
 use crate::plan::{Operation, Segment};
+use crate::set::same_shape;
 use crate::{Error, Penalty, Result};
 
 impl Gpu {
@@ -90,7 +91,7 @@ impl Gpu {
     ) -> Result<()> {
         weights.validate("the weights")?;
         gradient.validate("the gradient")?;
-        gradient.matches("the gradient", weights)?;
+        same_shape("the gradient", (weights.len, weights.dtype), (gradient.len, gradient.dtype))?;
         if weights.overlaps(gradient) {
             let rule = "it must not overlap the weights";
             return Err(Error::Operand { operand: "the gradient", rule, found: gradient.offset });

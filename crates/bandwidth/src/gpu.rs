@@ -267,13 +267,9 @@ fn check(bytes: u64, buffers: &[&wgpu::Buffer]) -> Result<()> {
     if fits { Ok(()) } else { Err(Error::Size { found: bytes }) }
 }
 
-/// Runs calls that create or submit, and returns the errors that they raise instead of leaving them to the device's
-/// handler, which would end the program.
-///
-/// # Errors
-///
-/// [`Error::Device`] with the first of them, in one line.
-pub fn guarded<R>(device: &wgpu::Device, calls: impl FnOnce() -> R) -> Result<R> {
+/// Runs calls that create or submit, and returns the errors that they raise, in one line, instead of leaving them to the
+/// device's handler, which would end the program.
+fn guarded<R>(device: &wgpu::Device, calls: impl FnOnce() -> R) -> Result<R> {
     let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
     let scopes = filters.map(|filter| device.push_error_scope(filter));
     let result = calls();

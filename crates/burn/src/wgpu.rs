@@ -21,6 +21,8 @@ pub(crate) struct Device {
     gpu: Gpu,
     parameters: Vec<Parameter>,
     set: Option<ParameterSet>,
+    /// As the set has them.
+    penalties: Vec<Penalty>,
 }
 
 /// A tensor's range of a buffer.
@@ -34,13 +36,12 @@ struct Pinned {
 
 impl Device {
     pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue) -> Result<Device, Error> {
-        Ok(Device { gpu: Gpu::from_device(device, queue)?, parameters: Vec::new(), set: None })
+        Ok(Device { gpu: Gpu::from_device(device, queue)?, parameters: Vec::new(), set: None, penalties: Vec::new() })
     }
 
     /// From now on these parameters.
     pub(crate) fn prepare(&mut self, parameters: Vec<Parameter>) {
-        self.parameters = parameters;
-        self.set = None;
+        (self.parameters, self.set, self.penalties) = (parameters, None, Vec::new());
     }
 
     pub(crate) fn evaluate(&mut self, penalties: &[Penalty], weights: &[Memory]) -> Result<PendingReports, Error> {
@@ -84,12 +85,17 @@ impl Device {
             }
             None => self.set.insert(ParameterSet::new(&self.gpu, self.parameters.clone(), &operands, STEPS)?),
         };
-        for ((_, to), from) in set.penalties_mut().zip(penalties) {
-            to.clone_from(from);
+        // Asked for only where one has changed: a set sends its coefficients again after it.
+        if self.penalties != penalties {
+            for ((_, to), from) in set.penalties_mut().zip(penalties) {
+                to.clone_from(from);
+            }
+            self.penalties = penalties.to_vec();
         }
         let device = self.gpu.device();
+        // Guarded, since Burn's own handler of errors would end the program.
         let mut encoder =
-            guarded(device, || device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
+            self.gpu.guarded(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
         let began = Instant::now();
         let pending = loop {
             match record(set, &mut encoder) {
@@ -105,7 +111,7 @@ impl Device {
                 other => break other?,
             }
         };
-        guarded(device, || self.gpu.queue().submit([encoder.finish()]))?;
+        self.gpu.guarded(|| self.gpu.queue().submit([encoder.finish()]))?;
         Ok(pending)
     }
 
@@ -141,17 +147,4 @@ fn operands(pins: &[Pinned]) -> Vec<Operand<'_>> {
         Operand { buffer: &resource.buffer, offset: resource.offset, len: *len, dtype: *dtype }
     };
     pins.iter().map(operand).collect()
-}
-
-/// Returns the errors that calls raise instead of leaving them to Burn's handler.
-fn guarded<R>(device: &wgpu::Device, calls: impl FnOnce() -> R) -> Result<R, Error> {
-    let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
-    let scopes = filters.map(|filter| device.push_error_scope(filter));
-    let result = calls();
-    let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
-    // Every scope is popped, whichever holds an error.
-    match errors.fold(None, |first: Option<wgpu::Error>, error| first.or(Some(error))) {
-        None => Ok(result),
-        Some(error) => Err(penalty::Error::Device(error.to_string()).into()),
-    }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use penalty::gpu::Operand;
 use penalty::{Backend, Dtype, Error as Failure, Gpu, Penalty, wgpu};
-use penalty_bandwidth::gpu::{Kernels, guarded};
+use penalty_bandwidth::gpu::Kernels;
 
 use super::{Kernel, Pair, Row, STEP, Times, expect_report, expect_weights, measure, weights};
 use crate::error::Result;
@@ -70,7 +70,7 @@ impl<'a> Bench<'a> {
         let features = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
         let timed = device.features().contains(features);
         let words = kernels.words_size(size);
-        let (theta, output, words, clock) = guarded(device, || {
+        let (theta, output, words, clock) = gpu.guarded(|| {
             let buffer = |size, usage| {
                 device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
             };
@@ -153,7 +153,7 @@ impl<'a> Bench<'a> {
 
     /// Submits, and waits until the device is done.
     fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
-        let submission = guarded(self.gpu.device(), || self.gpu.queue().submit([encoder.finish()]))?;
+        let submission = self.gpu.guarded(|| self.gpu.queue().submit([encoder.finish()]))?;
         wait(self.gpu.device(), submission)
     }
 
@@ -178,7 +178,7 @@ impl<'a> Bench<'a> {
 
     fn bytes(&self, buffer: &wgpu::Buffer, offset: u64, size: u64) -> Result<Vec<u8>> {
         let device = self.gpu.device();
-        let (staging, submission) = guarded(device, || {
+        let (staging, submission) = self.gpu.guarded(|| {
             let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
             let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
             let staging = device.create_buffer(&descriptor);
