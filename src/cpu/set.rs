@@ -117,8 +117,8 @@ impl HostSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] unless there is a slice for each tensor, [`Error::InParameter`] where one differs from its tensor in
-    /// length or type, [`Error::Overlap`] where two share memory.
+    /// [`Error::Missing`](crate::Error::Missing) unless there is a slice for each tensor, [`Error::InParameter`](crate::Error::InParameter) where one differs from its tensor in
+    /// length or type, [`Error::Overlap`](crate::Error::Overlap) where two share memory.
     pub fn evaluate(&self, weights: &[Slice<'_>]) -> Result<Reports> {
         let call = Call::new(Operation::Evaluate);
         Ok(self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?))
@@ -148,7 +148,7 @@ impl HostSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] for a step that is no number ≥ 0 or too large, else as [`evaluate`](HostSet::evaluate).
+    /// [`Error::Parameter`](crate::Error::Parameter) for a step that is no number ≥ 0 or too large, else as [`evaluate`](HostSet::evaluate).
     pub fn prox(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<()> {
         let call = Call { step, ..Call::new(Operation::Prox) };
         self.run(&call, None, &mut [(WEIGHTS, weights)]).map(drop)
@@ -169,7 +169,7 @@ impl HostSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] where the step or its momentum is out of range, else as [`evaluate`](HostSet::evaluate).
+    /// [`Error::Parameter`](crate::Error::Parameter) where the step or its momentum is out of range, else as [`evaluate`](HostSet::evaluate).
     pub fn sgd<'s>(
         &self,
         sgd: &Sgd,
@@ -190,7 +190,7 @@ impl HostSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] where a number of the step is out of range, else as [`evaluate`](HostSet::evaluate).
+    /// [`Error::Parameter`](crate::Error::Parameter) where a number of the step is out of range, else as [`evaluate`](HostSet::evaluate).
     pub fn adam<'s>(
         &self,
         adam: &Adam,
