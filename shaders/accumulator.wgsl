@@ -1,8 +1,8 @@
 // Exact sums: fixed-point accumulators of 32-bit limbs, little-endian.
 //
-// Twin of src/exact.rs. A segment's result is 40 words: 12 limbs of Σ|θ| from 2^-149, 20 limbs of Σθ² from 2^-298, the
-// counts of non-zero, NaN and infinite weights of 64 bits each, the bits of max|θ|, and one unused. A header of as many
-// words comes before the first segment's; src/gpu/recorder.rs says what it holds.
+// Twin of src/exact.rs. A segment's result is 52 words: 12 limbs of Σ|θ| from 2^-149, 20 limbs of Σθ² from 2^-298, the
+// counts of non-zero, NaN and infinite weights of 64 bits each, the bits of max|θ|, one unused, and 12 limbs of the value's own sum
+// from 2^-149. A header of as many words comes before the first segment's; src/gpu/recorder.rs says what it holds.
 
 const L1: u32 = 0u;
 const L2_SQUARED: u32 = 12u;
@@ -10,12 +10,13 @@ const NONZERO: u32 = 32u;
 const NANS: u32 = 34u;
 const INFINITIES: u32 = 36u;
 const LARGEST: u32 = 38u;
-const WORDS: u32 = 40u;
+const TERMS: u32 = 40u;
+const WORDS: u32 = 52u;
 
 @group(0) @binding(2) var<storage, read_write> results: array<atomic<u32>>;
 
 // What this workgroup has summed. Only thread 0 adds to the limbs; every thread adds its counts at the end.
-var<workgroup> limbs: array<atomic<u32>, 40>;
+var<workgroup> limbs: array<atomic<u32>, 52>;
 
 // Adds to a limb, and the carry to those above it.
 fn add_limb(first: u32, amount: u32) {

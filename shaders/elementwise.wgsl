@@ -19,10 +19,11 @@ fn finite_floats(bits: vec4<u32>, magnitude: vec4<u32>) -> vec4<f32> {
 }
 
 // The gradient at a weight: a NaN is itself, an infinity the limit there.
-fn gradient_bits(theta: vec4<u32>, c: vec2<f32>) -> vec4<u32> {
+fn gradient_bits(theta: vec4<u32>, c: Numbers) -> vec4<u32> {
     let magnitude = theta & vec4<u32>(MAGNITUDE);
     let slope = bitcast<vec4<u32>>(flush(gradient(finite_floats(theta, magnitude), c)));
-    let limit = flush_bits(vec4<u32>(gradient_at_infinity(c)) | (theta & vec4<u32>(0x80000000u)));
+    let limits = gradient_limits(c);
+    let limit = flush_bits(select(vec4<u32>(limits.y), vec4<u32>(limits.x), theta > vec4<u32>(MAGNITUDE)));
     let ordered = select(limit, slope, magnitude < vec4<u32>(INFINITY));
     return select(ordered, theta, magnitude > vec4<u32>(INFINITY));
 }
@@ -51,15 +52,19 @@ fn scale_bits(x: vec4<u32>, factor: f32) -> vec4<u32> {
 }
 
 // The prox of a weight: one that is not finite comes back as it is.
-fn prox_bits(v: vec4<u32>, c: vec2<f32>) -> vec4<u32> {
+fn prox_bits(v: vec4<u32>, c: Numbers) -> vec4<u32> {
     let magnitude = v & vec4<u32>(MAGNITUDE);
     let shrunk = bitcast<vec4<u32>>(flush(prox(finite_floats(v, magnitude), c)));
     return select(v, shrunk, magnitude < vec4<u32>(INFINITY));
 }
 
-// The prox in a metric that weighs each element's distance with `d` > 0.
-fn metric_prox_bits(v: vec4<u32>, d: vec4<f32>, c: vec2<f32>) -> vec4<u32> {
-    let magnitude = v & vec4<u32>(MAGNITUDE);
-    let shrunk = bitcast<vec4<u32>>(flush(metric_prox(finite_floats(v, magnitude), d, c)));
-    return select(v, shrunk, magnitude < vec4<u32>(INFINITY));
+// Soft thresholding: v − clamp(v, −t, t).
+fn threshold(v: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
+    return opaque(v - clamp(v, -t, t));
+}
+
+// A magnitude with the sign of `like`.
+fn signed(magnitude: vec4<f32>, like: vec4<f32>) -> vec4<f32> {
+    let sign = bitcast<vec4<u32>>(like) & vec4<u32>(0x80000000u);
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(magnitude) | sign);
 }

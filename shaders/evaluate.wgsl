@@ -5,6 +5,8 @@
 // What thread 0 says of a tile whose lanes are summed.
 const DONE: i32 = 1000;
 const COUNT: i32 = 1001;
+// The exponent of ORDINARY_ABOVE.
+const LARGE: i32 = 57;
 
 var<workgroup> verdict: i32;
 // The largest |θ|'s bits of the tile being counted, with and without what is not finite.
@@ -27,79 +29,101 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var counts = vec3<u32>(0u);
     for (var first = 0u; first < span.len; first += TILE) {
         var rows = Rows();
+        var terms = Terms();
         var range = vec2<u32>(0xffffffffu, 0u);
         for (var row = 0u; row < 4u; row++) {
             let at = first + 1024u * row + 4u * thread;
-            let bits = visit(span, at, existing(span.len, at)) & vec4<u32>(MAGNITUDE);
+            let have = existing(span.len, at);
+            // What is absent counts as +0, whatever a prox makes of 0.
+            let exists = vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(have);
+            let theta = select(vec4<u32>(0u), visit(span, at, have), exists);
+            take_terms(&terms, row, theta, exists, span.terms);
+            let bits = theta & vec4<u32>(MAGNITUDE);
             rows[row] = bits;
             let less = bits - vec4<u32>(1u);
             range.x = min(range.x, min(min(less.x, less.y), min(less.z, less.w)));
             range.y = max(range.y, max(max(less.x, less.y), max(less.z, less.w)));
         }
-        keep(thread, lanes(rows), range);
-        workgroupBarrier();
-        halve_to_sixteen(thread);
-        workgroupBarrier();
-        var sums = vec2<f32>(0.0);
-        var ordinary = false;
-        if (thread == 0u) {
-            sums = tile_sums();
-            let tile_range = widest(0u, 1u);
-            ordinary = tile_range.x >= ORDINARY_FROM - 1u;
-            verdict = COUNT;
-            if (ordinary && tile_range.y < ORDINARY_ABOVE - 1u) {
-                // No zero and nothing non-finite: the counts follow from the length.
-                add_tile(sums, 0, tile_range.y + 1u);
-                counts.x += min(span.len - first, TILE);
-                verdict = DONE;
+        // The second attempt, scaled, is for a tile that is not ordinary.
+        var exponent = 0;
+        var counted = false;
+        for (var attempt = 0u; attempt < 2u; attempt++) {
+            let large = exponent >= LARGE;
+            keep(thread, lanes(rows), range);
+            keep_terms(thread, &terms, large);
+            workgroupBarrier();
+            halve_to_sixteen(thread);
+            halve_terms(thread);
+            workgroupBarrier();
+            var sums = vec2<f32>(0.0);
+            var own_sum = 0.0;
+            var ordinary = false;
+            if (thread == 0u) {
+                sums = tile_sums();
+                own_sum = term_sum();
+                let tile_range = widest(0u, 1u);
+                ordinary = tile_range.x >= ORDINARY_FROM - 1u;
+                verdict = COUNT;
+                if (attempt == 1u) {
+                    add_tile(sums, exponent, atomicLoad(&tops[1]));
+                    verdict = DONE;
+                } else if (ordinary && tile_range.y < ORDINARY_ABOVE - 1u) {
+                    // No zero and nothing non-finite: the counts follow from the length.
+                    add_tile(sums, 0, tile_range.y + 1u);
+                    counts.x += min(span.len - first, TILE);
+                    verdict = DONE;
+                }
+                if (verdict == DONE && (attempt == 0u || large)) {
+                    add_term_sum(own_sum, large);
+                }
             }
-        }
-        if (workgroupUniformLoad(&verdict) == DONE) {
-            continue;
-        }
-        var largest = vec2<u32>(0u);
-        for (var row = 0u; row < 4u; row++) {
-            let bits = rows[row];
-            let finite = select(vec4<u32>(0u), bits, bits < vec4<u32>(INFINITY));
-            let nonzero = vec4<u32>(bits != vec4<u32>(0u));
-            let nans = vec4<u32>(bits > vec4<u32>(INFINITY));
-            let infinities = vec4<u32>(bits == vec4<u32>(INFINITY));
-            counts += vec3<u32>(
-                nonzero.x + nonzero.y + nonzero.z + nonzero.w,
-                nans.x + nans.y + nans.z + nans.w,
-                infinities.x + infinities.y + infinities.z + infinities.w,
-            );
-            largest.x = max(largest.x, max(max(bits.x, bits.y), max(bits.z, bits.w)));
-            largest.y = max(largest.y, max(max(finite.x, finite.y), max(finite.z, finite.w)));
-        }
-        atomicMax(&tops[0], largest.x);
-        atomicMax(&tops[1], largest.y);
-        workgroupBarrier();
-        if (thread == 0u) {
-            let tile_largest = atomicLoad(&tops[1]);
-            if (ordinary && atomicLoad(&tops[0]) < ORDINARY_ABOVE) {
-                add_tile(sums, 0, tile_largest);
-                verdict = DONE;
-            } else {
-                verdict = exponent_of(tile_largest);
+            if (workgroupUniformLoad(&verdict) == DONE) {
+                break;
             }
-        }
-        let exponent = workgroupUniformLoad(&verdict);
-        if (exponent != DONE) {
+            counted = true;
+            var largest = vec2<u32>(0u);
+            for (var row = 0u; row < 4u; row++) {
+                let bits = rows[row];
+                let finite = select(vec4<u32>(0u), bits, bits < vec4<u32>(INFINITY));
+                let nonzero = vec4<u32>(bits != vec4<u32>(0u));
+                let nans = vec4<u32>(bits > vec4<u32>(INFINITY));
+                let infinities = vec4<u32>(bits == vec4<u32>(INFINITY));
+                counts += vec3<u32>(
+                    nonzero.x + nonzero.y + nonzero.z + nonzero.w,
+                    nans.x + nans.y + nans.z + nans.w,
+                    infinities.x + infinities.y + infinities.z + infinities.w,
+                );
+                largest.x = max(largest.x, max(max(bits.x, bits.y), max(bits.z, bits.w)));
+                largest.y = max(largest.y, max(max(finite.x, finite.y), max(finite.z, finite.w)));
+            }
+            atomicMax(&tops[0], largest.x);
+            atomicMax(&tops[1], largest.y);
+            workgroupBarrier();
+            if (thread == 0u) {
+                let tile_largest = atomicLoad(&tops[1]);
+                if (tile_largest < ORDINARY_ABOVE) {
+                    add_term_sum(own_sum, false);
+                }
+                if (ordinary && atomicLoad(&tops[0]) < ORDINARY_ABOVE) {
+                    add_tile(sums, 0, tile_largest);
+                    verdict = DONE;
+                } else {
+                    verdict = exponent_of(tile_largest);
+                }
+            }
+            exponent = workgroupUniformLoad(&verdict);
+            if (exponent == DONE) {
+                break;
+            }
             for (var row = 0u; row < 4u; row++) {
                 rows[row] = scale(rows[row], exponent);
             }
-            keep(thread, lanes(rows), range);
-            workgroupBarrier();
-            halve_to_sixteen(thread);
-            workgroupBarrier();
-            if (thread == 0u) {
-                add_tile(tile_sums(), exponent, atomicLoad(&tops[1]));
-            }
         }
-        workgroupBarrier();
-        if (thread < 2u) {
-            atomicStore(&tops[thread], 0u);
+        if (counted) {
+            workgroupBarrier();
+            if (thread < 2u) {
+                atomicStore(&tops[thread], 0u);
+            }
         }
     }
     workgroupBarrier();
@@ -114,7 +138,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     workgroupBarrier();
     let segment = (span.segment + 1u) * WORDS;
-    if (thread < LARGEST) {
+    if (thread < LARGEST || (thread >= TERMS && thread < WORDS)) {
         add_result(segment + thread, atomicLoad(&limbs[thread]));
     }
     if (thread == LARGEST) {

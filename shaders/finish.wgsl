@@ -58,12 +58,19 @@ fn rounded(segment: u32, first: u32, count: u32, lowest: i32) -> f32 {
     return bitcast<f32>(select(bits, 0u, bits < SMALLEST) ^ parameters.zero);
 }
 
-// λ₁Σ|θ| + λ₂Σθ²; a term whose λ is 0 is absent.
-fn value_of(segment: u32, l1: f32, l2_squared: f32) -> f32 {
-    let weights = bitcast<vec2<f32>>(table[COEFFICIENTS + 2u * segment + 1u].xy);
-    let linear = select(opaque_one(weights.x * l1), 0.0, bitcast<u32>(weights.x) == 0u);
-    let square = select(opaque_one(weights.y * l2_squared), 0.0, bitcast<u32>(weights.y) == 0u);
-    return opaque_one(linear + square);
+// λ₁Σ|θ| + λ₂Σθ² + λ₃Σterm; one whose λ or whose sum is 0 is absent, and one whose λ is infinite is infinite.
+fn value_of(segment: u32, sums: vec3<f32>) -> f32 {
+    var value = 0.0;
+    for (var i = 0u; i < 3u; i++) {
+        let weight = table[COEFFICIENTS + RECORD * segment + 2u][i + 1u];
+        if (weight != 0u && bitcast<u32>(sums[i]) != 0u) {
+            if (weight == INFINITY) {
+                return bitcast<f32>(INFINITY ^ parameters.zero);
+            }
+            value = opaque_one(value + opaque_one(bitcast<f32>(weight) * sums[i]));
+        }
+    }
+    return value;
 }
 
 fn write_finished(segment: u32, row: u32, value: f32, l1: f32, l2_squared: f32) {
@@ -87,11 +94,15 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     for (var segment = thread; segment < segments; segment += THREADS) {
         let l1 = rounded(segment, L1, L2_SQUARED - L1, -149);
         let l2_squared = rounded(segment, L2_SQUARED, NONZERO - L2_SQUARED, -298);
-        let own = value_of(segment, l1, l2_squared);
+        let terms = rounded(segment, TERMS, WORDS - TERMS, -149);
+        let own = value_of(segment, vec3<f32>(l1, l2_squared, terms));
         value = opaque_one(value + own);
         write_finished(segment, segment + 1u, own, l1, l2_squared);
         // Limbs and counts alike: a carry out of a count's upper word never comes.
-        for (var limb = 0u; limb < LARGEST; limb++) {
+        for (var limb = 0u; limb < WORDS; limb++) {
+            if (limb == LARGEST) {
+                continue;
+            }
             let amount = limb_of(segment, limb);
             if (amount != 0u) {
                 add_limb(limb, amount);

@@ -11,13 +11,20 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-// The serial and two rows of an optimizer's scalars; then two rows a segment: its formula's coefficients, whether its
-// output keeps every bit, and the weights of its sums in the value; then two rows a span: (segment, elements), and its
+// The serial and two rows of an optimizer's scalars; then three rows a segment: the numbers of the gradient or the prox, flags, the
+// numbers of the value's own sum, and the weights of the sums in the value; then two rows a span: (segment, elements), and its
 // operands' first words, which count from the beginning of their bindings.
 @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
 
 const SCALARS: u32 = 1u;
 const COEFFICIENTS: u32 = 3u;
+// Rows a segment.
+const RECORD: u32 = 3u;
+// In a record's flags: the output keeps every bit.
+const UNTOUCHED: u32 = 1u;
+// What a gradient or a prox needs to know of a penalty, and what the value's own sum does.
+alias Numbers = array<f32, 5>;
+alias TermNumbers = array<f32, 3>;
 const TILE: u32 = 4096u;
 const THREADS: u32 = 256u;
 // Workgroups along x; more continue along y.
@@ -39,7 +46,8 @@ struct Span {
     len: u32,
     // Of the source, the output, the optimizer's first and second state.
     words: vec4<u32>,
-    c: vec2<f32>,
+    c: Numbers,
+    terms: TermNumbers,
     // Whether the output keeps every bit.
     untouched: bool,
     scalars: array<vec4<f32>, 2>,
@@ -53,9 +61,13 @@ fn span_index(workgroup: vec3<u32>) -> u32 {
 fn span_at(index: u32) -> Span {
     let at = parameters.first_span + 2u * index;
     let head = table[at];
-    let record = table[COEFFICIENTS + 2u * head.x];
+    let record = COEFFICIENTS + RECORD * head.x;
+    let a = bitcast<vec4<f32>>(table[record]);
+    let b = table[record + 1u];
+    let c = Numbers(a.x, a.y, a.z, a.w, bitcast<f32>(b.x));
+    let terms = TermNumbers(bitcast<f32>(b.z), bitcast<f32>(b.w), bitcast<f32>(table[record + 2u].x));
     let scalars = array(bitcast<vec4<f32>>(table[SCALARS]), bitcast<vec4<f32>>(table[SCALARS + 1u]));
-    return Span(head.x, head.y, table[at + 1u], bitcast<vec2<f32>>(record.xy), record.z != 0u, scalars);
+    return Span(head.x, head.y, table[at + 1u], c, terms, (b.y & UNTOUCHED) != 0u, scalars);
 }
 
 // How many of the four elements from `at` on exist.

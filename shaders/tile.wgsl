@@ -36,8 +36,8 @@ fn lanes(rows: Rows) -> Lanes {
     return Lanes(l1, hh + opaque(2.0 * hl + ll));
 }
 
-// Every thread's lanes of both sums: of Σ|θ|, then of Σθ².
-var<workgroup> held_lanes: array<array<vec4<f32>, 256>, 2>;
+// Every thread's lanes of the sums: of Σ|θ|, of Σθ², then of the value's own.
+var<workgroup> held_lanes: array<array<vec4<f32>, 256>, SUMS>;
 // The smallest and the largest |θ|'s bits, each less one so that 0 is the largest.
 var<workgroup> ranges: array<vec2<u32>, 256>;
 

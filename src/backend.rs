@@ -6,7 +6,7 @@ use crate::cpu::{Operands, Pass};
 use crate::element::Element;
 use crate::exact::{Partial, Report, Reports};
 use crate::gpu::{Choice, Gpu};
-use crate::optimizer::Scalars;
+use crate::optimizer::{Metric, Scalars};
 use crate::plan::{Operation, Plan, Segment};
 use crate::tile::TILE;
 use crate::{Cpu, Determinism, Error, Penalty, Result, cpu};
@@ -85,7 +85,7 @@ impl Backend {
     ///
     /// [`Error::Device`] or [`Error::Timeout`] from a GPU; none on the CPU.
     pub fn evaluate<E: Element>(&self, penalty: &Penalty, weights: &[E]) -> Result<Report> {
-        Ok(self.partial(0, weights)?.report(penalty))
+        self.partial_for(penalty, 0, weights)?.report(penalty)
     }
 
     /// [`evaluate`](Backend::evaluate) without blocking.
@@ -94,8 +94,8 @@ impl Backend {
     ///
     /// As `evaluate`.
     pub async fn evaluate_async<E: Element>(&self, penalty: &Penalty, weights: &[E]) -> Result<Report> {
-        let partials = self.partials(&[weights], Patience::PolledElsewhere).await?;
-        Ok(partials.first().map_or(Partial::default().report(penalty), |partial| partial.report(penalty)))
+        let partials = self.partials(penalty, &[weights], Patience::PolledElsewhere).await?;
+        partials.into_iter().next().unwrap_or_default().report(penalty)
     }
 
     /// One penalty over a list of tensors, as PyTorch's `lam * sum(w.abs().sum() for w in weights)`: a report for each
@@ -138,10 +138,19 @@ impl Backend {
     ///
     /// [`Error::ChunkStart`] unless `start` is a multiple of [`TILE`], else as [`evaluate`](Backend::evaluate).
     pub fn partial<E: Element>(&self, start: u64, weights: &[E]) -> Result<Partial> {
+        self.partial_for(&Penalty::none(), start, weights)
+    }
+
+    /// The same, with the sum that this penalty's value has of its own, if it has one; see [`Partial`].
+    ///
+    /// # Errors
+    ///
+    /// As [`partial`](Backend::partial).
+    pub fn partial_for<E: Element>(&self, penalty: &Penalty, start: u64, weights: &[E]) -> Result<Partial> {
         if !start.is_multiple_of(TILE as u64) {
             return Err(Error::ChunkStart { found: start });
         }
-        let partials = pollster::block_on(self.partials(&[weights], Patience::Block(Gpu::TIMEOUT)))?;
+        let partials = pollster::block_on(self.partials(penalty, &[weights], Patience::Block(Gpu::TIMEOUT)))?;
         Ok(partials.into_iter().next().unwrap_or_default())
     }
 
@@ -164,8 +173,8 @@ impl Backend {
     ///
     /// [`Error::Length`] where the slices differ in length, else as [`evaluate`](Backend::evaluate).
     pub fn gradient_into<E: Element>(&self, penalty: &Penalty, weights: &[E], gradient: &mut [E]) -> Result<()> {
-        let update = Update { operation: Operation::Gradient, penalty, step: 0.0 };
-        self.block_on_update(&update, Some(weights), gradient)
+        let update = Update { operation: Operation::Gradient, sums: false, penalty, step: 0.0 };
+        self.block_on_update(&update, Some(weights), gradient).map(drop)
     }
 
     /// [`gradient_into`](Backend::gradient_into) without blocking.
@@ -179,8 +188,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update { operation: Operation::Gradient, penalty, step: 0.0 };
-        self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await
+        let update = Update { operation: Operation::Gradient, sums: false, penalty, step: 0.0 };
+        self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await.map(drop)
     }
 
     /// Adds ∂R/∂θ to what `gradient` holds, as a training loop adds a penalty to its loss.
@@ -191,8 +200,8 @@ impl Backend {
     ///
     /// As [`gradient_into`](Backend::gradient_into).
     pub fn gradient_add<E: Element>(&self, penalty: &Penalty, weights: &[E], gradient: &mut [E]) -> Result<()> {
-        let update = Update { operation: Operation::AddGradient, penalty, step: 0.0 };
-        self.block_on_update(&update, Some(weights), gradient)
+        let update = Update { operation: Operation::AddGradient, sums: false, penalty, step: 0.0 };
+        self.block_on_update(&update, Some(weights), gradient).map(drop)
     }
 
     /// [`gradient_add`](Backend::gradient_add) without blocking.
@@ -206,8 +215,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update { operation: Operation::AddGradient, penalty, step: 0.0 };
-        self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await
+        let update = Update { operation: Operation::AddGradient, sums: false, penalty, step: 0.0 };
+        self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await.map(drop)
     }
 
     /// prox(v) = argmin over x of step·R(x) + ½‖x − v‖², for each weight.
@@ -221,11 +230,11 @@ impl Backend {
     /// [`evaluate`](Backend::evaluate).
     pub fn prox<E: Element>(&self, penalty: &Penalty, weights: &[E], step: f64) -> Result<Vec<E>> {
         if penalty.is_none() {
-            penalty.prox_coefficients(step)?;
+            penalty.prox_numbers(step, Metric::Plain, E::DTYPE)?;
             return Ok(weights.to_vec());
         }
         let mut shrunk = vec![E::zeroed(); weights.len()];
-        let update = Update { operation: Operation::Prox, penalty, step };
+        let update = Update { operation: Operation::Prox, sums: false, penalty, step };
         self.block_on_update(&update, Some(weights), &mut shrunk)?;
         Ok(shrunk)
     }
@@ -236,7 +245,8 @@ impl Backend {
     ///
     /// As `prox`.
     pub fn prox_in_place<E: Element>(&self, penalty: &Penalty, weights: &mut [E], step: f64) -> Result<()> {
-        self.block_on_update(&Update { operation: Operation::Prox, penalty, step }, None, weights)
+        let update = Update { operation: Operation::Prox, sums: false, penalty, step };
+        self.block_on_update(&update, None, weights).map(drop)
     }
 
     /// [`prox_in_place`](Backend::prox_in_place) without blocking.
@@ -245,8 +255,47 @@ impl Backend {
     ///
     /// As `prox`.
     pub async fn prox_in_place_async<E: Element>(&self, penalty: &Penalty, weights: &mut [E], step: f64) -> Result<()> {
-        let update = Update { operation: Operation::Prox, penalty, step };
-        self.update(&update, None, weights, Patience::PolledElsewhere).await
+        let update = Update { operation: Operation::Prox, sums: false, penalty, step };
+        self.update(&update, None, weights, Patience::PolledElsewhere).await.map(drop)
+    }
+
+    /// [`prox_in_place`](Backend::prox_in_place), and the value and statistics of what it leaves, from one read.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let mut weights = [1.0f32, -0.25];
+    /// let report = Backend::cpu().prox_and_evaluate_in_place(&Penalty::l1(0.5)?, &mut weights, 1.0)?;
+    /// assert_eq!((weights, report.value, report.nonzero), ([0.5, 0.0], 0.25, 1));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As `prox`.
+    pub fn prox_and_evaluate_in_place<E: Element>(
+        &self,
+        penalty: &Penalty,
+        weights: &mut [E],
+        step: f64,
+    ) -> Result<Report> {
+        let update = Update { operation: Operation::Prox, sums: true, penalty, step };
+        self.block_on_update(&update, None, weights)?.report(penalty)
+    }
+
+    /// [`prox_and_evaluate_in_place`](Backend::prox_and_evaluate_in_place) without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As `prox`.
+    pub async fn prox_and_evaluate_in_place_async<E: Element>(
+        &self,
+        penalty: &Penalty,
+        weights: &mut [E],
+        step: f64,
+    ) -> Result<Report> {
+        let update = Update { operation: Operation::Prox, sums: true, penalty, step };
+        self.update(&update, None, weights, Patience::PolledElsewhere).await?.report(penalty)
     }
 
     async fn reports<E: Element, W: AsRef<[E]>>(
@@ -256,29 +305,35 @@ impl Backend {
         patience: Patience,
     ) -> Result<Reports> {
         let slices: Vec<&[E]> = weights.iter().map(AsRef::as_ref).collect();
-        let partials = self.partials(&slices, patience).await?;
-        Ok(Reports::new(partials.iter().map(|partial| (partial, penalty))))
+        let partials = self.partials(penalty, &slices, patience).await?;
+        Reports::new(partials.iter().map(|partial| (partial, penalty)))
     }
 
-    async fn partials<E: Element>(&self, slices: &[&[E]], patience: Patience) -> Result<Vec<Partial>> {
+    async fn partials<E: Element>(
+        &self,
+        penalty: &Penalty,
+        slices: &[&[E]],
+        patience: Patience,
+    ) -> Result<Vec<Partial>> {
         match self {
             Backend::Cpu(cpu) => {
-                let segments = slices.iter().map(|slice| segment(slice, &Penalty::none())).collect();
+                let segments = slices.iter().map(|slice| segment(slice, penalty)).collect();
                 let plan = Plan::new(segments, cpu::TILES_PER_SPAN);
                 let coefficients = plan.coefficients(Operation::Evaluate, 0.0)?;
                 let pass = Pass {
                     operation: Operation::Evaluate,
                     sums: true,
+                    segments: &plan.segments,
                     coefficients: &coefficients,
                     scalars: Scalars::default(),
                 };
                 Ok(cpu.run(&plan, &pass, slices.iter().map(|slice| Operands::read(slice)).collect()))
             }
-            Backend::Gpu(gpu) => gpu.partials(slices, patience).await,
+            Backend::Gpu(gpu) => gpu.partials(penalty, slices, patience).await,
         }
     }
 
-    fn block_on_update<E: Element>(&self, update: &Update, source: Option<&[E]>, output: &mut [E]) -> Result<()> {
+    fn block_on_update<E: Element>(&self, update: &Update, source: Option<&[E]>, output: &mut [E]) -> Result<Partial> {
         pollster::block_on(self.update(update, source, output, Patience::Block(Gpu::TIMEOUT)))
     }
 
@@ -288,7 +343,7 @@ impl Backend {
         source: Option<&[E]>,
         output: &mut [E],
         patience: Patience,
-    ) -> Result<()> {
+    ) -> Result<Partial> {
         if let Some(source) = source.filter(|source| source.len() != output.len()) {
             let (expected, found) = (source.len() as u64, output.len() as u64);
             return Err(Error::Length { operand: "the output", expected, found });
@@ -299,12 +354,13 @@ impl Backend {
                 let coefficients = plan.coefficients(update.operation, update.step)?;
                 let pass = Pass {
                     operation: update.operation,
-                    sums: false,
+                    sums: update.sums,
+                    segments: &plan.segments,
                     coefficients: &coefficients,
                     scalars: Scalars::default(),
                 };
-                cpu.run(&plan, &pass, vec![Operands::update(source, output)]);
-                Ok(())
+                let partials = cpu.run(&plan, &pass, vec![Operands::update(source, output)]);
+                Ok(partials.into_iter().next().unwrap_or_default())
             }
             Backend::Gpu(gpu) => gpu.update(update, source, output, patience).await,
         }
@@ -314,10 +370,12 @@ impl Backend {
 /// An elementwise operation with what it needs to know.
 pub(crate) struct Update<'a> {
     pub(crate) operation: Operation,
+    /// Whether what it leaves is summed.
+    pub(crate) sums: bool,
     pub(crate) penalty: &'a Penalty,
     pub(crate) step: f64,
 }
 
 pub(crate) fn segment<E: Element>(slice: &[E], penalty: &Penalty) -> Segment {
-    Segment { len: slice.len() as u64, dtype: E::DTYPE, penalty: penalty.clone() }
+    Segment { len: slice.len() as u64, dtype: E::DTYPE, penalty: *penalty }
 }

@@ -1,10 +1,12 @@
 //! The CPU path: a plan run over slices, on the calling thread and its rayon pool.
 
+mod loops;
 mod set;
 mod simd;
 
 use rayon::prelude::*;
 
+pub(crate) use loops::Loops;
 pub use set::{HostSet, Slice, SliceMut};
 pub use simd::InstructionSet;
 
@@ -12,7 +14,7 @@ use crate::element::Element;
 use crate::elementwise;
 use crate::exact::Partial;
 use crate::optimizer::{Metric, Scalars, adam, sgd};
-use crate::plan::{Coefficients, Direction, Operation, Plan, Span};
+use crate::plan::{Coefficients, Direction, Operation, Plan, Segment, Span};
 use crate::tile::{self, TILE};
 use crate::{Error, Result};
 
@@ -25,8 +27,8 @@ const AHEAD: usize = 1;
 /// Tensors of at most so many weights, such as biases, are summed without the rest of their tile; so are those of half the
 /// lanes.
 const SHORT: usize = 64;
-/// How many elements are tested for NaN and infinity at a time.
-const BLOCK: usize = 64;
+/// How many elements are worked on at a time where more than one loop goes over them; their bits stay in the nearest cache.
+const BLOCK: usize = 1024;
 
 /// Computes on the calling thread and its rayon pool, with the best vector instructions that the processor has.
 ///
@@ -71,7 +73,7 @@ impl Cpu {
         pass: &Pass<'_>,
         mut operands: Vec<Operands<'_, E>>,
     ) -> Vec<Partial> {
-        let mut partials = vec![Partial::default(); if pass.sums { plan.segments.len() } else { 0 }];
+        let mut partials = vec![Partial::default(); if pass.sums { pass.segments.len() } else { 0 }];
         for spans in plan.stages.iter().flat_map(|stage| stage.spans.chunks(SPANS)) {
             let tasks = spans.iter().map(|span| {
                 // The spans of a segment follow each other, so each takes the front of what is left.
@@ -79,15 +81,13 @@ impl Cpu {
             });
             let tasks: Vec<(&Span, Operands<'_, E>)> = tasks.collect();
             let visit = |(span, operands): (&Span, Operands<'_, E>)| {
-                let c = &pass.coefficients[span.segment as usize];
-                match self.set {
-                    InstructionSet::Baseline => visit::<E, false>(pass, c, operands),
-                    // These sets have a fused multiply-add; without one, `mul_add` is a slow call.
-                    _ => self.set.run(
-                        #[inline(always)]
-                        || visit::<E, true>(pass, c, operands),
-                    ),
-                }
+                let task = Task {
+                    set: self.set,
+                    pass,
+                    loops: pass.segments[span.segment as usize].penalty.kind().loops(),
+                    c: &pass.coefficients[span.segment as usize],
+                };
+                task.visit(operands)
             };
             let sums: Vec<Option<Partial>> = if tasks.len() == 1 {
                 tasks.into_iter().map(visit).collect()
@@ -100,6 +100,9 @@ impl Cpu {
                 }
             }
         }
+        for (partial, Segment { penalty, dtype, .. }) in partials.iter_mut().zip(pass.segments) {
+            partial.set_made_for(penalty, *dtype);
+        }
         partials
     }
 }
@@ -108,6 +111,8 @@ impl Cpu {
 pub(crate) struct Pass<'a> {
     pub(crate) operation: Operation,
     pub(crate) sums: bool,
+    /// With their penalties of now.
+    pub(crate) segments: &'a [Segment],
     pub(crate) coefficients: &'a [Coefficients],
     pub(crate) scalars: Scalars,
 }
@@ -129,6 +134,10 @@ impl<'a, E> Operands<'a, E> {
         Operands { source: source.unwrap_or_default(), written: [output, &mut [], &mut []] }
     }
 
+    fn reborrow(&mut self) -> Operands<'_, E> {
+        Operands { source: self.source, written: self.written.each_mut().map(|slice| &mut **slice) }
+    }
+
     /// Splits off the first `len` elements of each.
     fn take(&mut self, len: usize) -> Operands<'a, E> {
         let (source, left) = self.source.split_at(len.min(self.source.len()));
@@ -143,142 +152,211 @@ impl<'a, E> Operands<'a, E> {
     }
 }
 
-#[inline(always)]
-fn visit<E: Element, const FUSED: bool>(
-    pass: &Pass<'_>,
-    c: &Coefficients,
-    mut operands: Operands<'_, E>,
-) -> Option<Partial> {
-    match (pass.operation, pass.sums) {
-        (Operation::Evaluate, _) => Some(sum::<E, FUSED>(operands.source)),
-        (operation, false) => {
-            update(operation, c, &pass.scalars, &mut operands);
-            None
+/// What is done with one span.
+struct Task<'a> {
+    set: InstructionSet,
+    pass: &'a Pass<'a>,
+    loops: &'static Loops,
+    c: &'a Coefficients,
+}
+
+impl Task<'_> {
+    fn visit<E: Element>(&self, mut operands: Operands<'_, E>) -> Option<Partial> {
+        let operation = self.pass.operation;
+        if operation == Operation::Evaluate {
+            return Some(self.sum(operands.source));
         }
-        (operation, true) => {
-            let mut partial = Partial::default();
-            // Each tile is summed while it is in the cache.
-            while !(operands.source.is_empty() && operands.written[0].is_empty()) {
-                let mut tile = operands.take(TILE);
-                update(operation, c, &pass.scalars, &mut tile);
-                let gradient = matches!(operation, Operation::Gradient | Operation::AddGradient);
-                add::<E, FUSED>(if gradient { tile.source } else { tile.written[0] }, &mut partial);
+        let mut partial = Partial::default();
+        // Each block is summed while it is in the cache.
+        while !(operands.source.is_empty() && operands.written[0].is_empty()) {
+            let mut tile = operands.take(TILE);
+            let mut left = tile.reborrow();
+            while !left.written[0].is_empty() {
+                self.update(left.take(BLOCK));
             }
-            Some(partial)
+            if self.pass.sums {
+                let gradient = matches!(operation, Operation::Gradient | Operation::AddGradient);
+                self.add(if gradient { tile.source } else { tile.written[0] }, &mut partial);
+            }
+        }
+        self.pass.sums.then_some(partial)
+    }
+
+    fn sum<E: Element>(&self, weights: &[E]) -> Partial {
+        let mut partial = Partial::default();
+        if self.c.sums_terms() {
+            for tile in weights.chunks(TILE) {
+                self.add(tile, &mut partial);
+            }
+        } else {
+            self.add_tiles(weights, &mut partial);
+        }
+        partial
+    }
+
+    /// Adds a tile, or the part of one that there is.
+    fn add<E: Element>(&self, weights: &[E], partial: &mut Partial) {
+        let max = self.add_tiles(weights, partial);
+        if self.c.sums_terms() {
+            let (mut bits, mut terms) = ([0; TILE], [0.0; TILE]);
+            self.set.run(|| decode(weights, &mut bits));
+            (self.loops.terms)(self.set, &bits[..weights.len()], &self.c.terms, &mut terms);
+            self.set.run(|| tile::add_terms(&mut terms, max, partial));
+        }
+    }
+
+    /// Adds tiles, and gives the bits of the last one's largest finite |θ|.
+    fn add_tiles<E: Element>(&self, weights: &[E], partial: &mut Partial) -> u32 {
+        match self.set {
+            InstructionSet::Baseline => add_tiles::<E, false>(weights, partial),
+            // These sets have a fused multiply-add; without one, `mul_add` is a slow call.
+            _ => self.set.run(
+                #[inline(always)]
+                || add_tiles::<E, true>(weights, partial),
+            ),
+        }
+    }
+
+    /// At most a block.
+    fn update<E: Element>(&self, operands: Operands<'_, E>) {
+        let (set, loops, c, s) = (self.set, self.loops, &self.c.c, &self.pass.scalars);
+        let Operands { source, written: [output, first, second] } = operands;
+        match self.pass.operation {
+            Operation::Evaluate => {}
+            Operation::AddGradient if self.c.untouched() => {}
+            Operation::AddGradient => self.add_gradient(source, output),
+            Operation::Gradient => {
+                output.copy_from_slice(source);
+                on_bits(set, output, |bits| (loops.gradient)(set, bits, c));
+            }
+            Operation::Prox => {
+                if !source.is_empty() {
+                    output.copy_from_slice(source);
+                }
+                if !self.c.untouched() {
+                    on_bits(set, output, |bits| (loops.prox)(set, bits, c));
+                }
+            }
+            Operation::Sgd(direction) => on_bits(set, output, |bits| {
+                set.run(|| match direction {
+                    Direction::Gradient => {
+                        for (theta, g) in bits.iter_mut().zip(source) {
+                            *theta = sgd::step(*theta, g.decode(), s);
+                        }
+                    }
+                    Direction::Momentum | Direction::Nesterov => {
+                        for ((theta, b), g) in bits.iter_mut().zip(first).zip(source) {
+                            let next = sgd::momentum(b.decode(), g.decode(), s);
+                            let ahead = direction == Direction::Nesterov;
+                            let d = if ahead { sgd::nesterov(next, g.decode(), s) } else { next };
+                            *theta = sgd::step(*theta, d, s);
+                            *b = E::encode(next);
+                        }
+                    }
+                });
+                (loops.prox)(set, bits, c);
+            }),
+            Operation::Adam(metric) => on_bits(set, output, |bits| {
+                let mut metrics = [0.0; BLOCK];
+                set.run(|| {
+                    let states = first.iter_mut().zip(second).zip(&mut metrics);
+                    for ((theta, ((m, v), d)), g) in bits.iter_mut().zip(states).zip(source) {
+                        let stepped = adam::step(*theta, g.decode(), m.decode(), v.decode(), s);
+                        (*theta, *d) = (stepped.theta, stepped.metric);
+                        (*m, *v) = (E::encode(stepped.first), E::encode(stepped.second));
+                    }
+                });
+                match metric {
+                    Metric::Plain => (loops.prox)(set, bits, c),
+                    Metric::Adam => (loops.metric_prox)(set, bits, &metrics, c),
+                }
+            }),
+        }
+    }
+
+    fn add_gradient<E: Element>(&self, source: &[E], output: &mut [E]) {
+        let set = self.set;
+        let mut gradient = [0; BLOCK];
+        let gradient = &mut gradient[..source.len()];
+        let mut ordinary = true;
+        set.run(|| {
+            for line in (0..source.len()).step_by(const { 64 / size_of::<E>() }) {
+                tile::prefetch(output.as_ptr().wrapping_add(AHEAD * TILE + line));
+                tile::prefetch(source.as_ptr().wrapping_add(AHEAD * TILE + line));
+            }
+            decode(source, gradient);
+            ordinary = finite(gradient.iter().copied()) & finite(output.iter().map(|x| x.decode()));
+        });
+        let c = &self.c.c;
+        if ordinary {
+            (self.loops.finite_gradient)(set, gradient, c);
+            set.run(|| combine(output, gradient, elementwise::add_finite_gradient));
+        } else {
+            (self.loops.gradient)(set, gradient, c);
+            set.run(|| combine(output, gradient, elementwise::add));
         }
     }
 }
 
+/// Adds tiles, the last of which need not be whole, and gives the bits of the last one's largest finite |θ|.
 #[inline(always)]
-fn sum<E: Element, const FUSED: bool>(weights: &[E]) -> Partial {
-    let mut partial = Partial::default();
-    for tile in weights.chunks(TILE) {
-        add::<E, FUSED>(tile, &mut partial);
-    }
-    partial
-}
-
-/// Adds a tile, or the part of one that there is.
-#[inline(always)]
-fn add<E: Element, const FUSED: bool>(weights: &[E], partial: &mut Partial) {
-    if let Some(tile) = weights.first_chunk::<TILE>() {
+fn add_tiles<E: Element, const FUSED: bool>(weights: &[E], partial: &mut Partial) -> u32 {
+    let (tiles, part) = weights.as_chunks::<TILE>();
+    let mut max = 0;
+    for tile in tiles {
         let ahead = tile.as_ptr().wrapping_add(AHEAD * TILE);
-        tile::add::<E, FUSED, TILE, { tile::HALF }>(tile, TILE, ahead, partial);
-    } else if weights.len() <= SHORT {
-        add_part::<E, FUSED, SHORT, SHORT>(weights, partial);
-    } else if weights.len() <= tile::HALF {
-        add_part::<E, FUSED, { tile::HALF }, { tile::HALF }>(weights, partial);
+        max = tile::add::<E, FUSED, TILE, { tile::HALF }>(tile, TILE, ahead, partial);
+    }
+    if part.is_empty() {
+        max
+    } else if part.len() <= SHORT {
+        add_part::<E, FUSED, SHORT, SHORT>(part, partial)
+    } else if part.len() <= tile::HALF {
+        add_part::<E, FUSED, { tile::HALF }, { tile::HALF }>(part, partial)
     } else {
-        add_part::<E, FUSED, TILE, { tile::HALF }>(weights, partial);
+        add_part::<E, FUSED, TILE, { tile::HALF }>(part, partial)
     }
 }
 
 /// Adds a part of a tile, with +0 for what is absent.
 #[inline(always)]
-fn add_part<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(weights: &[E], partial: &mut Partial) {
+fn add_part<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
+    weights: &[E],
+    partial: &mut Partial,
+) -> u32 {
     let mut part = [E::zeroed(); N];
     part[..weights.len()].copy_from_slice(weights);
-    tile::add::<E, FUSED, N, SUMS>(&part, weights.len(), part.as_ptr(), partial);
+    tile::add::<E, FUSED, N, SUMS>(&part, weights.len(), part.as_ptr(), partial)
+}
+
+/// Does something with the bits of at most a block: in place where elements are their own bits.
+fn on_bits<E: Element>(set: InstructionSet, elements: &mut [E], f: impl FnOnce(&mut [u32])) {
+    if let Some(bits) = E::as_bits(elements) {
+        return f(bits);
+    }
+    let mut bits = [0; BLOCK];
+    let bits = &mut bits[..elements.len()];
+    set.run(|| decode(elements, bits));
+    f(bits);
+    set.run(|| combine(elements, bits, |_, new| new));
 }
 
 #[inline(always)]
-fn update<E: Element>(operation: Operation, c: &Coefficients, s: &Scalars, operands: &mut Operands<'_, E>) {
-    let (untouched, c) = (c.untouched != 0, c.c);
-    let source = operands.source;
-    let [output, first, second] = &mut operands.written;
-    if untouched {
-        if !source.is_empty() && operation == Operation::Prox {
-            output.copy_from_slice(source);
-        }
-        return;
-    }
-    match operation {
-        Operation::Evaluate => {}
-        Operation::Gradient => into(source, output, |v, _| elementwise::gradient(v, c)),
-        Operation::AddGradient => add_gradient(source, output, c),
-        Operation::Prox if source.is_empty() => in_place(output, |v| elementwise::prox(v, c)),
-        Operation::Prox => into(source, output, |v, _| elementwise::prox(v, c)),
-        Operation::Sgd(Direction::Gradient) => {
-            into(source, output, |g, theta| elementwise::prox(sgd::step(theta, g, s), c));
-        }
-        Operation::Sgd(direction) => {
-            for ((theta, b), g) in output.iter_mut().zip(first.iter_mut()).zip(source) {
-                let next = sgd::momentum(b.decode(), g.decode(), s);
-                let d = if direction == Direction::Nesterov { sgd::nesterov(next, g.decode(), s) } else { next };
-                *theta = E::encode(elementwise::prox(sgd::step(theta.decode(), d, s), c));
-                *b = E::encode(next);
-            }
-        }
-        Operation::Adam(metric) => {
-            let states = first.iter_mut().zip(second.iter_mut());
-            for ((theta, (m, v)), g) in output.iter_mut().zip(states).zip(source) {
-                let stepped = adam::step(theta.decode(), g.decode(), m.decode(), v.decode(), s);
-                *theta = E::encode(match metric {
-                    Metric::Plain => elementwise::prox(stepped.theta, c),
-                    Metric::Adam => adam::prox(&stepped, c),
-                });
-                *m = E::encode(stepped.first);
-                *v = E::encode(stepped.second);
-            }
-        }
+fn decode<E: Element>(elements: &[E], bits: &mut [u32]) {
+    for (to, from) in bits.iter_mut().zip(elements) {
+        *to = from.decode();
     }
 }
 
-/// Blocks without NaN and infinity, as nearly all are, take half as many instructions.
+/// Writes what `f` makes of each element and of the bits beside it.
 #[inline(always)]
-fn add_gradient<E: Element>(source: &[E], output: &mut [E], c: [f32; 2]) {
-    let full = |v, old| elementwise::add(old, elementwise::gradient(v, c));
-    let (sources, source) = source.as_chunks::<BLOCK>();
-    let (outputs, output) = output.as_chunks_mut::<BLOCK>();
-    for (source, output) in sources.iter().zip(outputs) {
-        for line in (0..BLOCK).step_by(const { 64 / size_of::<E>() }) {
-            tile::prefetch(output.as_ptr().wrapping_add(AHEAD * TILE + line));
-            tile::prefetch(source.as_ptr().wrapping_add(AHEAD * TILE + line));
-        }
-        if finite(source) & finite(output) {
-            into(source, output, |v, old| elementwise::add_finite_gradient(old, v, c));
-        } else {
-            into(source, output, full);
-        }
-    }
-    into(source, output, full);
-}
-
-#[inline(always)]
-fn finite<E: Element>(block: &[E; BLOCK]) -> bool {
-    block.iter().fold(true, |finite, x| finite & (x.decode() & elementwise::MAGNITUDE < elementwise::INFINITY))
-}
-
-#[inline(always)]
-fn into<E: Element>(source: &[E], output: &mut [E], f: impl Fn(u32, u32) -> u32) {
-    for (out, v) in output.iter_mut().zip(source) {
-        *out = E::encode(f(v.decode(), out.decode()));
+fn combine<E: Element>(elements: &mut [E], bits: &[u32], f: impl Fn(u32, u32) -> u32) {
+    for (element, &b) in elements.iter_mut().zip(bits) {
+        *element = E::encode(f(element.decode(), b));
     }
 }
 
 #[inline(always)]
-fn in_place<E: Element>(output: &mut [E], f: impl Fn(u32) -> u32) {
-    for out in output {
-        *out = E::encode(f(out.decode()));
-    }
+fn finite(bits: impl Iterator<Item = u32>) -> bool {
+    bits.fold(true, |finite, b| finite & (b & elementwise::MAGNITUDE < elementwise::INFINITY))
 }

@@ -59,6 +59,11 @@ pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
     /// The element nearest to the `f32` of these bits, ties to even. Undoes `decode`, but that a number which a half rounds to
     /// −0 is +0: what the elementwise operations write is never −0.
     fn encode(bits: u32) -> Self;
+    /// The elements themselves where they are the bits of `f32`.
+    fn as_bits(elements: &mut [Self]) -> Option<&mut [u32]> {
+        let _ = elements;
+        None
+    }
 }
 
 impl Bits for f32 {
@@ -69,6 +74,9 @@ impl Bits for f32 {
     #[inline(always)]
     fn encode(bits: u32) -> Self {
         f32::from_bits(bits)
+    }
+    fn as_bits(elements: &mut [f32]) -> Option<&mut [u32]> {
+        Some(bytemuck::cast_slice_mut(elements))
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Twin of `shaders/elementwise.wgsl`.
 
-use crate::penalty::elastic_net;
+use crate::formula::{Formula, Numbers, TermNumbers};
 
 /// Below this, 2^-120, a number read or about to be written is +0: drivers may flush subnormals, and a difference of
 /// two larger numbers can be one.
@@ -20,25 +20,25 @@ pub(crate) fn flush(x: f32) -> f32 {
 
 /// The gradient at a weight, as bits: a NaN is itself, an infinity the limit there.
 #[inline(always)]
-pub(crate) fn gradient(theta: u32, c: [f32; 2]) -> u32 {
+pub(crate) fn gradient<F: Formula>(theta: u32, c: &Numbers) -> u32 {
     let magnitude = theta & MAGNITUDE;
     // What is computed of a weight that is not finite is not used.
-    let slope = finite_gradient(theta, c).to_bits();
-    let limit = elastic_net::gradient_at_infinity(c).to_bits();
-    let sign = if limit == 0 { 0 } else { !MAGNITUDE };
-    let special = select(magnitude > INFINITY, theta, limit | (theta & sign));
-    select(magnitude < INFINITY, slope, special)
+    let slope = finite_gradient::<F>(theta, c);
+    let limits = F::gradient_limits(c);
+    let limit = flush(if theta > MAGNITUDE { limits[0] } else { limits[1] }).to_bits();
+    select(magnitude < INFINITY, slope, select(magnitude > INFINITY, theta, limit))
 }
 
+/// The gradient at a finite weight, as bits.
 #[inline(always)]
-fn finite_gradient(theta: u32, c: [f32; 2]) -> f32 {
-    flush(elastic_net::gradient(flush(f32::from_bits(theta)), c))
+pub(crate) fn finite_gradient<F: Formula>(theta: u32, c: &Numbers) -> u32 {
+    flush(F::gradient(flush(f32::from_bits(theta)), c)).to_bits()
 }
 
-/// `add(existing, gradient(theta, c))` where both numbers are finite; the gradient may overflow.
+/// `add(existing, gradient)` where the existing number and the weight are finite; the gradient may overflow.
 #[inline(always)]
-pub(crate) fn add_finite_gradient(existing: u32, theta: u32, c: [f32; 2]) -> u32 {
-    flush(flush(f32::from_bits(existing)) + finite_gradient(theta, c)).to_bits()
+pub(crate) fn add_finite_gradient(existing: u32, gradient: u32) -> u32 {
+    flush(flush(f32::from_bits(existing)) + f32::from_bits(gradient)).to_bits()
 }
 
 /// An existing gradient plus another, as bits: a NaN stays itself, the existing one first; ∞ − ∞ is 0x7fc00000.
@@ -65,18 +65,24 @@ pub(crate) fn scale(x: u32, factor: f32) -> u32 {
 
 /// The prox of a weight, as bits: one that is not finite comes back as it is.
 #[inline(always)]
-pub(crate) fn prox(v: u32, c: [f32; 2]) -> u32 {
-    // A number that is too small needs no rule of its own: it shrinks to one that is, as c₀ is 0 or at least 2^-120 and
-    // c₁ at most 1. What is computed of one that is not finite is not used.
-    let shrunk = flush(elastic_net::prox(f32::from_bits(v), c)).to_bits();
+pub(crate) fn prox<F: Formula>(v: u32, c: &Numbers) -> u32 {
+    let shrunk = flush(F::prox(flush(f32::from_bits(v)), c)).to_bits();
     select(v & MAGNITUDE < INFINITY, shrunk, v)
 }
 
-/// The prox in a metric that weighs this element's distance with `d` > 0, as bits.
+/// The prox in a metric that weighs this element's distance with `d` > 0, as bits; an infinite one lets nothing move.
 #[inline(always)]
-pub(crate) fn metric_prox(v: u32, d: f32, c: [f32; 2]) -> u32 {
-    let shrunk = flush(elastic_net::metric_prox(flush(f32::from_bits(v)), d, c)).to_bits();
-    select(v & MAGNITUDE < INFINITY, shrunk, v)
+pub(crate) fn metric_prox<F: Formula>(v: u32, d: f32, c: &Numbers) -> u32 {
+    let finite = d < f32::INFINITY;
+    let shrunk = flush(F::metric_prox(flush(f32::from_bits(v)), if finite { d } else { 1.0 }, c)).to_bits();
+    select((v & MAGNITUDE < INFINITY) & finite, shrunk, v)
+}
+
+/// What a weight gives to the value's own sum; one that is not finite nothing.
+#[inline(always)]
+pub(crate) fn term<F: Formula>(theta: u32, t: &TermNumbers) -> f32 {
+    let term = flush(F::term(flush(f32::from_bits(theta)), t));
+    if theta & MAGNITUDE < INFINITY { term } else { 0.0 }
 }
 
 #[inline(always)]
@@ -87,17 +93,19 @@ pub(crate) fn select(condition: bool, yes: u32, no: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::penalty::elastic_net::ElasticNet;
 
     #[test]
     fn the_short_way_to_add_a_gradient_gives_the_same_bits() {
         let magnitudes = [0, 1, 0x7f_ffff, SMALLEST.to_bits() - 1, SMALLEST.to_bits(), 0x3f80_0000, 0x7f7f_ffff];
         let numbers: Vec<u32> = magnitudes.iter().flat_map(|&m| [m, m + (m >> 1 & 0x3_0003), m | !MAGNITUDE]).collect();
         let factors = [0.0, f32::MIN_POSITIVE * 64.0, 0.25, 1e30, f32::MAX];
-        for c in factors.iter().flat_map(|&a| factors.map(|b| [a, b])) {
+        for c in factors.iter().flat_map(|&a| factors.map(|b| [a, b, 0.0, 0.0, 0.0])) {
             for &theta in numbers.iter().filter(|&&n| n & MAGNITUDE < INFINITY) {
                 for &existing in numbers.iter().filter(|&&n| n & MAGNITUDE < INFINITY) {
-                    let expected = add(existing, gradient(theta, c));
-                    assert_eq!(add_finite_gradient(existing, theta, c), expected, "{existing:#x} {theta:#x} {c:?}");
+                    let expected = add(existing, gradient::<ElasticNet>(theta, &c));
+                    let found = add_finite_gradient(existing, finite_gradient::<ElasticNet>(theta, &c));
+                    assert_eq!(found, expected, "{existing:#x} {theta:#x} {c:?}");
                 }
             }
         }

@@ -53,6 +53,22 @@ pub enum Error {
         /// What they hold.
         found: u64,
     },
+    /// A [`Partial`](crate::Partial) was asked for the value of a penalty whose sum it does not hold.
+    #[error("the value of {penalty} needs a sum of its own: expected partials made for this penalty, found others")]
+    OtherPenalty {
+        /// What the penalty is called.
+        penalty: &'static str,
+    },
+    /// A name, or a list of names, that is none of those there are.
+    #[error("{what} must {expected}; found {found}")]
+    Name {
+        /// What is named.
+        what: String,
+        /// What it must be or have.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
     /// A GPU operand that breaks a rule of buffers: its offset, its range or the usages of its buffer.
     #[error("{operand}: {rule}, found {found}")]
     Operand {

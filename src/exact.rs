@@ -4,7 +4,8 @@
 //! two: adding it, shifted, into a wide integer rounds nothing, so the order of tiles, threads, chunks and devices
 //! cannot matter.
 
-use crate::{Error, Penalty, Result};
+use crate::plan::Segment;
+use crate::{Dtype, Error, Penalty, Result};
 
 /// Limbs of the accumulator of Σ|θ|; its lowest bit is 2^-149, the smallest `f32`.
 const L1_LIMBS: usize = 12;
@@ -13,11 +14,14 @@ const L2_LIMBS: usize = 20;
 const L1_LOWEST: i32 = -149;
 const L2_LOWEST: i32 = -298;
 
-/// The words of one segment's result on a device: the limbs of both sums, three 64-bit counts, the maximum, one unused.
-pub(crate) const WORDS: usize = 40;
+/// The words of one segment's result on a device: the limbs of Σ|θ| and Σθ², three 64-bit counts, the maximum, one unused, and the
+/// limbs of the value's own sum.
+pub(crate) const WORDS: usize = 52;
 
-/// The exact statistics of some weights, without rounding and without a penalty: what chunks, threads, devices and
-/// ranks send to each other.
+/// The exact statistics of some weights, without rounding: what chunks, threads, devices and ranks send to each other.
+///
+/// The values of L1, L2² and the elastic net follow from the statistics, whatever their λ. Another penalty's value has a sum of its
+/// own, which a partial holds of the one penalty that it was made for; merged with one made for another, it holds none.
 ///
 /// [`merge`](Partial::merge) is exact, associative and commutative, so any grouping of chunks that start on tile
 /// boundaries gives the same bits as one pass over the whole. [`to_bytes`](Partial::to_bytes) carries it elsewhere.
@@ -33,7 +37,7 @@ pub(crate) const WORDS: usize = 40;
 ///     total.merge(&Partial::from_bytes(&partial.to_bytes())?);
 /// }
 /// let l1 = Penalty::l1(0.5)?;
-/// assert_eq!(total.report(&l1), cpu.evaluate(&l1, &weights)?);
+/// assert_eq!(total.report(&l1)?, cpu.evaluate(&l1, &weights)?);
 /// # Ok::<(), penalty::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,6 +49,25 @@ pub struct Partial {
     nan: u64,
     inf: u64,
     max_bits: u32,
+    terms: [u32; L1_LIMBS],
+    made_for: MadeFor,
+}
+
+/// Which penalty's own sum a partial holds, by its formula and the bits of the kernel's numbers; of a partial without weights it is
+/// the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct MadeFor([u32; 4]);
+
+impl MadeFor {
+    /// Nobody's: the partial was made for statistics alone, or of partials made for several penalties.
+    const NOBODY: MadeFor = MadeFor([u32::MAX; 4]);
+
+    fn this(penalty: &Penalty, dtype: Dtype) -> MadeFor {
+        match penalty.term_numbers(dtype) {
+            None => MadeFor::NOBODY,
+            Some([a, b, c]) => MadeFor([penalty.code(), a.to_bits(), b.to_bits(), c.to_bits()]),
+        }
+    }
 }
 
 /// How many of a run of weights are what; the counts that a tile adds.
@@ -57,10 +80,21 @@ pub(crate) struct Counts {
 
 impl Partial {
     /// The size of [`to_bytes`](Partial::to_bytes).
-    pub const BYTES: usize = 4 * (L1_LIMBS + L2_LIMBS) + 4 * 8 + 4;
+    pub const BYTES: usize = 4 * (L1_LIMBS + L2_LIMBS) + 4 * 8 + 4 + 4 * (L1_LIMBS + 4);
+
+    /// Says which penalty's own sum it holds.
+    pub(crate) fn set_made_for(&mut self, penalty: &Penalty, dtype: Dtype) {
+        self.made_for = if self.len == 0 { MadeFor::default() } else { MadeFor::this(penalty, dtype) };
+    }
 
     /// Adds the weights of another partial to this one.
     pub fn merge(&mut self, other: &Partial) {
+        if self.len == 0 {
+            self.made_for = other.made_for;
+        } else if other.len > 0 && other.made_for != self.made_for {
+            self.made_for = MadeFor::NOBODY;
+        }
+        add_limbs(&mut self.terms, &other.terms);
         add_limbs(&mut self.l1, &other.l1);
         add_limbs(&mut self.l2_squared, &other.l2_squared);
         // Bytes from elsewhere can say more weights than there are.
@@ -83,26 +117,37 @@ impl Partial {
         self.max_bits = self.max_bits.max(max_bits);
     }
 
-    /// The result that a device left for a segment of `len` weights.
-    pub(crate) fn from_words(words: &[u32; WORDS], len: u64) -> Partial {
+    /// Adds a tile's own sum of the value, scaled by 2^-`exponent`.
+    #[inline]
+    pub(crate) fn add_terms(&mut self, sum: f32, exponent: i32) {
+        add_f32(&mut self.terms, sum, exponent - 149 - L1_LOWEST);
+    }
+
+    /// The result that a device left for a segment.
+    pub(crate) fn from_words(words: &[u32; WORDS], segment: &Segment) -> Partial {
         let count = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
-        let mut partial = Partial { len, ..Partial::default() };
+        let mut partial = Partial { len: segment.len, ..Partial::default() };
         partial.l1.copy_from_slice(&words[..L1_LIMBS]);
         partial.l2_squared.copy_from_slice(&words[L1_LIMBS..L1_LIMBS + L2_LIMBS]);
         partial.nonzero = count(32);
         partial.nan = count(34);
         partial.inf = count(36);
         partial.max_bits = words[38];
+        partial.terms.copy_from_slice(&words[40..]);
+        partial.set_made_for(&segment.penalty, segment.dtype);
         partial
     }
 
     /// Little-endian bytes: the limbs of Σ|θ| and Σθ² from the lowest, then as `u64` the number of weights, of
-    /// non-zero, NaN and infinite ones, then the bits of max|θ| as `u32`.
+    /// non-zero, NaN and infinite ones, then the bits of max|θ| as `u32`, then the limbs of the value's own sum, and four `u32` that
+    /// say which penalty's it is, to this version of the library.
     pub fn to_bytes(&self) -> [u8; Partial::BYTES] {
         let limbs = self.l1.iter().chain(&self.l2_squared).flat_map(|l| l.to_le_bytes());
         let counts = [self.len, self.nonzero, self.nan, self.inf].into_iter().flat_map(u64::to_le_bytes);
         let mut bytes = [0; Partial::BYTES];
-        for (to, from) in bytes.iter_mut().zip(limbs.chain(counts).chain(self.max_bits.to_le_bytes())) {
+        let terms = self.terms.iter().chain(&self.made_for.0).flat_map(|l| l.to_le_bytes());
+        let all = limbs.chain(counts).chain(self.max_bits.to_le_bytes()).chain(terms);
+        for (to, from) in bytes.iter_mut().zip(all) {
             *to = from;
         }
         bytes
@@ -116,7 +161,7 @@ impl Partial {
     pub fn from_bytes(bytes: &[u8]) -> Result<Partial> {
         let refuse = |expected, found| Err(Error::PartialBytes { expected, found });
         if bytes.len() != Partial::BYTES {
-            return refuse("164 bytes", bytes.len() as u64);
+            return refuse("228 bytes", bytes.len() as u64);
         }
         let mut words = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let mut next = || words.next().unwrap_or(0);
@@ -127,6 +172,8 @@ impl Partial {
             *count = u64::from(next()) | u64::from(next()) << 32;
         }
         partial.max_bits = next();
+        partial.terms.fill_with(&mut next);
+        partial.made_for.0.fill_with(&mut next);
         if partial.nonzero > partial.len {
             return refuse("as many non-zero weights as weights at most", partial.nonzero);
         }
@@ -140,7 +187,21 @@ impl Partial {
     }
 
     /// The value of `penalty` and the statistics, in `f64`: each sum rounded once, to nearest.
-    pub fn report(&self, penalty: &Penalty) -> Report {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherPenalty`] where the value has a sum of its own, and this was not made for it.
+    pub fn report(&self, penalty: &Penalty) -> Result<Report> {
+        let made_for = |dtype| self.made_for == MadeFor::this(penalty, dtype);
+        let summed = [Dtype::F32, Dtype::F16, Dtype::BF16].into_iter().any(made_for);
+        if penalty.sums_terms() && !summed && self.len > 0 {
+            return Err(Error::OtherPenalty { penalty: penalty.name() });
+        }
+        Ok(self.report_of(penalty))
+    }
+
+    /// The same where it was made for this penalty, or the value has no sum of its own.
+    pub(crate) fn report_of(&self, penalty: &Penalty) -> Report {
         // A non-finite weight entered the sums as +0; what is said of the whole must not hide it.
         let spoilt = if self.nan > 0 {
             Some(f64::NAN)
@@ -159,7 +220,7 @@ impl Partial {
             nonzero: self.nonzero,
             nan: self.nan,
             inf: self.inf,
-            value: spoilt.unwrap_or_else(|| penalty.value(l1, l2_squared)),
+            value: spoilt.unwrap_or_else(|| penalty.value([l1, l2_squared, to_f64(&self.terms, L1_LOWEST)])),
         }
     }
 }
@@ -217,19 +278,24 @@ pub struct Reports {
 
 impl Reports {
     /// Puts the partials of tensors, each with its penalty, together.
-    pub fn new<'a>(tensors: impl IntoIterator<Item = (&'a Partial, &'a Penalty)>) -> Reports {
+    ///
+    /// # Errors
+    ///
+    /// As [`Partial::report`].
+    pub fn new<'a>(tensors: impl IntoIterator<Item = (&'a Partial, &'a Penalty)>) -> Result<Reports> {
         let mut all = Partial::default();
-        let tensors: Vec<Report> = tensors
+        let tensors: Result<Vec<Report>> = tensors
             .into_iter()
             .map(|(partial, penalty)| {
                 all.merge(partial);
                 partial.report(penalty)
             })
             .collect();
+        let tensors = tensors?;
         // The empty sum of f64 is -0 in Rust; a penalty over nothing is +0.
         let value = tensors.iter().fold(0.0, |sum, report| sum + report.value);
-        let total = all.report(&Penalty::none());
-        Reports { tensors, total: Report { value, ..total } }
+        let total = all.report_of(&Penalty::none());
+        Ok(Reports { tensors, total: Report { value, ..total } })
     }
 }
 

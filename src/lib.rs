@@ -33,12 +33,14 @@
 //! NaN and infinite weights are counted, the value says NaN or infinity, and a prox returns them bit by bit. A number below 2^-120
 //! in magnitude that a gradient or a prox reads or writes is +0, and so is −0.
 
+mod arithmetic;
 mod backend;
 mod cpu;
 mod element;
 mod elementwise;
 mod error;
 mod exact;
+mod formula;
 pub mod gpu;
 mod optimizer;
 mod penalty;
@@ -54,6 +56,7 @@ pub use cpu::{Cpu, HostSet, InstructionSet, Slice, SliceMut};
 pub use element::{Dtype, Element};
 pub use error::{Error, Result};
 pub use exact::{Partial, Report, Reports};
+pub use formula::Named;
 pub use gpu::{Determinism, Gpu};
 pub use optimizer::{Adam, Metric, Momentum, Sgd};
 pub use penalty::Penalty;

@@ -4,7 +4,7 @@ pub(crate) mod adam;
 pub(crate) mod sgd;
 
 use crate::elementwise::SMALLEST;
-use crate::penalty::coefficient;
+use crate::formula::coefficient;
 use crate::plan::{Direction, Operation};
 use crate::{Error, Result};
 
@@ -88,8 +88,7 @@ impl Sgd {
 ///
 /// The states m and v have the weights' type, as in PyTorch, and begin as zeros; in `f16`, v loses gradients below about 2^-12.
 ///
-/// Divisions and roots differ between drivers by a few units in the last place: a device repeats its own bits, and
-/// they are within 16 units of the CPU's for θ after one step, before cancellation; m and v have the CPU's bits.
+/// Every quotient and root is correctly rounded, on devices too, so every backend gives the same bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
     /// The step size η ≥ 0.

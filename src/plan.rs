@@ -1,6 +1,7 @@
 //! What is to be done, as plain data: lengths, types and penalties become stages of spans. No device, no buffers.
 
 use crate::element::Dtype;
+use crate::formula::{Numbers, TermNumbers};
 use crate::optimizer::Metric;
 use crate::tile::TILE;
 use crate::{Penalty, Result};
@@ -50,16 +51,19 @@ impl Operation {
         matches!(self, Operation::AddGradient | Operation::Prox)
     }
 
-    /// What a kernel needs to know of a segment's penalty, at this step size.
-    pub(crate) fn coefficients(self, penalty: &Penalty, step: f64) -> Result<Coefficients> {
+    /// What a kernel needs to know of a segment, at this step size.
+    pub(crate) fn coefficients(self, segment: &Segment, step: f64) -> Result<Coefficients> {
+        let Segment { penalty, dtype, .. } = segment;
         let c = match self {
-            Operation::Evaluate => [0.0; 2],
-            Operation::Gradient | Operation::AddGradient => penalty.gradient_coefficients(),
-            Operation::Prox | Operation::Sgd(_) | Operation::Adam(Metric::Plain) => penalty.prox_coefficients(step)?,
-            Operation::Adam(Metric::Adam) => penalty.metric_prox_coefficients(step)?,
+            Operation::Evaluate => [0.0; 5],
+            Operation::Gradient | Operation::AddGradient => penalty.gradient_numbers(),
+            Operation::Prox | Operation::Sgd(_) => penalty.prox_numbers(step, Metric::Plain, *dtype)?,
+            Operation::Adam(metric) => penalty.prox_numbers(step, metric, *dtype)?,
         };
-        let untouched = self.spares_unpenalised() && penalty.is_none();
-        Ok(Coefficients { c, untouched: untouched.into(), unused: 0, weights: penalty.weights(), unused2: [0; 2] })
+        let terms = penalty.term_numbers(*dtype);
+        let untouched = if self.spares_unpenalised() && penalty.is_none() { UNTOUCHED } else { 0 };
+        let flags = untouched | if terms.is_some() { SUMS_TERMS } else { 0 };
+        Ok(Coefficients { c, flags, terms: terms.unwrap_or_default(), weights: penalty.value_numbers() })
     }
 }
 
@@ -67,14 +71,28 @@ impl Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(crate) struct Coefficients {
-    /// The formula's.
-    pub(crate) c: [f32; 2],
-    /// 1 where the output keeps every bit.
-    pub(crate) untouched: u32,
-    unused: u32,
-    /// Of Σ|θ| and Σθ² in the value.
-    weights: [f32; 2],
-    unused2: [u32; 2],
+    /// Of the gradient or the prox.
+    pub(crate) c: Numbers,
+    flags: u32,
+    /// Of the value's own sum.
+    pub(crate) terms: TermNumbers,
+    /// Of Σ|θ|, Σθ² and the value's own sum in the value.
+    weights: [f32; 3],
+}
+
+/// In a record's flags: the output keeps every bit.
+const UNTOUCHED: u32 = 1;
+/// In a record's flags: the value has a sum of its own.
+const SUMS_TERMS: u32 = 2;
+
+impl Coefficients {
+    pub(crate) fn untouched(&self) -> bool {
+        self.flags & UNTOUCHED != 0
+    }
+
+    pub(crate) fn sums_terms(&self) -> bool {
+        self.flags & SUMS_TERMS != 0
+    }
 }
 
 /// What owns an accumulator and a coefficient record: a tensor.
@@ -141,31 +159,27 @@ impl Plan {
     /// As [`Operation::coefficients`].
     pub(crate) fn coefficients(&self, operation: Operation, step: f64) -> Result<Vec<Coefficients>> {
         let mut coefficients = Vec::with_capacity(self.segments.len());
-        coefficients_into(self.segments.iter().map(|s| &s.penalty), operation, step, &mut coefficients)?;
+        coefficients_into(&self.segments, operation, step, &mut coefficients)?;
         Ok(coefficients)
     }
 }
 
-/// Writes a coefficient record for each penalty over what `coefficients` holds.
+/// Writes a coefficient record for each segment over what `coefficients` holds.
 ///
 /// # Errors
 ///
 /// As [`Operation::coefficients`]; then what it holds is unspecified.
-pub(crate) fn coefficients_into<'a>(
-    penalties: impl Iterator<Item = &'a Penalty>,
+pub(crate) fn coefficients_into(
+    segments: &[Segment],
     operation: Operation,
     step: f64,
     coefficients: &mut Vec<Coefficients>,
 ) -> Result<()> {
     coefficients.clear();
-    let mut penalties = penalties.peekable();
-    while let Some(penalty) = penalties.next() {
-        let c = operation.coefficients(penalty, step)?;
-        coefficients.push(c);
-        // Neighbours mostly share a penalty.
-        while penalties.next_if(|next| *next == penalty).is_some() {
-            coefficients.push(c);
-        }
+    // Neighbours mostly share a penalty.
+    for alike in segments.chunk_by(|a, b| a.penalty == b.penalty && a.dtype == b.dtype) {
+        let c = operation.coefficients(&alike[0], step)?;
+        coefficients.extend(alike.iter().map(|_| c));
     }
     Ok(())
 }
@@ -182,7 +196,7 @@ mod tests {
     fn spans_cover_every_segment_once_in_order_and_never_cross() {
         let lens = [0, 1, 4095, 4096, 4097, 5 * 4096, 40 * 4096 + 7, 1 << 33];
         let none = Penalty::none();
-        let segments = lens.iter().map(|&len| segment(len, Dtype::F32, none.clone())).collect();
+        let segments = lens.iter().map(|&len| segment(len, Dtype::F32, none)).collect();
         let plan = Plan::new(segments, 64);
         let mut reached = [0u64; 8];
         for span in &plan.stages[0].spans {
@@ -198,8 +212,8 @@ mod tests {
     fn each_type_has_a_stage_and_what_is_left_alone_says_so() -> Result<()> {
         let l1 = Penalty::l1(1.0)?;
         let segments = vec![
-            segment(10, Dtype::F32, l1.clone()),
-            segment(10, Dtype::F16, l1.clone()),
+            segment(10, Dtype::F32, l1),
+            segment(10, Dtype::F16, l1),
             segment(10, Dtype::F32, Penalty::none()),
             segment(10, Dtype::F32, Penalty::keras(0.0, 0.0)?),
             segment(10, Dtype::F32, l1),
@@ -209,7 +223,7 @@ mod tests {
         let stages: Vec<_> = plan.stages.iter().map(of).collect();
         assert_eq!(stages, [(Dtype::F32, vec![0, 2, 3, 4]), (Dtype::F16, vec![1])]);
         let untouched = |operation| -> Result<Vec<u32>> {
-            Ok(plan.coefficients(operation, 0.5)?.iter().map(|c| c.untouched).collect())
+            Ok(plan.coefficients(operation, 0.5)?.iter().map(|c| u32::from(c.untouched())).collect())
         };
         for operation in [Operation::AddGradient, Operation::Prox] {
             assert_eq!(untouched(operation)?, [0, 0, 1, 1, 0]);

@@ -9,6 +9,7 @@
 //! scaled by a power of two, by integer arithmetic, so that its largest finite weight lies in [1, 2).
 
 use crate::element::Element;
+use crate::elementwise::flush;
 use crate::exact::{Counts, Partial};
 
 /// The number of consecutive weights that are summed in floating point; above it, sums are exact integers.
@@ -26,6 +27,8 @@ const UPPER: u32 = 0xffff_f000;
 /// 2^57, and 2^-40 less one: the bits that an ordinary tile's weights lie between.
 const ORDINARY_ABOVE: u32 = (127 + 57) << 23;
 const ORDINARY_FROM: u32 = (127 - 40) << 23;
+/// How many binary places lower the shares of the value's own sum are added where weights are above the ordinary.
+const TERMS_BELOW: i32 = 14;
 
 /// The state of a tile's lanes once halved to 512, or of those that can be other than +0, and the range of |θ|'s bits, each
 /// less one so that 0 is the largest.
@@ -36,7 +39,7 @@ struct Lanes<const SUMS: usize> {
     max: u32,
 }
 
-/// Adds a tile to the partial. Of its weights the first `len` exist, the others are +0; `ahead` is where the caller
+/// Adds a tile to the partial, and gives the bits of its largest finite |θ|. Of its weights the first `len` exist, the others are +0; `ahead` is where the caller
 /// reads soon.
 ///
 /// Of a tile whose last weights are absent, `N` may be fewer, a power of two from 16 to 512: adding +0 to what is no less
@@ -47,7 +50,7 @@ pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const SUMS: usi
     len: usize,
     ahead: *const E,
     partial: &mut Partial,
-) {
+) -> u32 {
     let mut lanes = lanes::<E, FUSED, N, SUMS>(tile, ahead);
     let ordinary = lanes.min >= ORDINARY_FROM - 1;
     if ordinary && lanes.max < ORDINARY_ABOVE - 1 {
@@ -55,12 +58,12 @@ pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const SUMS: usi
         let counts = Counts { nonzero: len as u64, ..Counts::default() };
         let sums = tree(&mut lanes);
         partial.add_tile(len, sums, 0, counts, lanes.max + 1);
-        return;
+        return lanes.max + 1;
     }
     let (counts, max) = count(tile);
     if ordinary && max < ORDINARY_ABOVE && counts.nan + counts.inf == 0 {
         partial.add_tile(len, tree(&mut lanes), 0, counts, max);
-        return;
+        return max;
     }
     let exponent = exponent(max);
     let mut scaled = [0f32; N];
@@ -69,6 +72,26 @@ pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const SUMS: usi
     }
     let mut lanes = self::lanes::<f32, FUSED, N, SUMS>(&scaled, scaled.as_ptr());
     partial.add_tile(len, tree(&mut lanes), exponent, counts, max);
+    max
+}
+
+/// Adds a tile's shares of the value's own sum, in the order of the lanes; where the largest |θ| has the bits `max`.
+///
+/// They are at most |θ| where that is large, so that at 2^-14 of their size 4096 of them cannot overflow.
+#[inline(always)]
+pub(crate) fn add_terms(terms: &mut [f32; TILE], max: u32, partial: &mut Partial) {
+    let large = max >= ORDINARY_ABOVE;
+    if large {
+        for term in terms.iter_mut() {
+            *term = flush(*term * f32::from_bits((127 - TERMS_BELOW as u32) << 23));
+        }
+    }
+    let mut sums = [0f32; HALF];
+    for (j, sum) in sums.iter_mut().enumerate() {
+        let lane = |j: usize| ((terms[j] + terms[j + LANES]) + terms[j + 2 * LANES]) + terms[j + 3 * LANES];
+        *sum = lane(j) + lane(j + HALF);
+    }
+    partial.add_terms(fold(&mut sums), if large { TERMS_BELOW } else { 0 });
 }
 
 #[inline(always)]

@@ -286,8 +286,12 @@ fn golden_proxes_and_values_come_out(device: &Device) {
     let backend = device.backend();
     for case in golden::cases() {
         let prox = backend.prox(&case.penalty, &[case.v], case.step).expect("the device does not fail")[0];
-        close(case.prox, prox.into(), 4e-7).unwrap_or_else(|error| panic!("prox of {}: {error}", case.v));
-        let value = backend.evaluate(&case.penalty, &[case.v]).expect("the device does not fail").value;
-        close(case.value, value, 4e-7).unwrap_or_else(|error| panic!("the value at {}: {error}", case.v));
+        let name = &case.name;
+        close(case.prox, prox.into(), case.tolerance)
+            .unwrap_or_else(|error| panic!("prox of {} by {name}: {error}", case.v));
+        if let Some(want) = case.value {
+            let value = backend.evaluate(&case.penalty, &[case.v]).expect("the device does not fail").value;
+            close(want, value, 4e-7).unwrap_or_else(|error| panic!("{name} at {}: {error}", case.v));
+        }
     }
 }

@@ -12,7 +12,7 @@ fn square_bits(g: vec4<u32>) -> vec4<u32> {
 }
 
 fn second_root(second: vec4<u32>) -> vec4<f32> {
-    return sqrt(bitcast<vec4<f32>>(select(vec4<u32>(0u), second, second < vec4<u32>(INFINITY))));
+    return root(bitcast<vec4<f32>>(select(vec4<u32>(0u), second, second < vec4<u32>(INFINITY))));
 }
 
 // m/(√v̂ + ε): a NaN is itself, ∞/∞ is 0x7fc00000, and what is finite over ∞ is 0.
@@ -20,8 +20,9 @@ fn ratio_bits(first: vec4<u32>, second: vec4<u32>, metric: vec4<f32>) -> vec4<u3
     let m = first & vec4<u32>(MAGNITUDE);
     let v = second & vec4<u32>(MAGNITUDE);
     let infinity = vec4<u32>(INFINITY);
-    let quotient = bitcast<vec4<u32>>(flush(finite_floats(first, m) / metric));
-    var ratio = select(quotient, vec4<u32>(0u), v == infinity);
+    let size = bitcast<vec4<u32>>(quotient(finite_floats(m, m), metric));
+    let finite = select(size | (first & vec4<u32>(0x80000000u)), vec4<u32>(0u), size == vec4<u32>(0u));
+    var ratio = select(finite, vec4<u32>(0u), v == infinity);
     ratio = select(ratio, select(first, vec4<u32>(NAN), v == infinity), m == infinity);
     ratio = select(ratio, second, v > infinity);
     return select(ratio, first, m > infinity);
@@ -37,7 +38,7 @@ fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
     let second = add_bits(scale_bits(v, s[0].z), scale_bits(square_bits(g), s[0].w));
     write_four(FIRST, span.words.z, at, have, encode(first));
     write_four(SECOND, span.words.w, at, have, encode(second));
-    let metric = opaque(second_root(second) * s[1].x) + s[1].y;
+    let metric = opaque(opaque(second_root(second) * s[1].x) + s[1].y);
     let ratio = ratio_bits(first, second, metric);
     let stepped = add_bits(scale_bits(theta, s[1].w), scale_bits(ratio, s[1].z));
     let shrunk = encode(stepped_prox(stepped, second, metric, span.c));

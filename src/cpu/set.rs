@@ -121,7 +121,7 @@ impl HostSet {
     /// length or type, [`Error::Overlap`](crate::Error::Overlap) where two share memory.
     pub fn evaluate(&self, weights: &[Slice<'_>]) -> Result<Reports> {
         let call = Call::new(Operation::Evaluate);
-        Ok(self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?))
+        self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?)
     }
 
     /// `gradient += ∂R/∂θ` for every tensor; under [`Penalty::none`] every bit stays.
@@ -141,7 +141,7 @@ impl HostSet {
     /// As [`evaluate`](HostSet::evaluate).
     pub fn evaluate_and_gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<Reports> {
         let call = Call { sums: true, ..Call::new(Operation::AddGradient) };
-        Ok(self.reports(&self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])?))
+        self.reports(&self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])?)
     }
 
     /// `θ = prox(θ)` for every tensor; under [`Penalty::none`] every bit stays.
@@ -161,7 +161,7 @@ impl HostSet {
     /// As [`prox`](HostSet::prox).
     pub fn prox_and_evaluate(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<Reports> {
         let call = Call { step, sums: true, ..Call::new(Operation::Prox) };
-        Ok(self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?))
+        self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?)
     }
 
     /// A proximal step of gradient descent, and the evaluation of the new weights, from one read. `first` is the momentum; without
@@ -180,10 +180,10 @@ impl HostSet {
         let scalars = sgd.scalars()?;
         let call = Call { operation: sgd.operation(), sums: true, step: sgd.length(), scalars };
         let gradients = Some((GRADIENT, gradients));
-        Ok(self.reports(&match sgd.momentum {
+        self.reports(&match sgd.momentum {
             Momentum::None => self.run(&call, gradients, &mut [(WEIGHTS, weights)])?,
             _ => self.run(&call, gradients, &mut [(WEIGHTS, weights), (FIRST, first)])?,
-        }))
+        })
     }
 
     /// A proximal step of Adam, and the evaluation of the new weights, from one read.
@@ -202,10 +202,10 @@ impl HostSet {
         let scalars = adam.scalars()?;
         let call = Call { operation: adam.operation(), sums: true, step: adam.step, scalars };
         let written = &mut [(WEIGHTS, weights), (FIRST, first), (SECOND, second)];
-        Ok(self.reports(&self.run(&call, Some((GRADIENT, gradients)), written)?))
+        self.reports(&self.run(&call, Some((GRADIENT, gradients)), written)?)
     }
 
-    fn reports(&self, partials: &[Partial]) -> Reports {
+    fn reports(&self, partials: &[Partial]) -> Result<Reports> {
         Reports::new(partials.iter().zip(self.segments.iter().map(|s| &s.penalty)))
     }
 
@@ -214,20 +214,24 @@ impl HostSet {
         self.validate(call, &read, written)?;
         // Of all of them first: a bad step is refused before anything is written.
         let mut coefficients = Vec::with_capacity(self.segments.len());
-        let penalties = self.segments.iter().map(|s| &s.penalty);
-        coefficients_into(penalties, call.operation, call.step, &mut coefficients)?;
-        let mut run = |group: &Group, coefficients: &[Coefficients]| match group.dtype {
-            Dtype::F32 => self.run_group::<f32>(group, call, coefficients, &read, written),
-            Dtype::F16 => self.run_group::<f16>(group, call, coefficients, &read, written),
-            Dtype::BF16 => self.run_group::<bf16>(group, call, coefficients, &read, written),
+        coefficients_into(&self.segments, call.operation, call.step, &mut coefficients)?;
+        let mut run = |group: &Group, segments: &[Segment], coefficients: &[Coefficients]| {
+            let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
+            let pass = Pass { operation, sums, segments, coefficients, scalars };
+            match group.dtype {
+                Dtype::F32 => self.run_group::<f32>(group, &pass, &read, written),
+                Dtype::F16 => self.run_group::<f16>(group, &pass, &read, written),
+                Dtype::BF16 => self.run_group::<bf16>(group, &pass, &read, written),
+            }
         };
         if let Some(all) = self.groups.iter().find(|group| group.members.len() == self.segments.len()) {
-            return Ok(run(all, &coefficients));
+            return Ok(run(all, &self.segments, &coefficients));
         }
         let mut partials = vec![Partial::default(); self.segments.len()];
         for group in &self.groups {
-            let own: Vec<Coefficients> = group.members.iter().map(|&i| coefficients[i]).collect();
-            for (&i, partial) in group.members.iter().zip(run(group, &own)) {
+            let coefficients: Vec<Coefficients> = group.members.iter().map(|&i| coefficients[i]).collect();
+            let segments: Vec<Segment> = group.members.iter().map(|&i| self.segments[i].clone()).collect();
+            for (&i, partial) in group.members.iter().zip(run(group, &segments, &coefficients)) {
                 partials[i] = partial;
             }
         }
@@ -237,8 +241,7 @@ impl HostSet {
     fn run_group<E: Element>(
         &self,
         group: &Group,
-        call: &Call,
-        coefficients: &[Coefficients],
+        pass: &Pass<'_>,
         read: &Option<Read<'_>>,
         written: &mut [Written<'_, '_>],
     ) -> Vec<Partial> {
@@ -250,8 +253,7 @@ impl HostSet {
                 operands.written[role] = bytemuck::cast_slice_mut(slice.bytes);
             }
         }
-        let pass = Pass { operation: call.operation, sums: call.sums, coefficients, scalars: call.scalars };
-        self.cpu.run(&group.plan, &pass, operands)
+        self.cpu.run(&group.plan, pass, operands)
     }
 
     fn validate(&self, call: &Call, read: &Option<Read<'_>>, written: &[Written<'_, '_>]) -> Result<()> {

@@ -54,8 +54,8 @@ fn probe() -> Vec<f32> {
         .collect()
 }
 
-/// What the promise covers, as bits: sums and counts, gradients and proxes of `f32`, and the 16-bit types' way there and
-/// back. Compiling is what opening a device costs, so each rule is probed in one kernel, not in all that share it.
+/// What the promise covers, as bits: sums and counts, gradients and proxes of `f32`, quotients and roots, and the 16-bit types' way
+/// there and back. Compiling is what opening a device costs, so each rule is probed in one kernel, not in all that share it.
 fn results(backend: &Backend) -> Result<Vec<Vec<u8>>> {
     let penalty = Penalty::keras(0.0625, 0.3)?;
     let probe = probe();
@@ -68,6 +68,7 @@ fn results(backend: &Backend) -> Result<Vec<Vec<u8>>> {
         backend.partial(0, &probe)?.to_bytes().to_vec(),
         bytemuck::cast_slice(&gradient).to_vec(),
         bytemuck::cast_slice(&backend.prox(&penalty, &probe, 0.7)?).to_vec(),
+        bytemuck::cast_slice(&backend.prox(&Penalty::log_sum(0.3, 0.5)?, &probe, 0.7)?).to_vec(),
         bytemuck::cast_slice(&half).to_vec(),
         bytemuck::cast_slice(&brain).to_vec(),
     ])

@@ -6,7 +6,7 @@ use super::recorder::{Step, once};
 use crate::backend::{Patience, Update, segment};
 use crate::element::Element;
 use crate::exact::Partial;
-use crate::plan::{Operation, Segment};
+use crate::plan::Operation;
 use crate::tile::TILE;
 use crate::{Penalty, Result};
 
@@ -23,7 +23,12 @@ struct Piece {
 
 impl Gpu {
     /// One partial a slice. Small slices share a chunk, and hence a dispatch; a large one takes many.
-    pub(crate) async fn partials<E: Element>(&self, slices: &[&[E]], patience: Patience) -> Result<Vec<Partial>> {
+    pub(crate) async fn partials<E: Element>(
+        &self,
+        penalty: &Penalty,
+        slices: &[&[E]],
+        patience: Patience,
+    ) -> Result<Vec<Partial>> {
         let mut partials = vec![Partial::default(); slices.len()];
         let chunks = pack(slices);
         let largest = chunks.iter().flatten().map(|p| p.offset + bytes_of::<E>(p.len)).max().unwrap_or(0);
@@ -38,7 +43,7 @@ impl Gpu {
                 let weights = &slices[piece.slice][piece.start..piece.start + piece.len];
                 self.write(&buffer, piece.offset, weights)?;
                 located.push(Located { buffer: buffer.clone(), offset: piece.offset });
-                segments.push(segment(weights, &Penalty::none()));
+                segments.push(segment(weights, penalty));
             }
             let pending = self.submit(|gpu, encoder| {
                 let placement = Placement { roles: [Some(&located), None, None, None] };
@@ -58,11 +63,12 @@ impl Gpu {
         source: Option<&[E]>,
         output: &mut [E],
         patience: Patience,
-    ) -> Result<()> {
+    ) -> Result<Partial> {
         // Refuses a bad step, whatever the length.
-        let coefficients = update.operation.coefficients(update.penalty, update.step)?;
-        if coefficients.untouched != 0 || output.is_empty() {
-            return Ok(());
+        let coefficients = update.operation.coefficients(&segment(output, update.penalty), update.step)?;
+        let mut total = Partial::default();
+        if output.is_empty() || coefficients.untouched() && !update.sums {
+            return Ok(total);
         }
         let step = Step { size: update.step, ..Step::NONE };
         let chunk = CHUNK / size_of::<E>();
@@ -82,16 +88,20 @@ impl Gpu {
             let existing = existing.as_ref().map(|existing| [Located { buffer: existing.clone(), offset: 0 }]);
             let result = existing.as_ref().unwrap_or(&weights);
             let placement = Placement { roles: [Some(&weights), Some(result), None, None] };
-            let segment = Segment { len: output.len() as u64, dtype: E::DTYPE, penalty: update.penalty.clone() };
-            self.submit(|gpu, encoder| {
-                once(gpu, encoder, (update.operation, false), &gpu.plan(vec![segment]), &placement, &step)
-            })?;
+            let plan = self.plan(vec![segment(output, update.penalty)]);
+            let pending = self
+                .submit(|gpu, encoder| once(gpu, encoder, (update.operation, update.sums), &plan, &placement, &step))?;
+            if update.sums {
+                for (partial, _) in pending.partials(patience).await? {
+                    total.merge(&partial);
+                }
+            }
             let size = bytes_of::<E>(output.len());
             let bytes = self.read_buffer(&result[0].buffer, size, patience).await?;
             let output: &mut [u8] = bytemuck::cast_slice_mut(output);
             output.copy_from_slice(&bytes[..output.len()]);
         }
-        Ok(())
+        Ok(total)
     }
 
     /// Writes weights at an offset, whole words at a time: half a word that 16-bit weights leave over is zero.

@@ -2,6 +2,7 @@
 
 use super::{Gpu, lock};
 use crate::optimizer::Metric;
+use crate::penalty::Kind;
 use crate::plan::{Direction, Operation};
 use crate::{Dtype, Result};
 
@@ -9,6 +10,7 @@ use crate::{Dtype, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Kernel {
     pub(super) operation: Operation,
+    pub(super) penalty: Kind,
     /// Whether it sums the weights as it leaves them.
     pub(super) sums: bool,
     pub(super) dtype: Dtype,
@@ -107,7 +109,7 @@ impl Kernel {
             Dtype::F16 => shader!("element/f16"),
             Dtype::BF16 => shader!("element/bf16"),
         };
-        let formula = [shader!("elementwise"), shader!("penalty/elastic_net")];
+        let formula = [shader!("elementwise"), shader!("arithmetic"), self.penalty.wgsl()];
         let operation = match self.operation {
             Operation::Evaluate => vec![shader!("operation/evaluate")],
             Operation::Gradient => vec![shader!("operation/gradient")],
@@ -123,13 +125,12 @@ impl Kernel {
             Operation::Adam(Metric::Plain) => vec![shader!("adam/plain"), shader!("operation/adam")],
             Operation::Adam(Metric::Adam) => vec![shader!("adam/metric"), shader!("operation/adam")],
         };
-        let (write, formula) =
-            if self.operation == Operation::Evaluate { ("", &[][..]) } else { (write, &formula[..]) };
-        let run: &[&str] = if self.sums {
-            &[shader!("tile"), shader!("accumulator"), shader!("evaluate")]
-        } else {
-            &[shader!("update")]
-        };
+        let write = if self.operation == Operation::Evaluate { "" } else { write };
+        let sums_terms = self.penalty.host().sums_terms;
+        let formula = if self.operation == Operation::Evaluate && !sums_terms { &[][..] } else { &formula[..] };
+        let terms = if sums_terms { shader!("terms/present") } else { shader!("terms/absent") };
+        let sums = [terms, shader!("tile"), shader!("accumulator"), shader!("evaluate")];
+        let run = if self.sums { &sums[..] } else { &[shader!("update")] };
         let operands = self.bindings.source();
         let common = [shader!("prelude"), read, write, &operands, element];
         [&common[..], formula, &operation, run].concat().concat()

@@ -155,7 +155,8 @@ impl Layout {
                 let aligned = starts.iter().all(|start| start.is_multiple_of(16)) && span.len.is_multiple_of(4);
                 let access = if aligned { Access::Vector } else { Access::Scalar };
                 let bindings = bind(located, starts, bytes, limits);
-                let kernel = Kernel { operation, sums, dtype: stage.dtype, access, bindings };
+                let penalty = plan.segments[span.segment as usize].penalty.kind();
+                let kernel = Kernel { operation, penalty, sums, dtype: stage.dtype, access, bindings };
                 self.placed.push(Placed { kernel, span: *span, starts, bytes });
             }
         }

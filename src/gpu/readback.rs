@@ -86,7 +86,7 @@ impl Pending {
             return Err(Error::NotSubmitted { expected: self.serial, found: header[0] });
         }
         let results = results.as_chunks::<WORDS>().0.iter().zip(&state.segments);
-        Ok(results.map(|(words, s)| (Partial::from_words(words, s.len), s.penalty.clone())).collect())
+        Ok(results.map(|(words, s)| (Partial::from_words(words, s), s.penalty)).collect())
     }
 
     fn block(&self, timeout: Duration) -> Result<()> {
@@ -155,7 +155,7 @@ impl PendingReport {
     /// [`Error::Device`] where it fails.
     pub fn wait(&self, timeout: Duration) -> Result<Report> {
         let (partial, penalty) = pollster::block_on(self.first(Patience::Block(timeout)))?;
-        Ok(partial.report(&penalty))
+        partial.report(&penalty)
     }
 
     /// The report, without blocking: the future completes while somebody else polls the device, the caller's own loop or a
@@ -166,7 +166,7 @@ impl PendingReport {
     /// As [`wait`](PendingReport::wait); the time-out is the poller's.
     pub async fn read(&self) -> Result<Report> {
         let (partial, penalty) = self.first(Patience::PolledElsewhere).await?;
-        Ok(partial.report(&penalty))
+        partial.report(&penalty)
     }
 
     /// The exact sums, to merge with those of other chunks, devices or ranks; waits as [`wait`](PendingReport::wait) does.
@@ -200,7 +200,7 @@ impl PendingReports {
     /// [`Error::NotSubmitted`] where the recorded commands did not run, [`Error::SlotReused`] where a later step took the slot,
     /// [`Error::Timeout`] where the device does not answer, [`Error::Device`] where it fails.
     pub fn wait(&self, timeout: Duration) -> Result<Reports> {
-        pollster::block_on(self.0.partials(Patience::Block(timeout))).map(reports)
+        pollster::block_on(self.0.partials(Patience::Block(timeout))).and_then(reports)
     }
 
     /// The reports, without blocking; see [`PendingReport::read`].
@@ -209,7 +209,7 @@ impl PendingReports {
     ///
     /// As [`wait`](PendingReports::wait); the time-out is the poller's.
     pub async fn read(&self) -> Result<Reports> {
-        self.0.partials(Patience::PolledElsewhere).await.map(reports)
+        self.0.partials(Patience::PolledElsewhere).await.and_then(reports)
     }
 
     /// Each tensor's exact sums, to merge with those of other devices or ranks; waits as [`wait`](PendingReports::wait) does.
@@ -223,7 +223,7 @@ impl PendingReports {
     }
 }
 
-fn reports(partials: Vec<(Partial, Penalty)>) -> Reports {
+fn reports(partials: Vec<(Partial, Penalty)>) -> Result<Reports> {
     Reports::new(partials.iter().map(|(partial, penalty)| (partial, penalty)))
 }
 

@@ -191,8 +191,7 @@ impl Recorder {
         let made_of = Some((plan.edition, step.size));
         if self.made_of != made_of {
             self.made_of = None;
-            let penalties = plan.segments.iter().map(|s| &s.penalty);
-            coefficients_into(penalties, self.operation, step.size, &mut self.coefficients)?;
+            coefficients_into(&plan.segments, self.operation, step.size, &mut self.coefficients)?;
             self.made_of = made_of;
         }
         let at = self.ring.next(self.gpu.device())?;

@@ -7,6 +7,7 @@ use super::operand::Operand;
 use super::readback::PendingReports;
 use super::recorder::{Recorder, Step, entry};
 use crate::optimizer::{Adam, Sgd};
+use crate::penalty::Kind;
 use crate::plan::{Direction, Operation, Plan};
 use crate::set::{Extent, NAMES, Parameter, about, disjoint, one_each, same_shape};
 use crate::{Dtype, Error, Penalty, Result};
@@ -87,8 +88,10 @@ pub struct ParameterSet {
     plan: Plan,
     slots: usize,
     located: [Vec<Located>; ROLES.len()],
-    /// Counts the placements.
+    /// Counts the placements, and the changes of a penalty's formula, which other kernels do.
     generation: u64,
+    /// The formulas at this edition of the plan.
+    kinds: (u64, Vec<Kind>),
     /// Of each operation that was recorded.
     recorders: Vec<Recorder>,
     /// The buffers of the placement, each once, known to be of this device.
@@ -121,6 +124,7 @@ impl ParameterSet {
                 }],
             })
         })?;
+        let kinds = (plan.edition, parameters.iter().map(|p| p.penalty.kind()).collect());
         let mut set = ParameterSet {
             gpu: gpu.clone(),
             names: parameters.into_iter().map(|p| p.name).collect(),
@@ -128,6 +132,7 @@ impl ParameterSet {
             slots,
             located: Default::default(),
             generation: 0,
+            kinds,
             recorders: Vec::new(),
             buffers: Vec::new(),
             extents: Vec::new(),
@@ -142,7 +147,7 @@ impl ParameterSet {
         self.names.iter().map(String::as_str)
     }
 
-    /// Each tensor's name and penalty, to change λs from step to step.
+    /// Each tensor's name and penalty, to change λs from step to step; a penalty of another formula has the operands laid out anew.
     ///
     /// ```
     /// # use penalty::{gpu::ParameterSet, Penalty};
@@ -265,8 +270,8 @@ impl ParameterSet {
     ///
     /// The output holds 4·(n+1) `f32` for n tensors: (value, Σ|θ|, Σθ², max|θ|) of the total, then of each tensor in the set's
     /// order; NaN or infinity as in [`Report`](crate::Report). It starts at a multiple of the device's
-    /// `min_storage_buffer_offset_alignment`. A sum is the exact one rounded once, and 0 below 2^-120, as a λ is; a tensor's value is λ₁Σ|θ| + λ₂Σθ² in
-    /// `f32` of the rounded sums, the total value their sum: thread t of 256 adds tensors t, t+256, …, then threads are halved.
+    /// `min_storage_buffer_offset_alignment`. A sum is the exact one rounded once, and 0 below 2^-120, as a λ is; a tensor's value is λ₁Σ|θ| + λ₂Σθ², plus
+    /// the factor of its own sum times that, in `f32` of the rounded sums, the total value their sum: thread t of 256 adds tensors t, t+256, …, then threads are halved.
     ///
     /// # Errors
     ///
@@ -301,10 +306,10 @@ impl ParameterSet {
     /// Where a step's exact results are on the device: the buffer, the offset and the size in bytes, for shaders of the
     /// caller's own. `None` for another set's step.
     ///
-    /// 40 `u32` a row, little-endian: first a row whose word 0 is the step's serial, then a row a tensor, then, once
+    /// 52 `u32` a row, little-endian: first a row whose word 0 is the step's serial, then a row a tensor, then, once
     /// [`record_finish`](ParameterSet::record_finish) has run, one of the total. A row is 12 words of Σ|θ| as an integer in units of
     /// 2^-149, 20 words of Σθ² in units of 2^-298, the counts of non-zero, NaN and infinite weights of 64 bits each, the bits of
-    /// max|θ|, and one unused.
+    /// max|θ|, one unused, and 12 words of the value's own sum, if it has one, in units of 2^-149.
     pub fn results(&self, pending: &PendingReports) -> Option<(&wgpu::Buffer, u64, u64)> {
         self.recorders.iter().find_map(|recorder| recorder.results_of(&pending.0))
     }
@@ -318,6 +323,15 @@ impl ParameterSet {
         let lists = lists(operation);
         for list in lists.into_iter().flatten() {
             one_each(operation.name(), NAMES[list], self.names.len(), self.located[list].len())?;
+        }
+        if self.kinds.0 != self.plan.edition {
+            let kinds = || self.plan.segments.iter().map(|s| s.penalty.kind());
+            if !kinds().eq(self.kinds.1.iter().copied()) {
+                self.kinds.1.clear();
+                self.kinds.1.extend(kinds());
+                self.generation += 1;
+            }
+            self.kinds.0 = self.plan.edition;
         }
         let placement = Placement { roles: lists.map(|list| list.map(|list| &self.located[list][..])) };
         let pass = (operation, sums);

@@ -3,9 +3,10 @@
 //! Twin of `shaders/adam.wgsl`.
 
 use super::Scalars;
-use crate::elementwise::{INFINITY, MAGNITUDE, NAN, add, flush, metric_prox, scale, select};
+use crate::arithmetic::{quotient, root};
+use crate::elementwise::{INFINITY, MAGNITUDE, NAN, add, flush, scale, select};
 
-/// What a step makes of a weight: where it goes before the prox, its new state, and the metric √v̂ + ε there.
+/// What a step makes of a weight: where it goes before the prox, its new state, and the metric √v̂ + ε there, ∞ where v is.
 pub(crate) struct Stepped {
     pub(crate) theta: u32,
     pub(crate) first: u32,
@@ -18,8 +19,9 @@ pub(crate) fn step(theta: u32, g: u32, m: u32, v: u32, s: &Scalars) -> Stepped {
     let first = add(scale(m, s[0]), scale(g, s[1]));
     let second = add(scale(v, s[2]), scale(square(g), s[3]));
     // The root of what is not finite is not used.
-    let metric = second_root(second) * s[4] + s[5];
+    let metric = root(f32::from_bits(select(second < INFINITY, second, 0))) * s[4] + s[5];
     let ratio = ratio(first, second, metric);
+    let metric = if second & MAGNITUDE < INFINITY { metric } else { f32::INFINITY };
     let theta = add(scale(theta, s[7]), scale(ratio, s[6]));
     Stepped { theta, first, second, metric }
 }
@@ -33,23 +35,12 @@ fn square(g: u32) -> u32 {
     select(magnitude < INFINITY, product, select(magnitude > INFINITY, g, magnitude))
 }
 
-#[inline(always)]
-fn second_root(second: u32) -> f32 {
-    f32::from_bits(select(second < INFINITY, second, 0)).sqrt()
-}
-
 /// m/(√v̂ + ε), as bits: a NaN is itself, ∞/∞ is 0x7fc00000, and what is finite over ∞ is 0.
 #[inline(always)]
 fn ratio(first: u32, second: u32, metric: f32) -> u32 {
     let (m, v) = (first & MAGNITUDE, second & MAGNITUDE);
-    let quotient = flush(f32::from_bits(first) / metric).to_bits();
+    let size = quotient(flush(f32::from_bits(select(m < INFINITY, m, 0))), metric).to_bits();
+    let quotient = select(size == 0, 0, size | (first & !MAGNITUDE));
     let infinite = select(m == INFINITY, select(v == INFINITY, NAN, first), select(v == INFINITY, 0, quotient));
     select(m > INFINITY, first, select(v > INFINITY, second, infinite))
-}
-
-/// The prox in Adam's metric, as bits; where v is infinite so is the metric, and the prox moves nothing.
-#[inline(always)]
-pub(crate) fn prox(stepped: &Stepped, c: [f32; 2]) -> u32 {
-    let shrunk = metric_prox(stepped.theta, stepped.metric, c);
-    select(stepped.second & MAGNITUDE < INFINITY, shrunk, stepped.theta)
 }

@@ -1,42 +1,173 @@
 //! None, L1, L2² and the elastic net: λ₁Σ|θ| + λ₂Σθ², one formula with two coefficients.
-//!
-//! Twin of `shaders/penalty/elastic_net.wgsl`. Finite numbers only, below 2^-120 none but +0.
 
+use super::{Penalty, Kind, ratio, threshold, weight};
+use crate::arithmetic::quotient;
 use crate::elementwise::flush;
+use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::{Error, Result};
 
-/// ∂R/∂θ = c₀·sign θ + c₁·θ with c = (λ₁, 2λ₂); 0 at θ = 0.
-#[inline(always)]
-pub(crate) fn gradient(theta: f32, c: [f32; 2]) -> f32 {
-    let sign = theta.to_bits() & 0x8000_0000;
-    let kink = if theta.to_bits() == 0 { 0 } else { c[0].to_bits() | sign };
-    let slope = flush(c[1] * theta);
-    f32::from_bits(kink) + slope
+/// 2·step·λ is below this, so that the factor 1/(1 + 2·step·λ) is no subnormal.
+const MAX_SHRINK: f64 = (1u128 << 119) as f64;
+
+pub(crate) struct ElasticNet;
+
+impl Penalty {
+    /// R(θ) = 0. Prox leaves every bit as it is; evaluating still gives the statistics.
+    pub fn none() -> Penalty {
+        Penalty::of(Kind::ElasticNet, [0.0, 0.0])
+    }
+
+    /// R(θ) = λΣ|θ|, the lasso's penalty (Tibshirani 1996).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2.
+    pub fn l1(lambda: f64) -> Result<Penalty> {
+        Ok(Penalty::of(Kind::ElasticNet, [weight("lambda", lambda)?, 0.0]))
+    }
+
+    /// R(θ) = λΣθ², ridge (Hoerl and Kennard 1970), **without a ½**: the gradient is 2λθ.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2.
+    pub fn l2_squared(lambda: f64) -> Result<Penalty> {
+        Ok(Penalty::of(Kind::ElasticNet, [0.0, weight("lambda", lambda)?]))
+    }
+
+    /// R(θ) = λ(αΣ|θ| + (1−α)Σθ²), the elastic net (Zou and Hastie 2005) without a ½.
+    ///
+    /// With α = 1 it is exactly [`l1`](Penalty::l1), with α = 0 exactly [`l2_squared`](Penalty::l2_squared).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
+    pub fn elastic_net(lambda: f64, alpha: f64) -> Result<Penalty> {
+        let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
+        Ok(Penalty::of(Kind::ElasticNet, [lambda * alpha, lambda * (1.0 - alpha)]))
+    }
+
+    /// scikit-learn's `ElasticNet(alpha, l1_ratio)`: R(θ) = α·ρΣ|θ| + ½α(1−ρ)Σθ², where ρ is `l1_ratio`.
+    ///
+    /// scikit-learn divides its loss by the number of samples; divide yours too, or multiply α by it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] unless 0 ≤ α ≤ `f32::MAX`/2 and 0 ≤ ρ ≤ 1.
+    pub fn scikit_learn(alpha: f64, l1_ratio: f64) -> Result<Penalty> {
+        let (alpha, rho) = (weight("alpha", alpha)?, ratio("l1_ratio", l1_ratio)?);
+        Ok(Penalty::of(Kind::ElasticNet, [alpha * rho, 0.5 * alpha * (1.0 - rho)]))
+    }
+
+    /// glmnet's `lambda` and `alpha`: R(θ) = λ(αΣ|θ| + ½(1−α)Σθ²) (Friedman, Hastie and Tibshirani 2010, eq. 3).
+    ///
+    /// glmnet divides its loss by the number of observations; divide yours too, or multiply λ by it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
+    pub fn glmnet(lambda: f64, alpha: f64) -> Result<Penalty> {
+        let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
+        Ok(Penalty::of(Kind::ElasticNet, [lambda * alpha, 0.5 * lambda * (1.0 - alpha)]))
+    }
+
+    /// Keras' `regularizers.L1L2(l1, l2)`: R(θ) = l1·Σ|θ| + l2·Σθ². There is no ½ in Keras either.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] unless both are in 0 ..= `f32::MAX`/2.
+    pub fn keras(l1: f64, l2: f64) -> Result<Penalty> {
+        Ok(Penalty::of(Kind::ElasticNet, [weight("l1", l1)?, weight("l2", l2)?]))
+    }
+
+    /// PyTorch's `weight_decay` as `SGD` and `Adam` apply it, adding λθ to the gradient: R(θ) = ½λΣθ².
+    ///
+    /// `AdamW`'s decoupled decay is no penalty: it multiplies θ by 1 − ηλ, outside Adam's scaling.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2.
+    pub fn weight_decay(lambda: f64) -> Result<Penalty> {
+        Ok(Penalty::of(Kind::ElasticNet, [0.0, 0.5 * weight("weight_decay", lambda)?]))
+    }
 }
 
-/// The limit of the gradient as θ → +∞.
-#[inline(always)]
-pub(crate) fn gradient_at_infinity(c: [f32; 2]) -> f32 {
-    if c[1].to_bits() == 0 { c[0] } else { f32::INFINITY }
+/// step·λ₁ and 2·step·λ₂.
+fn scaled([l1, l2_squared]: Parameters, step: f64) -> Result<[f64; 2]> {
+    let shrink = 2.0 * step * l2_squared;
+    if shrink >= MAX_SHRINK {
+        return Err(Error::Parameter { name: "2·step·lambda", expected: "below 2^119", found: shrink });
+    }
+    Ok([step * l1, shrink])
 }
 
-/// prox(v) = (v − clamp(v, −c₀, c₀))·c₁ with c = (step·λ₁, 1/(1 + 2·step·λ₂)).
-#[inline(always)]
-pub(crate) fn prox(v: f32, c: [f32; 2]) -> f32 {
-    soft(v, c[0]) * c[1]
-}
+impl Formula for ElasticNet {
+    const SUMS_TERMS: bool = false;
+    const NAMED: &'static [Named] = &[
+        Named { name: "l1", parameters: &["lambda"], formula: "λΣ|θ|", new: |p| Penalty::l1(p[0]) },
+        Named { name: "l2_squared", parameters: &["lambda"], formula: "λΣθ²", new: |p| Penalty::l2_squared(p[0]) },
+        Named {
+            name: "elastic_net",
+            parameters: &["lambda", "alpha"],
+            formula: "λ(αΣ|θ| + (1−α)Σθ²)",
+            new: |p| Penalty::elastic_net(p[0], p[1]),
+        },
+    ];
 
-/// argmin over x of R(x) + d/2·(x − v)² with d > 0: (v − clamp(v, −c₀/d, c₀/d))·d/(d + c₁), where c = (step·λ₁, 2·step·λ₂).
-#[inline(always)]
-pub(crate) fn metric_prox(v: f32, d: f32, c: [f32; 2]) -> f32 {
-    // d/d is 1 here, but not on every device.
-    let shrink = if c[1].to_bits() == 0 { 1.0 } else { d / (d + c[1]) };
-    soft(v, c[0] / d) * shrink
-}
+    fn weights([l1, l2_squared]: Parameters) -> [f64; 3] {
+        [l1, l2_squared, 0.0]
+    }
 
-#[inline(always)]
-fn soft(v: f32, threshold: f32) -> f32 {
-    // Comparisons, not `f32::clamp`: it asks for NaN too, which costs two instructions a weight.
-    let raised = if v > -threshold { v } else { -threshold };
-    let clamped = if raised < threshold { raised } else { threshold };
-    v - clamped
+    fn term_numbers(_: Parameters) -> [f64; 3] {
+        [0.0; 3]
+    }
+
+    /// λ₁ and 2λ₂.
+    fn gradient_numbers([l1, l2_squared]: Parameters) -> [f64; 5] {
+        [l1, 2.0 * l2_squared, 0.0, 0.0, 0.0]
+    }
+
+    /// step·λ₁ and 1/(1 + 2·step·λ₂).
+    fn prox_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        let [threshold, shrink] = scaled(p, step)?;
+        Ok([threshold, 1.0 / (1.0 + shrink), 0.0, 0.0, 0.0])
+    }
+
+    /// step·λ₁ and 2·step·λ₂.
+    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        let [threshold, shrink] = scaled(p, step)?;
+        Ok([threshold, shrink, 0.0, 0.0, 0.0])
+    }
+
+    #[inline(always)]
+    fn term(_: f32, _: &TermNumbers) -> f32 {
+        0.0
+    }
+
+    /// c₀·sign θ + c₁·θ.
+    #[inline(always)]
+    fn gradient(theta: f32, c: &Numbers) -> f32 {
+        let sign = theta.to_bits() & 0x8000_0000;
+        let kink = if theta.to_bits() == 0 { 0 } else { c[0].to_bits() | sign };
+        let slope = flush(c[1] * theta);
+        f32::from_bits(kink) + slope
+    }
+
+    #[inline(always)]
+    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+        let limit = if c[1].to_bits() == 0 { c[0] } else { f32::INFINITY };
+        [-limit, limit]
+    }
+
+    /// (v − clamp(v, −c₀, c₀))·c₁.
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        threshold(v, c[0]) * c[1]
+    }
+
+    /// (v − clamp(v, −c₀/d, c₀/d))·d/(d + c₁).
+    #[inline(always)]
+    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+        threshold(v, quotient(c[0], d)) * quotient(d, d + c[1])
+    }
 }

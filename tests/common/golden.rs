@@ -1,40 +1,58 @@
 //! `tests/data/prox_cases.json`: reference cases of prox, minimised numerically in 40 digits.
 
-use penalty::{Penalty, Result};
+use penalty::Penalty;
 use serde_json::Value;
 
 /// One weight with what prox makes of it and its penalty's value.
 pub(crate) struct Case {
+    pub(crate) name: String,
     pub(crate) penalty: Penalty,
     pub(crate) step: f64,
     pub(crate) v: f32,
     pub(crate) prox: f64,
-    pub(crate) value: f64,
+    /// How far from it a result may be, relative: 4e-7, or 1e-6 of the largest of a vector.
+    pub(crate) tolerance: f64,
+    /// The file has it of the penalties of one weight.
+    pub(crate) value: Option<f64>,
 }
 
-/// The cases of L1, L2² and the elastic net.
+/// The cases of the elementwise penalties.
 pub(crate) fn cases() -> Vec<Case> {
     let file: Value = serde_json::from_str(include_str!("../data/prox_cases.json")).expect("the file is JSON");
-    let scalar = file["scalar"].as_array().expect("it has scalar cases");
-    let cases: Vec<Case> = scalar.iter().filter_map(case).collect();
-    assert_eq!(cases.len(), 72, "24 each of l1, l2_squared and elastic_net");
+    let list = |name: &str| file[name].as_array().expect("it has lists of cases").clone();
+    let mut cases: Vec<Case> = list("scalar").iter().map(|case| one(case, &case["v"], &case["prox"], 4e-7)).collect();
+    assert_eq!(cases.len(), 9 * 24, "24 each of nine penalties");
+    for case in list("vector").iter().filter(|case| ["box", "nonnegative_l1"].contains(&text(&case["penalty"]))) {
+        let vector = |name: &str| case[name].as_array().expect("it has vectors").clone();
+        let largest = vector("prox").iter().map(|x| number(x).abs()).fold(0.0, f64::max);
+        for (v, prox) in vector("v").iter().zip(&vector("prox")) {
+            cases.push(one(case, v, prox, 1e-6 * largest / number(prox).abs()));
+        }
+    }
+    assert!(cases.len() > 9 * 24 + 48 * 8, "24 vectors each of two more");
     cases
 }
 
-fn case(case: &Value) -> Option<Case> {
-    let number = |value: &Value| value.as_f64().expect("it is a number");
-    let lambda = number(&case["params"]["lambda"]);
-    let penalty: Result<Penalty> = match case["penalty"].as_str()? {
-        "l1" => Penalty::l1(lambda),
-        "l2_squared" => Penalty::l2_squared(lambda),
-        "elastic_net" => Penalty::elastic_net(lambda, number(&case["params"]["alpha"])),
-        _ => return None,
-    };
-    Some(Case {
-        penalty: penalty.expect("its parameters are valid"),
-        step: number(&case["step"]),
-        v: number(&case["v"]) as f32,
-        prox: number(&case["prox"]),
-        value: number(&case["value_at_v"]),
-    })
+fn one(case: &Value, v: &Value, prox: &Value, tolerance: f64) -> Case {
+    let parameters = case["params"].as_object().expect("it has parameters");
+    let parameters: Vec<(&str, f64)> = parameters.iter().map(|(key, value)| (key.as_str(), number(value))).collect();
+    let name = text(&case["penalty"]);
+    Case {
+        name: name.into(),
+        penalty: Penalty::named(name, &parameters).expect("its name and parameters are valid"),
+        // A projection has none.
+        step: case["step"].as_f64().unwrap_or(1.0),
+        v: number(v) as f32,
+        prox: number(prox),
+        tolerance,
+        value: case["value_at_v"].as_f64(),
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().expect("it is a number")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("it is a text")
 }

@@ -5,8 +5,8 @@ use penalty::half::{bf16, f16};
 use penalty::{Adam, Cpu, Dtype, Gpu, HostSet, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut, wgpu};
 
 use crate::common::cases::noise;
-use crate::common::compare::POISON;
-use crate::common::device::{USAGES, buffer};
+use crate::common::compare::{POISON, same_bytes};
+use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
 
 /// Weights, gradients, first and second state.
 pub(crate) const ROLES: usize = 4;
@@ -45,6 +45,15 @@ pub(crate) enum Layout {
 impl Tensors {
     /// Tensors of these lengths; types and penalties go round.
     pub(crate) fn new(lens: &[usize]) -> Tensors {
+        Tensors::with(lens, |i| DTYPES[i / 2 % 3])
+    }
+
+    /// Tensors of these lengths and one type; penalties go round.
+    pub(crate) fn of(dtype: Dtype, lens: &[usize]) -> Tensors {
+        Tensors::with(lens, |_| dtype)
+    }
+
+    fn with(lens: &[usize], dtype: impl Fn(usize) -> Dtype) -> Tensors {
         let penalties = [
             Penalty::l1(0.03),
             Ok(Penalty::none()),
@@ -54,8 +63,8 @@ impl Tensors {
         ];
         let penalties = penalties.map(|penalty| penalty.expect("the λs are valid"));
         let parameter = |(i, &len): (usize, &usize)| {
-            let penalty = penalties[i % penalties.len()].clone();
-            Parameter::new(format!("tensor {i}"), len as u64, DTYPES[i / 2 % 3], penalty)
+            let penalty = penalties[i % penalties.len()];
+            Parameter::new(format!("tensor {i}"), len as u64, dtype(i), penalty)
         };
         let parameters: Vec<Parameter> = lens.iter().enumerate().map(parameter).collect();
         let words = std::array::from_fn(|role| {
@@ -136,16 +145,6 @@ impl Tensors {
             bytes.extend(POISON.repeat(8));
         }
         images
-    }
-
-    /// Takes what images hold.
-    pub(crate) fn take(&mut self, images: &Images) {
-        for (role, ranges) in images.ranges.iter().enumerate() {
-            for (words, &(buffer, offset)) in self.words[role].iter_mut().zip(ranges) {
-                let bytes = &images.bytes[buffer][offset..offset + 4 * words.len()];
-                *words = bytemuck::pod_collect_to_vec(bytes);
-            }
-        }
     }
 }
 
@@ -262,4 +261,31 @@ fn write<'a>(lists: &'a mut [Vec<u32>], parameters: &[Parameter]) -> Vec<SliceMu
         }
     };
     lists.iter_mut().zip(parameters).map(slice).collect()
+}
+
+pub(crate) fn reports_equal(want: &Reports, got: &Reports, what: &dyn std::fmt::Debug) {
+    for (i, (want, got)) in want.tensors.iter().zip(&got.tensors).enumerate() {
+        assert_eq!(want, got, "{what:?}: tensor {i}");
+    }
+    assert_eq!(want.tensors.len(), got.tensors.len(), "{what:?}");
+    assert_eq!(want.total, got.total, "{what:?}: the total");
+}
+
+/// Does a call on the device and on the host, and compares every byte of every buffer and every report.
+pub(crate) fn equal(gpu: &Gpu, before: &Tensors, layout: Layout, call: Call) {
+    let mut after = before.clone();
+    let want = after.host(call).expect("the call is valid");
+    let images = before.lay_out(layout);
+    let buffers = images.upload(gpu);
+    let mut set = set(gpu, before, &images, &buffers, 1);
+    let mut encoder = encoder(gpu);
+    let pending = record(&mut set, &mut encoder, call).expect("the call is valid");
+    submit(gpu, encoder);
+    if let Some(want) = want {
+        let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
+        reports_equal(&want, &got, &(layout, call));
+    }
+    for (want, buffer) in images.with(&after).bytes.iter().zip(&buffers) {
+        same_bytes(want, &contents(gpu, buffer)).unwrap_or_else(|error| panic!("{layout:?}, {call:?}: {error}"));
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &args::Eval) -> Result<()> {
     let started = Instant::now();
     let partials = read::partials(&backend, &checkpoint.tensors)?;
     let seconds = started.elapsed().as_secs_f64();
-    let reports = Reports::new(partials.iter().map(|partial| (partial, &penalty)));
+    let reports = Reports::new(partials.iter().map(|partial| (partial, &penalty)))?;
     let bytes = checkpoint.tensors.iter().map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);

@@ -52,8 +52,8 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
         }
     };
     let seconds = started.elapsed().as_secs_f64();
-    let before = Reports::new(before.iter().map(|partial| (partial, &penalty)));
-    let after = Reports::new(after.iter().map(|partial| (partial, &penalty)));
+    let before = Reports::new(before.iter().map(|partial| (partial, &penalty)))?;
+    let after = Reports::new(after.iter().map(|partial| (partial, &penalty)))?;
     let bytes = checkpoint.tensors.iter().map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);

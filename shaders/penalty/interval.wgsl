@@ -1,0 +1,23 @@
+// The box: 0 where every weight is in an interval, else ∞. Twin of src/penalty/interval.rs.
+
+// Whether θ is forbidden.
+fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+    let forbidden = (theta < vec4<f32>(t[0])) | (theta > vec4<f32>(t[1]));
+    return select(vec4<f32>(0.0), vec4<f32>(1.0), forbidden);
+}
+
+fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return vec4<f32>(0.0);
+}
+
+fn gradient_limits(c: Numbers) -> vec2<u32> {
+    return vec2<u32>(0u);
+}
+
+fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return min(max(v, vec4<f32>(c[0])), vec4<f32>(c[1]));
+}
+
+fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return prox(v, c);
+}

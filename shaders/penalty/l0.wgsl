@@ -1,0 +1,21 @@
+// L0: λ·#{θ ≠ 0}; its prox is the hard threshold. Twin of src/penalty/l0.rs.
+
+fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+    return select(vec4<f32>(1.0), vec4<f32>(0.0), theta == vec4<f32>(0.0));
+}
+
+fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return vec4<f32>(0.0);
+}
+
+fn gradient_limits(c: Numbers) -> vec2<u32> {
+    return vec2<u32>(0u);
+}
+
+fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return select(vec4<f32>(0.0), v, abs(v) > vec4<f32>(c[0]));
+}
+
+fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return select(vec4<f32>(0.0), v, abs(v) > root(quotient(vec4<f32>(c[0]), d)));
+}

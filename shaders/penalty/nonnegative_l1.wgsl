@@ -1,0 +1,23 @@
+// Non-negative L1: λΣθ where every θ ≥ 0, else ∞. Twin of src/penalty/nonnegative_l1.rs.
+
+// Whether θ is forbidden.
+fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+    return select(vec4<f32>(0.0), vec4<f32>(1.0), theta < vec4<f32>(0.0));
+}
+
+fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return select(vec4<f32>(0.0), vec4<f32>(c[0]), theta > vec4<f32>(0.0));
+}
+
+fn gradient_limits(c: Numbers) -> vec2<u32> {
+    return vec2<u32>(0u, bitcast<u32>(c[0]));
+}
+
+fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return select(vec4<f32>(0.0), opaque(v - c[0]), v > vec4<f32>(c[0]));
+}
+
+fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {
+    let t = quotient(vec4<f32>(c[0]), d);
+    return select(vec4<f32>(0.0), opaque(v - t), v > t);
+}

@@ -1,0 +1,127 @@
+//! What a penalty's formula file gives. `src/penalty.rs` lists the files; their twins are in `shaders/penalty/`, of the same stems.
+
+use crate::elementwise::SMALLEST;
+use crate::{Dtype, Penalty, Result};
+
+/// What a kernel needs to know of a penalty, each rounded once to `f32`; what a formula has no use for is 0.
+pub(crate) type Numbers = [f32; 5];
+/// What the kernel of the value's own sum needs to know.
+pub(crate) type TermNumbers = [f32; 3];
+/// A penalty's parameters, in the order of its constructor.
+pub(crate) type Parameters = [f64; 2];
+
+/// An elementwise penalty. Its functions on `f32` see finite numbers only, below 2^-120 none but +0.
+pub(crate) trait Formula {
+    /// Whether the value has a sum of its own, of [`term`](Formula::term).
+    const SUMS_TERMS: bool = true;
+    /// What users call the penalties of this formula.
+    const NAMED: &'static [Named];
+
+    /// The factors of Σ|θ|, Σθ² and Σterm in the value. An infinite one makes a constraint of its sum.
+    fn weights(p: Parameters) -> [f64; 3];
+    /// The parameters as weights of this type can meet them.
+    fn on(p: Parameters, _dtype: Dtype) -> Parameters {
+        p
+    }
+    fn term_numbers(p: Parameters) -> [f64; 3];
+    fn gradient_numbers(p: Parameters) -> [f64; 5];
+    /// At a finite step ≥ 0.
+    fn prox_numbers(p: Parameters, step: f64) -> Result<[f64; 5]>;
+    /// At a finite step ≥ 0.
+    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]>;
+
+    /// A share ≥ 0 of the value, 0 at 0 unless 0 is forbidden, and at most |θ| where |θ| ≥ 2^57.
+    fn term(theta: f32, t: &TermNumbers) -> f32;
+    /// ∂R/∂θ; 0 at a kink, and where θ is forbidden.
+    fn gradient(theta: f32, c: &Numbers) -> f32;
+    /// The limits of the gradient as θ → −∞ and as θ → +∞.
+    fn gradient_limits(c: &Numbers) -> [f32; 2];
+    /// argmin over x of step·R(x) + ½(x − v)².
+    fn prox(v: f32, c: &Numbers) -> f32;
+    /// argmin over x of step·R(x) + d/2·(x − v)², with d > 0.
+    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32;
+}
+
+/// A penalty as [`Penalty::named`] knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Named {
+    /// Its name, such as `mcp`.
+    pub name: &'static str,
+    /// What its parameters are called, in the order of its constructor.
+    pub parameters: &'static [&'static str],
+    /// R(θ), in a line.
+    pub formula: &'static str,
+    /// Takes as many numbers as there are parameters.
+    pub(crate) new: fn(&[f64]) -> Result<Penalty>,
+}
+
+/// A formula's functions that are not run for each weight.
+pub(crate) struct Host {
+    pub(crate) sums_terms: bool,
+    pub(crate) named: &'static [Named],
+    pub(crate) weights: fn(Parameters) -> [f64; 3],
+    pub(crate) on: fn(Parameters, Dtype) -> Parameters,
+    pub(crate) term_numbers: fn(Parameters) -> [f64; 3],
+    pub(crate) gradient_numbers: fn(Parameters) -> [f64; 5],
+    pub(crate) prox_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
+    pub(crate) metric_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
+}
+
+impl Host {
+    pub(crate) const fn of<F: Formula>() -> Host {
+        Host {
+            sums_terms: F::SUMS_TERMS,
+            named: F::NAMED,
+            weights: F::weights,
+            on: F::on,
+            term_numbers: F::term_numbers,
+            gradient_numbers: F::gradient_numbers,
+            prox_numbers: F::prox_numbers,
+            metric_numbers: F::metric_numbers,
+        }
+    }
+}
+
+/// Declares the formula files, and what is found by a formula's kind.
+macro_rules! formulas {
+    ($($kind:ident in $file:ident,)*) => {
+        $(pub(crate) mod $file;)*
+
+        /// Which formula a penalty is of; part of a kernel's key.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub(crate) enum Kind {
+            $($kind,)*
+        }
+
+        impl Kind {
+            pub(crate) const ALL: &'static [Kind] = &[$(Kind::$kind),*];
+
+            pub(crate) fn host(self) -> &'static Host {
+                match self {
+                    $(Kind::$kind => const { &Host::of::<$file::$kind>() },)*
+                }
+            }
+
+            /// The loops over weights in host memory.
+            pub(crate) fn loops(self) -> &'static Loops {
+                match self {
+                    $(Kind::$kind => const { &Loops::of::<$file::$kind>() },)*
+                }
+            }
+
+            /// The twin's source.
+            pub(crate) fn wgsl(self) -> &'static str {
+                match self {
+                    $(Kind::$kind => include_str!(concat!("../shaders/penalty/", stringify!($file), ".wgsl")),)*
+                }
+            }
+        }
+    };
+}
+pub(crate) use formulas;
+
+/// Rounds once to `f32`: at most its largest, and 0 below 2^-120, as every number is that a kernel reads.
+pub(crate) fn coefficient(x: f64) -> f32 {
+    let c = (x as f32).clamp(-f32::MAX, f32::MAX);
+    if c.abs() < SMALLEST { 0.0 } else { c }
+}

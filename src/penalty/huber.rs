@@ -1,0 +1,109 @@
+//! Huber's penalty: quadratic near 0, linear beyond δ.
+
+use super::{Kind, Penalty, shape, signed, threshold, weight};
+use crate::arithmetic::quotient;
+use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::{Error, Result};
+
+/// step·λ is below this, so that the factor 1/(1 + step·λ) is no subnormal.
+const MAX_SHRINK: f64 = (1u128 << 119) as f64;
+
+pub(crate) struct Huber;
+
+impl Penalty {
+    /// R(θ) = λΣ θ²/2 where |θ| ≤ δ, else δ(|θ| − δ/2) (Huber 1964): ridge whose pull on large weights is bounded. **With a ½**, as
+    /// Huber has it.
+    ///
+    /// prox(v) is v/(1 + ηλ) where |v| ≤ δ(1 + ηλ), else v − ηλδ·sign v. The gradient is λ·clamp(θ, −δ, δ). Convex; no zeros.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let huber = Penalty::huber(1.0, 1.0)?;
+    /// assert_eq!(Backend::cpu().prox(&huber, &[1.0f32, 2.0, -5.0], 1.0)?, [0.5, 1.0, -4.0]);
+    /// assert_eq!(Backend::cpu().evaluate(&huber, &[1.0f32, 3.0])?.value, 0.5 + 2.5);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2, 2^-100 ≤ δ ≤ 2^100 and λδ ≤ `f32::MAX`/2.
+    pub fn huber(lambda: f64, delta: f64) -> Result<Penalty> {
+        let (lambda, delta) = (weight("lambda", lambda)?, shape("delta", delta, 0.0)?);
+        weight("lambda·delta", lambda * delta)?;
+        Ok(Penalty::of(Kind::Huber, [lambda, delta]))
+    }
+}
+
+fn shrink(lambda: f64, step: f64) -> Result<f64> {
+    let shrink = step * lambda;
+    if shrink < MAX_SHRINK {
+        return Ok(shrink);
+    }
+    Err(Error::Parameter { name: "step·lambda", expected: "below 2^119", found: shrink })
+}
+
+impl Formula for Huber {
+    const NAMED: &'static [Named] = &[Named {
+        name: "huber",
+        parameters: &["lambda", "delta"],
+        formula: "λΣ θ²/2 where |θ| ≤ δ, else δ(|θ| − δ/2)",
+        new: |p| Penalty::huber(p[0], p[1]),
+    }];
+
+    fn weights([lambda, delta]: Parameters) -> [f64; 3] {
+        [0.0, 0.0, lambda * delta]
+    }
+
+    /// δ, 1/(2δ).
+    fn term_numbers([_, delta]: Parameters) -> [f64; 3] {
+        [delta, 0.5 / delta, 0.0]
+    }
+
+    /// λ, δ.
+    fn gradient_numbers([lambda, delta]: Parameters) -> [f64; 5] {
+        [lambda, delta, 0.0, 0.0, 0.0]
+    }
+
+    /// δ(1 + step·λ), 1/(1 + step·λ), step·λ·δ.
+    fn prox_numbers([lambda, delta]: Parameters, step: f64) -> Result<[f64; 5]> {
+        let shrink = shrink(lambda, step)?;
+        Ok([delta * (1.0 + shrink), 1.0 / (1.0 + shrink), shrink * delta, 0.0, 0.0])
+    }
+
+    /// step·λ, δ, step·λ·δ.
+    fn metric_numbers([lambda, delta]: Parameters, step: f64) -> Result<[f64; 5]> {
+        let shrink = shrink(lambda, step)?;
+        Ok([shrink, delta, shrink * delta, 0.0, 0.0])
+    }
+
+    /// θ²/(2δ) up to δ, and as much as |θ| beyond it.
+    #[inline(always)]
+    fn term(theta: f32, t: &TermNumbers) -> f32 {
+        let a = theta.abs();
+        let w = if a < t[0] { a } else { t[0] };
+        (w * t[1]) * w + (a - w)
+    }
+
+    #[inline(always)]
+    fn gradient(theta: f32, c: &Numbers) -> f32 {
+        let a = theta.abs();
+        signed(c[0] * if a < c[1] { a } else { c[1] }, theta)
+    }
+
+    #[inline(always)]
+    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+        [-(c[0] * c[1]), c[0] * c[1]]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        if v.abs() <= c[0] { v * c[1] } else { threshold(v, c[2]) }
+    }
+
+    #[inline(always)]
+    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+        let t = quotient(c[2], d);
+        if v.abs() <= c[1] + t { v * quotient(d, d + c[0]) } else { threshold(v, t) }
+    }
+}

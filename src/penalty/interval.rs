@@ -1,0 +1,104 @@
+//! The box: 0 where every weight is in an interval, else ∞.
+
+use super::{Kind, Penalty};
+use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::{Dtype, Error, Result};
+use half::{bf16, f16};
+
+pub(crate) struct Interval;
+
+impl Penalty {
+    /// R(θ) = 0 where lower ≤ θ ≤ upper for every θ, else ∞: the box. A bound may be infinite.
+    ///
+    /// prox(v) is min(max(v, lower), upper), whatever the step. The gradient is 0. Each bound is rounded once to the weights' type, to
+    /// nearest, and a weight at it is inside. Convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let interval = Penalty::interval(-1.0, 0.5)?;
+    /// assert_eq!(Backend::cpu().prox(&interval, &[1.5f32, 0.25, -2.0], 1.0)?, [0.5, 0.25, -1.0]);
+    /// assert_eq!(Backend::cpu().evaluate(&interval, &[0.5f32, -1.0])?.value, 0.0);
+    /// assert_eq!(Backend::cpu().evaluate(&interval, &[0.75f32])?.value, f64::INFINITY);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] where a bound is NaN, or lower > upper.
+    pub fn interval(lower: f64, upper: f64) -> Result<Penalty> {
+        if lower.is_nan() {
+            return Err(Error::Parameter { name: "lower", expected: "a number", found: lower });
+        }
+        if lower <= upper {
+            return Ok(Penalty::of(Kind::Interval, [lower, upper]));
+        }
+        Err(Error::Parameter { name: "upper", expected: "a number that is not below lower", found: upper })
+    }
+}
+
+impl Formula for Interval {
+    const NAMED: &'static [Named] = &[Named {
+        name: "box",
+        parameters: &["lower", "upper"],
+        formula: "0 where lower ≤ θ ≤ upper for every θ, else ∞",
+        new: |p| Penalty::interval(p[0], p[1]),
+    }];
+
+    fn weights(_: Parameters) -> [f64; 3] {
+        [0.0, 0.0, f64::INFINITY]
+    }
+
+    fn on(p: Parameters, dtype: Dtype) -> Parameters {
+        p.map(|bound| match dtype {
+            Dtype::F32 => (bound as f32).into(),
+            Dtype::F16 => f16::from_f64(bound).into(),
+            Dtype::BF16 => bf16::from_f64(bound).into(),
+        })
+    }
+
+    fn term_numbers([lower, upper]: Parameters) -> [f64; 3] {
+        [lower, upper, 0.0]
+    }
+
+    fn gradient_numbers(_: Parameters) -> [f64; 5] {
+        [0.0; 5]
+    }
+
+    /// Both bounds.
+    fn prox_numbers([lower, upper]: Parameters, _: f64) -> Result<[f64; 5]> {
+        Ok([lower, upper, 0.0, 0.0, 0.0])
+    }
+
+    /// Both bounds.
+    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        Interval::prox_numbers(p, step)
+    }
+
+    /// Whether θ is forbidden.
+    #[inline(always)]
+    fn term(theta: f32, t: &TermNumbers) -> f32 {
+        if theta < t[0] || theta > t[1] { 1.0 } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn gradient(_: f32, _: &Numbers) -> f32 {
+        0.0
+    }
+
+    #[inline(always)]
+    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        let raised = if v > c[0] { v } else { c[0] };
+        if raised < c[1] { raised } else { c[1] }
+    }
+
+    #[inline(always)]
+    fn metric_prox(v: f32, _: f32, c: &Numbers) -> f32 {
+        Interval::prox(v, c)
+    }
+}

@@ -1,0 +1,83 @@
+//! L0: λ·#{θ ≠ 0}; its prox is the hard threshold.
+
+use super::{Kind, Penalty, weight};
+use crate::Result;
+use crate::arithmetic::{quotient, root};
+use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+
+pub(crate) struct L0;
+
+impl Penalty {
+    /// R(θ) = λ·#{θ ≠ 0}, the number of weights that are left.
+    ///
+    /// prox is the hard threshold (Blumensath and Davies 2008): v where |v| > √(2ηλ), else 0, also at the tie. The gradient is 0
+    /// everywhere, so only the prox makes weights sparse. Not convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let l0 = Penalty::l0(0.5)?;
+    /// assert_eq!(Backend::cpu().prox(&l0, &[1.5f32, 1.0, -0.25], 1.0)?, [1.5, 0.0, 0.0]);
+    /// assert_eq!(Backend::cpu().evaluate(&l0, &[1.5f32, 0.0, -0.25])?.value, 1.0);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
+    pub fn l0(lambda: f64) -> Result<Penalty> {
+        Ok(Penalty::of(Kind::L0, [weight("lambda", lambda)?, 0.0]))
+    }
+}
+
+impl Formula for L0 {
+    const NAMED: &'static [Named] =
+        &[Named { name: "l0", parameters: &["lambda"], formula: "λ·#{θ ≠ 0}", new: |p| Penalty::l0(p[0]) }];
+
+    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+        [0.0, 0.0, lambda]
+    }
+
+    fn term_numbers(_: Parameters) -> [f64; 3] {
+        [0.0; 3]
+    }
+
+    fn gradient_numbers(_: Parameters) -> [f64; 5] {
+        [0.0; 5]
+    }
+
+    /// √(2·step·λ).
+    fn prox_numbers([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
+        Ok([(2.0 * step * lambda).sqrt(), 0.0, 0.0, 0.0, 0.0])
+    }
+
+    /// 2·step·λ.
+    fn metric_numbers([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
+        Ok([2.0 * step * lambda, 0.0, 0.0, 0.0, 0.0])
+    }
+
+    #[inline(always)]
+    fn term(theta: f32, _: &TermNumbers) -> f32 {
+        if theta == 0.0 { 0.0 } else { 1.0 }
+    }
+
+    #[inline(always)]
+    fn gradient(_: f32, _: &Numbers) -> f32 {
+        0.0
+    }
+
+    #[inline(always)]
+    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        if v.abs() > c[0] { v } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+        if v.abs() > root(quotient(c[0], d)) { v } else { 0.0 }
+    }
+}

@@ -1,0 +1,153 @@
+//! Log-sum: λΣln(1 + |θ|/ε).
+
+use super::{Kind, Penalty, shape, signed, weight};
+use crate::Result;
+use crate::arithmetic::{ln_1p, ln_of, quotient, root};
+use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+
+/// Where |θ|/ε is above this, 1 + |θ|/ε is |θ|/ε.
+const LARGE: f64 = (1u64 << 30) as f64;
+
+pub(crate) struct LogSum;
+
+impl Penalty {
+    /// R(θ) = λΣln(1 + |θ|/ε) (Candès, Wakin and Boyd 2008), what reweighted L1 minimizes.
+    ///
+    /// prox(v) is 0 or the larger root of x − |v| + ηλ/(ε + x) = 0 with v's sign, whichever has the lower objective: 0 up to
+    /// ηλ/ε where √(ηλ) ≤ ε, and else up to a threshold between 2√(ηλ) − ε and ηλ/ε where both objectives are equal, found on the
+    /// host in `f64`. The gradient is λ/(ε + |θ|)·sign θ, 0 at 0. Not convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let log_sum = Penalty::log_sum(1.0, 1.0)?;
+    /// assert_eq!(Backend::cpu().prox(&log_sum, &[0.5f32, -3.0], 0.5)?, [0.0, -2.8708286]);
+    /// assert_eq!(Backend::cpu().gradient(&log_sum, &[3.0f32])?, [0.25]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 2^-100 ≤ ε ≤ 2^100.
+    pub fn log_sum(lambda: f64, epsilon: f64) -> Result<Penalty> {
+        Ok(Penalty::of(Kind::LogSum, [weight("lambda", lambda)?, shape("epsilon", epsilon, 0.0)?]))
+    }
+}
+
+impl Formula for LogSum {
+    const NAMED: &'static [Named] = &[Named {
+        name: "log_sum",
+        parameters: &["lambda", "epsilon"],
+        formula: "λΣln(1 + |θ|/ε)",
+        new: |p| Penalty::log_sum(p[0], p[1]),
+    }];
+
+    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+        [0.0, 0.0, lambda]
+    }
+
+    /// 1/ε, 2^30·ε, −ln ε.
+    fn term_numbers([_, epsilon]: Parameters) -> [f64; 3] {
+        [1.0 / epsilon, LARGE * epsilon, -epsilon.ln()]
+    }
+
+    /// λ, ε.
+    fn gradient_numbers([lambda, epsilon]: Parameters) -> [f64; 5] {
+        [lambda, epsilon, 0.0, 0.0, 0.0]
+    }
+
+    /// The threshold, then ε, step·λ/ε, ε − 2√(step·λ), ε + 2√(step·λ).
+    fn prox_numbers([lambda, epsilon]: Parameters, step: f64) -> Result<[f64; 5]> {
+        let k = step * lambda;
+        Ok([jump(k, epsilon), epsilon, k / epsilon, epsilon - 2.0 * k.sqrt(), epsilon + 2.0 * k.sqrt()])
+    }
+
+    /// step·λ, ε, 1/ε.
+    fn metric_numbers([lambda, epsilon]: Parameters, step: f64) -> Result<[f64; 5]> {
+        Ok([step * lambda, epsilon, 1.0 / epsilon, 0.0, 0.0])
+    }
+
+    #[inline(always)]
+    fn term(theta: f32, t: &TermNumbers) -> f32 {
+        let a = theta.abs();
+        let large = a > t[1];
+        let near = ln_1p(if large { 0.0 } else { a * t[0] });
+        let far = ln_of(if large { a } else { 1.0 }) + t[2];
+        if large { far } else { near }
+    }
+
+    #[inline(always)]
+    fn gradient(theta: f32, c: &Numbers) -> f32 {
+        let slope = signed(quotient(c[0], c[1] + theta.abs()), theta);
+        if theta == 0.0 { 0.0 } else { slope }
+    }
+
+    #[inline(always)]
+    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        let a = v.abs();
+        let x = larger_root(a, c[1], a - c[2], a + c[3], a + c[4]);
+        if a > c[0] { signed(x, v) } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+        let a = v.abs();
+        let k = quotient(c[0], d);
+        let s = root(k);
+        let twice = 2.0 * s;
+        let sum = a + c[1];
+        let excess = a - quotient(k, c[1]);
+        let x = larger_root(a, c[1], excess, sum - twice, sum + twice);
+        // Where the objective is convex, 0 is left at k/ε; else where the objective at x is lower than at 0.
+        let positive = if x > 0.0 { x } else { 1.0 };
+        let lower = quotient(k, positive) * ln_1p(ratio(positive, c)) < a - 0.5 * positive;
+        let left = if s > c[1] { sum > twice && x > 0.0 && lower } else { excess > 0.0 };
+        if left { signed(x, v) } else { 0.0 }
+    }
+}
+
+/// x/ε, where that is no more than `ln_1p` takes.
+#[inline(always)]
+fn ratio(x: f32, c: &Numbers) -> f32 {
+    let r = x * c[2];
+    if r < 1e30 { r } else { 1e30 }
+}
+
+/// The larger root of x² + (ε − a)x + k − aε = 0 from a − k/ε and both factors of the discriminant; where the difference of
+/// its two terms would cancel, from the product of both roots.
+#[inline(always)]
+fn larger_root(a: f32, epsilon: f32, excess: f32, low: f32, high: f32) -> f32 {
+    let positive = |x: f32| if x > 0.0 { x } else { 0.0 };
+    let d = root(positive(low)) * root(positive(high));
+    let near = 2.0 * epsilon * quotient(positive(excess), (epsilon - a) + d);
+    let far = 0.5 * ((a - epsilon) + d);
+    if a < epsilon { near } else { far }
+}
+
+/// The largest v whose prox is 0, for k = step·λ.
+fn jump(k: f64, epsilon: f64) -> f64 {
+    let root = k.sqrt();
+    if root <= epsilon {
+        return k / epsilon;
+    }
+    // How much lower the objective is at the larger root than at 0; it grows with v.
+    let gain = |v: f64| {
+        let x = 0.5 * ((v - epsilon) + ((v + epsilon - 2.0 * root) * (v + epsilon + 2.0 * root)).max(0.0).sqrt());
+        x * (v - 0.5 * x) - k * (x / epsilon).ln_1p()
+    };
+    let (mut low, mut high) = (2.0 * root - epsilon, k / epsilon);
+    // Each halves the distance; at the last nothing is between them.
+    for _ in 0..1100 {
+        let middle = 0.5 * (low + high);
+        if middle <= low || middle >= high {
+            break;
+        }
+        if gain(middle) > 0.0 { high = middle } else { low = middle }
+    }
+    low
+}

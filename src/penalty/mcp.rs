@@ -1,0 +1,106 @@
+//! The minimax concave penalty, MCP.
+
+use super::{Kind, Penalty, shape, signed, threshold, weight};
+use crate::Result;
+use crate::arithmetic::{quotient, root};
+use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+
+pub(crate) struct Mcp;
+
+impl Penalty {
+    /// R(θ) = Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2: the minimax concave penalty (Zhang 2010), which leaves large weights
+    /// alone.
+    ///
+    /// prox(v) with η < γ is the firm threshold (v − clamp(v, −ηλ, ηλ))·γ/(γ − η) where |v| ≤ γλ, else v; with η ≥ γ it is the hard
+    /// threshold at λ√(γη). The gradient is (λ − |θ|/γ)·sign θ where |θ| ≤ γλ, else 0. γ → ∞ is L1. Not convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let mcp = Penalty::mcp(1.0, 2.0)?;
+    /// assert_eq!(Backend::cpu().prox(&mcp, &[1.5f32, -3.0, 0.5], 1.0)?, [1.0, -3.0, 0.0]);
+    /// assert_eq!(Backend::cpu().evaluate(&mcp, &[1.0f32, 3.0])?.value, 0.75 + 1.0);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 2^-100 ≤ γ ≤ 2^100.
+    pub fn mcp(lambda: f64, gamma: f64) -> Result<Penalty> {
+        Ok(Penalty::of(Kind::Mcp, [weight("lambda", lambda)?, shape("gamma", gamma, 0.0)?]))
+    }
+}
+
+impl Formula for Mcp {
+    const NAMED: &'static [Named] = &[Named {
+        name: "mcp",
+        parameters: &["lambda", "gamma"],
+        formula: "Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2",
+        new: |p| Penalty::mcp(p[0], p[1]),
+    }];
+
+    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+        [0.0, 0.0, lambda]
+    }
+
+    /// γλ, 1/(2γλ).
+    fn term_numbers([lambda, gamma]: Parameters) -> [f64; 3] {
+        [gamma * lambda, 0.5 / (gamma * lambda), 0.0]
+    }
+
+    /// λ, 1/γ, γλ.
+    fn gradient_numbers([lambda, gamma]: Parameters) -> [f64; 5] {
+        [lambda, 1.0 / gamma, gamma * lambda, 0.0, 0.0]
+    }
+
+    /// The threshold, the factor beyond it, and where the factor ends.
+    fn prox_numbers([lambda, gamma]: Parameters, step: f64) -> Result<[f64; 5]> {
+        if step < gamma {
+            return Ok([step * lambda, gamma / (gamma - step), gamma * lambda, 0.0, 0.0]);
+        }
+        let hard = lambda * (gamma * step).sqrt();
+        Ok([hard, 0.0, hard, 0.0, 0.0])
+    }
+
+    /// step·λ, step/γ, γλ, λ√(γ·step).
+    fn metric_numbers([lambda, gamma]: Parameters, step: f64) -> Result<[f64; 5]> {
+        Ok([step * lambda, step / gamma, gamma * lambda, lambda * (gamma * step).sqrt(), 0.0])
+    }
+
+    /// |θ| − θ²/(2γλ), of γλ where |θ| is larger.
+    #[inline(always)]
+    fn term(theta: f32, t: &TermNumbers) -> f32 {
+        let a = theta.abs();
+        let w = if a < t[0] { a } else { t[0] };
+        w - (w * t[1]) * w
+    }
+
+    #[inline(always)]
+    fn gradient(theta: f32, c: &Numbers) -> f32 {
+        let a = theta.abs();
+        let slope = c[0] - a * c[1];
+        if a > 0.0 && a < c[2] && slope > 0.0 { signed(slope, theta) } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        if v.abs() <= c[2] { threshold(v, c[0]) * c[1] } else { v }
+    }
+
+    #[inline(always)]
+    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+        // The step over γ, both over d.
+        let share = quotient(c[1], d);
+        let firm = share < 1.0;
+        let factor = quotient(1.0, if firm { 1.0 - share } else { 1.0 });
+        let inner = threshold(v, quotient(c[0], d)) * factor;
+        let hard = quotient(c[3], root(d));
+        let inner = if firm { inner } else { 0.0 };
+        if v.abs() <= if firm { c[2] } else { hard } { inner } else { v }
+    }
+}

@@ -1,0 +1,90 @@
+//! Non-negative L1: λΣθ where every θ ≥ 0, else ∞.
+
+use super::{Kind, Penalty, weight};
+use crate::Result;
+use crate::arithmetic::quotient;
+use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+
+pub(crate) struct NonnegativeL1;
+
+impl Penalty {
+    /// R(θ) = λΣθ where every θ ≥ 0, else ∞: the non-negative lasso. With λ = 0 it is the constraint alone.
+    ///
+    /// prox(v) is max(v − ηλ, 0). The gradient is λ where θ > 0, else 0. Convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let penalty = Penalty::nonnegative_l1(0.5)?;
+    /// assert_eq!(Backend::cpu().prox(&penalty, &[1.5f32, 0.25, -2.0], 1.0)?, [1.0, 0.0, 0.0]);
+    /// assert_eq!(Backend::cpu().evaluate(&penalty, &[1.0f32, 3.0])?.value, 2.0);
+    /// assert_eq!(Backend::cpu().evaluate(&penalty, &[1.0f32, -3.0])?.value, f64::INFINITY);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
+    pub fn nonnegative_l1(lambda: f64) -> Result<Penalty> {
+        Ok(Penalty::of(Kind::NonnegativeL1, [weight("lambda", lambda)?, 0.0]))
+    }
+}
+
+impl Formula for NonnegativeL1 {
+    const NAMED: &'static [Named] = &[Named {
+        name: "nonnegative_l1",
+        parameters: &["lambda"],
+        formula: "λΣθ where every θ ≥ 0, else ∞",
+        new: |p| Penalty::nonnegative_l1(p[0]),
+    }];
+
+    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+        [lambda, 0.0, f64::INFINITY]
+    }
+
+    fn term_numbers(_: Parameters) -> [f64; 3] {
+        [0.0; 3]
+    }
+
+    /// λ.
+    fn gradient_numbers([lambda, _]: Parameters) -> [f64; 5] {
+        [lambda, 0.0, 0.0, 0.0, 0.0]
+    }
+
+    /// step·λ.
+    fn prox_numbers([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
+        Ok([step * lambda, 0.0, 0.0, 0.0, 0.0])
+    }
+
+    /// step·λ.
+    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        NonnegativeL1::prox_numbers(p, step)
+    }
+
+    /// Whether θ is forbidden.
+    #[inline(always)]
+    fn term(theta: f32, _: &TermNumbers) -> f32 {
+        if theta < 0.0 { 1.0 } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn gradient(theta: f32, c: &Numbers) -> f32 {
+        if theta > 0.0 { c[0] } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+        [0.0, c[0]]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        if v > c[0] { v - c[0] } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+        let t = quotient(c[0], d);
+        if v > t { v - t } else { 0.0 }
+    }
+}

@@ -1,0 +1,121 @@
+//! The smoothly clipped absolute deviation, SCAD.
+
+use super::{Kind, Penalty, shape, signed, threshold, weight};
+use crate::Result;
+use crate::arithmetic::{quotient, root};
+use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+
+pub(crate) struct Scad;
+
+impl Penalty {
+    /// SCAD (Fan and Li 2001): λ|θ| up to λ, then (2aλ|θ| − θ² − λ²)/(2(a−1)) up to aλ, then λ²(a+1)/2, summed over θ. Like L1 near 0,
+    /// and large weights are left alone; Fan and Li suggest a = 3.7.
+    ///
+    /// prox(v) with η < a − 1 is v − clamp(v, −ηλ, ηλ) up to λ(1+η), then ((a−1)v − aηλ·sign v)/(a−1−η) up to aλ, then v. With
+    /// η ≥ a − 1 the middle is no minimum: what is left are the soft threshold and v, and the one with the lower objective is
+    /// taken, which changes at |v| = λ(a+1+η)/2, or λ√(η(a+1)) where that is below ηλ. The gradient is
+    /// λ·sign θ up to λ, then (aλ − |θ|)/(a−1)·sign θ up to aλ, then 0. a → ∞ is L1. Not convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let scad = Penalty::scad(1.0, 3.0)?;
+    /// assert_eq!(Backend::cpu().prox(&scad, &[0.5f32, 1.5, -2.5, 4.0], 1.0)?, [0.0, 0.5, -2.0, 4.0]);
+    /// assert_eq!(Backend::cpu().evaluate(&scad, &[1.0f32, 9.0])?.value, 1.0 + 2.0);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 1 < a ≤ 2^100.
+    pub fn scad(lambda: f64, a: f64) -> Result<Penalty> {
+        Ok(Penalty::of(Kind::Scad, [weight("lambda", lambda)?, shape("a", a, 1.0)?]))
+    }
+}
+
+impl Formula for Scad {
+    const NAMED: &'static [Named] = &[Named {
+        name: "scad",
+        parameters: &["lambda", "a"],
+        formula: "Σ λ|θ| up to λ, then (2aλ|θ| − θ² − λ²)/(2(a−1)) up to aλ, then λ²(a+1)/2",
+        new: |p| Penalty::scad(p[0], p[1]),
+    }];
+
+    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+        [0.0, 0.0, lambda]
+    }
+
+    /// λ, aλ, 1/(2(a−1)λ).
+    fn term_numbers([lambda, a]: Parameters) -> [f64; 3] {
+        [lambda, a * lambda, 0.5 / ((a - 1.0) * lambda)]
+    }
+
+    /// λ, aλ, 1/(a−1).
+    fn gradient_numbers([lambda, a]: Parameters) -> [f64; 5] {
+        [lambda, a * lambda, 1.0 / (a - 1.0), 0.0, 0.0]
+    }
+
+    /// The inner threshold and where it ends; the outer threshold, its factor, and where they end.
+    fn prox_numbers([lambda, a]: Parameters, step: f64) -> Result<[f64; 5]> {
+        let rest = a - 1.0 - step;
+        if rest > 0.0 {
+            let outer = a * step * lambda / (a - 1.0);
+            return Ok([step * lambda, lambda * (1.0 + step), outer, (a - 1.0) / rest, a * lambda]);
+        }
+        let equal = if step < a + 1.0 { 0.5 * lambda * (a + 1.0 + step) } else { lambda * (step * (a + 1.0)).sqrt() };
+        Ok([step * lambda, equal, 0.0, 1.0, equal])
+    }
+
+    /// step, λ, a, a − 1, aλ.
+    fn metric_numbers([lambda, a]: Parameters, step: f64) -> Result<[f64; 5]> {
+        Ok([step, lambda, a, a - 1.0, a * lambda])
+    }
+
+    /// |θ| less (|θ| − λ)²/(2(a−1)λ) beyond λ, of aλ where |θ| is larger.
+    #[inline(always)]
+    fn term(theta: f32, t: &TermNumbers) -> f32 {
+        let a = theta.abs();
+        let w = if a < t[1] { a } else { t[1] };
+        let u = if w > t[0] { w - t[0] } else { 0.0 };
+        w - (u * t[2]) * u
+    }
+
+    #[inline(always)]
+    fn gradient(theta: f32, c: &Numbers) -> f32 {
+        let a = theta.abs();
+        let left = c[1] - a;
+        let sloped = (if left > 0.0 { left } else { 0.0 }) * c[2];
+        let slope = if a <= c[0] { c[0] } else { sloped };
+        if a > 0.0 && slope > 0.0 { signed(slope, theta) } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        let a = v.abs();
+        let inner = threshold(v, c[0]);
+        let outer = threshold(v, c[2]) * c[3];
+        if a <= c[1] { inner } else { if a <= c[4] { outer } else { v } }
+    }
+
+    #[inline(always)]
+    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+        let a = v.abs();
+        let step = quotient(c[0], d);
+        let rest = c[3] - step;
+        let inner = threshold(v, step * c[1]);
+        let smooth = rest > 0.0;
+        let factor = quotient(c[3], if smooth { rest } else { c[3] });
+        let outer = threshold(v, step * quotient(c[4], c[3])) * factor;
+        let soft = 0.5 * (c[4] + (c[1] + step * c[1]));
+        let hard = c[1] * root(step * (c[2] + 1.0));
+        let equal = if step < c[2] + 1.0 { soft } else { hard };
+        let first = if smooth { c[1] + step * c[1] } else { equal };
+        let second = if smooth { c[4] } else { equal };
+        if a <= first { inner } else { if a <= second { outer } else { v } }
+    }
+}
