@@ -377,5 +377,5 @@ pub(crate) struct Update<'a> {
 }
 
 pub(crate) fn segment<E: Element>(slice: &[E], penalty: &Penalty) -> Segment {
-    Segment { len: slice.len() as u64, dtype: E::DTYPE, penalty: *penalty }
+    Segment { len: slice.len() as u64, dtype: E::DTYPE, penalty: penalty.clone() }
 }

@@ -30,7 +30,7 @@ const MAX_LAMBDA: f64 = f32::MAX as f64 / 2.0;
 ///
 /// Every constructor refuses a λ that is negative, NaN, infinite or above half of `f32::MAX`. A product that a kernel
 /// needs, such as ηλ, is worked out in `f64` and rounded once to `f32`; below 2^-120 it is 0. The value uses λ in `f64`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Penalty {
     kind: Kind,
     parameters: Parameters,

@@ -196,7 +196,7 @@ mod tests {
     fn spans_cover_every_segment_once_in_order_and_never_cross() {
         let lens = [0, 1, 4095, 4096, 4097, 5 * 4096, 40 * 4096 + 7, 1 << 33];
         let none = Penalty::none();
-        let segments = lens.iter().map(|&len| segment(len, Dtype::F32, none)).collect();
+        let segments = lens.iter().map(|&len| segment(len, Dtype::F32, none.clone())).collect();
         let plan = Plan::new(segments, 64);
         let mut reached = [0u64; 8];
         for span in &plan.stages[0].spans {
@@ -212,8 +212,8 @@ mod tests {
     fn each_type_has_a_stage_and_what_is_left_alone_says_so() -> Result<()> {
         let l1 = Penalty::l1(1.0)?;
         let segments = vec![
-            segment(10, Dtype::F32, l1),
-            segment(10, Dtype::F16, l1),
+            segment(10, Dtype::F32, l1.clone()),
+            segment(10, Dtype::F16, l1.clone()),
             segment(10, Dtype::F32, Penalty::none()),
             segment(10, Dtype::F32, Penalty::keras(0.0, 0.0)?),
             segment(10, Dtype::F32, l1),

@@ -23,7 +23,7 @@ impl Parameter {
     }
 
     pub(crate) fn segment(&self) -> Segment {
-        Segment { len: self.len, dtype: self.dtype, penalty: self.penalty }
+        Segment { len: self.len, dtype: self.dtype, penalty: self.penalty.clone() }
     }
 }
 

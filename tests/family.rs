@@ -110,7 +110,7 @@ fn tensors() -> Tensors {
     for (i, (parameter, (penalty, _))) in tensors.parameters.iter_mut().zip(family().iter().cycle()).enumerate() {
         // One of the elastic net's between.
         if i % 9 != 8 {
-            parameter.penalty = *penalty;
+            parameter.penalty = penalty.clone();
         }
     }
     tensors
@@ -130,8 +130,8 @@ fn a_penalty_may_become_one_of_another_formula(device: &Device) {
     let mut set = set(gpu, &tensors, &images, &buffers, 2);
     for penalty in [Penalty::mcp(0.1, 3.0), Penalty::l1(0.2), Penalty::mcp(0.3, 2.0), Penalty::mcp(0.4, 1.0)] {
         let penalty = penalty.expect("its parameters are valid");
-        set.penalties_mut().for_each(|(_, p)| *p = penalty);
-        tensors.parameters.iter_mut().for_each(|p| p.penalty = penalty);
+        set.penalties_mut().for_each(|(_, p)| *p = penalty.clone());
+        tensors.parameters.iter_mut().for_each(|p| p.penalty = penalty.clone());
         let mut encoder = encoder(gpu);
         let pending = record(&mut set, &mut encoder, Call::Evaluate).expect("the call is valid");
         submit(gpu, encoder);

@@ -86,7 +86,7 @@ impl Pending {
             return Err(Error::NotSubmitted { expected: self.serial, found: header[0] });
         }
         let results = results.as_chunks::<WORDS>().0.iter().zip(&state.segments);
-        Ok(results.map(|(words, s)| (Partial::from_words(words, s), s.penalty)).collect())
+        Ok(results.map(|(words, s)| (Partial::from_words(words, s), s.penalty.clone())).collect())
     }
 
     fn block(&self, timeout: Duration) -> Result<()> {

@@ -104,5 +104,5 @@ impl Gpu {
 }
 
 fn segment(operand: &Operand<'_>, penalty: &Penalty) -> Segment {
-    Segment { len: operand.len, dtype: operand.dtype, penalty: *penalty }
+    Segment { len: operand.len, dtype: operand.dtype, penalty: penalty.clone() }
 }

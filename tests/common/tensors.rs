@@ -63,7 +63,7 @@ impl Tensors {
         ];
         let penalties = penalties.map(|penalty| penalty.expect("the λs are valid"));
         let parameter = |(i, &len): (usize, &usize)| {
-            let penalty = penalties[i % penalties.len()];
+            let penalty = penalties[i % penalties.len()].clone();
             Parameter::new(format!("tensor {i}"), len as u64, dtype(i), penalty)
         };
         let parameters: Vec<Parameter> = lens.iter().enumerate().map(parameter).collect();
