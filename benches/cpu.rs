@@ -7,9 +7,9 @@
 mod common;
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::weights;
+use common::{interleaved, weights};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use half::{bf16, f16};
 use penalty::{Backend, Element, Penalty, Report, Result, half};
@@ -47,8 +47,7 @@ fn main() -> Result<()> {
     bench.halves::<f16>(&mut criterion, "f16", f16::from_f32);
     bench.halves::<bf16>(&mut criterion, "bf16", bf16::from_f32);
     criterion.final_summary();
-    bench.ratios();
-    Ok(())
+    bench.ratios()
 }
 
 struct Bench {
@@ -172,29 +171,19 @@ impl Bench {
     }
 
     /// What part of the machine's speed the library and the loop reach.
-    fn ratios(&mut self) {
+    fn ratios(&mut self) -> Result<()> {
         let (backend, penalty, formula) = (&self.backend, &self.penalty, self.formula);
         let (weights, work) = (&self.weights[..], &mut self.work[..]);
         let bytes = size_of_val(weights) as f64;
         work.copy_from_slice(weights);
         println!("\n{:<14} {:>24} {:>16} {:>16}   goal", "", "machine", "penalty", "loop");
-        let row = |name: &str, yardstick: &str, moved: f64, goal: &str, run: &mut dyn FnMut(usize)| {
-            let mut times = [const { Vec::new() }; 3];
-            for round in 0..=ROUNDS {
-                for turn in 0..3 {
-                    let which = (round + turn) % 3;
-                    let start = Instant::now();
-                    run(which);
-                    // The first round only warms up.
-                    if round > 0 {
-                        times[which].push(start.elapsed().as_secs_f64());
-                    }
-                }
-            }
-            let [machine, ours, peer] = times.map(|mut times| {
-                times.sort_by(f64::total_cmp);
-                times[ROUNDS / 2]
-            });
+        let row = |name: &str,
+                   yardstick: &str,
+                   moved: f64,
+                   goal: &str,
+                   run: &mut dyn FnMut(usize) -> Result<()>|
+         -> Result<()> {
+            let [machine, ours, peer] = interleaved(ROUNDS, run)?;
             let rate = |seconds: f64| moved / 1e9 / seconds;
             println!(
                 "{name:<14} {yardstick:>5} {:>13.1} GB/s {:>6.1} GB/s {:.2} {:>6.1} GB/s {:.2}   {goal}",
@@ -204,22 +193,32 @@ impl Bench {
                 rate(peer),
                 machine / peer,
             );
+            Ok(())
         };
-        row("evaluate", "read", bytes, "0.80", &mut |which| match which {
-            0 => _ = black_box(machine::read(weights)),
-            1 => _ = black_box(backend.evaluate(penalty, weights)),
-            _ => _ = black_box(loops::evaluate(weights)),
-        });
-        row("prox_in_place", "scale", 2.0 * bytes, "0.85", &mut |which| match which {
-            0 => machine::scale(work, black_box(-1.0)),
-            1 => _ = black_box(backend.prox_in_place(penalty, work, STEP)),
-            _ => loops::prox(formula, work),
-        });
-        row("gradient_into", "copy", 2.0 * bytes, "", &mut |which| match which {
-            0 => machine::copy(weights, work),
-            1 => _ = black_box(backend.gradient_into(penalty, weights, work)),
-            _ => loops::gradient(formula, weights, work),
-        });
+        row("evaluate", "read", bytes, "0.80", &mut |which| {
+            match which {
+                0 => _ = black_box(machine::read(weights)),
+                1 => _ = black_box(backend.evaluate(penalty, weights)?),
+                _ => _ = black_box(loops::evaluate(weights)),
+            }
+            Ok(())
+        })?;
+        row("prox_in_place", "scale", 2.0 * bytes, "0.85", &mut |which| {
+            match which {
+                0 => machine::scale(work, black_box(-1.0)),
+                1 => backend.prox_in_place(penalty, work, STEP)?,
+                _ => loops::prox(formula, work),
+            }
+            Ok(())
+        })?;
+        row("gradient_into", "copy", 2.0 * bytes, "", &mut |which| {
+            match which {
+                0 => machine::copy(weights, work),
+                1 => backend.gradient_into(penalty, weights, work)?,
+                _ => loops::gradient(formula, weights, work),
+            }
+            Ok(())
+        })
     }
 }
 

@@ -9,7 +9,7 @@ mod common;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use common::weights;
+use common::{interleaved, median, weights};
 use criterion::{Criterion, Throughput};
 use penalty::gpu::{Choice, Operand, Operands, ParameterSet};
 use penalty::wgpu::{self, BufferUsages, PollType};
@@ -77,28 +77,6 @@ fn penalty() -> Result<Penalty> {
 fn parameters(count: usize, len: usize) -> Result<Vec<Parameter>> {
     let penalty = penalty()?;
     Ok((0..count).map(|i| Parameter::new(i.to_string(), len as u64, Dtype::F32, penalty.clone())).collect())
-}
-
-/// Runs each of `N` contenders in every round, another one first each time, and gives the medians of their times.
-fn interleaved<const N: usize>(rounds: usize, mut run: impl FnMut(usize) -> Result<()>) -> Result<[f64; N]> {
-    let mut times = [const { Vec::new() }; N];
-    for round in 0..=rounds {
-        for turn in 0..N {
-            let which = (round + turn) % N;
-            let start = Instant::now();
-            run(which)?;
-            // The first round only warms up.
-            if round > 0 {
-                times[which].push(start.elapsed().as_secs_f64());
-            }
-        }
-    }
-    Ok(times.map(median))
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
 
 /// Tensors in host memory, one behind the other.

@@ -2,9 +2,10 @@
 
 mod common;
 
+use common::cases;
 use common::formulas::{Family, NAMES};
 use common::oracle::SUM;
-use penalty::{Adam, Backend, Cpu, Dtype, HostSet, Metric, Parameter, Penalty};
+use penalty::{Adam, Backend, Cpu, Dtype, HostSet, Metric, Parameter, Penalty, TILE};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -153,6 +154,26 @@ proptest! {
         let limits = [f64::from(f32::MAX), -f64::from(f32::MAX)].map(|x| family.gradient(x));
         for (found, want) in gradient[weights.len() + 1..].iter().zip(limits) {
             prop_assert!((f64::from(*found) - want).abs() <= TERM * want.abs() + 1e-15, "{found}, not {want}");
+        }
+    }
+}
+
+/// The terms of a tile are summed lower where their sum could overflow, and beside small ones.
+#[test]
+fn values_of_large_weights_do_not_overflow() {
+    for (name, p) in [
+        ("huber", [0.5, 0.25]),
+        ("mcp", [0.5, 3.0]),
+        ("mcp", [1e20, 1e30]),
+        ("l_half", [0.5, 0.0]),
+        ("log_sum", [0.5, 0.1]),
+    ] {
+        let family = Family { name, p };
+        for k in [-30, 20, 56, 57, 58, 113, 114, 127] {
+            let weights: Vec<f32> = cases::at_scale(k, 3 * TILE + 5).into_iter().chain(cases::noise(100, 3)).collect();
+            let found = Backend::cpu().evaluate(&family.penalty(), &weights).expect("the CPU does not fail").value;
+            let want = weights.iter().map(|&w| family.value(w.into())).fold(0.0, |sum, value| sum + value);
+            assert!((found - want).abs() <= (SUM + TERM) * want, "{family:?} at 2^{k}: {found:e}, not {want:e}");
         }
     }
 }

@@ -1,5 +1,8 @@
 //! What the benchmarks share.
 
+use std::time::Instant;
+
+use penalty::Result;
 use rayon::prelude::*;
 
 /// Reproducible weights between −1 and 1, none of them zero, written by the pool's threads.
@@ -14,4 +17,26 @@ pub(crate) fn weights(len: usize) -> Vec<f32> {
         *w = 2.0 * uniform - 1.0;
     });
     weights
+}
+
+/// Runs each of `N` contenders in every round, another one first each time, and gives the medians of their times.
+pub(crate) fn interleaved<const N: usize>(rounds: usize, mut run: impl FnMut(usize) -> Result<()>) -> Result<[f64; N]> {
+    let mut times = [const { Vec::new() }; N];
+    for round in 0..=rounds {
+        for turn in 0..N {
+            let which = (round + turn) % N;
+            let start = Instant::now();
+            run(which)?;
+            // The first round only warms up.
+            if round > 0 {
+                times[which].push(start.elapsed().as_secs_f64());
+            }
+        }
+    }
+    Ok(times.map(median))
+}
+
+pub(crate) fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }
