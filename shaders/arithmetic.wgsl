@@ -83,8 +83,3 @@ fn ln_1p(u: vec4<f32>) -> vec4<f32> {
     let y = opaque(1.0 + u);
     return ln(y, opaque(u - opaque(y - 1.0)));
 }
-
-// ln x for x > 0, within 3 units in the last place.
-fn ln_of(x: vec4<f32>) -> vec4<f32> {
-    return ln(x, vec4<f32>(0.0));
-}

@@ -23,7 +23,7 @@ pub(crate) fn root(x: f32) -> f32 {
 ///
 /// x = 2ᵏ(1 + f) with 1 + f from √½ to √2, and ln(1 + f) is the polynomial of Moshier's Cephes, `logf`.
 #[inline(always)]
-fn ln(x: f32, lost: f32) -> f32 {
+pub(crate) fn ln(x: f32, lost: f32) -> f32 {
     let power = (x.to_bits() as i32 - 0x3f35_04f3) >> 23;
     let f = f32::from_bits((x.to_bits() as i32 - (power << 23)) as u32) - 1.0;
     let k = power as f32;
@@ -57,12 +57,6 @@ pub(crate) fn ln_1p(u: f32) -> f32 {
     ln(y, u - (y - 1.0))
 }
 
-/// ln x for x > 0, within 3 units in the last place.
-#[inline(always)]
-pub(crate) fn ln_of(x: f32) -> f32 {
-    ln(x, 0.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,13 +77,13 @@ mod tests {
             assert!((f64::from(found) - want).abs() <= 3.0 * unit, "{name} of {x:e}: {found:e}, not {want:e}");
         };
         for x in numbers() {
-            check("ln", x, ln_of(x), f64::from(x).ln());
+            check("ln", x, ln(x, 0.0), f64::from(x).ln());
             if x < 2f32.powi(31) {
                 check("ln_1p", x, ln_1p(x), f64::from(x).ln_1p());
             }
         }
         assert_eq!(ln_1p(0.0).to_bits(), 0);
-        assert_eq!(ln_of(1.0).to_bits(), 0);
+        assert_eq!(ln(1.0, 0.0).to_bits(), 0);
     }
 
     #[test]

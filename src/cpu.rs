@@ -15,7 +15,7 @@ use crate::elementwise;
 use crate::exact::Partial;
 use crate::optimizer::{Metric, Scalars, adam, sgd};
 use crate::plan::{Coefficients, Direction, Operation, Plan, Segment, Span};
-use crate::tile::{self, TILE};
+use crate::tile::{self, TILE, TermLanes};
 use crate::{Error, Result};
 
 /// What one task of the pool takes at a time: a megabyte of `f32`, so that few partials are merged.
@@ -27,8 +27,9 @@ const AHEAD: usize = 1;
 /// Tensors of at most so many weights, such as biases, are summed without the rest of their tile; so are those of half the
 /// lanes.
 const SHORT: usize = 64;
-/// How many elements are worked on at a time where more than one loop goes over them; their bits stay in the nearest cache.
-const BLOCK: usize = 1024;
+/// How many elements are worked on at a time where more than one loop goes over them: a row of a tile, whose bits stay in the
+/// nearest cache.
+const BLOCK: usize = tile::LANES;
 
 /// Computes on the calling thread and its rayon pool, with the best vector instructions that the processor has.
 ///
@@ -198,10 +199,24 @@ impl Task<'_> {
     fn add<E: Element>(&self, weights: &[E], partial: &mut Partial) {
         let max = self.add_tiles(weights, partial);
         if self.c.sums_terms() {
-            let (mut bits, mut terms) = ([0; TILE], [0.0; TILE]);
-            self.set.run(|| decode(weights, &mut bits));
-            (self.loops.terms)(self.set, &bits[..weights.len()], &self.c.terms, &mut terms);
-            self.set.run(|| tile::add_terms(&mut terms, max, partial));
+            let mut lanes = TermLanes::new(max);
+            let (mut bits, mut shares) = ([0; BLOCK], [0.0; BLOCK]);
+            for row in weights.chunks(BLOCK) {
+                let (bits, shares) = (&mut bits[..row.len()], &mut shares[..row.len()]);
+                self.set.run(
+                    #[inline(always)]
+                    || decode(row, bits),
+                );
+                (self.loops.terms)(self.set, bits, &self.c.terms, shares);
+                self.set.run(
+                    #[inline(always)]
+                    || lanes.add(shares),
+                );
+            }
+            self.set.run(
+                #[inline(always)]
+                || lanes.finish(partial),
+            );
         }
     }
 
@@ -238,34 +253,40 @@ impl Task<'_> {
                 }
             }
             Operation::Sgd(direction) => on_bits(set, output, |bits| {
-                set.run(|| match direction {
-                    Direction::Gradient => {
-                        for (theta, g) in bits.iter_mut().zip(source) {
-                            *theta = sgd::step(*theta, g.decode(), s);
+                set.run(
+                    #[inline(always)]
+                    || match direction {
+                        Direction::Gradient => {
+                            for (theta, g) in bits.iter_mut().zip(source) {
+                                *theta = sgd::step(*theta, g.decode(), s);
+                            }
                         }
-                    }
-                    Direction::Momentum | Direction::Nesterov => {
-                        for ((theta, b), g) in bits.iter_mut().zip(first).zip(source) {
-                            let next = sgd::momentum(b.decode(), g.decode(), s);
-                            let ahead = direction == Direction::Nesterov;
-                            let d = if ahead { sgd::nesterov(next, g.decode(), s) } else { next };
-                            *theta = sgd::step(*theta, d, s);
-                            *b = E::encode(next);
+                        Direction::Momentum | Direction::Nesterov => {
+                            for ((theta, b), g) in bits.iter_mut().zip(first).zip(source) {
+                                let next = sgd::momentum(b.decode(), g.decode(), s);
+                                let ahead = direction == Direction::Nesterov;
+                                let d = if ahead { sgd::nesterov(next, g.decode(), s) } else { next };
+                                *theta = sgd::step(*theta, d, s);
+                                *b = E::encode(next);
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 (loops.prox)(set, bits, c);
             }),
             Operation::Adam(metric) => on_bits(set, output, |bits| {
                 let mut metrics = [0.0; BLOCK];
-                set.run(|| {
-                    let states = first.iter_mut().zip(second).zip(&mut metrics);
-                    for ((theta, ((m, v), d)), g) in bits.iter_mut().zip(states).zip(source) {
-                        let stepped = adam::step(*theta, g.decode(), m.decode(), v.decode(), s);
-                        (*theta, *d) = (stepped.theta, stepped.metric);
-                        (*m, *v) = (E::encode(stepped.first), E::encode(stepped.second));
-                    }
-                });
+                set.run(
+                    #[inline(always)]
+                    || {
+                        let states = first.iter_mut().zip(second).zip(&mut metrics);
+                        for ((theta, ((m, v), d)), g) in bits.iter_mut().zip(states).zip(source) {
+                            let stepped = adam::step(*theta, g.decode(), m.decode(), v.decode(), s);
+                            (*theta, *d) = (stepped.theta, stepped.metric);
+                            (*m, *v) = (E::encode(stepped.first), E::encode(stepped.second));
+                        }
+                    },
+                );
                 match metric {
                     Metric::Plain => (loops.prox)(set, bits, c),
                     Metric::Adam => (loops.metric_prox)(set, bits, &metrics, c),
@@ -279,21 +300,30 @@ impl Task<'_> {
         let mut gradient = [0; BLOCK];
         let gradient = &mut gradient[..source.len()];
         let mut ordinary = true;
-        set.run(|| {
-            for line in (0..source.len()).step_by(const { 64 / size_of::<E>() }) {
-                tile::prefetch(output.as_ptr().wrapping_add(AHEAD * TILE + line));
-                tile::prefetch(source.as_ptr().wrapping_add(AHEAD * TILE + line));
-            }
-            decode(source, gradient);
-            ordinary = finite(gradient.iter().copied()) & finite(output.iter().map(|x| x.decode()));
-        });
+        set.run(
+            #[inline(always)]
+            || {
+                for line in (0..source.len()).step_by(const { 64 / size_of::<E>() }) {
+                    tile::prefetch(output.as_ptr().wrapping_add(AHEAD * TILE + line));
+                    tile::prefetch(source.as_ptr().wrapping_add(AHEAD * TILE + line));
+                }
+                decode(source, gradient);
+                ordinary = finite(gradient.iter().copied()) & finite(output.iter().map(|x| x.decode()));
+            },
+        );
         let c = &self.c.c;
         if ordinary {
             (self.loops.finite_gradient)(set, gradient, c);
-            set.run(|| combine(output, gradient, elementwise::add_finite_gradient));
+            set.run(
+                #[inline(always)]
+                || combine(output, gradient, elementwise::add_finite_gradient),
+            );
         } else {
             (self.loops.gradient)(set, gradient, c);
-            set.run(|| combine(output, gradient, elementwise::add));
+            set.run(
+                #[inline(always)]
+                || combine(output, gradient, elementwise::add),
+            );
         }
     }
 }
@@ -336,9 +366,15 @@ fn on_bits<E: Element>(set: InstructionSet, elements: &mut [E], f: impl FnOnce(&
     }
     let mut bits = [0; BLOCK];
     let bits = &mut bits[..elements.len()];
-    set.run(|| decode(elements, bits));
+    set.run(
+        #[inline(always)]
+        || decode(elements, bits),
+    );
     f(bits);
-    set.run(|| combine(elements, bits, |_, new| new));
+    set.run(
+        #[inline(always)]
+        || combine(elements, bits, |_, new| new),
+    );
 }
 
 #[inline(always)]

@@ -16,7 +16,7 @@ use crate::exact::{Counts, Partial};
 ///
 /// A chunk of a tensor must start at a multiple of it.
 pub const TILE: usize = 4096;
-const LANES: usize = 1024;
+pub(crate) const LANES: usize = 1024;
 pub(crate) const HALF: usize = LANES / 2;
 /// The most lanes that a vector register holds.
 const WIDTH: usize = 16;
@@ -75,23 +75,36 @@ pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const SUMS: usi
     max
 }
 
-/// Adds a tile's shares of the value's own sum, in the order of the lanes; where the largest |θ| has the bits `max`.
-///
-/// They are at most |θ| where that is large, so that at 2^-14 of their size 4096 of them cannot overflow.
-#[inline(always)]
-pub(crate) fn add_terms(terms: &mut [f32; TILE], max: u32, partial: &mut Partial) {
-    let large = max >= ORDINARY_ABOVE;
-    if large {
-        for term in terms.iter_mut() {
-            *term = flush(*term * f32::from_bits((127 - TERMS_BELOW as u32) << 23));
+/// The lanes of the value's own sum in one tile.
+pub(crate) struct TermLanes {
+    lanes: [f32; LANES],
+    large: bool,
+}
+
+impl TermLanes {
+    /// Of a tile whose largest |θ| has the bits `max`.
+    ///
+    /// A share is at most |θ| where that is large, so that at 2^-14 of their size 4096 of them cannot overflow.
+    pub(crate) fn new(max: u32) -> TermLanes {
+        TermLanes { lanes: [0.0; LANES], large: max >= ORDINARY_ABOVE }
+    }
+
+    /// Adds the shares of the next row, or of what there is of it.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, shares: &[f32]) {
+        if self.large {
+            let scale = f32::from_bits((127 - TERMS_BELOW as u32) << 23);
+            self.lanes.iter_mut().zip(shares).for_each(|(lane, share)| *lane += flush(share * scale));
+        } else {
+            self.lanes.iter_mut().zip(shares).for_each(|(lane, share)| *lane += share);
         }
     }
-    let mut sums = [0f32; HALF];
-    for (j, sum) in sums.iter_mut().enumerate() {
-        let lane = |j: usize| ((terms[j] + terms[j + LANES]) + terms[j + 2 * LANES]) + terms[j + 3 * LANES];
-        *sum = lane(j) + lane(j + HALF);
+
+    #[inline(always)]
+    pub(crate) fn finish(mut self, partial: &mut Partial) {
+        halve::<HALF, LANES>(&mut self.lanes);
+        partial.add_terms(fold(&mut self.lanes), if self.large { TERMS_BELOW } else { 0 });
     }
-    partial.add_terms(fold(&mut sums), if large { TERMS_BELOW } else { 0 });
 }
 
 #[inline(always)]

@@ -3,9 +3,11 @@
 fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
     let a = abs(theta);
     let large = a > vec4<f32>(t[1]);
-    let near = ln_1p(select(opaque(a * t[0]), vec4<f32>(0.0), large));
-    let far = opaque(ln_of(select(vec4<f32>(1.0), a, large)) + t[2]);
-    return select(near, far, large);
+    // One logarithm for both: ln(1 + a/ε), or ln a − ln ε.
+    let u = select(opaque(a * t[0]), vec4<f32>(0.0), large);
+    let y = opaque(1.0 + u);
+    let lost = opaque(u - opaque(y - 1.0));
+    return opaque(ln(select(y, a, large), lost) + select(vec4<f32>(0.0), vec4<f32>(t[2]), large));
 }
 
 fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {

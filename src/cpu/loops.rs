@@ -19,19 +19,73 @@ pub(crate) struct Loops {
 impl Loops {
     pub(crate) const fn of<F: Formula>() -> Loops {
         Loops {
-            gradient: |set, bits, c| set.run(|| bits.iter_mut().for_each(|b| *b = elementwise::gradient::<F>(*b, c))),
-            finite_gradient: |set, bits, c| {
-                set.run(|| bits.iter_mut().for_each(|b| *b = elementwise::finite_gradient::<F>(*b, c)));
-            },
-            prox: |set, bits, c| set.run(|| bits.iter_mut().for_each(|b| *b = elementwise::prox::<F>(*b, c))),
-            metric_prox: |set, bits, metric, c| {
-                let each = |(b, d): (&mut u32, &f32)| *b = elementwise::metric_prox::<F>(*b, *d, c);
-                set.run(|| bits.iter_mut().zip(metric).for_each(each));
-            },
-            terms: |set, bits, t, terms| {
-                let each = |(to, b): (&mut f32, &u32)| *to = elementwise::term::<F>(*b, t);
-                set.run(|| terms.iter_mut().zip(bits).for_each(each));
-            },
+            gradient: gradient::<F>,
+            finite_gradient: finite_gradient::<F>,
+            prox: prox::<F>,
+            metric_prox: metric_prox::<F>,
+            terms: terms::<F>,
         }
     }
+}
+
+// The numbers are copied: behind a reference they could change with every weight that is written.
+
+fn gradient<F: Formula>(set: InstructionSet, bits: &mut [u32], c: &Numbers) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = *c;
+            for b in bits {
+                *b = elementwise::gradient::<F>(*b, &c);
+            }
+        },
+    );
+}
+
+fn finite_gradient<F: Formula>(set: InstructionSet, bits: &mut [u32], c: &Numbers) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = *c;
+            for b in bits {
+                *b = elementwise::finite_gradient::<F>(*b, &c);
+            }
+        },
+    );
+}
+
+fn prox<F: Formula>(set: InstructionSet, bits: &mut [u32], c: &Numbers) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = *c;
+            for b in bits {
+                *b = elementwise::prox::<F>(*b, &c);
+            }
+        },
+    );
+}
+
+fn metric_prox<F: Formula>(set: InstructionSet, bits: &mut [u32], metric: &[f32], c: &Numbers) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = *c;
+            for (b, d) in bits.iter_mut().zip(metric) {
+                *b = elementwise::metric_prox::<F>(*b, *d, &c);
+            }
+        },
+    );
+}
+
+fn terms<F: Formula>(set: InstructionSet, bits: &[u32], t: &TermNumbers, terms: &mut [f32]) {
+    set.run(
+        #[inline(always)]
+        || {
+            let t = *t;
+            for (to, b) in terms.iter_mut().zip(bits) {
+                *to = elementwise::term::<F>(*b, &t);
+            }
+        },
+    );
 }

@@ -2,7 +2,7 @@
 
 use super::{Kind, Penalty, shape, signed, weight};
 use crate::Result;
-use crate::arithmetic::{ln_1p, ln_of, quotient, root};
+use crate::arithmetic::{ln, ln_1p, quotient, root};
 use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
 
 /// Where |θ|/ε is above this, 1 + |θ|/ε is |θ|/ε.
@@ -71,9 +71,11 @@ impl Formula for LogSum {
     fn term(theta: f32, t: &TermNumbers) -> f32 {
         let a = theta.abs();
         let large = a > t[1];
-        let near = ln_1p(if large { 0.0 } else { a * t[0] });
-        let far = ln_of(if large { a } else { 1.0 }) + t[2];
-        if large { far } else { near }
+        // One logarithm for both, since two in branches would keep this from being vectorised: ln(1 + a/ε), or ln a − ln ε.
+        let u = if large { 0.0 } else { a * t[0] };
+        let y = 1.0 + u;
+        let lost = u - (y - 1.0);
+        ln(if large { a } else { y }, lost) + if large { t[2] } else { 0.0 }
     }
 
     #[inline(always)]
