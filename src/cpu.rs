@@ -11,7 +11,6 @@ pub use set::{HostSet, Slice, SliceMut};
 pub use simd::InstructionSet;
 
 use crate::element::Element;
-use crate::elementwise;
 use crate::exact::Partial;
 use crate::optimizer::{Metric, Scalars, adam, sgd};
 use crate::plan::{Coefficients, Direction, Operation, Plan, Segment, Span};
@@ -239,18 +238,20 @@ impl Task<'_> {
         match self.pass.operation {
             Operation::Evaluate => {}
             Operation::AddGradient if self.c.untouched() => {}
-            Operation::AddGradient => self.add_gradient(source, output),
-            Operation::Gradient => {
-                output.copy_from_slice(source);
-                on_bits(set, output, |bits| (loops.gradient)(set, bits, c));
+            Operation::AddGradient => {
+                onto_bits(set, source, output, true, |source, bits| (loops.add_gradient)(set, source, bits, c));
             }
-            Operation::Prox => {
-                if !source.is_empty() {
-                    output.copy_from_slice(source);
-                }
+            Operation::Gradient => {
+                onto_bits(set, source, output, false, |source, bits| (loops.gradient)(set, source, bits, c));
+            }
+            Operation::Prox if source.is_empty() => {
                 if !self.c.untouched() {
-                    on_bits(set, output, |bits| (loops.prox)(set, bits, c));
+                    on_bits(set, output, |bits| (loops.prox_in_place)(set, bits, c));
                 }
+            }
+            Operation::Prox if self.c.untouched() => output.copy_from_slice(source),
+            Operation::Prox => {
+                onto_bits(set, source, output, false, |source, bits| (loops.prox)(set, source, bits, c));
             }
             Operation::Sgd(direction) => on_bits(set, output, |bits| {
                 set.run(
@@ -272,7 +273,7 @@ impl Task<'_> {
                         }
                     },
                 );
-                (loops.prox)(set, bits, c);
+                (loops.prox_in_place)(set, bits, c);
             }),
             Operation::Adam(metric) => on_bits(set, output, |bits| {
                 let mut metrics = [0.0; BLOCK];
@@ -288,42 +289,10 @@ impl Task<'_> {
                     },
                 );
                 match metric {
-                    Metric::Plain => (loops.prox)(set, bits, c),
-                    Metric::Adam => (loops.metric_prox)(set, bits, &metrics, c),
+                    Metric::Plain => (loops.prox_in_place)(set, bits, c),
+                    Metric::Adam => (loops.metric_prox_in_place)(set, bits, &metrics, c),
                 }
             }),
-        }
-    }
-
-    fn add_gradient<E: Element>(&self, source: &[E], output: &mut [E]) {
-        let set = self.set;
-        let mut gradient = [0; BLOCK];
-        let gradient = &mut gradient[..source.len()];
-        let mut ordinary = true;
-        set.run(
-            #[inline(always)]
-            || {
-                for line in (0..source.len()).step_by(const { 64 / size_of::<E>() }) {
-                    tile::prefetch(output.as_ptr().wrapping_add(AHEAD * TILE + line));
-                    tile::prefetch(source.as_ptr().wrapping_add(AHEAD * TILE + line));
-                }
-                decode(source, gradient);
-                ordinary = finite(gradient.iter().copied()) & finite(output.iter().map(|x| x.decode()));
-            },
-        );
-        let c = &self.c.c;
-        if ordinary {
-            (self.loops.finite_gradient)(set, gradient, c);
-            set.run(
-                #[inline(always)]
-                || combine(output, gradient, elementwise::add_finite_gradient),
-            );
-        } else {
-            (self.loops.gradient)(set, gradient, c);
-            set.run(
-                #[inline(always)]
-                || combine(output, gradient, elementwise::add),
-            );
         }
     }
 }
@@ -361,7 +330,7 @@ fn add_part<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
 
 /// Does something with the bits of at most a block: in place where elements are their own bits.
 fn on_bits<E: Element>(set: InstructionSet, elements: &mut [E], f: impl FnOnce(&mut [u32])) {
-    if let Some(bits) = E::as_bits(elements) {
+    if let Some(bits) = E::bits_mut(elements) {
         return f(bits);
     }
     let mut bits = [0; BLOCK];
@@ -373,7 +342,36 @@ fn on_bits<E: Element>(set: InstructionSet, elements: &mut [E], f: impl FnOnce(&
     f(bits);
     set.run(
         #[inline(always)]
-        || combine(elements, bits, |_, new| new),
+        || encode(bits, elements),
+    );
+}
+
+/// The same from a source to an output, which holds something that is needed where `adds` is set.
+fn onto_bits<E: Element>(
+    set: InstructionSet,
+    source: &[E],
+    output: &mut [E],
+    adds: bool,
+    f: impl FnOnce(&[u32], &mut [u32]),
+) {
+    if let (Some(source), Some(output)) = (E::bits(source), E::bits_mut(output)) {
+        return f(source, output);
+    }
+    let (mut from, mut to) = ([0; BLOCK], [0; BLOCK]);
+    let (from, to) = (&mut from[..source.len()], &mut to[..source.len()]);
+    set.run(
+        #[inline(always)]
+        || {
+            decode(source, from);
+            if adds {
+                decode(output, to);
+            }
+        },
+    );
+    f(from, to);
+    set.run(
+        #[inline(always)]
+        || encode(to, output),
     );
 }
 
@@ -384,15 +382,9 @@ fn decode<E: Element>(elements: &[E], bits: &mut [u32]) {
     }
 }
 
-/// Writes what `f` makes of each element and of the bits beside it.
 #[inline(always)]
-fn combine<E: Element>(elements: &mut [E], bits: &[u32], f: impl Fn(u32, u32) -> u32) {
-    for (element, &b) in elements.iter_mut().zip(bits) {
-        *element = E::encode(f(element.decode(), b));
+fn encode<E: Element>(bits: &[u32], elements: &mut [E]) {
+    for (to, from) in elements.iter_mut().zip(bits) {
+        *to = E::encode(*from);
     }
-}
-
-#[inline(always)]
-fn finite(bits: impl Iterator<Item = u32>) -> bool {
-    bits.fold(true, |finite, b| finite & (b & elementwise::MAGNITUDE < elementwise::INFINITY))
 }

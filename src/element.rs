@@ -60,8 +60,11 @@ pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
     /// −0 is +0: what the elementwise operations write is never −0.
     fn encode(bits: u32) -> Self;
     /// The elements themselves where they are the bits of `f32`.
-    fn as_bits(elements: &mut [Self]) -> Option<&mut [u32]> {
-        let _ = elements;
+    fn bits(_elements: &[Self]) -> Option<&[u32]> {
+        None
+    }
+    /// The same, to be written.
+    fn bits_mut(_elements: &mut [Self]) -> Option<&mut [u32]> {
         None
     }
 }
@@ -75,7 +78,10 @@ impl Bits for f32 {
     fn encode(bits: u32) -> Self {
         f32::from_bits(bits)
     }
-    fn as_bits(elements: &mut [f32]) -> Option<&mut [u32]> {
+    fn bits(elements: &[f32]) -> Option<&[u32]> {
+        Some(bytemuck::cast_slice(elements))
+    }
+    fn bits_mut(elements: &mut [f32]) -> Option<&mut [u32]> {
         Some(bytemuck::cast_slice_mut(elements))
     }
 }
