@@ -6,15 +6,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use penalty::Penalty;
 use regex::Regex;
 
+use crate::named::{self, Asked};
+
 const EVAL_EXAMPLES: &str = "\
 Examples:
   penalty eval model.safetensors --l1 1e-4
   penalty eval model.safetensors.index.json --lambda 0.01 --alpha 0.5 --json
+  penalty eval model.safetensors --penalty mcp:lambda=0.1,gamma=3
   penalty eval model.safetensors --l2 5e-4 --include 'weight$' --exclude norm --backend gpu";
 
 const SHRINK_EXAMPLES: &str = "\
 Examples:
   penalty shrink model.safetensors --out sparse.safetensors --l1 1e-3 --step 1
+  penalty shrink model.safetensors --out sparse.safetensors --penalty l0:lambda=5e-5 --step 1
+  penalty shrink model.safetensors --out bounded.safetensors --project box:lower=-1,upper=1
   penalty shrink model.safetensors --out sparse.safetensors --l1 0.05 --step 0.1 --include 'weight$' --dry-run";
 
 const DEVICES_EXAMPLES: &str = "\
@@ -51,13 +56,16 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Print the penalty and the statistics of every tensor in checkpoint files.
-    #[command(after_help = EVAL_EXAMPLES)]
+    #[command(after_help = format!("{}\n{EVAL_EXAMPLES}", named::penalties_help()))]
     Eval(Eval),
     /// Apply the penalty's proximal step to a checkpoint, so that small weights become exact zeros.
     ///
     /// Every selected F32, F16 and BF16 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖²: with --l1 that is soft
-    /// thresholding at step·λ. Types, order, names and metadata stay; all other tensors are copied byte for byte.
-    #[command(after_help = SHRINK_EXAMPLES)]
+    /// thresholding at step·λ, with --project the nearest point of the set. Types, order, names and metadata stay; all other
+    /// tensors are copied byte for byte.
+    #[command(
+        after_help = format!("{}\n{}\n{SHRINK_EXAMPLES}", named::penalties_help(), named::projections_help())
+    )]
     Shrink(Shrink),
     /// List every adapter, the outcome of its self-check and its bandwidth.
     ///
@@ -92,7 +100,8 @@ pub(crate) struct Eval {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("some_penalty").required(true).multiple(true).args(["l1", "l2", "lambda"]))]
+#[command(group = clap::ArgGroup::new("some_penalty").required(true).multiple(true)
+    .args(["l1", "l2", "lambda", "named", "project"]))]
 pub(crate) struct Shrink {
     /// The checkpoint: .safetensors or .npy
     #[arg(value_name = "FILE")]
@@ -102,9 +111,14 @@ pub(crate) struct Shrink {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) penalty: PenaltyArgs,
+    /// The nearest point of a set, NAME:key=value,…: one of those listed below; takes no --step
+    #[arg(long, value_name = "SET", value_parser = named::projection,
+          conflicts_with_all = ["l1", "l2", "lambda", "alpha", "named", "step"])]
+    project: Option<Asked>,
     /// The step size η that multiplies λ: a finite number ≥ 0
-    #[arg(long, value_name = "η", value_parser = step, allow_negative_numbers = true)]
-    pub(crate) step: f64,
+    #[arg(long, value_name = "η", value_parser = step, allow_negative_numbers = true,
+          required_unless_present = "project")]
+    pub(crate) step: Option<f64>,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
@@ -160,15 +174,27 @@ pub(crate) struct PenaltyArgs {
     /// The elastic net's α, from 0 to 1; needs --lambda
     #[arg(long, value_name = "α", value_parser = alpha, allow_negative_numbers = true, requires = "lambda")]
     alpha: Option<f64>,
+    /// A penalty by its name, NAME:key=value,…: one of those listed below
+    #[arg(long = "penalty", value_name = "PENALTY", value_parser = named::penalty,
+          conflicts_with_all = ["l1", "l2", "lambda", "alpha"])]
+    named: Option<Asked>,
 }
 
 impl PenaltyArgs {
     /// The penalty asked for; none where no option was given.
-    pub(crate) fn penalty(&self) -> penalty::Result<Penalty> {
-        match (self.lambda, self.alpha) {
-            (Some(lambda), Some(alpha)) => Penalty::elastic_net(lambda, alpha),
-            _ => Penalty::keras(self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)),
+    pub(crate) fn asked(&self) -> penalty::Result<Asked> {
+        match (&self.named, self.lambda, self.alpha) {
+            (Some(asked), ..) => Ok(asked.clone()),
+            (None, Some(lambda), Some(alpha)) => Penalty::elastic_net(lambda, alpha).map(Asked::from),
+            _ => Penalty::keras(self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)).map(Asked::from),
         }
+    }
+}
+
+impl Shrink {
+    /// The penalty asked for, or the set's.
+    pub(crate) fn asked(&self) -> penalty::Result<Asked> {
+        self.project.clone().map_or_else(|| self.penalty.asked(), Ok)
     }
 }
 
@@ -217,7 +243,7 @@ impl Cli {
     }
 }
 
-fn number(text: &str) -> Result<f64, String> {
+pub(crate) fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| format!("expected a number, found {text:?}"))
 }
 

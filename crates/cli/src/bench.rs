@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::args::{self, Sizes};
 use crate::backend::Device;
 use crate::error::{Error, Result};
+use crate::named::Asked;
 use crate::report::{self, Table};
 
 /// How often the kernels take turns; medians count.
@@ -81,7 +82,7 @@ pub(crate) fn run(args: &args::Bench) -> Result<()> {
     let device = Device::of(&backend);
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.json {
-        let mut object = report::head(&device, &penalty);
+        let mut object = report::head(&device, &Asked::from(penalty));
         object.insert("rows".to_owned(), rows.iter().map(json_row).collect());
         report::print_json(&mut out, object)?;
     } else {

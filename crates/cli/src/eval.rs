@@ -14,7 +14,7 @@ use crate::read;
 use crate::report::{self, Table};
 
 pub(crate) fn run(args: &args::Eval) -> Result<()> {
-    let penalty = args.penalty.penalty()?;
+    let asked = args.penalty.asked()?;
     let mut checkpoint = Checkpoint::default();
     for file in &args.files {
         let held = Checkpoint::open(file)?;
@@ -27,15 +27,15 @@ pub(crate) fn run(args: &args::Eval) -> Result<()> {
 
     let backend = args.backend.open()?;
     let started = Instant::now();
-    let partials = read::partials(&backend, &checkpoint.tensors)?;
+    let partials = read::partials(&backend, &asked.penalty, &checkpoint.tensors)?;
     let seconds = started.elapsed().as_secs_f64();
-    let reports = Reports::new(partials.iter().map(|partial| (partial, &penalty)))?;
+    let reports = Reports::new(partials.iter().map(|partial| (partial, &asked.penalty)))?;
     let bytes = checkpoint.tensors.iter().map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.json {
-        let mut object = report::head(&device, &penalty);
+        let mut object = report::head(&device, &asked);
         object.insert("total".to_owned(), Value::Object(report::numbers(&reports.total)));
         let tensors = checkpoint.tensors.iter().zip(&reports.tensors).map(|(tensor, numbers)| {
             let mut object = report::identity(tensor);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Dtype, Element, Partial, TILE};
+use penalty::{Backend, Dtype, Element, Partial, Penalty, TILE};
 use rayon::prelude::*;
 
 use crate::checkpoint::Tensor;
@@ -47,15 +47,15 @@ impl Chunk<'_> {
         self.tensor.source.read_at(&mut bytemuck::cast_slice_mut(words)[..bytes], offset)
     }
 
-    pub(crate) fn partial(&self, backend: &Backend, words: &[u32]) -> Result<Partial> {
+    pub(crate) fn partial(&self, backend: &Backend, penalty: &Penalty, words: &[u32]) -> Result<Partial> {
         let bytes: &[u8] = &bytemuck::cast_slice(words)[..self.bytes()];
-        fn of<E: Element>(backend: &Backend, start: u64, bytes: &[u8]) -> penalty::Result<Partial> {
-            backend.partial::<E>(start, bytemuck::cast_slice(bytes))
+        fn of<E: Element>(backend: &Backend, penalty: &Penalty, start: u64, bytes: &[u8]) -> penalty::Result<Partial> {
+            backend.partial_for::<E>(penalty, start, bytemuck::cast_slice(bytes))
         }
         Ok(match self.tensor.dtype {
-            Dtype::F32 => of::<f32>(backend, self.start, bytes),
-            Dtype::F16 => of::<f16>(backend, self.start, bytes),
-            Dtype::BF16 => of::<bf16>(backend, self.start, bytes),
+            Dtype::F32 => of::<f32>(backend, penalty, self.start, bytes),
+            Dtype::F16 => of::<f16>(backend, penalty, self.start, bytes),
+            Dtype::BF16 => of::<bf16>(backend, penalty, self.start, bytes),
         }?)
     }
 }
@@ -70,17 +70,17 @@ pub(crate) fn chunks(tensors: &[Tensor], size: u64) -> Vec<Chunk<'_>> {
     chunks
 }
 
-/// The exact statistics of every tensor.
-pub(crate) fn partials(backend: &Backend, tensors: &[Tensor]) -> Result<Vec<Partial>> {
+/// The exact statistics of every tensor, with what the penalty's value needs.
+pub(crate) fn partials(backend: &Backend, penalty: &Penalty, tensors: &[Tensor]) -> Result<Vec<Partial>> {
     let progress = Progress::new(tensors.iter().map(Tensor::bytes).sum());
     match backend {
-        Backend::Gpu(_) => on_device(backend, tensors, &progress),
-        _ => on_threads(backend, tensors, &progress),
+        Backend::Gpu(_) => on_device(backend, penalty, tensors, &progress),
+        _ => on_threads(backend, penalty, tensors, &progress),
     }
 }
 
 /// Each thread reads chunks of its own and sums them while they are in its cache.
-fn on_threads(backend: &Backend, tensors: &[Tensor], progress: &Progress) -> Result<Vec<Partial>> {
+fn on_threads(backend: &Backend, penalty: &Penalty, tensors: &[Tensor], progress: &Progress) -> Result<Vec<Partial>> {
     thread_local! {
         static WORDS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
     }
@@ -91,7 +91,7 @@ fn on_threads(backend: &Backend, tensors: &[Tensor], progress: &Progress) -> Res
             .map(|chunk| {
                 // Taken, not borrowed: a thread that waits inside the library may be handed another chunk meanwhile.
                 let mut words = WORDS.take();
-                let partial = chunk.read(&mut words).and_then(|()| chunk.partial(backend, &words));
+                let partial = chunk.read(&mut words).and_then(|()| chunk.partial(backend, penalty, &words));
                 WORDS.set(words);
                 progress.add(chunk.bytes());
                 partial
@@ -105,7 +105,7 @@ fn on_threads(backend: &Backend, tensors: &[Tensor], progress: &Progress) -> Res
 }
 
 /// One thread reads the next chunk while the device sums this one.
-fn on_device(backend: &Backend, tensors: &[Tensor], progress: &Progress) -> Result<Vec<Partial>> {
+fn on_device(backend: &Backend, penalty: &Penalty, tensors: &[Tensor], progress: &Progress) -> Result<Vec<Partial>> {
     let mut partials = vec![Partial::default(); tensors.len()];
     let chunks = chunks(tensors, DEVICE_CHUNK);
     std::thread::scope(|scope| {
@@ -122,7 +122,7 @@ fn on_device(backend: &Backend, tensors: &[Tensor], progress: &Progress) -> Resu
             }
         });
         for (chunk, words) in receiver {
-            partials[chunk.index].merge(&chunk.partial(backend, &words?)?);
+            partials[chunk.index].merge(&chunk.partial(backend, penalty, &words?)?);
             progress.add(chunk.bytes());
         }
         Ok::<(), Error>(())

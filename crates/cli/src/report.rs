@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use penalty::{Penalty, Report};
+use penalty::Report;
 use serde_json::{Map, Value, json};
 
 use crate::backend::Device;
 use crate::checkpoint::{Skipped, Tensor};
+use crate::named::Asked;
 
 /// A table: the first column and those named in `text` to the left, numbers to the right.
 pub(crate) struct Table {
@@ -82,13 +83,7 @@ pub(crate) fn footer(
 
 /// A float that JSON can carry: what it cannot is a string.
 pub(crate) fn number(x: f64) -> Value {
-    if x.is_nan() {
-        json!("NaN")
-    } else if x.is_infinite() {
-        json!("inf")
-    } else {
-        json!(x)
-    }
+    if x.is_finite() { json!(x) } else { json!(x.to_string()) }
 }
 
 /// The numbers of a report.
@@ -118,12 +113,9 @@ pub(crate) fn identity(tensor: &Tensor) -> Map<String, Value> {
 }
 
 /// What every JSON object begins with.
-pub(crate) fn head(device: &Device, penalty: &Penalty) -> Map<String, Value> {
-    let pairs = [
-        ("version", json!(env!("CARGO_PKG_VERSION"))),
-        ("device", json!(device)),
-        ("penalty", json!({"l1": penalty.l1_weight(), "l2_squared": penalty.l2_squared_weight()})),
-    ];
+pub(crate) fn head(device: &Device, asked: &Asked) -> Map<String, Value> {
+    let pairs =
+        [("version", json!(env!("CARGO_PKG_VERSION"))), ("device", json!(device)), ("penalty", asked.json.clone())];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 

@@ -22,7 +22,10 @@ use crate::report::{self, Table};
 const COPY: u64 = 1 << 20;
 
 pub(crate) fn run(args: &args::Shrink) -> Result<()> {
-    let penalty = args.penalty.penalty()?;
+    let asked = args.asked()?;
+    let penalty = &asked.penalty;
+    // Only a projection has none, and it is the same at every one.
+    let step = args.step.unwrap_or(1.0);
     if Checkpoint::is_sharded(&args.file) {
         return Err(Error::file(&args.file, "is an index of a sharded checkpoint: shrink each of its shards"));
     }
@@ -39,11 +42,11 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let backend = args.backend.open()?;
     let started = Instant::now();
     let (before, after) = match destination {
-        Destination::Nowhere => rewrite(&backend, &penalty, args.step, &source, &checkpoint.tensors, &mut io::sink())
+        Destination::Nowhere => rewrite(&backend, penalty, step, &source, &checkpoint.tensors, &mut io::sink())
             .map_err(|error| error.of(&args.out))?,
         Destination::File { mut temporary, force } => {
             let mut buffered = BufWriter::with_capacity(1 << 16, temporary.as_file_mut());
-            let sums = rewrite(&backend, &penalty, args.step, &source, &checkpoint.tensors, &mut buffered)
+            let sums = rewrite(&backend, penalty, step, &source, &checkpoint.tensors, &mut buffered)
                 .and_then(|sums| Ok(buffered.flush().map(|()| sums)?))
                 .map_err(|error| error.of(&args.out))?;
             drop(buffered);
@@ -52,14 +55,14 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
         }
     };
     let seconds = started.elapsed().as_secs_f64();
-    let before = Reports::new(before.iter().map(|partial| (partial, &penalty)))?;
-    let after = Reports::new(after.iter().map(|partial| (partial, &penalty)))?;
+    let before = Reports::new(before.iter().map(|partial| (partial, penalty)))?;
+    let after = Reports::new(after.iter().map(|partial| (partial, penalty)))?;
     let bytes = checkpoint.tensors.iter().map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
-        let mut object = report::head(&device, &penalty);
+        let mut object = report::head(&device, &asked);
         object.insert("step".to_owned(), json!(args.step));
         let written = (!args.dry_run).then(|| args.out.display().to_string());
         object.insert("out".to_owned(), json!(written));
@@ -168,12 +171,12 @@ fn rewrite(
         let (mut old, mut new) = (Partial::default(), Partial::default());
         for chunk in read::chunks(std::slice::from_ref(tensor), read::DEVICE_CHUNK) {
             chunk.read(&mut words)?;
-            old.merge(&chunk.partial(backend, &words)?);
+            old.merge(&chunk.partial(backend, penalty, &words)?);
             let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..chunk.bytes()];
             prox(backend, penalty, step, tensor.dtype, bytes).map_err(Error::from)?;
             out.write_all(bytes)?;
             progress.add(chunk.bytes());
-            new.merge(&chunk.partial(backend, &words)?);
+            new.merge(&chunk.partial(backend, penalty, &words)?);
         }
         before.push(old);
         after.push(new);

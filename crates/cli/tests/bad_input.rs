@@ -154,6 +154,76 @@ fn usage_errors_exit_with_2_and_name_the_option() {
 }
 
 #[test]
+fn mistakes_in_a_named_penalty_say_what_it_takes() {
+    let file = data("digits_mlp_f32.safetensors").display().to_string();
+    let names = "l1, l2-squared, elastic-net, l0, l-half, log-sum, mcp, scad, huber, nonnegative-l1, box";
+    let unknown = |found: &str| format!("expected one of {names}; found {found:?}");
+    let malformed = |found: &str| format!("expected mcp:lambda=…,gamma=…, found {found:?}");
+    let keys = |found: &str| format!("mcp must have the parameters lambda, gamma; found {found}");
+    let cases = [
+        ("", unknown("")),
+        ("mpc:lambda=1,gamma=3", unknown("mpc")),
+        ("lambda=1,gamma=3", unknown("lambda=1,gamma=3")),
+        ("mcp", malformed("mcp")),
+        ("mcp:", malformed("mcp:")),
+        ("mcp:lambda", malformed("mcp:lambda")),
+        ("mcp:lambda=1,gamma=3,", malformed("mcp:lambda=1,gamma=3,")),
+        ("mcp:lambda=1", keys("lambda")),
+        ("mcp:lambda=1,a=3", keys("lambda, a")),
+        ("mcp:lambda=1,gamma=3,a=3", keys("lambda, gamma, a")),
+        ("mcp:lambda=1,gamma=3,lambda=1", keys("lambda, gamma, lambda")),
+        ("mcp:lambda=abc,gamma=3", "lambda: expected a number, found \"abc\"".into()),
+        ("mcp:lambda=-1,gamma=3", "lambda must be a number from 0 to half of f32::MAX, found -1".into()),
+        ("mcp:lambda=1,gamma=NaN", "gamma must be from 2^-100 to 2^100, found NaN".into()),
+        ("scad:lambda=1,a=1", "a must be above 1 and at most 2^100, found 1".into()),
+        ("huber:lambda=1e30,delta=1e30", "lambda·delta must be a number from 0 to half of f32::MAX".into()),
+        ("elastic-net:lambda=1,alpha=2", "alpha must be from 0 to 1, found 2".into()),
+        ("box:lower=1,upper=-1", "upper must be a number that is not below lower, found -1".into()),
+    ];
+    for (given, message) in &cases {
+        let line = format!("penalty: invalid value '{given}' for '--penalty <PENALTY>': {message}");
+        assert_fails(&penalty(["eval", &file, "--penalty", given]), 2, &[&line]);
+        assert_fails(&penalty(["shrink", &file, "--out", "x", "--step", "1", "--penalty", given]), 2, &[&line]);
+    }
+    for (given, message) in [
+        ("l1-ball:radius=1", "expected one of box; found \"l1-ball\""),
+        ("mcp:lambda=1,gamma=3", "expected one of box; found \"mcp\""),
+        ("box", "expected box:lower=…,upper=…, found \"box\""),
+        ("box:lower=0", "box must have the parameters lower, upper; found lower"),
+    ] {
+        let line = format!("penalty: invalid value '{given}' for '--project <SET>': {message}");
+        assert_fails(&penalty(["shrink", &file, "--out", "x", "--project", given]), 2, &[&line]);
+    }
+}
+
+#[test]
+fn a_penalty_is_given_in_one_way() {
+    let file = data("digits_mlp_f32.safetensors").display().to_string();
+    let (l0, set) = (["--penalty", "l0:lambda=1"], ["--project", "box:lower=0,upper=1"]);
+    let others: [&[&str]; 4] = [&["--l1", "1"], &["--l2", "1"], &["--lambda", "1", "--alpha", "1"], &["--alpha", "1"]];
+    for other in others {
+        assert_fails(
+            &penalty(["eval", &file].iter().chain(&l0).chain(other)),
+            2,
+            &["--penalty", "cannot be used with"],
+        );
+        let shrink = ["shrink", &file, "--out", "x"];
+        assert_fails(&penalty(shrink.iter().chain(&set).chain(other)), 2, &["--project", "cannot be used with"]);
+    }
+    let shrink = |args: &[&str]| penalty(["shrink", &file, "--out", "x"].iter().chain(args));
+    assert_fails(&penalty(["eval", &file].iter().chain(&l0).chain(&l0)), 2, &["--penalty", "multiple times"]);
+    assert_fails(&shrink(&[l0, set].concat()), 2, &["--project", "cannot be used with", "--penalty"]);
+    assert_fails(&shrink(&[set, ["--step", "1"]].concat()), 2, &["--project", "cannot be used with", "--step"]);
+    assert_fails(&shrink(&l0), 2, &["not provided", "--step"]);
+    assert_fails(&shrink(&["--step", "1"]), 2, &["not provided", "--penalty", "--project"]);
+    assert_fails(&penalty(["eval", &file].iter().chain(&set)), 2, &["--project"]);
+    // Each in range alone, and not together.
+    let far = ["--penalty", "huber:lambda=1e38,delta=1e-5", "--step", "1e10", "--backend", "cpu"];
+    assert_fails(&shrink(&far), 2, &["step·lambda must be below 2^119"]);
+    assert!(!std::path::Path::new("x").exists());
+}
+
+#[test]
 fn what_fails_at_run_time_exits_with_1_or_3() {
     let file = data("digits_mlp_f32.safetensors").display().to_string();
     assert_fails(&penalty(["eval", &file, "--include", "zzz"]), 1, &["--include \"zzz\" matches no tensor"]);

@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use penalty::Penalty;
 use serde_json::{Value, json};
 
 const FILES: [&str; 3] = ["digits_mlp_f32.safetensors", "digits_mlp_f16.safetensors", "digits_mlp_bf16.safetensors"];
@@ -34,6 +35,97 @@ fn the_digits_checkpoints_have_their_known_sums() {
             assert_eq!((&found["nan"], &found["inf"]), (&json!(0), &json!(0)));
         }
     }
+}
+
+/// R of one weight.
+type Formula = fn(f64) -> f64;
+
+/// What `--penalty` is given, with the formula that this stands for; the weights of the digits lie within ±0.377.
+const NAMED: [(&str, Formula); 12] = [
+    ("l1:lambda=0.5", |x| 0.5 * x.abs()),
+    ("l2-squared:lambda=0.25", |x| 0.25 * x * x),
+    ("elastic-net:lambda=0.5,alpha=0.75", |x| 0.5 * (0.75 * x.abs() + 0.25 * x * x)),
+    ("l0:lambda=0.125", |x| if x == 0.0 { 0.0 } else { 0.125 }),
+    ("l-half:lambda=0.3", |x| 0.3 * x.abs().sqrt()),
+    ("log-sum:lambda=0.2,epsilon=0.05", |x| 0.2 * (x.abs() / 0.05).ln_1p()),
+    ("mcp:lambda=0.1,gamma=2", |x| match x.abs() {
+        a if a <= 0.2 => 0.1 * a - x * x / 4.0,
+        _ => 0.01,
+    }),
+    ("scad:lambda=0.05,a=3.7", |x| match x.abs() {
+        a if a <= 0.05 => 0.05 * a,
+        a if a <= 0.185 => (0.37 * a - a * a - 0.0025) / 5.4,
+        _ => 0.0025 * 4.7 / 2.0,
+    }),
+    ("huber:lambda=0.5,delta=0.1", |x| match x.abs() {
+        a if a <= 0.1 => 0.25 * x * x,
+        a => 0.05 * (a - 0.05),
+    }),
+    ("nonnegative-l1:lambda=0.5", |x| if x < 0.0 { f64::INFINITY } else { 0.5 * x }),
+    ("box:lower=-0.377,upper=0.377", |x| if x.abs() > 0.377 { f64::INFINITY } else { 0.0 }),
+    ("box:lower=-0.2,upper=0.2", |x| if x.abs() > 0.2 { f64::INFINITY } else { 0.0 }),
+];
+
+#[test]
+fn the_value_of_every_named_penalty_is_its_formulas() {
+    for named in Penalty::all() {
+        let name = format!("{}:", named.name.replace('_', "-"));
+        assert!(NAMED.iter().any(|(given, _)| given.starts_with(&name)), "{name} is not tested");
+    }
+    for file in FILES {
+        let tensors = widened(&data(file));
+        for (given, formula) in NAMED {
+            let found = penalty(["eval", &path(data(file)), "--penalty", given, "--backend", "cpu", "--json"]).json();
+            let check = |found: &Value, expected: f64| match found["value"].as_f64() {
+                Some(value) if expected == 0.0 => assert_eq!(value, 0.0, "{file} {given}"),
+                Some(value) => assert!((value / expected - 1.0).abs() < 1e-6, "{file} {given}: {value} {expected}"),
+                None => assert_eq!((found["value"].as_str(), expected), (Some("inf"), f64::INFINITY), "{file} {given}"),
+            };
+            let mut total = 0.0;
+            for (name, weights) in &tensors {
+                let value = weights.iter().copied().map(formula).sum();
+                let tensor = found["tensors"].as_array().unwrap().iter().find(|t| t["name"] == name.as_str());
+                check(tensor.unwrap(), value);
+                total += value;
+            }
+            check(&found["total"], total);
+        }
+    }
+}
+
+/// The sums of a value's own travel with the chunks that a tensor is read in.
+#[test]
+fn a_tensor_of_several_chunks_has_a_named_penaltys_value() {
+    let folder = folder();
+    let file = path(folder.path().join("m.safetensors"));
+    let w = weights(600_000, 9);
+    safetensors(file.as_ref(), &[("w", "F32", vec![600_000], f32s(&w))], 0);
+    let found = penalty(["eval", &file, "--penalty", "log-sum:lambda=0.2,epsilon=0.05", "--json"]).json();
+    let exact: f64 = w.iter().map(|&x| 0.2 * (f64::from(x).abs() / 0.05).ln_1p()).sum();
+    assert!((found["total"]["value"].as_f64().unwrap() / exact - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn json_says_which_penalty_was_computed() {
+    let folder = folder();
+    let file = path(folder.path().join("w.npy"));
+    npy(file.as_ref(), "'<f4'", "False", "(2,)", &f32s(&[1.0, 0.5]));
+    let eval = |given: &str| penalty(["eval", &file, "--penalty", given, "--json"]).json();
+    let cases = [
+        ("mcp:lambda=0.1,gamma=3", json!({"name": "mcp", "parameters": {"lambda": 0.1, "gamma": 3.0}})),
+        ("l-half:lambda=2", json!({"name": "l_half", "parameters": {"lambda": 2.0}})),
+        ("nonnegative-l1:lambda=2", json!({"name": "nonnegative_l1", "parameters": {"lambda": 2.0}})),
+        ("box:lower=-inf,upper=1", json!({"name": "box", "parameters": {"lower": "-inf", "upper": 1.0}})),
+        ("l1:lambda=2", json!({"l1": 2.0, "l2_squared": 0.0})),
+        ("elastic-net:lambda=2,alpha=0.25", json!({"l1": 0.5, "l2_squared": 1.5})),
+    ];
+    for (given, said) in cases {
+        assert_eq!(eval(given)["penalty"], said);
+    }
+    assert_eq!(eval("nonnegative-l1:lambda=2")["total"]["value"], 3.0);
+    // In another order, and with the other stroke.
+    assert_eq!(difference(eval("mcp:gamma=3,lambda=0.1"), eval("mcp:lambda=0.1,gamma=3")), None);
+    assert_eq!(difference(eval("l2_squared:lambda=1"), eval("l2-squared:lambda=1")), None);
 }
 
 #[test]
@@ -205,7 +297,19 @@ fn help_version_and_completions_are_there() {
         let help = penalty([command, "--help"]);
         assert!(help.code == 0 && help.out.contains("Examples:"), "{command}");
     }
-    assert!(penalty(["eval", "--help"]).out.contains("λ(αΣ|θ| + (1−α)Σθ²)"));
+    for command in ["eval", "shrink"] {
+        let help = penalty([command, "--help"]).out;
+        assert!(
+            help.contains("\n  mcp:lambda=…,gamma=…          Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2\n"),
+            "{help}"
+        );
+        for named in Penalty::all() {
+            let name = format!("  {}:", named.name.replace('_', "-"));
+            let mut lines = help.lines().filter(|line| line.starts_with(&name));
+            assert!(lines.any(|line| line.ends_with(named.formula)), "{command} {name}");
+        }
+    }
+    assert!(penalty(["shrink", "--help"]).out.contains("\n--project takes:\n  box:lower=…,upper=…  0 where"));
     assert_eq!(penalty(["--version"]).out, format!("penalty {}\n", env!("CARGO_PKG_VERSION")));
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = penalty(["completions", shell]);

@@ -38,31 +38,45 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Evaluates and shrinks a file on both backends.
+/// How each file is evaluated, and how it is shrunk.
+const RUNS: [(&[&str], &[&str]); 4] = [
+    (&["--l1", "0.3", "--l2", "0.1"], &["--lambda", "0.05", "--alpha", "0.75", "--step", "0.7"]),
+    (&["--penalty", "mcp:lambda=0.1,gamma=2"], &["--penalty", "mcp:lambda=0.1,gamma=2", "--step", "0.7"]),
+    (
+        &["--penalty", "log-sum:lambda=0.2,epsilon=0.1"],
+        &["--penalty", "log-sum:lambda=0.02,epsilon=0.1", "--step", "0.7"],
+    ),
+    (&["--penalty", "box:lower=-0.3,upper=0.1"], &["--project", "box:lower=-0.3,upper=0.1"]),
+];
+
 fn same(file: &str, adapter: &[String]) -> Result<(), Failed> {
+    RUNS.iter().try_for_each(|(eval, shrink)| same_run(file, adapter, eval, shrink))
+}
+
+/// Evaluates and shrinks a file on both backends.
+fn same_run(file: &str, adapter: &[String], evaluated: &[&str], shrunk: &[&str]) -> Result<(), Failed> {
     let folder = folder();
     let out = |name: &str| folder.path().join(name).display().to_string();
     let cpu = ["--backend".to_owned(), "cpu".to_owned()];
     let eval = |on: &[String]| {
-        let args = ["eval", file, "--l1", "0.3", "--l2", "0.1", "--json"].map(str::to_owned);
-        penalty(args.iter().chain(on)).json()
+        penalty(["eval", file, "--json"].iter().chain(evaluated).copied().chain(on.iter().map(String::as_str))).json()
     };
     let shrink = |on: &[String], out: &str| {
-        let args = ["shrink", file, "--out", out, "--lambda", "0.05", "--alpha", "0.75", "--step", "0.7", "--json"];
-        penalty(args.map(str::to_owned).iter().chain(on)).json()
+        let args = ["shrink", file, "--out", out, "--json"];
+        penalty(args.iter().chain(shrunk).copied().chain(on.iter().map(String::as_str))).json()
     };
     let (host, device) = (eval(&cpu), eval(adapter));
     if device["device"]["backend"] != "gpu" {
         return Err("the CPU answered for the device".into());
     }
     if let Some(difference) = difference(host, device) {
-        return Err(format!("eval {file}: {difference}").into());
+        return Err(format!("eval {file} {evaluated:?}: {difference}").into());
     }
     if let Some(difference) = difference(shrink(&cpu, &out("cpu")), shrink(adapter, &out("gpu"))) {
-        return Err(format!("shrink {file}: {difference}").into());
+        return Err(format!("shrink {file} {shrunk:?}: {difference}").into());
     }
     let files = (fs::read(out("cpu")).map_err(|e| e.to_string())?, fs::read(out("gpu")).map_err(|e| e.to_string())?);
-    if files.0 == files.1 { Ok(()) } else { Err(format!("the shrunk files of {file} differ").into()) }
+    if files.0 == files.1 { Ok(()) } else { Err(format!("the shrunk files of {file} {shrunk:?} differ").into()) }
 }
 
 fn digits_checkpoints(adapter: &[String]) -> Result<(), Failed> {

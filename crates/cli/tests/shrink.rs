@@ -57,14 +57,83 @@ fn json_has_the_statistics_before_and_after() {
     let folder = folder();
     let (input, output) = (text(&folder.path().join("in")), text(&folder.path().join("out")));
     checkpoint(input.as_ref());
-    let shrunk = penalty(["shrink", &input, "--out", &output, "--l1", "0.1", "--step", "1", "--json"]).json();
-    let before = penalty(["eval", &input, "--l1", "0.1", "--json"]).json();
-    let after = penalty(["eval", &output, "--l1", "0.1", "--json"]).json();
-    assert_eq!(shrunk["total"], json!({"before": before["total"], "after": after["total"]}));
-    assert_eq!(shrunk["tensors"][1]["after"]["value"], after["tensors"][1]["value"]);
-    assert_eq!((&shrunk["step"], &shrunk["out"]), (&json!(1.0), &json!(output)));
-    assert_eq!(shrunk["skipped"][0]["name"], "mask");
-    assert!(after["total"]["nonzero"].as_u64() < before["total"]["nonzero"].as_u64());
+    for asked in [["--l1", "0.1"], ["--penalty", "mcp:lambda=0.1,gamma=3"]] {
+        let run = |args: &[&str]| penalty(args.iter().chain(&asked)).json();
+        let shrunk = run(&["shrink", &input, "--out", &output, "--step", "1", "--force", "--json"]);
+        let (before, after) = (run(&["eval", &input, "--json"]), run(&["eval", &output, "--json"]));
+        assert_eq!(shrunk["penalty"], before["penalty"]);
+        assert_eq!(shrunk["total"], json!({"before": before["total"], "after": after["total"]}));
+        assert_eq!(shrunk["tensors"][1]["after"]["value"], after["tensors"][1]["value"]);
+        assert_eq!((&shrunk["step"], &shrunk["out"]), (&json!(1.0), &json!(output)));
+        assert_eq!(shrunk["skipped"][0]["name"], "mask");
+        assert!(after["total"]["nonzero"].as_u64() < before["total"]["nonzero"].as_u64());
+    }
+}
+
+/// Shrinks the digits and compares each weight with the formula's of it, rounded to its type.
+fn shrinks(dtype: &str, args: &[&str], formula: impl Fn(f64) -> f64) {
+    let folder = folder();
+    let (input, output) = (data(&format!("digits_mlp_{dtype}.safetensors")), folder.path().join("out"));
+    let run = penalty(["shrink", &text(&input), "--out", &text(&output), "--backend", "cpu"].iter().chain(args));
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let tolerance = match dtype {
+        "f32" => 2f64.powi(-22),
+        "f16" => 2f64.powi(-11),
+        _ => 2f64.powi(-8),
+    };
+    let (old, new) = (widened(&input), widened(&output));
+    assert_eq!(old.len(), new.len());
+    let mut zeros = 0;
+    for ((name, old), (_, new)) in old.iter().zip(&new) {
+        assert_eq!(old.len(), new.len());
+        for (&v, &x) in old.iter().zip(new) {
+            let expected = formula(v);
+            // Of v: near a threshold the difference is small, and the threshold is rounded.
+            assert!((x - expected).abs() <= tolerance * v.abs(), "{name} {args:?}: {v} {x} {expected}");
+            zeros += usize::from(x == 0.0);
+        }
+    }
+    assert!((1..50_826).contains(&zeros), "{zeros} zeros");
+}
+
+#[test]
+fn named_penalties_shrink_by_their_formulas() {
+    for dtype in ["f32", "f16", "bf16"] {
+        // √(2ηλ) = 0.1.
+        shrinks(dtype, &["--penalty", "l0:lambda=0.01", "--step", "0.5"], |v| if v.abs() > 0.1 { v } else { 0.0 });
+        let firm = |v: f64| match v.abs() {
+            a if a <= 0.05 => 0.0,
+            a if a <= 0.2 => (a - 0.05).copysign(v) * 2.0 / 1.5,
+            _ => v,
+        };
+        shrinks(dtype, &["--penalty", "mcp:lambda=0.1,gamma=2", "--step", "0.5"], firm);
+        // η ≥ γ: the hard threshold at λ√(γη) = 0.15.
+        let hard = |v: f64| if v.abs() > 0.15 { v } else { 0.0 };
+        shrinks(dtype, &["--penalty", "mcp:lambda=0.05,gamma=2", "--step", "4.5"], hard);
+    }
+}
+
+#[test]
+fn a_projection_takes_the_nearest_point_and_no_step() {
+    for dtype in ["f32", "f16", "bf16"] {
+        // Of each type exactly.
+        shrinks(dtype, &["--project", "box:lower=0,upper=0.125"], |v| v.clamp(0.0, 0.125));
+    }
+    let folder = folder();
+    let out = |name: &str| text(&folder.path().join(name));
+    let input = text(&data("digits_mlp_bf16.safetensors"));
+    let shrink = |name: &str, args: &[&str]| {
+        penalty(["shrink", &input, "--out", &out(name), "--json"].iter().chain(args)).json()
+    };
+    let bounds = "box:lower=-0.1,upper=0.2";
+    let projected = shrink("projected", &["--project", bounds]);
+    assert_eq!(projected["penalty"], json!({"name": "box", "parameters": {"lower": -0.1, "upper": 0.2}}));
+    assert_eq!(projected["step"], json!(null));
+    let value = |when: &str| projected["total"][when]["value"].clone();
+    assert_eq!((value("before"), value("after")), (json!("inf"), json!(0.0)));
+    let stepped = shrink("stepped", &["--penalty", bounds, "--step", "0.25"]);
+    assert_eq!((&stepped["step"], &stepped["tensors"]), (&json!(0.25), &projected["tensors"]));
+    assert!(fs::read(out("projected")).unwrap() == fs::read(out("stepped")).unwrap());
 }
 
 #[test]

@@ -3,10 +3,12 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use penalty::half::{bf16, f16};
 use serde_json::{Map, Value, json};
 
 /// What a run printed, and its exit code.
@@ -59,6 +61,22 @@ pub(crate) fn assert_fails(run: &Run, code: i32, fragments: &[&str]) {
 /// The checkpoints that the repository ships.
 pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name)
+}
+
+/// The tensors of a safetensors file, widened.
+pub(crate) fn widened(path: &Path) -> BTreeMap<String, Vec<f64>> {
+    let bytes = fs::read(path).expect("the file can be read");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("it is a safetensors file");
+    let floats = |tensor: &safetensors::tensor::TensorView<'_>| -> Vec<f64> {
+        let words = |size: usize| tensor.data().chunks_exact(size);
+        match tensor.dtype() {
+            safetensors::Dtype::F32 => words(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()).collect(),
+            safetensors::Dtype::F16 => words(2).map(|b| f16::from_le_bytes([b[0], b[1]]).into()).collect(),
+            safetensors::Dtype::BF16 => words(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).into()).collect(),
+            dtype => panic!("{dtype:?} is no type of weights"),
+        }
+    };
+    tensors.tensors().iter().map(|(name, tensor)| (name.clone(), floats(tensor))).collect()
 }
 
 /// A folder that goes away with the test.
