@@ -172,7 +172,8 @@ pub(crate) struct PenaltyArgs {
           requires = "alpha", conflicts_with_all = ["l1", "l2"])]
     lambda: Option<f64>,
     /// The elastic net's α, from 0 to 1; needs --lambda
-    #[arg(long, value_name = "α", value_parser = alpha, allow_negative_numbers = true, requires = "lambda")]
+    #[arg(long, value_name = "α", value_parser = alpha, allow_negative_numbers = true,
+          requires = "lambda", conflicts_with_all = ["l1", "l2"])]
     alpha: Option<f64>,
     /// A penalty by its name, NAME:key=value,…: one of those listed below
     #[arg(long = "penalty", value_name = "PENALTY", value_parser = named::penalty,

@@ -130,6 +130,7 @@ fn usage_errors_exit_with_2_and_name_the_option() {
         (&["eval", &file, "--lambda", "1"], &["--alpha"]),
         (&["eval", &file, "--alpha", "1"], &["--lambda"]),
         (&["eval", &file, "--lambda", "1", "--alpha", "1", "--l1", "1"], &["cannot be used with"]),
+        (&["eval", &file, "--alpha", "1", "--l1", "1"], &["cannot be used with"]),
         (&["eval", &file, "--include", "("], &["--include", "unclosed group"]),
         (&["eval", &file, "--backend", "tpu"], &["--backend", "tpu"]),
         (&["eval", &file, "--backend", "cpu", "--adapter", "x"], &["--adapter", "--backend cpu"]),
