@@ -1,4 +1,5 @@
-//! Recording a step of a set allocates as often as the same commands recorded with bare wgpu, however many tensors there are.
+//! Recording a step of a set allocates as often as the same commands recorded with bare wgpu, whichever call it is, however many
+//! tensors there are, and with another λ and step size each time.
 
 mod common;
 
@@ -9,7 +10,7 @@ use common::adapters::{Device, DeviceTest};
 use common::device::{PATIENCE, USAGES, buffer, encoder, submit};
 use common::tensors::{Call, Layout, Tensors, record, set};
 use penalty::wgpu::{self, util::DeviceExt};
-use penalty::{Gpu, Momentum, Sgd};
+use penalty::{Adam, Gpu, Metric, Momentum, Penalty, Sgd};
 
 /// The system's allocator, counting what this thread asks it for.
 struct Counting;
@@ -77,6 +78,24 @@ fn fewest(gpu: &Gpu, mut record: impl FnMut(&mut wgpu::CommandEncoder)) -> u64 {
     rounds.skip(WARM).min().unwrap_or(0)
 }
 
+/// Every call, with the buffers it binds and whether it reports. Adam's first iteration is as good as any here.
+fn calls(step: f64) -> [(Call, usize, bool); 10] {
+    let sgd = |momentum| Call::Sgd(Sgd { step, momentum });
+    let adam = |metric| Call::Adam(Adam { step, metric, ..Adam::default() });
+    [
+        (Call::Evaluate, 1, true),
+        (Call::GradientAdd, 2, false),
+        (Call::EvaluateAndGradientAdd, 2, true),
+        (Call::Prox(step), 1, false),
+        (Call::ProxAndEvaluate(step), 1, true),
+        (sgd(Momentum::None), 2, true),
+        (sgd(Momentum::HeavyBall(0.9)), 3, true),
+        (sgd(Momentum::Nesterov(0.9)), 3, true),
+        (adam(Metric::Plain), 4, true),
+        (adam(Metric::Adam), 4, true),
+    ]
+}
+
 fn recording_allocates_what_bare_wgpu_does(device: &Device) {
     let gpu = device.plain();
     for (tensors, length) in [(10, 300), (1000, 40)] {
@@ -84,21 +103,22 @@ fn recording_allocates_what_bare_wgpu_does(device: &Device) {
         let images = tensors.lay_out(Layout::PagePerRole);
         let buffers = images.upload(gpu);
         let mut set = set(gpu, &tensors, &images, &buffers, 3);
-        let mut step = 0.0;
-        for (momentum, operands) in [(Momentum::None, 2), (Momentum::HeavyBall(0.9), 3)] {
-            let mut call = || {
-                step += 1e-3;
-                Call::Sgd(Sgd { step, momentum })
-            };
-            let ours = fewest(gpu, |encoder| drop(record(&mut set, encoder, call()).expect("there is a slot")));
+        for (i, (call, operands, sums)) in calls(0.0).into_iter().enumerate() {
+            let mut k = 0.0;
+            let ours = fewest(gpu, |encoder| {
+                k += 1e-3;
+                let l1 = Penalty::l1(k).expect("the λ is valid");
+                set.penalties_mut().for_each(|(_, penalty)| penalty.clone_from(&l1));
+                drop(record(&mut set, encoder, calls(k)[i].0).expect("there is a slot"));
+            });
             let text = format!("{set:?}");
             // The last operation recorded is the last listed.
             let recorder = text.rfind("Recorder {").map_or("", |at| &text[at..]);
             let dispatches = recorder.matches("Dispatch {").count();
-            let bare = Bare::new(gpu, dispatches, &buffers[..operands], tensors.len());
+            let bare = Bare::new(gpu, dispatches, &buffers[..operands], tensors.len(), sums);
             let theirs = fewest(gpu, |encoder| bare.record(gpu, encoder));
             assert!(dispatches > 0 && theirs > 0);
-            assert_eq!(ours, theirs, "{} tensors, {momentum:?}, {dispatches} dispatches", tensors.len());
+            assert_eq!(ours, theirs, "{} tensors, {call:?}, {dispatches} dispatches", tensors.len());
         }
     }
 }
@@ -108,8 +128,8 @@ struct Bare {
     /// Of each dispatch.
     commands: Vec<(wgpu::ComputePipeline, wgpu::BindGroup)>,
     table: wgpu::Buffer,
-    results: wgpu::Buffer,
-    staging: wgpu::Buffer,
+    /// The results and where they are read, of what reports.
+    report: Option<(wgpu::Buffer, wgpu::Buffer)>,
     numbers: Vec<u8>,
     /// By an earlier round.
     mapped: Cell<bool>,
@@ -118,24 +138,24 @@ struct Bare {
 const SHADER: &str = "
     @group(0) @binding(0) var<uniform> parameters: vec4<u32>;
     @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
-    @group(0) @binding(2) var<storage, read_write> results: array<u32>;
     @group(0) @binding(3) var<storage, read_write> data: array<u32>;
     @compute @workgroup_size(1)
-    fn main() { results[0] = table[0].x + parameters.x + data[0]; }
+    fn main() { data[0] = table[0].x + parameters.x; }
 ";
 
 impl Bare {
-    fn new(gpu: &Gpu, dispatches: usize, operands: &[wgpu::Buffer], tensors: usize) -> Bare {
+    fn new(gpu: &Gpu, dispatches: usize, operands: &[wgpu::Buffer], tensors: usize, sums: bool) -> Bare {
         let device = gpu.device();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: None,
             source: wgpu::ShaderSource::Wgsl(SHADER.into()),
         });
         let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
-        let mut kinds = vec![wgpu::BufferBindingType::Uniform, storage(true), storage(false)];
-        kinds.extend(operands.iter().map(|_| storage(false)));
-        let kinds: Vec<_> = (0..)
-            .zip(kinds)
+        let mut kinds = vec![(0, wgpu::BufferBindingType::Uniform), (1, storage(true))];
+        kinds.extend(sums.then(|| (2, storage(false))));
+        kinds.extend((3..).zip(operands).map(|(binding, _)| (binding, storage(false))));
+        let kinds: Vec<_> = kinds
+            .into_iter()
             .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
                 binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
@@ -149,20 +169,25 @@ impl Bare {
             contents: &vec![0; numbers.len().next_multiple_of(256) + 256],
             usage: USAGES | wgpu::BufferUsages::UNIFORM,
         });
-        let results = buffer(gpu, &vec![0; 160 * (tensors + 2)], USAGES);
-        let staging = device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: results.size(),
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
+        let report = sums.then(|| {
+            let results = buffer(gpu, &vec![0; 160 * (tensors + 2)], USAGES);
+            let staging = device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: results.size(),
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            (results, staging)
         });
         let part = |buffer, size| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size: wgpu::BufferSize::new(size) })
         };
-        let mut resources = vec![part(&table, 16), part(&table, 256), part(&results, 256)];
+        let mut resources = vec![part(&table, 16), part(&table, 256)];
+        resources.extend(report.iter().map(|(results, _)| part(results, 256)));
         resources.extend(operands.iter().map(|operand| part(operand, 256)));
-        let entries: Vec<_> =
-            (0..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
+        let entries: Vec<_> = (kinds.iter().zip(resources))
+            .map(|(kind, resource)| wgpu::BindGroupEntry { binding: kind.binding, resource })
+            .collect();
         let command = |_| {
             // Of its own, as those of different kernels are.
             let layout = wgpu::BindGroupLayoutDescriptor { label: None, entries: &kinds };
@@ -184,12 +209,14 @@ impl Bare {
             (pipeline, device.create_bind_group(&group))
         };
         let commands = (0..dispatches).map(command).collect();
-        Bare { commands, table, results, staging, numbers, mapped: Cell::new(false) }
+        Bare { commands, table, report, numbers, mapped: Cell::new(false) }
     }
 
     fn record(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder) {
-        if self.mapped.replace(true) {
-            self.staging.unmap();
+        if let Some((_, staging)) = &self.report
+            && self.mapped.replace(true)
+        {
+            staging.unmap();
         }
         let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
         let scopes = filters.map(|filter| gpu.device().push_error_scope(filter));
@@ -197,18 +224,25 @@ impl Bare {
         for scope in scopes.into_iter().rev() {
             assert!(pollster::block_on(scope.pop()).is_none());
         }
-        encoder.clear_buffer(&self.results, 0, None);
+        if let Some((results, _)) = &self.report {
+            encoder.clear_buffer(results, 0, None);
+        }
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         for (pipeline, group) in &self.commands {
             pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, group, &[0, 0, 0]);
+            pass.set_bind_group(0, group, &[0, 0, 0][..2 + usize::from(self.report.is_some())]);
             pass.dispatch_workgroups(1, 1, 1);
         }
         drop(pass);
-        encoder.copy_buffer_to_buffer(&self.table, 0, &self.results, 0, 4);
-        encoder.copy_buffer_to_buffer(&self.results, 0, &self.staging, 0, self.results.size());
         // The one callback a step: that the encoder was submitted and done, or dropped.
-        let (one, two) = (self.staging.clone(), 0u64);
-        encoder.map_buffer_on_submit(&self.staging, wgpu::MapMode::Read, .., move |_| drop((one, two)));
+        let (one, two) = (self.table.clone(), 0u64);
+        match &self.report {
+            Some((results, staging)) => {
+                encoder.copy_buffer_to_buffer(&self.table, 0, results, 0, 4);
+                encoder.copy_buffer_to_buffer(results, 0, staging, 0, results.size());
+                encoder.map_buffer_on_submit(staging, wgpu::MapMode::Read, .., move |_| drop((one, two)));
+            }
+            None => encoder.on_submitted_work_done(move || drop((one, two))),
+        }
     }
 }

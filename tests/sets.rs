@@ -107,7 +107,7 @@ fn a_set_of_checked_kernels_equals_the_host(device: &Device) {
 
 fn a_thousand_tensors(device: &Device, layout: Layout) {
     let tensors = Tensors::new(&thousand());
-    for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, EXACT[5]] {
+    for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::ProxAndEvaluate(0.5), EXACT[5]] {
         equal(device.plain(), &tensors, layout, call);
     }
 }
