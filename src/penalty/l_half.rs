@@ -21,7 +21,7 @@ impl Penalty {
     /// use penalty::{Backend, Penalty};
     ///
     /// let l_half = Penalty::l_half(1.0)?;
-    /// assert_eq!(Backend::cpu().prox(&l_half, &[1.0f32, -4.0], 1.0)?, [0.0, -3.7412386]);
+    /// assert_eq!(Backend::cpu().prox(&l_half, &[1.0f32, -4.0], 1.0)?, [0.0, -3.7415082]);
     /// assert_eq!(Backend::cpu().evaluate(&l_half, &[4.0f32, -9.0])?.value, 5.0);
     /// # Ok::<(), penalty::Error>(())
     /// ```
