@@ -193,8 +193,8 @@ impl Partial {
     /// [`Error::OtherPenalty`] where the value has a sum of its own, and this was not made for it.
     pub fn report(&self, penalty: &Penalty) -> Result<Report> {
         let made_for = |dtype| self.made_for == MadeFor::this(penalty, dtype);
-        let summed = [Dtype::F32, Dtype::F16, Dtype::BF16].into_iter().any(made_for);
-        if penalty.sums_terms() && !summed && self.len > 0 {
+        let summed = || [Dtype::F32, Dtype::F16, Dtype::BF16].into_iter().any(made_for);
+        if penalty.sums_terms() && self.len > 0 && !summed() {
             return Err(Error::OtherPenalty { penalty: penalty.name() });
         }
         Ok(self.report_of(penalty))

@@ -176,6 +176,12 @@ fn ratio(name: &'static str, x: f64) -> Result<f64> {
     if (0.0..=1.0).contains(&x) { Ok(x) } else { Err(Error::Parameter { name, expected: "from 0 to 1", found: x }) }
 }
 
+/// What 1 is added to for the divisor of a shrinking factor, which must be no subnormal.
+fn shrink(name: &'static str, x: f64) -> Result<f64> {
+    const ABOVE: f64 = (1u128 << 119) as f64;
+    if x < ABOVE { Ok(x) } else { Err(Error::Parameter { name, expected: "below 2^119", found: x }) }
+}
+
 /// A shape parameter, such as γ; where it is tiny or huge a kernel could not tell it from 0 or ∞.
 fn shape(name: &'static str, x: f64, above: f64) -> Result<f64> {
     const TINIEST: f64 = 1.0 / (1u128 << 100) as f64;

@@ -1,13 +1,10 @@
 //! None, L1, L2² and the elastic net: λ₁Σ|θ| + λ₂Σθ², one formula with two coefficients.
 
-use super::{Penalty, Kind, ratio, threshold, weight};
+use super::{Kind, Penalty, ratio, shrink, threshold, weight};
+use crate::Result;
 use crate::arithmetic::quotient;
 use crate::elementwise::flush;
 use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
-use crate::{Error, Result};
-
-/// 2·step·λ is below this, so that the factor 1/(1 + 2·step·λ) is no subnormal.
-const MAX_SHRINK: f64 = (1u128 << 119) as f64;
 
 pub(crate) struct ElasticNet;
 
@@ -21,7 +18,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l1(lambda: f64) -> Result<Penalty> {
         Ok(Penalty::of(Kind::ElasticNet, [weight("lambda", lambda)?, 0.0]))
     }
@@ -30,7 +27,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l2_squared(lambda: f64) -> Result<Penalty> {
         Ok(Penalty::of(Kind::ElasticNet, [0.0, weight("lambda", lambda)?]))
     }
@@ -41,7 +38,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn elastic_net(lambda: f64, alpha: f64) -> Result<Penalty> {
         let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
         Ok(Penalty::of(Kind::ElasticNet, [lambda * alpha, lambda * (1.0 - alpha)]))
@@ -53,7 +50,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless 0 ≤ α ≤ `f32::MAX`/2 and 0 ≤ ρ ≤ 1.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ α ≤ `f32::MAX`/2 and 0 ≤ ρ ≤ 1.
     pub fn scikit_learn(alpha: f64, l1_ratio: f64) -> Result<Penalty> {
         let (alpha, rho) = (weight("alpha", alpha)?, ratio("l1_ratio", l1_ratio)?);
         Ok(Penalty::of(Kind::ElasticNet, [alpha * rho, 0.5 * alpha * (1.0 - rho)]))
@@ -65,7 +62,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn glmnet(lambda: f64, alpha: f64) -> Result<Penalty> {
         let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
         Ok(Penalty::of(Kind::ElasticNet, [lambda * alpha, 0.5 * lambda * (1.0 - alpha)]))
@@ -75,7 +72,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless both are in 0 ..= `f32::MAX`/2.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless both are in 0 ..= `f32::MAX`/2.
     pub fn keras(l1: f64, l2: f64) -> Result<Penalty> {
         Ok(Penalty::of(Kind::ElasticNet, [weight("l1", l1)?, weight("l2", l2)?]))
     }
@@ -86,7 +83,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn weight_decay(lambda: f64) -> Result<Penalty> {
         Ok(Penalty::of(Kind::ElasticNet, [0.0, 0.5 * weight("weight_decay", lambda)?]))
     }
@@ -94,11 +91,7 @@ impl Penalty {
 
 /// step·λ₁ and 2·step·λ₂.
 fn scaled([l1, l2_squared]: Parameters, step: f64) -> Result<[f64; 2]> {
-    let shrink = 2.0 * step * l2_squared;
-    if shrink >= MAX_SHRINK {
-        return Err(Error::Parameter { name: "2·step·lambda", expected: "below 2^119", found: shrink });
-    }
-    Ok([step * l1, shrink])
+    Ok([step * l1, shrink("2·step·lambda", 2.0 * step * l2_squared)?])
 }
 
 impl Formula for ElasticNet {

@@ -1,12 +1,9 @@
 //! Huber's penalty: quadratic near 0, linear beyond δ.
 
-use super::{Kind, Penalty, shape, signed, threshold, weight};
+use super::{Kind, Penalty, shape, shrink, signed, threshold, weight};
+use crate::Result;
 use crate::arithmetic::quotient;
 use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
-use crate::{Error, Result};
-
-/// step·λ is below this, so that the factor 1/(1 + step·λ) is no subnormal.
-const MAX_SHRINK: f64 = (1u128 << 119) as f64;
 
 pub(crate) struct Huber;
 
@@ -27,20 +24,12 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless 0 ≤ λ ≤ `f32::MAX`/2, 2^-100 ≤ δ ≤ 2^100 and λδ ≤ `f32::MAX`/2.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2, 2^-100 ≤ δ ≤ 2^100 and λδ ≤ `f32::MAX`/2.
     pub fn huber(lambda: f64, delta: f64) -> Result<Penalty> {
         let (lambda, delta) = (weight("lambda", lambda)?, shape("delta", delta, 0.0)?);
         weight("lambda·delta", lambda * delta)?;
         Ok(Penalty::of(Kind::Huber, [lambda, delta]))
     }
-}
-
-fn shrink(lambda: f64, step: f64) -> Result<f64> {
-    let shrink = step * lambda;
-    if shrink < MAX_SHRINK {
-        return Ok(shrink);
-    }
-    Err(Error::Parameter { name: "step·lambda", expected: "below 2^119", found: shrink })
 }
 
 impl Formula for Huber {
@@ -67,13 +56,13 @@ impl Formula for Huber {
 
     /// δ(1 + step·λ), 1/(1 + step·λ), step·λ·δ.
     fn prox_numbers([lambda, delta]: Parameters, step: f64) -> Result<[f64; 5]> {
-        let shrink = shrink(lambda, step)?;
+        let shrink = shrink("step·lambda", step * lambda)?;
         Ok([delta * (1.0 + shrink), 1.0 / (1.0 + shrink), shrink * delta, 0.0, 0.0])
     }
 
     /// step·λ, δ, step·λ·δ.
     fn metric_numbers([lambda, delta]: Parameters, step: f64) -> Result<[f64; 5]> {
-        let shrink = shrink(lambda, step)?;
+        let shrink = shrink("step·lambda", step * lambda)?;
         Ok([shrink, delta, shrink * delta, 0.0, 0.0])
     }
 
