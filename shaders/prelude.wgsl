@@ -22,9 +22,11 @@ const COEFFICIENTS: u32 = 3u;
 const RECORD: u32 = 3u;
 // In a record's flags: the output keeps every bit.
 const UNTOUCHED: u32 = 1u;
-// What a gradient or a prox needs to know of a penalty, and what the value's own sum does.
-alias Numbers = array<f32, 5>;
-alias TermNumbers = array<f32, 3>;
+// What a gradient or a prox needs to know of a penalty, and what the value's own sum does, for each of four elements.
+alias Numbers = array<vec4<f32>, 5>;
+alias TermNumbers = array<vec4<f32>, 3>;
+// Of the gradient as θ → −∞ and as θ → +∞, as bits.
+alias Limits = array<vec4<u32>, 2>;
 const TILE: u32 = 4096u;
 const THREADS: u32 = 256u;
 // Workgroups along x; more continue along y.
@@ -63,11 +65,13 @@ fn span_at(index: u32) -> Span {
     let head = table[at];
     let record = COEFFICIENTS + RECORD * head.x;
     let a = bitcast<vec4<f32>>(table[record]);
-    let b = table[record + 1u];
-    let c = Numbers(a.x, a.y, a.z, a.w, bitcast<f32>(b.x));
-    let terms = TermNumbers(bitcast<f32>(b.z), bitcast<f32>(b.w), bitcast<f32>(table[record + 2u].x));
+    let flags = table[record + 1u].y;
+    let b = bitcast<vec4<f32>>(table[record + 1u]);
+    let third = bitcast<f32>(table[record + 2u].x);
+    let c = Numbers(vec4<f32>(a.x), vec4<f32>(a.y), vec4<f32>(a.z), vec4<f32>(a.w), vec4<f32>(b.x));
+    let terms = TermNumbers(vec4<f32>(b.z), vec4<f32>(b.w), vec4<f32>(third));
     let scalars = array(bitcast<vec4<f32>>(table[SCALARS]), bitcast<vec4<f32>>(table[SCALARS + 1u]));
-    return Span(head.x, head.y, table[at + 1u], c, terms, (b.y & UNTOUCHED) != 0u, scalars);
+    return Span(head.x, head.y, table[at + 1u], c, terms, (flags & UNTOUCHED) != 0u, scalars);
 }
 
 // How many of the four elements from `at` on exist.

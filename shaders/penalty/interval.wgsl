@@ -2,7 +2,7 @@
 
 // Whether θ is forbidden.
 fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
-    let forbidden = (theta < vec4<f32>(t[0])) | (theta > vec4<f32>(t[1]));
+    let forbidden = (theta < t[0]) | (theta > t[1]);
     return select(vec4<f32>(0.0), vec4<f32>(1.0), forbidden);
 }
 
@@ -10,12 +10,12 @@ fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
     return vec4<f32>(0.0);
 }
 
-fn gradient_limits(c: Numbers) -> vec2<u32> {
-    return vec2<u32>(0u);
+fn gradient_limits(c: Numbers) -> Limits {
+    return Limits();
 }
 
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return min(max(v, vec4<f32>(c[0])), vec4<f32>(c[1]));
+    return min(max(v, c[0]), c[1]);
 }
 
 fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {

@@ -8,14 +8,14 @@ fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
     return vec4<f32>(0.0);
 }
 
-fn gradient_limits(c: Numbers) -> vec2<u32> {
-    return vec2<u32>(0u);
+fn gradient_limits(c: Numbers) -> Limits {
+    return Limits();
 }
 
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return select(vec4<f32>(0.0), v, abs(v) > vec4<f32>(c[0]));
+    return select(vec4<f32>(0.0), v, abs(v) > c[0]);
 }
 
 fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return select(vec4<f32>(0.0), v, abs(v) > root(quotient(vec4<f32>(c[0]), d)));
+    return select(vec4<f32>(0.0), v, abs(v) > root(quotient(c[0], d)));
 }

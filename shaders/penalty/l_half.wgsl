@@ -10,20 +10,20 @@ fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
 fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
     let a = abs(theta);
     let nonzero = a > vec4<f32>(0.0);
-    let slope = signed(quotient(vec4<f32>(c[0]), root(select(vec4<f32>(1.0), a, nonzero))), theta);
+    let slope = signed(quotient(c[0], root(select(vec4<f32>(1.0), a, nonzero))), theta);
     return select(vec4<f32>(0.0), slope, nonzero);
 }
 
-fn gradient_limits(c: Numbers) -> vec2<u32> {
-    return vec2<u32>(0u);
+fn gradient_limits(c: Numbers) -> Limits {
+    return Limits();
 }
 
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return half_threshold(v, vec4<f32>(c[0]));
+    return half_threshold(v, c[0]);
 }
 
 fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return half_threshold(v, quotient(vec4<f32>(c[0]), d));
+    return half_threshold(v, quotient(c[0], d));
 }
 
 // With p = k·|v|^(−3/2) the prox is v·q(p), where q is the larger root of q − 1 + p/(2√q) = 0; (1 − q)/p is smooth up to where

@@ -6,18 +6,18 @@ fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
 }
 
 fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return select(vec4<f32>(0.0), vec4<f32>(c[0]), theta > vec4<f32>(0.0));
+    return select(vec4<f32>(0.0), c[0], theta > vec4<f32>(0.0));
 }
 
-fn gradient_limits(c: Numbers) -> vec2<u32> {
-    return vec2<u32>(0u, bitcast<u32>(c[0]));
+fn gradient_limits(c: Numbers) -> Limits {
+    return Limits(vec4<u32>(0u), bitcast<vec4<u32>>(c[0]));
 }
 
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return select(vec4<f32>(0.0), opaque(v - c[0]), v > vec4<f32>(c[0]));
+    return select(vec4<f32>(0.0), opaque(v - c[0]), v > c[0]);
 }
 
 fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {
-    let t = quotient(vec4<f32>(c[0]), d);
+    let t = quotient(c[0], d);
     return select(vec4<f32>(0.0), opaque(v - t), v > t);
 }
