@@ -12,8 +12,9 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 // The serial and two rows of an optimizer's scalars; then three rows a segment: the numbers of the gradient or the prox, flags, the
-// numbers of the value's own sum, and the weights of the sums in the value; then two rows a span: (segment, elements), and its
-// operands' first words, which count from the beginning of their bindings.
+// numbers of the value's own sum, and the weights of the sums in the value; then two rows a span: (segment, elements or groups, and of
+// weights in groups the row of their geometry and the first element or group), and its operands' first words, which count from the
+// beginning of their bindings; then two rows of geometry for each segment in groups.
 @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
 
 const SCALARS: u32 = 1u;
@@ -50,6 +51,9 @@ struct Span {
     words: vec4<u32>,
     c: Numbers,
     terms: TermNumbers,
+    // Of weights in groups: the row of their geometry, and the span's first element or group.
+    geometry: u32,
+    first: u32,
     // Whether the output keeps every bit.
     untouched: bool,
     scalars: array<vec4<f32>, 2>,
@@ -71,7 +75,7 @@ fn span_at(index: u32) -> Span {
     let c = Numbers(vec4<f32>(a.x), vec4<f32>(a.y), vec4<f32>(a.z), vec4<f32>(a.w), vec4<f32>(b.x));
     let terms = TermNumbers(vec4<f32>(b.z), vec4<f32>(b.w), vec4<f32>(third));
     let scalars = array(bitcast<vec4<f32>>(table[SCALARS]), bitcast<vec4<f32>>(table[SCALARS + 1u]));
-    return Span(head.x, head.y, table[at + 1u], c, terms, (flags & UNTOUCHED) != 0u, scalars);
+    return Span(head.x, head.y, table[at + 1u], c, terms, head.z, head.w, (flags & UNTOUCHED) != 0u, scalars);
 }
 
 // How many of the four elements from `at` on exist.

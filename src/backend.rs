@@ -141,14 +141,18 @@ impl Backend {
         self.partial_for(&Penalty::none(), start, weights)
     }
 
-    /// The same, with the sum that this penalty's value has of its own, if it has one; see [`Partial`].
+    /// The same, with the sum that this penalty's value has of its own, if it has one; see [`Partial`]. Where the penalty takes
+    /// weights together, the chunk must be the whole tensor.
     ///
     /// # Errors
     ///
-    /// As [`partial`](Backend::partial).
+    /// As [`partial`](Backend::partial); [`Error::GroupsOfChunk`] for a later chunk of weights in groups.
     pub fn partial_for<E: Element>(&self, penalty: &Penalty, start: u64, weights: &[E]) -> Result<Partial> {
         if !start.is_multiple_of(TILE as u64) {
             return Err(Error::ChunkStart { found: start });
+        }
+        if start > 0 && penalty.groups().is_some() {
+            return Err(Error::GroupsOfChunk { penalty: penalty.name(), found: start });
         }
         let partials = pollster::block_on(self.partials(penalty, &[weights], Patience::Block(Gpu::TIMEOUT)))?;
         Ok(partials.into_iter().next().unwrap_or_default())

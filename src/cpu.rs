@@ -1,19 +1,24 @@
 //! The CPU path: a plan run over slices, on the calling thread and its rayon pool.
 
+mod groups;
 mod loops;
 mod set;
 mod simd;
 
 use rayon::prelude::*;
 
+use groups::{Own, OwnNumbers};
 pub(crate) use loops::Loops;
 pub use set::{HostSet, Slice, SliceMut};
 pub use simd::InstructionSet;
 
 use crate::element::Element;
+use crate::elementwise;
 use crate::exact::Partial;
+use crate::formula::Numbers;
 use crate::optimizer::{Metric, Scalars, adam, sgd};
 use crate::plan::{Coefficients, Direction, Operation, Plan, Segment, Span};
+use crate::structure::with_own;
 use crate::tile::{self, TILE, TermLanes};
 use crate::{Error, Result};
 
@@ -74,20 +79,42 @@ impl Cpu {
         mut operands: Vec<Operands<'_, E>>,
     ) -> Vec<Partial> {
         let mut partials = vec![Partial::default(); if pass.sums { pass.segments.len() } else { 0 }];
-        for spans in plan.stages.iter().flat_map(|stage| stage.spans.chunks(SPANS)) {
-            let tasks = spans.iter().map(|span| {
-                // The spans of a segment follow each other, so each takes the front of what is left.
-                (span, operands[span.segment as usize].take(span.len as usize))
-            });
+        if pass.segments.iter().any(|segment| segment.penalty.rule().is_some()) {
+            self.run_groups(plan, pass, &mut operands, &mut partials);
+        }
+        for stage in &plan.stages {
+            self.visit(&stage.spans, pass, None, &mut operands, &mut partials);
+        }
+        for (partial, Segment { penalty, dtype, .. }) in partials.iter_mut().zip(pass.segments) {
+            partial.set_made_for(penalty, *dtype);
+        }
+        partials
+    }
+
+    /// Visits each weight of these spans. Each takes the front of what is left of its segment's operands, and none where nothing is
+    /// left.
+    fn visit<E: Element>(
+        &self,
+        spans: &[Span],
+        pass: &Pass<'_>,
+        own: Option<&OwnNumbers<'_>>,
+        operands: &mut [Operands<'_, E>],
+        partials: &mut [Partial],
+    ) {
+        for spans in spans.chunks(SPANS) {
+            let tasks = spans.iter().map(|span| (span, operands[span.segment as usize].take(span.len as usize)));
             let tasks: Vec<(&Span, Operands<'_, E>)> = tasks.collect();
             let visit = |(span, operands): (&Span, Operands<'_, E>)| {
+                let penalty = &pass.segments[span.segment as usize].penalty;
                 let task = Task {
                     set: self.set,
                     pass,
-                    loops: pass.segments[span.segment as usize].penalty.kind().loops(),
+                    loops: penalty.kind().loops(),
                     c: &pass.coefficients[span.segment as usize],
+                    own,
+                    grouped: penalty.rule().is_some(),
                 };
-                task.visit(operands)
+                task.visit(span.start, operands)
             };
             let sums: Vec<Option<Partial>> = if tasks.len() == 1 {
                 tasks.into_iter().map(visit).collect()
@@ -100,10 +127,6 @@ impl Cpu {
                 }
             }
         }
-        for (partial, Segment { penalty, dtype, .. }) in partials.iter_mut().zip(pass.segments) {
-            partial.set_made_for(penalty, *dtype);
-        }
-        partials
     }
 }
 
@@ -158,10 +181,15 @@ struct Task<'a> {
     pass: &'a Pass<'a>,
     loops: &'static Loops,
     c: &'a Coefficients,
+    /// The numbers of the weights' groups, once they are found.
+    own: Option<&'a OwnNumbers<'a>>,
+    /// Whether the weights are in groups.
+    grouped: bool,
 }
 
 impl Task<'_> {
-    fn visit<E: Element>(&self, mut operands: Operands<'_, E>) -> Option<Partial> {
+    /// The weights from `at` on.
+    fn visit<E: Element>(&self, mut at: u64, mut operands: Operands<'_, E>) -> Option<Partial> {
         let operation = self.pass.operation;
         if operation == Operation::Evaluate {
             return Some(self.sum(operands.source));
@@ -172,7 +200,8 @@ impl Task<'_> {
             let mut tile = operands.take(TILE);
             let mut left = tile.reborrow();
             while !left.written[0].is_empty() {
-                self.update(left.take(BLOCK));
+                self.update(at, left.take(BLOCK));
+                at += BLOCK as u64;
             }
             if self.pass.sums {
                 let gradient = matches!(operation, Operation::Gradient | Operation::AddGradient);
@@ -232,26 +261,26 @@ impl Task<'_> {
     }
 
     /// At most a block.
-    fn update<E: Element>(&self, operands: Operands<'_, E>) {
+    fn update<E: Element>(&self, at: u64, operands: Operands<'_, E>) {
         let (set, loops, c, s) = (self.set, self.loops, &self.c.c, &self.pass.scalars);
         let Operands { source, written: [output, first, second] } = operands;
         match self.pass.operation {
             Operation::Evaluate => {}
             Operation::AddGradient if self.c.untouched() => {}
             Operation::AddGradient => {
-                onto_bits(set, source, output, true, |source, bits| (loops.add_gradient)(set, source, bits, c));
+                onto_bits(set, source, output, true, |source, bits| self.add_gradient(at, source, bits));
             }
             Operation::Gradient => {
-                onto_bits(set, source, output, false, |source, bits| (loops.gradient)(set, source, bits, c));
+                onto_bits(set, source, output, false, |source, bits| self.gradient(at, source, bits));
             }
             Operation::Prox if source.is_empty() => {
                 if !self.c.untouched() {
-                    on_bits(set, output, |bits| (loops.prox_in_place)(set, bits, c));
+                    on_bits(set, output, |bits| self.prox_in_place(at, bits));
                 }
             }
             Operation::Prox if self.c.untouched() => output.copy_from_slice(source),
             Operation::Prox => {
-                onto_bits(set, source, output, false, |source, bits| (loops.prox)(set, source, bits, c));
+                onto_bits(set, source, output, false, |source, bits| self.prox(at, source, bits));
             }
             Operation::Sgd(direction) => on_bits(set, output, |bits| {
                 set.run(
@@ -273,7 +302,7 @@ impl Task<'_> {
                         }
                     },
                 );
-                (loops.prox_in_place)(set, bits, c);
+                self.prox_in_place(at, bits);
             }),
             Operation::Adam(metric) => on_bits(set, output, |bits| {
                 let mut metrics = [0.0; BLOCK];
@@ -289,10 +318,69 @@ impl Task<'_> {
                     },
                 );
                 match metric {
-                    Metric::Plain => (loops.prox_in_place)(set, bits, c),
+                    Metric::Plain => self.prox_in_place(at, bits),
                     Metric::Adam => (loops.metric_prox_in_place)(set, bits, &metrics, c),
                 }
             }),
+        }
+    }
+}
+
+/// At most a block of weights as bits, the first of which is `at`; those in groups have numbers of their own.
+impl Task<'_> {
+    fn gradient(&self, at: u64, source: &[u32], output: &mut [u32]) {
+        self.with_numbers(at, source.len(), |c, own| match own {
+            None => (self.loops.gradient)(self.set, source, output, c),
+            Some(own) => (self.loops.gradient_of_each)(self.set, source, output, c, own),
+        });
+    }
+
+    fn add_gradient(&self, at: u64, source: &[u32], output: &mut [u32]) {
+        self.with_numbers(at, source.len(), |c, own| match own {
+            None => (self.loops.add_gradient)(self.set, source, output, c),
+            Some(own) => {
+                let mut gradient = [0; BLOCK];
+                let gradient = &mut gradient[..source.len()];
+                (self.loops.gradient_of_each)(self.set, source, gradient, c, own);
+                self.set.run(
+                    #[inline(always)]
+                    || output.iter_mut().zip(&*gradient).for_each(|(out, more)| *out = elementwise::add(*out, *more)),
+                );
+            }
+        });
+    }
+
+    fn prox(&self, at: u64, source: &[u32], output: &mut [u32]) {
+        self.with_numbers(at, source.len(), |c, own| match own {
+            None => (self.loops.prox)(self.set, source, output, c),
+            Some(own) => (self.loops.prox_of_each)(self.set, source, output, c, own),
+        });
+    }
+
+    fn prox_in_place(&self, at: u64, bits: &mut [u32]) {
+        // Weights in groups are only stepped before their groups' numbers are found.
+        if self.grouped && self.own.is_none() {
+            return;
+        }
+        self.with_numbers(at, bits.len(), |c, own| match own {
+            None => (self.loops.prox_in_place)(self.set, bits, c),
+            Some(own) => {
+                let mut source = [0; BLOCK];
+                let source = &mut source[..bits.len()];
+                source.copy_from_slice(bits);
+                (self.loops.prox_of_each)(self.set, source, bits, c, own);
+            }
+        });
+    }
+
+    /// Gives the numbers that all of these weights have, and those that each has of its own, where they differ.
+    fn with_numbers(&self, at: u64, len: usize, f: impl FnOnce(&Numbers, Option<[&[f32]; 2]>)) {
+        let c = &self.c.c;
+        let Some(own) = self.own else { return f(c, None) };
+        let [mut first, mut second] = [[0.0; BLOCK]; 2];
+        match own.of(at, [&mut first[..len], &mut second[..len]]) {
+            Own::Alike(own) => f(&with_own(c, own), None),
+            Own::Each(own) => f(c, Some(own)),
         }
     }
 }

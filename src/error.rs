@@ -59,6 +59,34 @@ pub enum Error {
         /// What the penalty is called.
         penalty: &'static str,
     },
+    /// Groups that are none, or that do not cover a tensor.
+    #[error("{groups} must {expected}: {found}")]
+    Groups {
+        /// The groups.
+        groups: String,
+        /// The rule they break.
+        expected: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// The later part of a tensor was to be taken into the value of a penalty that takes weights together.
+    #[error(
+        "{penalty} takes weights together: a chunk must be the whole tensor, found one that starts at element {found}"
+    )]
+    GroupsOfChunk {
+        /// What the penalty is called.
+        penalty: &'static str,
+        /// The element that the chunk starts at.
+        found: u64,
+    },
+    /// A penalty of groups was to be stepped in Adam's metric, where its prox has no closed form.
+    #[error(
+        "the prox of {penalty} must be taken in the plain metric, Metric::Plain; found Adam's, in which it has no closed form"
+    )]
+    GroupMetric {
+        /// What the penalty is called.
+        penalty: &'static str,
+    },
     /// A name, or a list of names, that is none of those there are.
     #[error("{what} must {expected}; found {found}")]
     Name {

@@ -5,7 +5,7 @@
 //! cannot matter.
 
 use crate::plan::Segment;
-use crate::{Dtype, Error, Penalty, Result};
+use crate::{Dtype, Error, Groups, Penalty, Result};
 
 /// Limbs of the accumulator of Σ|θ|; its lowest bit is 2^-149, the smallest `f32`.
 const L1_LIMBS: usize = 12;
@@ -65,7 +65,10 @@ impl MadeFor {
     fn this(penalty: &Penalty, dtype: Dtype) -> MadeFor {
         match penalty.term_numbers(dtype) {
             None => MadeFor::NOBODY,
-            Some([a, b, c]) => MadeFor([penalty.code(), a.to_bits(), b.to_bits(), c.to_bits()]),
+            Some([a, b, c]) => {
+                let groups = penalty.groups().map_or(0, Groups::fingerprint);
+                MadeFor([penalty.code(), a.to_bits(), b.to_bits(), c.to_bits() ^ groups])
+            }
         }
     }
 }

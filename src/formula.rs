@@ -1,7 +1,8 @@
 //! What a penalty's formula file gives. `src/penalty.rs` lists the files; their twins are in `shaders/penalty/`, of the same stems.
 
 use crate::elementwise::SMALLEST;
-use crate::{Dtype, Penalty, Result};
+use crate::structure::Rule;
+use crate::{Dtype, Error, Penalty, Result};
 
 /// What a kernel needs to know of a penalty, each rounded once to `f32`; what a formula has no use for is 0.
 pub(crate) type Numbers = [f32; 5];
@@ -10,28 +11,48 @@ pub(crate) type TermNumbers = [f32; 3];
 /// A penalty's parameters, in the order of its constructor.
 pub(crate) type Parameters = [f64; 2];
 
-/// An elementwise penalty. Its functions on `f32` see finite numbers only, below 2^-120 none but +0.
+/// A penalty of each weight, or what a group's penalty does with each of its weights. Its functions on `f32` see finite numbers only,
+/// below 2^-120 none but +0.
 pub(crate) trait Formula {
-    /// Whether the value has a sum of its own, of [`term`](Formula::term).
+    /// Whether the value has a sum of its own, of [`term`](Formula::term) or of the groups' shares.
     const SUMS_TERMS: bool = true;
+    /// How a group's numbers are found, which its weights have in place of the last two of theirs; none of what stands alone.
+    const RULE: Option<Rule> = None;
     /// What users call the penalties of this formula.
     const NAMED: &'static [Named];
 
     /// The factors of Σ|θ|, Σθ² and Σterm in the value. An infinite one makes a constraint of its sum.
     fn weights(p: Parameters) -> [f64; 3];
+    /// What the rule compares a group's sum with in a prox at this step, and in the value.
+    fn amount(_p: Parameters, _step: f64) -> f64 {
+        0.0
+    }
+    fn value_amount(_p: Parameters) -> f64 {
+        0.0
+    }
     /// The parameters as weights of this type can meet them.
     fn on(p: Parameters, _dtype: Dtype) -> Parameters {
         p
     }
-    fn term_numbers(p: Parameters) -> [f64; 3];
-    fn gradient_numbers(p: Parameters) -> [f64; 5];
+    fn term_numbers(_p: Parameters) -> [f64; 3] {
+        [0.0; 3]
+    }
+    fn gradient_numbers(_p: Parameters) -> [f64; 5] {
+        [0.0; 5]
+    }
     /// At a finite step ≥ 0.
-    fn prox_numbers(p: Parameters, step: f64) -> Result<[f64; 5]>;
-    /// At a finite step ≥ 0.
-    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]>;
+    fn prox_numbers(_p: Parameters, _step: f64) -> Result<[f64; 5]> {
+        Ok([0.0; 5])
+    }
+    /// At a finite step ≥ 0. A group's prox in a metric that differs from weight to weight has no closed form.
+    fn metric_numbers(_p: Parameters, _step: f64) -> Result<[f64; 5]> {
+        Err(Error::GroupMetric { penalty: Self::NAMED[0].name })
+    }
 
     /// A share ≥ 0 of the value, 0 at 0 unless 0 is forbidden, and at most |θ| where |θ| ≥ 2^57.
-    fn term(theta: f32, t: &TermNumbers) -> f32;
+    fn term(_theta: f32, _t: &TermNumbers) -> f32 {
+        0.0
+    }
     /// ∂R/∂θ; 0 at a kink, and where θ is forbidden.
     fn gradient(theta: f32, c: &Numbers) -> f32;
     /// The limits of the gradient as θ → −∞ and as θ → +∞.
@@ -39,7 +60,9 @@ pub(crate) trait Formula {
     /// argmin over x of step·R(x) + ½(x − v)².
     fn prox(v: f32, c: &Numbers) -> f32;
     /// argmin over x of step·R(x) + d/2·(x − v)², with d > 0.
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32;
+    fn metric_prox(v: f32, _d: f32, _c: &Numbers) -> f32 {
+        v
+    }
 }
 
 /// A penalty as [`Penalty::named`] knows it.
@@ -58,9 +81,12 @@ pub struct Named {
 /// A formula's functions that are not run for each weight.
 pub(crate) struct Host {
     pub(crate) sums_terms: bool,
+    pub(crate) rule: Option<Rule>,
     pub(crate) named: &'static [Named],
     pub(crate) weights: fn(Parameters) -> [f64; 3],
     pub(crate) on: fn(Parameters, Dtype) -> Parameters,
+    pub(crate) amount: fn(Parameters, f64) -> f64,
+    pub(crate) value_amount: fn(Parameters) -> f64,
     pub(crate) term_numbers: fn(Parameters) -> [f64; 3],
     pub(crate) gradient_numbers: fn(Parameters) -> [f64; 5],
     pub(crate) prox_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
@@ -71,9 +97,12 @@ impl Host {
     pub(crate) const fn of<F: Formula>() -> Host {
         Host {
             sums_terms: F::SUMS_TERMS,
+            rule: F::RULE,
             named: F::NAMED,
             weights: F::weights,
             on: F::on,
+            amount: F::amount,
+            value_amount: F::value_amount,
             term_numbers: F::term_numbers,
             gradient_numbers: F::gradient_numbers,
             prox_numbers: F::prox_numbers,

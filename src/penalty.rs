@@ -1,8 +1,11 @@
 //! What a penalty is, and the numbers that kernels need of it. A penalty's constructor and formula are in its own file.
 
 use crate::cpu::Loops;
+use crate::fixed::Amount;
 use crate::formula::{Host, Named, Parameters, coefficient, formulas};
+use crate::groups::{Geometry, Groups};
 use crate::optimizer::Metric;
+use crate::structure::Rule;
 use crate::{Dtype, Error, Result};
 
 formulas! {
@@ -15,6 +18,13 @@ formulas! {
     Huber in huber,
     NonnegativeL1 in nonnegative_l1,
     Interval in interval,
+    L2Norm in l2_norm,
+    GroupLasso in group_lasso,
+    L2Ball in l2_ball,
+    LInfNorm in linf_norm,
+    L1Ball in l1_ball,
+    Simplex in simplex,
+    TopK in top_k,
 }
 
 /// λ's are at most this, so that 2λ is a finite `f32`.
@@ -34,11 +44,52 @@ const MAX_LAMBDA: f64 = f32::MAX as f64 / 2.0;
 pub struct Penalty {
     kind: Kind,
     parameters: Parameters,
+    /// Of a penalty that takes weights together.
+    groups: Option<Groups>,
 }
 
 impl Penalty {
     fn of(kind: Kind, parameters: Parameters) -> Penalty {
-        Penalty { kind, parameters }
+        Penalty { kind, parameters, groups: None }
+    }
+
+    fn of_groups(kind: Kind, parameters: Parameters, groups: Groups) -> Penalty {
+        Penalty { kind, parameters, groups: Some(groups) }
+    }
+
+    /// The same penalty of each of these groups, of one that takes weights together: one norm, one ball or one choice a group.
+    ///
+    /// ```
+    /// use penalty::{Backend, Groups, Penalty};
+    ///
+    /// let rows = Penalty::l1_ball(1.0)?.over(Groups::rows(2)?)?;
+    /// assert_eq!(Backend::cpu().prox(&rows, &[3.0f32, 2.5, 0.25, -0.5], 1.0)?, [0.75, 0.25, 0.25, -0.5]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Groups`] of a penalty of single weights.
+    pub fn over(&self, groups: Groups) -> Result<Penalty> {
+        if self.groups.is_none() {
+            let (expected, found) = ("be of a penalty that takes weights together".into(), self.name().into());
+            return Err(Error::Groups { groups: groups.to_string(), expected, found });
+        }
+        Ok(Penalty { groups: Some(groups), ..self.clone() })
+    }
+
+    /// How its groups' numbers are found, where it has groups.
+    pub(crate) fn rule(&self) -> Option<Rule> {
+        self.kind.host().rule
+    }
+
+    pub(crate) fn groups(&self) -> Option<&Groups> {
+        self.groups.as_ref()
+    }
+
+    /// Where its groups lie in a tensor of so many weights, where it has groups.
+    pub(crate) fn geometry(&self, len: u64) -> Result<Option<Geometry>> {
+        self.groups.as_ref().map(|groups| groups.geometry(len)).transpose()
     }
 
     /// The penalty of this name with these parameters, as a command or a configuration file gives them; the names are those of
@@ -59,25 +110,31 @@ impl Penalty {
     /// [`Error::Parameter`] as its constructor.
     pub fn named(name: &str, parameters: &[(&str, f64)]) -> Result<Penalty> {
         let stem = name.replace('-', "_");
-        let Some(named) = Penalty::all().find(|named| named.name == stem) else {
-            let names: Vec<&str> = Penalty::all().map(|named| named.name).collect();
+        let mut known = Penalty::all().filter(|named| named.name == stem).peekable();
+        if known.peek().is_none() {
+            let mut names: Vec<&str> = Penalty::all().map(|named| named.name).collect();
+            names.dedup();
             return Err(Error::Name {
                 what: "the penalty".into(),
                 expected: format!("be one of {}", names.join(", ")),
                 found: name.into(),
             });
-        };
+        }
         let given: Vec<String> = parameters.iter().map(|(key, _)| key.replace('-', "_")).collect();
         let value = |key: &&str| given.iter().position(|g| g == key).map(|at| parameters[at].1);
-        let values: Option<Vec<f64>> = named.parameters.iter().map(value).collect();
-        match values.filter(|values| values.len() == given.len()) {
-            Some(values) => (named.new)(&values),
-            None => Err(Error::Name {
-                what: named.name.into(),
-                expected: format!("have the parameters {}", named.parameters.join(", ")),
-                found: if given.is_empty() { "none".into() } else { given.join(", ") },
-            }),
+        let mut expected = Vec::new();
+        for named in known {
+            let values: Option<Vec<f64>> = named.parameters.iter().map(value).collect();
+            if let Some(values) = values.filter(|values| values.len() == given.len()) {
+                return (named.new)(&values);
+            }
+            expected.push(named.parameters.join(", "));
         }
+        Err(Error::Name {
+            what: stem,
+            expected: format!("have the parameters {}", expected.join(" or ")),
+            found: if given.is_empty() { "none".into() } else { given.join(", ") },
+        })
     }
 
     /// The penalties that have names.
@@ -139,6 +196,9 @@ impl Penalty {
     /// What the kernels of the value's own sum need; none where it has no such sum.
     pub(crate) fn term_numbers(&self, dtype: Dtype) -> Option<[f32; 3]> {
         let host = self.kind.host();
+        if let Some(rule) = host.rule {
+            return Some(amount(rule, (host.value_amount)(self.parameters)));
+        }
         self.sums_terms().then(|| (host.term_numbers)((host.on)(self.parameters, dtype)).map(coefficient))
     }
 
@@ -160,7 +220,37 @@ impl Penalty {
             Metric::Plain => host.prox_numbers,
             Metric::Adam => host.metric_numbers,
         };
-        Ok(numbers((host.on)(self.parameters, dtype), step)?.map(coefficient))
+        let mut numbers = numbers((host.on)(self.parameters, dtype), step)?.map(coefficient);
+        if let Some(rule) = host.rule {
+            // A group's own numbers come in the place of the last two.
+            numbers[2..].copy_from_slice(&amount(rule, (host.amount)(self.parameters, step)));
+        }
+        Ok(numbers)
+    }
+}
+
+/// An amount as kernels read it, or its square where the rule compares squares.
+fn amount(rule: Rule, amount: f64) -> [f32; 3] {
+    let amount = if rule.squares() { Amount::square_of(amount) } else { Amount::of(amount) };
+    amount.words().map(f32::from_bits)
+}
+
+/// A parameter that counts something.
+fn whole(name: &'static str, x: f64) -> Result<u64> {
+    const LARGEST: f64 = u32::MAX as f64;
+    if x.fract() == 0.0 && (1.0..=LARGEST).contains(&x) {
+        Ok(x as u64)
+    } else {
+        Err(Error::Parameter { name, expected: "a whole number from 1 to 2^32 − 1", found: x })
+    }
+}
+
+/// The size of a ball.
+fn radius(x: f64) -> Result<f64> {
+    if (0.0..=f64::from(f32::MAX)).contains(&x) {
+        Ok(x)
+    } else {
+        Err(Error::Parameter { name: "radius", expected: "a number from 0 to f32::MAX", found: x })
     }
 }
 
@@ -195,7 +285,7 @@ fn shape(name: &'static str, x: f64, above: f64) -> Result<f64> {
 
 /// Soft thresholding: v − clamp(v, −t, t).
 #[inline(always)]
-fn threshold(v: f32, t: f32) -> f32 {
+pub(crate) fn threshold(v: f32, t: f32) -> f32 {
     // Comparisons, not `f32::clamp`: it asks for NaN too, which costs two instructions a weight.
     let raised = if v > -t { v } else { -t };
     let clamped = if raised < t { raised } else { t };

@@ -3,6 +3,7 @@
 use crate::element::Dtype;
 use crate::formula::{Numbers, TermNumbers};
 use crate::optimizer::Metric;
+use crate::structure::Purpose;
 use crate::tile::TILE;
 use crate::{Penalty, Result};
 
@@ -34,7 +35,37 @@ pub(crate) enum Direction {
     Nesterov,
 }
 
+/// A part of an operation that must be done before the next begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// What is done with each weight alone; of weights in groups it is the step, without the prox.
+    Each,
+    /// The groups' numbers.
+    Find(Purpose),
+    /// The gradient or the prox, with the numbers of the weights' groups.
+    Apply,
+}
+
 impl Operation {
+    /// The parts for segments whose weights are in groups; of others there is one, [`Part::Each`].
+    pub(crate) fn parts(self, sums: bool) -> impl Iterator<Item = Part> {
+        let parts: &[Part] = match self {
+            Operation::Evaluate => &[Part::Each],
+            Operation::Gradient | Operation::AddGradient => &[Part::Find(Purpose::Gradient), Part::Apply],
+            Operation::Prox => &[Part::Find(Purpose::Prox), Part::Apply],
+            Operation::Sgd(_) | Operation::Adam(_) => &[Part::Each, Part::Find(Purpose::Prox), Part::Apply],
+        };
+        parts.iter().copied().chain(sums.then_some(Part::Find(Purpose::Value)))
+    }
+
+    /// What [`Part::Apply`] does with each weight.
+    pub(crate) fn applied(self) -> Operation {
+        match self {
+            Operation::Gradient | Operation::AddGradient => self,
+            _ => Operation::Prox,
+        }
+    }
+
     /// What errors call it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -53,7 +84,8 @@ impl Operation {
 
     /// What a kernel needs to know of a segment, at this step size.
     pub(crate) fn coefficients(self, segment: &Segment, step: f64) -> Result<Coefficients> {
-        let Segment { penalty, dtype, .. } = segment;
+        let Segment { penalty, dtype, len } = segment;
+        penalty.geometry(*len)?;
         let c = match self {
             Operation::Evaluate => [0.0; 5],
             Operation::Gradient | Operation::AddGradient => penalty.gradient_numbers(),
@@ -62,7 +94,8 @@ impl Operation {
         };
         let terms = penalty.term_numbers(*dtype);
         let untouched = if self.spares_unpenalised() && penalty.is_none() { UNTOUCHED } else { 0 };
-        let flags = untouched | if terms.is_some() { SUMS_TERMS } else { 0 };
+        // Of groups, the sum is not taken weight by weight.
+        let flags = untouched | if terms.is_some() && penalty.rule().is_none() { SUMS_TERMS } else { 0 };
         Ok(Coefficients { c, flags, terms: terms.unwrap_or_default(), weights: penalty.value_numbers() })
     }
 }

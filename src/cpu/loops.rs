@@ -3,6 +3,7 @@
 use super::{AHEAD, InstructionSet};
 use crate::elementwise;
 use crate::formula::{Formula, Numbers, TermNumbers};
+use crate::structure::{Found, Group, Purpose, Rule, with_own};
 use crate::tile::{self, TILE};
 
 /// How many weights are tested for NaN and infinity at a time.
@@ -18,6 +19,10 @@ pub(crate) struct Loops {
     pub(super) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], &Numbers),
     /// What the weights give to the value's own sum.
     pub(super) terms: fn(InstructionSet, &[u32], &TermNumbers, &mut [f32]),
+    /// Of weights that have two numbers of their own.
+    pub(super) gradient_of_each: fn(InstructionSet, &[u32], &mut [u32], &Numbers, [&[f32]; 2]),
+    pub(super) prox_of_each: fn(InstructionSet, &[u32], &mut [u32], &Numbers, [&[f32]; 2]),
+    pub(super) find: fn(&Group<'_>, Rule, Purpose, &Numbers, [u32; 3]) -> Found,
 }
 
 impl Loops {
@@ -29,6 +34,9 @@ impl Loops {
             prox_in_place: prox_in_place::<F>,
             metric_prox_in_place: metric_prox_in_place::<F>,
             terms: terms::<F>,
+            gradient_of_each: gradient_of_each::<F>,
+            prox_of_each: prox_of_each::<F>,
+            find: |group, rule, purpose, c, value| group.find::<F>(rule, purpose, c, value),
         }
     }
 }
@@ -128,6 +136,42 @@ fn terms<F: Formula>(set: InstructionSet, bits: &[u32], t: &TermNumbers, terms: 
             let t = *t;
             for (to, b) in terms.iter_mut().zip(bits) {
                 *to = elementwise::term::<F>(*b, &t);
+            }
+        },
+    );
+}
+
+fn gradient_of_each<F: Formula>(
+    set: InstructionSet,
+    source: &[u32],
+    output: &mut [u32],
+    c: &Numbers,
+    [first, second]: [&[f32]; 2],
+) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = *c;
+            for (((out, theta), a), b) in output.iter_mut().zip(source).zip(first).zip(second) {
+                *out = elementwise::gradient::<F>(*theta, &with_own(&c, [*a, *b]));
+            }
+        },
+    );
+}
+
+fn prox_of_each<F: Formula>(
+    set: InstructionSet,
+    source: &[u32],
+    output: &mut [u32],
+    c: &Numbers,
+    [first, second]: [&[f32]; 2],
+) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = *c;
+            for (((out, v), a), b) in output.iter_mut().zip(source).zip(first).zip(second) {
+                *out = elementwise::prox::<F>(*v, &with_own(&c, [*a, *b]));
             }
         },
     );

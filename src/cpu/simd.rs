@@ -30,7 +30,7 @@ impl InstructionSet {
 
     /// Runs a loop compiled for these instructions. The loop must be `#[inline(always)]` all the way down.
     #[inline]
-    pub(super) fn run<R>(self, body: impl FnOnce() -> R) -> R {
+    pub(crate) fn run<R>(self, body: impl FnOnce() -> R) -> R {
         #[cfg(target_arch = "x86_64")]
         match self {
             InstructionSet::Baseline => body(),

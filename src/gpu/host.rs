@@ -30,7 +30,7 @@ impl Gpu {
         patience: Patience,
     ) -> Result<Vec<Partial>> {
         let mut partials = vec![Partial::default(); slices.len()];
-        let chunks = pack(slices);
+        let chunks = pack(slices, penalty.groups().is_some());
         let largest = chunks.iter().flatten().map(|p| p.offset + bytes_of::<E>(p.len)).max().unwrap_or(0);
         if largest == 0 {
             return Ok(partials);
@@ -71,7 +71,7 @@ impl Gpu {
             return Ok(total);
         }
         let step = Step { size: update.step, ..Step::NONE };
-        let chunk = CHUNK / size_of::<E>();
+        let chunk = if update.penalty.groups().is_some() { output.len() } else { CHUNK / size_of::<E>() };
         let size = bytes_of::<E>(chunk.min(output.len()));
         let buffer = self.storage_buffer("penalty weights", size)?;
         let existing = match update.operation {
@@ -135,16 +135,22 @@ fn bytes_of<E: Element>(len: usize) -> u64 {
     (len as u64 * size_of::<E>() as u64).next_multiple_of(4)
 }
 
-/// Cuts slices into pieces that start on tile boundaries, and fills chunks with them; each piece is aligned to 16 bytes.
-fn pack<E: Element>(slices: &[&[E]]) -> Vec<Vec<Piece>> {
+/// Cuts slices, unless they must stay whole, into pieces that start on tile boundaries, and fills chunks with them; each piece is
+/// aligned to 16 bytes.
+fn pack<E: Element>(slices: &[&[E]], whole: bool) -> Vec<Vec<Piece>> {
     let mut chunks = vec![Vec::new()];
     let mut used = 0;
     for (slice, weights) in slices.iter().enumerate() {
         let mut start = 0;
         while start < weights.len() {
-            let room = (CHUNK - used) / size_of::<E>();
+            let room = CHUNK.saturating_sub(used) / size_of::<E>();
             let left = weights.len() - start;
-            let len = if left <= room { left } else { room / TILE * TILE };
+            let len = match whole {
+                _ if left <= room => left,
+                true if used == 0 => left,
+                true => 0,
+                false => room / TILE * TILE,
+            };
             match chunks.last_mut() {
                 Some(chunk) if len > 0 => chunk.push(Piece { slice, start, len, offset: used as u64 }),
                 _ => {

@@ -3,7 +3,8 @@
 use super::{Gpu, lock};
 use crate::optimizer::Metric;
 use crate::penalty::Kind;
-use crate::plan::{Direction, Operation};
+use crate::plan::{Direction, Operation, Part};
+use crate::structure::{Purpose, Rule};
 use crate::{Dtype, Result};
 
 /// What a kernel is compiled for.
@@ -11,11 +12,23 @@ use crate::{Dtype, Result};
 pub(super) struct Kernel {
     pub(super) operation: Operation,
     pub(super) penalty: Kind,
+    pub(super) part: Part,
+    /// Of a part that knows groups.
+    pub(super) groups: Option<Grouped>,
     /// Whether it sums the weights as it leaves them.
     pub(super) sums: bool,
     pub(super) dtype: Dtype,
     pub(super) access: Access,
     pub(super) bindings: Bindings,
+}
+
+/// What groups are to a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Grouped {
+    /// Whether they are lists of indices, not tiles.
+    pub(super) lists: bool,
+    /// Whether a workgroup finds a group's numbers, not a thread.
+    pub(super) together: bool,
 }
 
 /// How four elements are loaded and stored.
@@ -70,6 +83,9 @@ impl Bindings {
 
 /// The binding of the first operand; before it come the parameters, the table and the results.
 pub(super) const FIRST_OPERAND: usize = 3;
+/// The bindings of the groups' numbers and of the lists of their indices.
+pub(super) const NUMBERS: usize = 8;
+pub(super) const LISTS: usize = 9;
 
 const PARAMETERS: wgpu::BindingType = wgpu::BindingType::Buffer {
     ty: wgpu::BufferBindingType::Uniform,
@@ -96,20 +112,51 @@ macro_rules! shader {
 }
 
 impl Kernel {
+    /// Whether it adds to the results.
+    pub(super) fn has_results(self) -> bool {
+        self.sums || self.part == Part::Find(Purpose::Value)
+    }
+
     /// Twins of the Rust files of the same stems.
     fn source(self) -> String {
+        let operands = self.bindings.source();
+        let element = match self.dtype {
+            Dtype::F32 => shader!("element/f32"),
+            Dtype::F16 => shader!("element/f16"),
+            Dtype::BF16 => shader!("element/bf16"),
+        };
+        let host = self.penalty.host();
+        let rule = host.rule.map_or(String::new(), |rule| self.rule(rule));
+        let geometry = match self.groups {
+            None => "",
+            Some(Grouped { lists: true, .. }) => shader!("groups/lists"),
+            Some(_) => shader!("groups/tiles"),
+        };
+        if let Part::Find(purpose) = self.part {
+            let read = if self.dtype.size() == 4 { shader!("access/element32") } else { shader!("access/element16") };
+            let together = self.groups.is_some_and(|groups| groups.together);
+            let team = if together { shader!("team/workgroup") } else { shader!("team/thread") };
+            let shares = match purpose {
+                Purpose::Value => [shader!("accumulator"), shader!("shares/present")].concat(),
+                _ => shader!("shares/absent").to_owned(),
+            };
+            let formula = [shader!("elementwise"), shader!("arithmetic"), self.penalty.wgsl()].concat();
+            let structure = host.rule.map_or("", |rule| rule.wgsl().1);
+            let group = [shader!("fixed"), shader!("structure/group"), structure].concat();
+            let run = shader!("find");
+            let common = [shader!("prelude"), read, &operands, element, &rule, geometry, team];
+            return [&common[..], &[&formula, &group, &shares, run]].concat().concat();
+        }
         let (read, write) = match (self.access, self.dtype.size()) {
             (Access::Vector, 4) => (shader!("access/vector32"), shader!("access/vector32_write")),
             (Access::Vector, _) => (shader!("access/vector16"), shader!("access/vector16_write")),
             (Access::Scalar, 4) => (shader!("access/scalar32"), shader!("access/scalar32_write")),
             (Access::Scalar, _) => (shader!("access/scalar16"), shader!("access/scalar16_write")),
         };
-        let element = match self.dtype {
-            Dtype::F32 => shader!("element/f32"),
-            Dtype::F16 => shader!("element/f16"),
-            Dtype::BF16 => shader!("element/bf16"),
-        };
-        let formula = [shader!("elementwise"), shader!("arithmetic"), self.penalty.wgsl()];
+        let stepped = host.rule.is_some() && self.part == Part::Each;
+        let penalty = if stepped { shader!("structure/step") } else { self.penalty.wgsl() };
+        let own = if self.part == Part::Apply { shader!("own/group") } else { shader!("own/absent") };
+        let formula = [shader!("elementwise"), shader!("arithmetic"), penalty, own];
         let operation = match self.operation {
             Operation::Evaluate => vec![shader!("operation/evaluate")],
             Operation::Gradient => vec![shader!("operation/gradient")],
@@ -126,24 +173,46 @@ impl Kernel {
             Operation::Adam(Metric::Adam) => vec![shader!("adam/metric"), shader!("operation/adam")],
         };
         let write = if self.operation == Operation::Evaluate { "" } else { write };
-        let sums_terms = self.penalty.host().sums_terms;
+        let sums_terms = host.sums_terms && host.rule.is_none();
         let formula = if self.operation == Operation::Evaluate && !sums_terms { &[][..] } else { &formula[..] };
         let terms = if sums_terms { shader!("terms/present") } else { shader!("terms/absent") };
         let sums = [terms, shader!("tile"), shader!("accumulator"), shader!("evaluate")];
         let run = if self.sums { &sums[..] } else { &[shader!("update")] };
-        let operands = self.bindings.source();
-        let common = [shader!("prelude"), read, write, &operands, element];
+        let common = [shader!("prelude"), read, write, &operands, element, &rule, geometry];
         [&common[..], formula, &operation, run].concat().concat()
+    }
+
+    /// What a kernel of weights in groups is compiled for.
+    fn rule(self, rule: Rule) -> String {
+        let purpose = match self.part {
+            Part::Find(purpose) => purpose as u32,
+            _ => u32::MAX,
+        };
+        let slack = crate::structure::slack(self.dtype);
+        let rules = ["SHRINK", "SHRINK_SIZED", "SCALE", "SOFT", "CLAMP", "SIMPLEX", "SELECT"];
+        let purposes = ["VALUE", "GRADIENT", "PROX"];
+        let constants = |names: &[&str]| -> String {
+            (0..).zip(names).map(|(i, name): (u32, _)| format!("const {name}: u32 = {i}u;\n")).collect()
+        };
+        let chosen = [("RULE", rule.wgsl().0), ("PURPOSE", purpose), ("SLACK", slack)];
+        let chosen: String = chosen.iter().map(|(name, x)| format!("const {name}: u32 = {x}u;\n")).collect();
+        [constants(&rules), constants(&purposes), chosen].concat()
     }
 
     /// The bindings with their numbers.
     fn layout(self) -> Vec<(usize, wgpu::BindingType)> {
         let mut layout = vec![(0, PARAMETERS), (1, storage(true, true))];
-        if self.sums {
+        if self.has_results() {
             layout.push((2, storage(false, true)));
         }
         let operands = self.bindings.writable.iter().take(self.bindings.count());
         layout.extend((FIRST_OPERAND..).zip(operands.map(|&writable| storage(!writable, false))));
+        if let Some(groups) = self.groups {
+            layout.push((NUMBERS, storage(self.part == Part::Apply, false)));
+            if groups.lists {
+                layout.push((LISTS, storage(true, false)));
+            }
+        }
         layout
     }
 }

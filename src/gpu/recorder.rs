@@ -3,7 +3,7 @@
 //! A step's coefficients, span rows and parameters lie in a slot of a ring, and so do its results: what is written for a
 //! step takes effect before the whole submission, so steps of one encoder must not share them.
 
-use super::kernel::{FIRST_OPERAND, Kernel, Pipeline, ROLES};
+use super::kernel::{FIRST_OPERAND, Kernel, LISTS, NUMBERS, Pipeline};
 use super::layout::{Dispatch, Layout, Limits, Located, Placement, Window};
 use super::operand::Operand;
 use super::readback::Pending;
@@ -43,6 +43,7 @@ pub(super) struct Recorder {
     pub(super) generation: u64,
     commands: Vec<(Pipeline, wgpu::BindGroup)>,
     table: Table,
+    groups: Option<Groups>,
     results: Option<Results>,
     /// The last output that results were finished to, with its pipeline.
     finish: Option<(Located, Pipeline, wgpu::BindGroup)>,
@@ -99,16 +100,20 @@ impl Gpu {
     /// Cuts segments into spans for this device.
     pub(super) fn plan(&self, segments: Vec<Segment>) -> Plan {
         let tiles: u64 = segments.iter().map(|s| s.len.div_ceil(TILE as u64)).sum();
-        let software = self.adapter_info().device_type == wgpu::DeviceType::Cpu;
-        let workgroups = if software { SOFTWARE_WORKGROUPS } else { WORKGROUPS };
         let fitting = (self.inner.window - PARAMETERS) / (4 * TILE as u64);
-        let tiles_per_span = (tiles / workgroups).clamp(1, LONGEST_SPAN).min(fitting);
+        let tiles_per_span = (tiles / self.workgroups()).clamp(1, LONGEST_SPAN).min(fitting);
         Plan::new(segments, tiles_per_span as u32)
     }
 
     fn limits(&self) -> Limits {
         let alignment = u64::from(self.device().limits().min_storage_buffer_offset_alignment);
-        Limits { binding: self.inner.window, alignment }
+        Limits { binding: self.inner.window, alignment, workgroups: self.workgroups() }
+    }
+
+    /// How many workgroups keep the device busy.
+    fn workgroups(&self) -> u64 {
+        let software = self.adapter_info().device_type == wgpu::DeviceType::Cpu;
+        if software { SOFTWARE_WORKGROUPS } else { WORKGROUPS }
     }
 }
 
@@ -123,8 +128,8 @@ impl Recorder {
         slots: usize,
     ) -> Result<Recorder> {
         gpu.lives()?;
-        let mut layout = Layout::default();
-        layout.lay_out(plan, (operation, sums), placement, gpu.limits());
+        let mut layout = Layout::new(operation);
+        layout.lay_out(plan, sums, placement, gpu.limits(), rows_before(plan))?;
         let results = if sums { Some(Results::new(gpu, plan, slots)?) } else { None };
         let slot = |_| Ok(Slot::new(results.as_ref().map(|r| gpu.staging_buffer(r.size)).transpose()?));
         let ring = (0..slots).map(slot).collect::<Result<Vec<_>>>()?;
@@ -135,6 +140,7 @@ impl Recorder {
             generation,
             commands: Vec::new(),
             table: Table::new(gpu, plan, &layout, slots, generation)?,
+            groups: Groups::new(gpu, &layout)?,
             layout,
             results,
             finish: None,
@@ -150,8 +156,10 @@ impl Recorder {
 
     /// Lays the operation out anew: the operands have moved.
     pub(super) fn place(&mut self, plan: &Plan, placement: &Placement<'_>, generation: u64) -> Result<()> {
-        self.layout.lay_out(plan, (self.operation, self.sums), placement, self.gpu.limits());
-        if parameters_size(&self.layout) > self.table.stride - self.table.parameters {
+        self.layout.lay_out(plan, self.sums, placement, self.gpu.limits(), rows_before(plan))?;
+        self.groups = Groups::new(&self.gpu, &self.layout)?;
+        let (rows, parameters) = (rows_size(plan, &self.layout), parameters_size(&self.layout));
+        if rows > self.table.parameters || parameters > self.table.stride - self.table.parameters {
             // Recorded steps keep the old buffer.
             self.table = Table::new(&self.gpu, plan, &self.layout, self.ring.slots.len(), generation)?;
             self.finish = None;
@@ -166,16 +174,21 @@ impl Recorder {
         self.commands.clear();
         for dispatch in &self.layout.dispatches {
             let pipeline = self.gpu.pipeline(dispatch.kernel)?;
-            let mut entries: [Option<wgpu::BindGroupEntry<'_>>; FIRST_OPERAND + ROLES.len()] = Default::default();
+            let mut entries: [Option<wgpu::BindGroupEntry<'_>>; LISTS + 1] = Default::default();
             let table = &self.table;
             entries[0] = Some(entry(0, &table.buffer, Window { start: 0, end: 16 }));
             entries[1] = Some(entry(1, &table.buffer, Window { start: 0, end: table.parameters }));
-            if let Some(results) = &self.results {
+            if let Some(results) = self.results.as_ref().filter(|_| dispatch.kernel.has_results()) {
                 entries[2] = Some(entry(2, &results.buffer, Window { start: 0, end: results.size }));
             }
             for (buffer, binding) in operands(dispatch, placement) {
                 let at = FIRST_OPERAND + binding;
                 entries[at] = Some(entry(at, buffer, dispatch.windows[binding]));
+            }
+            if let (Some(groups), Some(grouped)) = (&self.groups, dispatch.kernel.groups) {
+                entries[NUMBERS] = Some(entry(NUMBERS, &groups.numbers, whole(&groups.numbers)));
+                let lists = groups.lists.as_ref().filter(|_| grouped.lists);
+                entries[LISTS] = lists.map(|lists| entry(LISTS, lists, whole(lists)));
             }
             let entries: Vec<wgpu::BindGroupEntry<'_>> = entries.into_iter().flatten().collect();
             let descriptor =
@@ -212,7 +225,7 @@ impl Recorder {
             for (i, ((pipeline, group), dispatch)) in (1..).zip(self.commands.iter().zip(&self.layout.dispatches)) {
                 pass.set_pipeline(&pipeline.pipeline);
                 let offsets = [(parameters + i * PARAMETERS) as u32, base as u32, results_base as u32];
-                pass.set_bind_group(0, group, &offsets[..if self.sums { 3 } else { 2 }]);
+                pass.set_bind_group(0, group, &offsets[..if dispatch.kernel.has_results() { 3 } else { 2 }]);
                 let spans = dispatch.spans as u32;
                 pass.dispatch_workgroups(spans.min(ROW), spans.div_ceil(ROW), 1);
             }
@@ -311,9 +324,7 @@ impl Recorder {
 
 impl Table {
     fn new(gpu: &Gpu, plan: &Plan, layout: &Layout, slots: usize, since: u64) -> Result<Table> {
-        let segments = plan.segments.len() as u64 * size_of::<Coefficients>() as u64;
-        let spans = layout.rows.len() as u64 * 2 * ROW_BYTES;
-        let parameters = (SEGMENTS as u64 * ROW_BYTES + segments + spans).next_multiple_of(PARAMETERS);
+        let parameters = rows_size(plan, layout).next_multiple_of(PARAMETERS);
         let stride = slot_stride(gpu, parameters + parameters_size(layout));
         fits(gpu, parameters, plan, slots as u64 * stride)?;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM;
@@ -332,6 +343,47 @@ impl Results {
         let buffer = gpu.storage_buffer("penalty results", slots as u64 * stride)?;
         Ok(Results { buffer, size, stride })
     }
+}
+
+/// What a recorder keeps of groups on the device.
+#[derive(Debug)]
+struct Groups {
+    /// Two of each group. Steps follow one another on the device, so they share it.
+    numbers: wgpu::Buffer,
+    /// The indices of those groups that are lists.
+    lists: Option<wgpu::Buffer>,
+}
+
+impl Groups {
+    fn new(gpu: &Gpu, layout: &Layout) -> Result<Option<Groups>> {
+        if layout.groups == 0 {
+            return Ok(None);
+        }
+        let numbers = gpu.storage_buffer("penalty groups", 8 * layout.groups)?;
+        let lists = if layout.lists.is_empty() {
+            None
+        } else {
+            let bytes: &[u8] = bytemuck::cast_slice(&layout.lists);
+            let lists = gpu.storage_buffer("penalty groups", bytes.len() as u64)?;
+            gpu.guarded(|| gpu.queue().write_buffer(&lists, 0, bytes))?;
+            Some(lists)
+        };
+        Ok(Some(Groups { numbers, lists }))
+    }
+}
+
+/// The rows of the table before the spans'.
+fn rows_before(plan: &Plan) -> usize {
+    SEGMENTS + size_of::<Coefficients>() / ROW_BYTES as usize * plan.segments.len()
+}
+
+/// The bytes of a slot's rows.
+fn rows_size(plan: &Plan, layout: &Layout) -> u64 {
+    (rows_before(plan) + 2 * layout.rows.len()) as u64 * ROW_BYTES
+}
+
+fn whole(buffer: &wgpu::Buffer) -> Window {
+    Window { start: 0, end: buffer.size() }
 }
 
 /// The bytes of a slot's parameters: of finishing, and of each dispatch.
@@ -359,7 +411,7 @@ fn fits(gpu: &Gpu, binding: u64, plan: &Plan, buffer: u64) -> Result<()> {
 
 /// A dispatch's buffers, each with its binding.
 fn operands<'a>(dispatch: &'a Dispatch, placement: &Placement<'a>) -> impl Iterator<Item = (&'a wgpu::Buffer, usize)> {
-    let buffers = placement.buffers(dispatch.segment);
+    let buffers = placement.buffers(dispatch.segment, dispatch.roles);
     let Kernel { bindings, .. } = dispatch.kernel;
     buffers.into_iter().zip(bindings.of).filter_map(|(buffer, binding)| Some((buffer?, usize::from(binding?))))
 }

@@ -8,9 +8,9 @@ use super::readback::PendingReports;
 use super::recorder::{Recorder, Step, entry};
 use crate::optimizer::{Adam, Sgd};
 use crate::penalty::Kind;
-use crate::plan::{Direction, Operation, Plan};
+use crate::plan::{Direction, Operation, Plan, Segment};
 use crate::set::{Extent, NAMES, Parameter, about, disjoint, one_each, same_shape};
-use crate::{Dtype, Error, Penalty, Result};
+use crate::{Dtype, Error, Groups, Penalty, Result};
 
 /// Where a set's operands lie: for each tensor, in the set's order, an [`Operand`] of its length and type. What no operation
 /// needs may be empty.
@@ -90,8 +90,8 @@ pub struct ParameterSet {
     located: [Vec<Located>; ROLES.len()],
     /// Counts the placements, and the changes of a penalty's formula, which other kernels do.
     generation: u64,
-    /// The formulas at this edition of the plan.
-    kinds: (u64, Vec<Kind>),
+    /// The formulas and the groups at this edition of the plan.
+    kinds: (u64, Vec<(Kind, Option<Groups>)>),
     /// Of each operation that was recorded.
     recorders: Vec<Recorder>,
     /// The buffers of the placement, each once, known to be of this device.
@@ -124,7 +124,7 @@ impl ParameterSet {
                 }],
             })
         })?;
-        let kinds = (plan.edition, parameters.iter().map(|p| p.penalty.kind()).collect());
+        let kinds = (plan.edition, parameters.iter().map(|p| kind_of(&p.penalty)).collect());
         let mut set = ParameterSet {
             gpu: gpu.clone(),
             names: parameters.into_iter().map(|p| p.name).collect(),
@@ -325,10 +325,12 @@ impl ParameterSet {
             one_each(operation.name(), NAMES[list], self.names.len(), self.located[list].len())?;
         }
         if self.kinds.0 != self.plan.edition {
-            let kinds = || self.plan.segments.iter().map(|s| s.penalty.kind());
-            if !kinds().eq(self.kinds.1.iter().copied()) {
+            let same = |((kind, groups), s): (&(Kind, Option<Groups>), &Segment)| {
+                *kind == s.penalty.kind() && groups.as_ref() == s.penalty.groups()
+            };
+            if !self.kinds.1.iter().zip(&self.plan.segments).all(same) {
                 self.kinds.1.clear();
-                self.kinds.1.extend(kinds());
+                self.kinds.1.extend(self.plan.segments.iter().map(|s| kind_of(&s.penalty)));
                 self.generation += 1;
             }
             self.kinds.0 = self.plan.edition;
@@ -395,6 +397,11 @@ impl ParameterSet {
         })?;
         Ok(())
     }
+}
+
+/// What a penalty's kernels and their layout depend on.
+fn kind_of(penalty: &Penalty) -> (Kind, Option<Groups>) {
+    (penalty.kind(), penalty.groups().cloned())
 }
 
 /// Which of the set's lists an operation reads, and which it writes.

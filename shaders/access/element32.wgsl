@@ -1,0 +1,7 @@
+// One 32-bit element.
+
+alias Word = u32;
+
+fn read_one(operand: u32, word: u32, index: u32) -> u32 {
+    return word_at(operand, word + index);
+}

@@ -1,0 +1,19 @@
+// The last two numbers of an element are its group's.
+
+// Of each group; where weights are selected, the bits of the smallest magnitude that is kept, and the last index of that magnitude.
+@group(0) @binding(8) var<storage, read> numbers: array<vec2<u32>>;
+
+fn own_numbers(span: Span, at: u32, have: u32) -> Numbers {
+    let geometry = geometry_at(span.geometry);
+    var own = array<vec4<u32>, 2>();
+    for (var i = 0u; i < have; i++) {
+        let index = span.first + at + i;
+        let found = numbers[geometry.numbers + group_at(geometry, index)];
+        own[0][i] = found.x + select(0u, 1u, RULE == SELECT && index > found.y);
+        own[1][i] = found.y;
+    }
+    var c = span.c;
+    c[3] = bitcast<vec4<f32>>(own[0]);
+    c[4] = bitcast<vec4<f32>>(own[1]);
+    return c;
+}

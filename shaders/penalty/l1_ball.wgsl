@@ -1,0 +1,14 @@
+// The L1 ball. Twin of src/penalty/l1_ball.rs.
+
+fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return vec4<f32>(0.0);
+}
+
+fn gradient_limits(c: Numbers) -> Limits {
+    return Limits();
+}
+
+fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+    let rest = opaque(opaque(abs(v) - c[3]) - c[4]);
+    return select(vec4<f32>(0.0), signed(rest, v), rest > vec4<f32>(0.0));
+}

@@ -1,0 +1,13 @@
+// The L2 ball. Twin of src/penalty/l2_ball.rs.
+
+fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return vec4<f32>(0.0);
+}
+
+fn gradient_limits(c: Numbers) -> Limits {
+    return Limits();
+}
+
+fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return v * c[3];
+}

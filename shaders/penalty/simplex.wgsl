@@ -1,0 +1,14 @@
+// The simplex. Twin of src/penalty/simplex.rs.
+
+fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+    return vec4<f32>(0.0);
+}
+
+fn gradient_limits(c: Numbers) -> Limits {
+    return Limits();
+}
+
+fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+    let rest = opaque(opaque(v - c[3]) - c[4]);
+    return select(vec4<f32>(0.0), rest, rest > vec4<f32>(0.0));
+}

@@ -1,0 +1,224 @@
+//! Penalties of groups over slices: find each group's numbers, then visit each weight with those of its group.
+
+use rayon::prelude::*;
+
+use super::{Cpu, Operands, Pass, TILES_PER_SPAN};
+use crate::element::Element;
+use crate::elementwise::{INFINITY, MAGNITUDE, flush};
+use crate::exact::Partial;
+use crate::groups::Geometry;
+use crate::optimizer::Scalars;
+use crate::plan::{Coefficients, Operation, Part, Plan, Segment};
+use crate::structure::{Found, Group, Purpose, Rule};
+
+/// About how many weights a task of the pool finds numbers for.
+const TASK: u64 = 1 << 14;
+/// About how many columns are gathered at a time, so that each cache line is read once.
+const JOINT: u64 = 16;
+
+/// The numbers of the groups that a segment's weights are in.
+pub(super) struct OwnNumbers<'a> {
+    geometry: &'a Geometry,
+    found: &'a [Found],
+    rule: Rule,
+}
+
+/// The numbers that weights have of their own, in place of the last two of their segment's.
+pub(super) enum Own<'a> {
+    /// All the same.
+    Alike([f32; 2]),
+    Each([&'a [f32]; 2]),
+}
+
+impl OwnNumbers<'_> {
+    /// Those of the weights from `at` on, written where they differ.
+    pub(super) fn of<'a>(&self, at: u64, [first, second]: [&'a mut [f32]; 2]) -> Own<'a> {
+        let len = first.len();
+        let mut filled = 0;
+        while filled < len {
+            let index = at + filled as u64;
+            let (group, run) = self.geometry.at(index);
+            let run = run.min((len - filled) as u64) as usize;
+            let [a, b] = self.found[group as usize].numbers;
+            if self.rule == Rule::Select {
+                // Of the smallest magnitude that is kept, only the weights up to the last that is.
+                for (kept, i) in first[filled..filled + run].iter_mut().zip(index..) {
+                    *kept = f32::from_bits(a.to_bits() + u32::from(i > b.to_bits().into()));
+                }
+            } else if run == len {
+                return Own::Alike([a, b]);
+            } else {
+                first[filled..filled + run].fill(a);
+                second[filled..filled + run].fill(b);
+            }
+            filled += run;
+        }
+        Own::Each([first, second])
+    }
+}
+
+impl Cpu {
+    /// Does an operation with the segments that have groups, and leaves nothing of their operands.
+    pub(super) fn run_groups<E: Element>(
+        &self,
+        plan: &Plan,
+        pass: &Pass<'_>,
+        operands: &mut [Operands<'_, E>],
+        partials: &mut [Partial],
+    ) {
+        let spanned = plan.stages.iter().flat_map(|stage| &stage.spans).map(|span| span.segment as usize);
+        let mut grouped: Vec<usize> = spanned.filter(|&at| pass.segments[at].penalty.rule().is_some()).collect();
+        grouped.dedup();
+        for at in grouped {
+            let own = operands[at].take(pass.segments[at].len as usize);
+            let partial = if pass.sums { &mut partials[at..=at] } else { &mut [] };
+            self.run_segment(pass, (&pass.segments[at], &pass.coefficients[at]), own, partial);
+        }
+    }
+
+    fn run_segment<E: Element>(
+        &self,
+        pass: &Pass<'_>,
+        (segment, coefficients): (&Segment, &Coefficients),
+        mut operands: Operands<'_, E>,
+        partial: &mut [Partial],
+    ) {
+        let (Some(rule), Ok(Some(geometry))) = (segment.penalty.rule(), segment.penalty.geometry(segment.len)) else {
+            return;
+        };
+        let plan = Plan::new(vec![segment.clone()], TILES_PER_SPAN);
+        let spans = &plan.stages[0].spans;
+        let mut found = Vec::new();
+        let (segments, coefficients) = (std::slice::from_ref(segment), std::slice::from_ref(coefficients));
+        let alone = |operation, sums| Pass { operation, sums, segments, coefficients, scalars: pass.scalars };
+        for part in pass.operation.parts(pass.sums) {
+            match part {
+                Part::Each => {
+                    let sums = pass.operation == Operation::Evaluate;
+                    let own = &mut [operands.reborrow()];
+                    self.visit(spans, &alone(pass.operation, sums), None, own, partial);
+                }
+                Part::Find(purpose) => {
+                    let read = match pass.operation {
+                        Operation::Evaluate | Operation::Gradient | Operation::AddGradient => operands.source,
+                        Operation::Prox if purpose == Purpose::Prox && !operands.source.is_empty() => operands.source,
+                        _ => &*operands.written[0],
+                    };
+                    found = self.find(segment, (rule, purpose), &coefficients[0], &geometry, read);
+                    if let (Purpose::Value, [partial]) = (purpose, &mut *partial) {
+                        found.iter().for_each(|f| partial.add_terms(f.share, f.exponent));
+                    }
+                }
+                Part::Apply => {
+                    let operation = pass.operation.applied();
+                    let mut own = operands.reborrow();
+                    if operation != pass.operation {
+                        own.source = &[];
+                    }
+                    let numbers = OwnNumbers { geometry: &geometry, found: &found, rule };
+                    let pass = Pass { scalars: Scalars::default(), ..alone(operation, pass.sums) };
+                    self.visit(spans, &pass, Some(&numbers), &mut [own], partial);
+                }
+            }
+        }
+    }
+
+    /// What there is to know of each group.
+    fn find<E: Element>(
+        &self,
+        segment: &Segment,
+        (rule, purpose): (Rule, Purpose),
+        coefficients: &Coefficients,
+        geometry: &Geometry,
+        weights: &[E],
+    ) -> Vec<Found> {
+        let loops = segment.penalty.kind().loops();
+        let soft =
+            if matches!((rule, purpose), (Rule::Shrink { .. }, Purpose::Prox)) { coefficients.c[0] } else { 0.0 };
+        let find = |group: u64, bits: &[u32]| {
+            let group_of = Group { bits, dtype: E::DTYPE, set: self.set };
+            let mut found =
+                (loops.find)(&group_of, rule, purpose, &coefficients.c, coefficients.terms.map(f32::to_bits));
+            if rule == Rule::Select && found.numbers[1].to_bits() != u32::MAX {
+                let last = geometry.index(group, found.numbers[1].to_bits().into());
+                found.numbers[1] = f32::from_bits(last as u32);
+            }
+            found
+        };
+        let across = if geometry.lists.is_none() && geometry.height > 1 { geometry.across } else { geometry.count };
+        let few = (TASK / geometry.largest().max(1)).clamp(1, across.max(1));
+        // How many are gathered at once: consecutive ones all.
+        let joint = match &geometry.lists {
+            Some(_) => 1,
+            None if geometry.height == 1 => few,
+            None => (JOINT / geometry.width).clamp(1, across.max(1)),
+        };
+        let per_task = few.next_multiple_of(joint);
+        // The groups of a task lie side by side.
+        let tasks = (0..geometry.count.div_ceil(across.max(1))).flat_map(|row| {
+            let end = ((row + 1) * across).min(geometry.count);
+            (row * across..end).step_by(per_task as usize).map(move |first| first..(first + per_task).min(end))
+        });
+        let tasks: Vec<std::ops::Range<u64>> = tasks.collect();
+        let run = |groups: std::ops::Range<u64>| {
+            let mut bits = Vec::new();
+            let mut found = Vec::with_capacity((groups.end - groups.start) as usize);
+            for first in groups.clone().step_by(joint as usize) {
+                let together = first..(first + joint).min(groups.end);
+                gather(geometry, together.clone(), weights, soft, &mut bits);
+                let mut rest = &bits[..];
+                for group in together {
+                    let (own, others) = rest.split_at(geometry.size(group) as usize);
+                    rest = others;
+                    found.push(find(group, own));
+                }
+            }
+            found
+        };
+        let found: Vec<Vec<Found>> = tasks.into_par_iter().map(run).collect();
+        found.concat()
+    }
+}
+
+/// The bits of these groups' weights, one group after the other: +0 for what is not finite, and thresholded.
+fn gather<E: Element>(
+    geometry: &Geometry,
+    groups: std::ops::Range<u64>,
+    weights: &[E],
+    soft: f32,
+    bits: &mut Vec<u32>,
+) {
+    let clean = |weight: &E| clean(weight.decode(), soft);
+    bits.clear();
+    if let (None, 1) = (&geometry.lists, geometry.height) {
+        let start = geometry.index(groups.start, 0) as usize;
+        let len = ((groups.end - groups.start) * geometry.width) as usize;
+        weights[start..start + len].par_iter().with_min_len(TASK as usize).map(clean).collect_into_vec(bits);
+        return;
+    }
+    if geometry.lists.is_some() {
+        for group in groups {
+            bits.extend((0..geometry.size(group)).map(|m| clean(&weights[geometry.index(group, m) as usize])));
+        }
+        return;
+    }
+    let size = (geometry.height * geometry.width) as usize;
+    let width = geometry.width as usize;
+    bits.resize(size * (groups.end - groups.start) as usize, 0);
+    for row in 0..geometry.height {
+        for (at, group) in groups.clone().enumerate() {
+            let from = geometry.index(group, row * geometry.width) as usize;
+            let to = at * size + row as usize * width;
+            for (bits, weight) in bits[to..to + width].iter_mut().zip(&weights[from..from + width]) {
+                *bits = clean(weight);
+            }
+        }
+    }
+}
+
+/// The bits of a weight as a group's sums take it.
+#[inline(always)]
+fn clean(bits: u32, soft: f32) -> u32 {
+    let v = flush(f32::from_bits(if bits & MAGNITUDE < INFINITY { bits } else { 0 }));
+    flush(crate::penalty::threshold(v, soft)).to_bits()
+}

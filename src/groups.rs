@@ -1,0 +1,318 @@
+//! How the weights of a tensor are grouped, and where a group's weights lie.
+
+use std::sync::Arc;
+
+use crate::{Error, Result};
+
+/// The groups of a tensor's weights that a penalty takes together, such as the rows of a matrix. They cover every weight once.
+///
+/// Matrices are in row-major order: a row is consecutive. Whether a tensor can be grouped so is known once its length is: an operation
+/// on one that the groups do not cover, or whose matrix they do not divide, is [`Error::Groups`].
+///
+/// ```
+/// use penalty::{Backend, Groups, Penalty};
+///
+/// // Two rows of three; the lighter one is given up.
+/// let rows = Penalty::group_lasso(0.5, Groups::rows(3)?)?;
+/// let shrunk = Backend::cpu().prox(&rows, &[4.0f32, 0.0, 3.0, 0.1, 0.2, 0.2], 1.0)?;
+/// assert_eq!(shrunk[3..], [0.0; 3]);
+///
+/// let error = Backend::cpu().prox(&rows, &[1.0f32; 7], 1.0).unwrap_err();
+/// assert_eq!(error.to_string(), "groups of rows of 3 must cover the tensor: its 7 weights do not divide so");
+/// # Ok::<(), penalty::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Groups(Shape);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Shape {
+    Whole,
+    Runs(u64),
+    Rows(u64),
+    Columns(u64),
+    Tiles { columns: u64, height: u64, width: u64 },
+    Lists(Arc<Lists>),
+}
+
+/// Groups by lists of indices.
+#[derive(PartialEq)]
+pub(crate) struct Lists {
+    /// Where each group begins among the members, and where the last one ends.
+    pub(crate) first: Vec<u32>,
+    /// The indices, ascending in each group.
+    pub(crate) members: Vec<u32>,
+    /// The group of each index.
+    pub(crate) group_of: Vec<u32>,
+}
+
+impl Groups {
+    /// All weights are one group.
+    pub fn whole() -> Groups {
+        Groups(Shape::Whole)
+    }
+
+    /// Runs of `len` consecutive weights.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Groups`] for runs of 0.
+    pub fn runs(len: u64) -> Result<Groups> {
+        Groups::of(Shape::Runs(len), &[len])
+    }
+
+    /// The rows of a matrix of so many columns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Groups`] for 0 columns.
+    pub fn rows(columns: u64) -> Result<Groups> {
+        Groups::of(Shape::Rows(columns), &[columns])
+    }
+
+    /// The columns of a matrix of so many columns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Groups`] for 0 columns.
+    pub fn columns(columns: u64) -> Result<Groups> {
+        Groups::of(Shape::Columns(columns), &[columns])
+    }
+
+    /// Tiles of `height` rows and `width` columns of a matrix of so many columns: block sparsity.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Groups`] where one is 0, or the columns are no multiple of the width.
+    pub fn tiles(columns: u64, height: u64, width: u64) -> Result<Groups> {
+        let shape = Shape::Tiles { columns, height, width };
+        if width > 0 && !columns.is_multiple_of(width) {
+            let groups = Groups(shape).to_string();
+            return Err(Error::Groups { groups, expected: "divide the columns".into(), found: columns.to_string() });
+        }
+        Groups::of(shape, &[columns, height, width])
+    }
+
+    /// A list of indices for each group; together they are 0, 1, 2, … in any order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Groups`] where a group is empty, an index is missing or there twice, or there are 2^32 or more.
+    pub fn lists<L: AsRef<[u64]>>(lists: &[L]) -> Result<Groups> {
+        let len: usize = lists.iter().map(|list| list.as_ref().len()).sum();
+        let refuse = |expected: String, found: String| {
+            Err(Error::Groups { groups: format!("{} lists of indices", lists.len()), expected, found })
+        };
+        if u32::try_from(len).is_err() {
+            return refuse("have fewer than 2^32 indices".into(), len.to_string());
+        }
+        const NOBODY: u32 = u32::MAX;
+        let mut group_of = vec![NOBODY; len];
+        let (mut first, mut members) = (vec![0], Vec::with_capacity(len));
+        for (group, list) in lists.iter().enumerate() {
+            for &index in list.as_ref() {
+                match usize::try_from(index).ok().and_then(|index| group_of.get_mut(index)) {
+                    Some(of) if *of == NOBODY => *of = group as u32,
+                    Some(_) => return refuse("have every index once".into(), format!("{index} twice")),
+                    None => {
+                        return refuse(
+                            format!("have the indices below {len}, which is how many there are"),
+                            index.to_string(),
+                        );
+                    }
+                }
+                members.push(index as u32);
+            }
+            let begin = *first.last().unwrap_or(&0) as usize;
+            if begin == members.len() {
+                return refuse("have an index each".into(), format!("none in the list {group}"));
+            }
+            members[begin..].sort_unstable();
+            first.push(members.len() as u32);
+        }
+        Ok(Groups(Shape::Lists(Arc::new(Lists { first, members, group_of }))))
+    }
+
+    fn of(shape: Shape, sides: &[u64]) -> Result<Groups> {
+        let groups = Groups(shape);
+        if sides.contains(&0) {
+            let (groups, expected) = (groups.to_string(), "have weights".into());
+            return Err(Error::Groups { groups, expected, found: "0".into() });
+        }
+        Ok(groups)
+    }
+
+    /// Where the groups of so many weights lie.
+    pub(crate) fn geometry(&self, len: u64) -> Result<Geometry> {
+        let (columns, height, width) = match &self.0 {
+            Shape::Whole => (len.max(1), 1, len.max(1)),
+            Shape::Runs(len) | Shape::Rows(len) => (*len, 1, *len),
+            Shape::Columns(columns) => (*columns, (len / columns).max(1), 1),
+            Shape::Tiles { columns, height, width } => (*columns, *height, *width),
+            Shape::Lists(lists) => (lists.members.len().max(1) as u64, 1, 1),
+        };
+        if !len.is_multiple_of(columns) || !(len / columns).is_multiple_of(height) {
+            let expected = "cover the tensor".into();
+            return Err(Error::Groups {
+                groups: self.to_string(),
+                expected,
+                found: format!("its {len} weights do not divide so"),
+            });
+        }
+        if len > u32::MAX.into() {
+            let expected = "have fewer than 2^32 weights".into();
+            return Err(Error::Groups { groups: self.to_string(), expected, found: len.to_string() });
+        }
+        let across = columns / width;
+        let lists = match &self.0 {
+            Shape::Lists(lists) => Some(lists.clone()),
+            _ => None,
+        };
+        let count = match &lists {
+            Some(lists) => {
+                if len == 0 {
+                    0
+                } else {
+                    lists.first.len() as u64 - 1
+                }
+            }
+            None => len / columns / height * across,
+        };
+        Ok(Geometry { columns, height, width, across, count, lists })
+    }
+
+    /// What tells these groups from others, near enough.
+    pub(crate) fn fingerprint(&self) -> u32 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        match &self.0 {
+            Shape::Lists(lists) => (&lists.first, &lists.members).hash(&mut hasher),
+            _ => self.to_string().hash(&mut hasher),
+        }
+        hasher.finish() as u32
+    }
+}
+
+impl std::fmt::Display for Groups {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Shape::Whole => write!(f, "a group of all"),
+            Shape::Runs(len) => write!(f, "groups of runs of {len}"),
+            Shape::Rows(columns) => write!(f, "groups of rows of {columns}"),
+            Shape::Columns(columns) => write!(f, "groups of columns, {columns} of them,"),
+            Shape::Tiles { columns, height, width } => {
+                write!(f, "groups of tiles of {height}x{width} in {columns} columns")
+            }
+            Shape::Lists(lists) => write!(f, "{} lists of indices", lists.first.len() - 1),
+        }
+    }
+}
+
+impl std::fmt::Debug for Lists {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} lists of {} indices", self.first.len() - 1, self.members.len())
+    }
+}
+
+/// Groups of a tensor whose length is known: tiles of a matrix, or lists.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Geometry {
+    pub(crate) columns: u64,
+    pub(crate) height: u64,
+    pub(crate) width: u64,
+    /// How many groups lie side by side.
+    pub(crate) across: u64,
+    /// How many groups there are.
+    pub(crate) count: u64,
+    pub(crate) lists: Option<Arc<Lists>>,
+}
+
+impl Geometry {
+    /// How many weights a group has.
+    pub(crate) fn size(&self, group: u64) -> u64 {
+        match &self.lists {
+            Some(lists) => u64::from(lists.first[group as usize + 1] - lists.first[group as usize]),
+            None => self.height * self.width,
+        }
+    }
+
+    /// How many weights the largest group has.
+    pub(crate) fn largest(&self) -> u64 {
+        match &self.lists {
+            Some(_) => (0..self.count).map(|group| self.size(group)).max().unwrap_or(0),
+            None => self.height * self.width,
+        }
+    }
+
+    /// The index of a group's `member`th weight.
+    pub(crate) fn index(&self, group: u64, member: u64) -> u64 {
+        match &self.lists {
+            Some(lists) => u64::from(lists.members[(u64::from(lists.first[group as usize]) + member) as usize]),
+            None => {
+                let row = group / self.across * self.height + member / self.width;
+                row * self.columns + group % self.across * self.width + member % self.width
+            }
+        }
+    }
+
+    /// The group of the weight at an index, and how many weights from it on are of that group for sure.
+    pub(crate) fn at(&self, index: u64) -> (u64, u64) {
+        match &self.lists {
+            Some(lists) => (u64::from(lists.group_of[index as usize]), 1),
+            None => {
+                let (row, column) = (index / self.columns, index % self.columns);
+                let group = row / self.height * self.across + column / self.width;
+                let run = self.width - column % self.width;
+                // Where a tile is as wide as the matrix, its next row follows.
+                let rows = if self.across == 1 { self.height - 1 - row % self.height } else { 0 };
+                (group, run + rows * self.width)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_weight_is_in_one_group_and_known_to_be() -> Result<()> {
+        let lists = [vec![5, 1, 9], vec![0], vec![2, 3, 4, 6, 7, 8, 10, 11]];
+        let all = [
+            (Groups::whole(), 12),
+            (Groups::runs(4)?, 12),
+            (Groups::rows(6)?, 12),
+            (Groups::columns(4)?, 12),
+            (Groups::tiles(6, 2, 3)?, 24),
+            (Groups::tiles(6, 2, 6)?, 24),
+            (Groups::lists(&lists)?, 12),
+        ];
+        for (groups, len) in all {
+            let geometry = groups.geometry(len)?;
+            let mut seen = vec![0; len as usize];
+            for group in 0..geometry.count {
+                for member in 0..geometry.size(group) {
+                    let index = geometry.index(group, member);
+                    seen[index as usize] += 1;
+                    let (of, run) = geometry.at(index);
+                    assert_eq!(of, group, "{groups}");
+                    assert!((index..index + run).all(|i| geometry.at(i).0 == group), "{groups}");
+                }
+            }
+            assert_eq!(seen, vec![1; len as usize], "{groups}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_does_not_cover_is_refused() -> Result<()> {
+        for (groups, len) in [(Groups::runs(5)?, 12), (Groups::columns(5)?, 12), (Groups::tiles(4, 2, 2)?, 12)] {
+            assert!(matches!(groups.geometry(len), Err(Error::Groups { .. })), "{groups}");
+        }
+        for lists in [vec![vec![0, 1], vec![1]], vec![vec![0, 2]], vec![vec![0], vec![]]] {
+            assert!(matches!(Groups::lists(&lists), Err(Error::Groups { .. })), "{lists:?}");
+        }
+        assert!(Groups::lists(&[[0, 1], [2, 3]])?.geometry(5).is_err());
+        assert!(Groups::tiles(5, 1, 2).is_err() && Groups::runs(0).is_err());
+        Ok(())
+    }
+}

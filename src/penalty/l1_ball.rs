@@ -1,0 +1,70 @@
+//! The L1 ball: 0 where Σ|θ| is at most a radius, else ∞.
+
+use super::{Kind, Penalty, radius, signed};
+use crate::formula::{Formula, Named, Numbers, Parameters};
+use crate::structure::Rule;
+use crate::{Groups, Result};
+
+pub(crate) struct L1Ball;
+
+impl Penalty {
+    /// R(θ) = 0 where Σ|θ| ≤ radius, else ∞: the lasso as a constraint, or one of each group [`over`](Penalty::over) groups.
+    ///
+    /// prox(v) is the projection, sign v·max(|v| − τ, 0) with the τ that makes its sum the radius, whatever the step; the result, as
+    /// its type holds it, is certainly inside. The gradient is 0. Convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let ball = Penalty::l1_ball(2.0)?;
+    /// assert_eq!(Backend::cpu().prox(&ball, &[3.0f32, -2.0, 0.5], 1.0)?, [1.5, -0.5, 0.0]);
+    /// assert_eq!(Backend::cpu().evaluate(&ball, &[1.5f32, -0.5, 0.0])?.value, 0.0);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ radius ≤ `f32::MAX`.
+    pub fn l1_ball(radius: f64) -> Result<Penalty> {
+        Ok(Penalty::of_groups(Kind::L1Ball, [self::radius(radius)?, 0.0], Groups::whole()))
+    }
+}
+
+impl Formula for L1Ball {
+    const RULE: Option<Rule> = Some(Rule::Soft);
+    const NAMED: &'static [Named] = &[Named {
+        name: "l1_ball",
+        parameters: &["radius"],
+        formula: "0 where Σ|θ| ≤ radius, else ∞",
+        new: |p| Penalty::l1_ball(p[0]),
+    }];
+
+    fn weights(_: Parameters) -> [f64; 3] {
+        [0.0, 0.0, f64::INFINITY]
+    }
+
+    fn amount([radius, _]: Parameters, _step: f64) -> f64 {
+        radius
+    }
+
+    fn value_amount([radius, _]: Parameters) -> f64 {
+        radius
+    }
+
+    #[inline(always)]
+    fn gradient(_: f32, _: &Numbers) -> f32 {
+        0.0
+    }
+
+    #[inline(always)]
+    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    /// The threshold is in two parts, the first of which is subtracted without rounding where the rest is small.
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        let rest = (v.abs() - c[3]) - c[4];
+        if rest > 0.0 { signed(rest, v) } else { 0.0 }
+    }
+}

@@ -1,0 +1,75 @@
+//! The L2 ball: 0 where ‖θ‖₂ is at most a radius, else ∞.
+
+use super::{Kind, Penalty, radius};
+use crate::formula::{Formula, Named, Numbers, Parameters};
+use crate::structure::Rule;
+use crate::{Groups, Result};
+
+pub(crate) struct L2Ball;
+
+impl Penalty {
+    /// R(θ) = 0 where ‖θ‖₂ ≤ radius, else ∞: the L2 ball, or one of each group [`over`](Penalty::over) groups, as max-norm regularization
+    /// has it.
+    ///
+    /// prox(v) is v·min(radius/‖v‖₂, 1), whatever the step; the result, as its type holds it, is certainly inside. The gradient is 0.
+    /// Convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let ball = Penalty::l2_ball(2.5)?;
+    /// assert_eq!(Backend::cpu().prox(&ball, &[3.0f32, -4.0], 1.0)?, [1.5, -2.0]);
+    /// assert_eq!(Backend::cpu().evaluate(&ball, &[1.5f32, -2.0])?.value, 0.0);
+    /// assert_eq!(Backend::cpu().evaluate(&ball, &[3.0f32, -4.0])?.value, f64::INFINITY);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ radius ≤ `f32::MAX`.
+    pub fn l2_ball(radius: f64) -> Result<Penalty> {
+        Ok(Penalty::of_groups(Kind::L2Ball, [self::radius(radius)?, 0.0], Groups::whole()))
+    }
+}
+
+impl Formula for L2Ball {
+    const RULE: Option<Rule> = Some(Rule::Scale);
+    const NAMED: &'static [Named] = &[Named {
+        name: "l2_ball",
+        parameters: &["radius"],
+        formula: "0 where ‖θ‖₂ ≤ radius, else ∞",
+        new: |p| Penalty::l2_ball(p[0]),
+    }];
+
+    fn weights(_: Parameters) -> [f64; 3] {
+        [0.0, 0.0, f64::INFINITY]
+    }
+
+    fn amount([radius, _]: Parameters, _step: f64) -> f64 {
+        radius
+    }
+
+    fn value_amount([radius, _]: Parameters) -> f64 {
+        radius
+    }
+
+    /// The radius.
+    fn prox_numbers([radius, _]: Parameters, _step: f64) -> Result<[f64; 5]> {
+        Ok([radius, 0.0, 0.0, 0.0, 0.0])
+    }
+
+    #[inline(always)]
+    fn gradient(_: f32, _: &Numbers) -> f32 {
+        0.0
+    }
+
+    #[inline(always)]
+    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        v * c[3]
+    }
+}

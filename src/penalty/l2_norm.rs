@@ -1,0 +1,70 @@
+//! The norm ‖θ‖₂, not squared.
+
+use super::{Kind, Penalty, weight};
+use crate::formula::{Formula, Named, Numbers, Parameters};
+use crate::structure::Rule;
+use crate::{Groups, Result};
+
+pub(crate) struct L2Norm;
+
+impl Penalty {
+    /// R(θ) = λ‖θ‖₂, the norm that is not squared: all weights are zero, or none is. [`over`](Penalty::over) groups it is
+    /// λΣ‖θ_g‖₂; see [`group_lasso`](Penalty::group_lasso) for the one that takes their sizes into account.
+    ///
+    /// prox(v) is v·max(1 − ηλ/‖v‖₂, 0). The gradient is λθ/‖θ‖₂, 0 at 0. Convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let norm = Penalty::l2_norm(1.0)?;
+    /// assert_eq!(Backend::cpu().evaluate(&norm, &[3.0f32, -4.0])?.value, 5.0);
+    /// assert_eq!(Backend::cpu().prox(&norm, &[3.0f32, -4.0], 2.5)?, [1.5, -2.0]);
+    /// assert_eq!(Backend::cpu().prox(&norm, &[3.0f32, -4.0], 5.0)?, [0.0, 0.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
+    pub fn l2_norm(lambda: f64) -> Result<Penalty> {
+        Ok(Penalty::of_groups(Kind::L2Norm, [weight("lambda", lambda)?, 0.0], Groups::whole()))
+    }
+}
+
+impl Formula for L2Norm {
+    const RULE: Option<Rule> = Some(Rule::Shrink { sized: false });
+    const NAMED: &'static [Named] = &[Named {
+        name: "l2_norm",
+        parameters: &["lambda"],
+        formula: "λ‖θ‖₂, or λΣ‖θ_g‖₂ over groups",
+        new: |p| Penalty::l2_norm(p[0]),
+    }];
+
+    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+        [0.0, 0.0, lambda]
+    }
+
+    fn amount([lambda, _]: Parameters, step: f64) -> f64 {
+        step * lambda
+    }
+
+    /// −, λ.
+    fn gradient_numbers([lambda, _]: Parameters) -> [f64; 5] {
+        [0.0, lambda, 0.0, 0.0, 0.0]
+    }
+
+    #[inline(always)]
+    fn gradient(theta: f32, c: &Numbers) -> f32 {
+        theta * c[3]
+    }
+
+    #[inline(always)]
+    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+        [-c[4], c[4]]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        v * c[3]
+    }
+}

@@ -1,0 +1,71 @@
+//! The norm ‖θ‖∞.
+
+use super::{Kind, Penalty, signed, weight};
+use crate::formula::{Formula, Named, Numbers, Parameters};
+use crate::structure::Rule;
+use crate::{Groups, Result};
+
+pub(crate) struct LInfNorm;
+
+impl Penalty {
+    /// R(θ) = λ‖θ‖∞, the largest magnitude, or λΣ‖θ_g‖∞ [`over`](Penalty::over) groups: weights that are equal in magnitude.
+    ///
+    /// prox(v) is v less its projection on the L1 ball of radius ηλ: clamp(v, −τ, τ) where Σ max(|v| − τ, 0) = ηλ, and 0 where Σ|v| ≤ ηλ.
+    /// The gradient is λ·sign θ at the largest weight and 0 elsewhere; k weights that share the largest magnitude have λ/k each. Convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let norm = Penalty::linf_norm(1.0)?;
+    /// assert_eq!(Backend::cpu().evaluate(&norm, &[3.0f32, -4.0])?.value, 4.0);
+    /// assert_eq!(Backend::cpu().prox(&norm, &[3.0f32, -4.0, 1.0], 2.0)?, [2.5, -2.5, 1.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
+    pub fn linf_norm(lambda: f64) -> Result<Penalty> {
+        Ok(Penalty::of_groups(Kind::LInfNorm, [weight("lambda", lambda)?, 0.0], Groups::whole()))
+    }
+}
+
+impl Formula for LInfNorm {
+    const RULE: Option<Rule> = Some(Rule::Clamp);
+    const NAMED: &'static [Named] = &[Named {
+        name: "linf_norm",
+        parameters: &["lambda"],
+        formula: "λ max|θ|, or λΣ max|θ_g| over groups",
+        new: |p| Penalty::linf_norm(p[0]),
+    }];
+
+    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+        [0.0, 0.0, lambda]
+    }
+
+    fn amount([lambda, _]: Parameters, step: f64) -> f64 {
+        step * lambda
+    }
+
+    /// λ.
+    fn gradient_numbers([lambda, _]: Parameters) -> [f64; 5] {
+        [lambda, 0.0, 0.0, 0.0, 0.0]
+    }
+
+    #[inline(always)]
+    fn gradient(theta: f32, c: &Numbers) -> f32 {
+        let a = theta.abs();
+        if a > 0.0 && a == c[3] { signed(c[4], theta) } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+        [-c[0], c[0]]
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        let (a, most) = (v.abs(), c[3] + c[4]);
+        signed(if a < most { a } else { most }, v)
+    }
+}

@@ -1,0 +1,97 @@
+//! Top-k and n-of-m: 0 where at most so many weights of a group are not zero, else ∞.
+
+use super::{Kind, Penalty, whole};
+use crate::formula::{Formula, Named, Numbers, Parameters};
+use crate::structure::Rule;
+use crate::{Groups, Result};
+
+pub(crate) struct TopK;
+
+impl Penalty {
+    /// R(θ) = 0 where at most k weights are not zero, else ∞: pruning to a budget, or to one of each group
+    /// [`over`](Penalty::over) groups.
+    ///
+    /// prox(v) keeps the k largest in magnitude as they are, of equal ones those with the lower index, whatever the step. A weight
+    /// that is not finite stays, and takes no place. The gradient is 0. Not convex (iterative hard thresholding, Blumensath, Davies 2009).
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let two = Penalty::top_k(2)?;
+    /// assert_eq!(Backend::cpu().prox(&two, &[1.0f32, -3.0, 0.5, 1.0], 1.0)?, [1.0, -3.0, 0.0, 0.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 1 ≤ k < 2^32.
+    pub fn top_k(k: u64) -> Result<Penalty> {
+        Ok(Penalty::of_groups(Kind::TopK, [whole("k", k as f64)? as f64, 0.0], Groups::whole()))
+    }
+
+    /// At most n of every m consecutive weights are not zero: [`top_k`](Penalty::top_k) over runs. 2 of 4 is what sparse tensor cores
+    /// multiply at twice the rate (Mishra et al. 2021).
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let penalty = Penalty::n_of_m(2, 4)?;
+    /// let pruned = Backend::cpu().prox(&penalty, &[1.0f32, -3.0, 0.5, 2.0, 1.0, 1.0, 1.0, 0.0], 1.0)?;
+    /// assert_eq!(pruned, [0.0, -3.0, 0.0, 2.0, 1.0, 1.0, 0.0, 0.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 1 ≤ n < 2^32 and 1 ≤ m < 2^32.
+    pub fn n_of_m(n: u64, m: u64) -> Result<Penalty> {
+        let n = whole("n", n as f64)? as f64;
+        Ok(Penalty::of_groups(Kind::TopK, [n, 0.0], Groups::runs(whole("m", m as f64)?)?))
+    }
+}
+
+impl Formula for TopK {
+    const RULE: Option<Rule> = Some(Rule::Select);
+    const NAMED: &'static [Named] = &[
+        Named {
+            name: "top_k",
+            parameters: &["k"],
+            formula: "0 where at most k weights are not 0, else ∞",
+            new: |p| Penalty::top_k(whole("k", p[0])?),
+        },
+        Named {
+            name: "n_of_m",
+            parameters: &["n", "m"],
+            formula: "0 where at most n of every m weights are not 0, else ∞",
+            new: |p| Penalty::n_of_m(whole("n", p[0])?, whole("m", p[1])?),
+        },
+    ];
+
+    fn weights(_: Parameters) -> [f64; 3] {
+        [0.0, 0.0, f64::INFINITY]
+    }
+
+    fn amount([k, _]: Parameters, _step: f64) -> f64 {
+        k
+    }
+
+    fn value_amount([k, _]: Parameters) -> f64 {
+        k
+    }
+
+    #[inline(always)]
+    fn gradient(_: f32, _: &Numbers) -> f32 {
+        0.0
+    }
+
+    #[inline(always)]
+    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    /// The smallest magnitude that is kept comes as its bits.
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        if v.abs().to_bits() >= c[3].to_bits() { v } else { 0.0 }
+    }
+}
