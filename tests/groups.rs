@@ -1,47 +1,285 @@
-//! Penalties that take weights together.
+//! Penalties that take weights together: the same bits everywhere, on slices and in sets, of every type and grouping; the golden cases
+//! on every backend; and what cannot be grouped.
 
 mod common;
 
 use common::adapters::{Device, DeviceTest};
-use common::cases::noise;
-use penalty::{Backend, Groups, Penalty};
+use common::cases::{at_scale, noise};
+use common::compare::{close, same_bits};
+use common::golden;
+use common::oracle::Weight;
+use common::tensors::{Call, Layout, Tensors, equal};
+use libtest_mimic::Trial;
+use penalty::half::{bf16, f16};
+use penalty::{Adam, Backend, Cpu, Dtype, Error, Groups, InstructionSet, Metric, Momentum, Penalty, Report, Sgd};
+
+const ADAM: Adam =
+    Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric: Metric::Plain, iteration: 3 };
+const CALLS: [Call; 4] = [
+    Call::EvaluateAndGradientAdd,
+    Call::ProxAndEvaluate(0.25),
+    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov(0.5) }),
+    Call::Adam(ADAM),
+];
 
 fn main() {
-    let tests: &[DeviceTest] = &[("probe", probe)];
-    common::adapters::run(Vec::new(), tests);
+    let sets = InstructionSet::available().into_iter().flat_map(|set| {
+        let backend = move || Backend::Cpu(Cpu::with_instructions(set).expect("the processor has them"));
+        let bits = move || {
+            same_bits_as_the_reference(&backend());
+            Ok(())
+        };
+        let golden = move || {
+            golden_vectors_come_out(&backend());
+            Ok(())
+        };
+        let kind = format!("CPU, {set:?}");
+        [
+            Trial::test("every_instruction_set_gives_the_same_bits", bits).with_kind(&kind),
+            Trial::test("golden_vectors_come_out", golden).with_kind(&kind),
+        ]
+    });
+    let more = [Trial::test("what_cannot_be_grouped_is_refused", || {
+        what_cannot_be_grouped_is_refused();
+        Ok(())
+    })];
+    let tests: &[DeviceTest] = &[
+        ("every_adapter_gives_the_same_bits", |device| same_bits_as_the_reference(&device.backend())),
+        ("golden_vectors_come_out", |device| golden_vectors_come_out(&device.backend())),
+        ("sets_with_groups_equal_the_host", sets_with_groups_equal_the_host),
+        ("groups_may_change_from_step_to_step", groups_may_change_from_step_to_step),
+        ("a_device_refuses_what_the_cpu_does", a_device_refuses_what_the_cpu_does),
+    ];
+    common::adapters::run(sets.chain(more).collect(), tests);
 }
 
-fn probe(device: &Device) {
-    let gpu = device.backend();
-    let cpu = Backend::cpu();
-    let weights = noise(4 * 96, 3);
-    let groups = [
-        Groups::runs(8).unwrap(),
-        Groups::columns(4).unwrap(),
-        Groups::lists(&[(0..200).rev().collect::<Vec<u64>>(), (200..384).collect()]).unwrap(),
-        Groups::whole(),
-    ];
+/// A penalty of every rule, with a step.
+fn penalties() -> Vec<(Penalty, f64)> {
     let penalties = [
-        Penalty::l2_norm(0.3),
-        Penalty::sparse_group_lasso(0.4, 0.3, Groups::whole()),
-        Penalty::l2_ball(0.7),
-        Penalty::linf_norm(0.5),
-        Penalty::l1_ball(1.5),
-        Penalty::simplex(1.1),
-        Penalty::top_k(3),
+        (Penalty::l2_norm(0.3), 0.5),
+        (Penalty::group_lasso(0.1, Groups::whole()), 0.7),
+        (Penalty::sparse_group_lasso(0.2, 0.3, Groups::whole()), 0.7),
+        (Penalty::l2_ball(0.7), 1.0),
+        (Penalty::linf_norm(0.5), 0.9),
+        (Penalty::l1_ball(1.5), 1.0),
+        (Penalty::simplex(1.1), 1.0),
+        (Penalty::top_k(3), 1.0),
     ];
-    for p in penalties {
-        for g in &groups {
-            let p = p.clone().unwrap().over(g.clone()).unwrap();
-            let a = gpu.prox(&p, &weights, 0.7).unwrap();
-            let b = cpu.prox(&p, &weights, 0.7).unwrap();
-            let bad = a.iter().zip(&b).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
-            let va = gpu.evaluate(&p, &weights).unwrap();
-            let vb = cpu.evaluate(&p, &weights).unwrap();
-            let ga = gpu.gradient(&p, &weights).unwrap();
-            let gb = cpu.gradient(&p, &weights).unwrap();
-            let gbad = ga.iter().zip(&gb).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
-            eprintln!("{p:?}: prox {bad} gradient {gbad} value {} {}", va.value, vb.value);
+    penalties.map(|(penalty, step)| (penalty.expect("its parameters are valid"), step)).into()
+}
+
+/// Every kind of grouping of 1,536 weights, small groups and large, each with what it is called.
+fn groupings() -> Vec<Groups> {
+    let backwards: Vec<u64> = (0..700).rev().collect();
+    let odd: Vec<u64> = (700..1536).step_by(2).collect();
+    let even: Vec<u64> = (701..1536).step_by(2).collect();
+    let groups = [
+        Ok(Groups::whole()),
+        Groups::runs(4),
+        Groups::runs(48),
+        Groups::rows(96),
+        Groups::columns(3),
+        Groups::tiles(48, 8, 16),
+        Groups::lists(&[backwards, odd, even]),
+    ];
+    groups.map(|groups| groups.expect("they are valid")).into()
+}
+
+/// Weights where rules decide: ties, zeros, both signs, several scales, and what is not finite.
+fn weights(len: usize) -> Vec<f32> {
+    let mut weights = noise(len, 5);
+    for (i, w) in weights.iter_mut().enumerate() {
+        match i % 97 {
+            0 => *w = 0.5,
+            1 => *w = -0.5,
+            2 => *w = 0.0,
+            3 => *w = -0.0,
+            4 => *w *= 1e-20,
+            5 => *w *= 30.0,
+            6 => *w = f32::from_bits(1),
+            _ => {}
         }
     }
+    weights[len / 2] = f32::NAN;
+    weights[len / 3] = f32::NEG_INFINITY;
+    weights
+}
+
+struct Everything<E> {
+    reports: [Report; 2],
+    updates: [(&'static str, Vec<E>); 4],
+}
+
+fn everything<E: Weight>(
+    backend: &Backend,
+    (penalty, step): (&Penalty, f64),
+    weights: &[E],
+) -> penalty::Result<Everything<E>> {
+    let (mut sum, mut shrunk) = (weights.to_vec(), weights.to_vec());
+    backend.gradient_add(penalty, weights, &mut sum)?;
+    let after = backend.prox_and_evaluate_in_place(penalty, &mut shrunk, step)?;
+    Ok(Everything {
+        reports: [backend.evaluate(penalty, weights)?, after],
+        updates: [
+            ("gradient", backend.gradient(penalty, weights)?),
+            ("gradient_add", sum),
+            ("prox", backend.prox(penalty, weights, step)?),
+            ("prox_and_evaluate_in_place", shrunk),
+        ],
+    })
+}
+
+fn same<E: Weight>(backend: &Backend, (penalty, step): (&Penalty, f64), weights: &[E]) {
+    let reference = Backend::Cpu(Cpu::with_instructions(InstructionSet::Baseline).expect("every processor has these"));
+    let want = everything(&reference, (penalty, step), weights).expect("the CPU does not fail");
+    let got = everything(backend, (penalty, step), weights).unwrap_or_else(|error| panic!("{penalty:?}: {error}"));
+    for ((operation, want), (_, got)) in want.updates.iter().zip(&got.updates) {
+        same_bits(want, got).unwrap_or_else(|error| panic!("{operation}, {}, {penalty:?}: {error}", E::DTYPE));
+    }
+    assert_eq!(want.reports, got.reports, "{}, {penalty:?}", E::DTYPE);
+}
+
+fn same_bits_as_the_reference(backend: &Backend) {
+    let ordinary = weights(1536);
+    let half: Vec<f16> = ordinary.iter().map(|&x| f16::nearest(x)).collect();
+    let brain: Vec<bf16> = ordinary.iter().map(|&x| bf16::nearest(x)).collect();
+    let scales = [-120, -60, 60, 127].map(|k| at_scale(k, 1536));
+    for (i, (penalty, step)) in penalties().iter().enumerate() {
+        for (j, groups) in groupings().into_iter().enumerate() {
+            let penalty = penalty.over(groups).expect("it takes weights together");
+            same(backend, (&penalty, *step), &ordinary);
+            if j == 1 {
+                scales.iter().for_each(|weights| same(backend, (&penalty, *step), weights));
+            }
+            // The rules do not know the type, but for what it rounds; each kind of group has its turn with each.
+            if (i + j) % 4 == 1 {
+                same(backend, (&penalty, *step), &half);
+                same(backend, (&penalty, *step), &brain);
+            }
+        }
+    }
+}
+
+fn golden_vectors_come_out(backend: &Backend) {
+    for case in golden::vectors() {
+        let prox = backend.prox(&case.penalty, &case.v, case.step).expect("the case is valid");
+        let largest = case.prox.iter().map(|x| x.abs()).fold(0.0, f64::max);
+        for (i, (want, got)) in case.prox.iter().zip(&prox).enumerate() {
+            let off = (want - f64::from(*got)).abs();
+            assert!(off <= 1e-6 * largest, "{i} of {}: {got}, not {want}", case.name);
+        }
+        if let Some(want) = case.value {
+            let value = backend.evaluate(&case.penalty, &case.v).expect("the case is valid").value;
+            close(want, value, 1e-6).unwrap_or_else(|error| panic!("the value of {}: {error}", case.name));
+        }
+    }
+}
+
+/// Tensors of one type whose penalties are of groups, two of others between.
+fn tensors(dtype: Dtype) -> Tensors {
+    let mut tensors = Tensors::of(dtype, &[96, 5000, 96, 300, 4096, 60, 96, 12]);
+    let penalties = [
+        Penalty::group_lasso(0.1, Groups::runs(8).expect("it is valid")),
+        Penalty::l1(0.1),
+        Penalty::group_lasso(0.2, Groups::columns(4).expect("it is valid")),
+        Penalty::l1_ball(3.0),
+        Penalty::sparse_group_lasso(0.1, 0.5, Groups::tiles(64, 4, 8).expect("it is valid")),
+        Penalty::n_of_m(2, 4),
+        Penalty::group_lasso(0.3, Groups::lists(&[(0..50).collect::<Vec<u64>>(), (50..96).collect()]).expect("it is")),
+        Penalty::l2_norm(0.5),
+    ];
+    for (parameter, penalty) in tensors.parameters.iter_mut().zip(penalties) {
+        parameter.penalty = penalty.expect("its parameters are valid");
+    }
+    tensors
+}
+
+fn sets_with_groups_equal_the_host(device: &Device) {
+    for call in CALLS {
+        equal(device.plain(), &tensors(Dtype::F32), Layout::Page, call);
+    }
+    equal(device.plain(), &tensors(Dtype::F16), Layout::Scattered(3), CALLS[1]);
+}
+
+fn groups_may_change_from_step_to_step(device: &Device) {
+    use common::device::{PATIENCE, encoder, submit};
+    use common::tensors::{record, set};
+    let gpu = device.plain();
+    let mut tensors = Tensors::of(Dtype::F32, &[960, 72, 4]);
+    let images = tensors.lay_out(Layout::Page);
+    let buffers = images.upload(gpu);
+    let mut set = set(gpu, &tensors, &images, &buffers, 2);
+    let groups = [Groups::runs(4), Groups::columns(2), Groups::runs(1), Groups::columns(4)];
+    let lasso = |groups: penalty::Result<Groups>| Penalty::group_lasso(0.1, groups.expect("they are valid"));
+    let steps = [Penalty::l1(0.2)].into_iter().chain(groups.map(lasso)).chain([Penalty::l1(0.1)]);
+    for penalty in steps {
+        let penalty = penalty.expect("its parameters are valid");
+        set.penalties_mut().for_each(|(_, p)| *p = penalty.clone());
+        tensors.parameters.iter_mut().for_each(|p| p.penalty = penalty.clone());
+        let mut encoder = encoder(gpu);
+        let pending = record(&mut set, &mut encoder, Call::Evaluate).expect("the call is valid");
+        submit(gpu, encoder);
+        let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
+        let want = tensors.host(Call::Evaluate).expect("the call is valid").expect("the call reports");
+        assert_eq!(want, got, "{penalty:?}");
+    }
+}
+
+fn refusals(backend: &Backend) {
+    let weights = [1.0f32; 12];
+    let rows = Penalty::l2_norm(1.0).and_then(|norm| norm.over(Groups::rows(5)?)).expect("it is valid");
+    let refused = |result: penalty::Result<Vec<f32>>| result.expect_err("it is refused").to_string();
+    let text = "groups of rows of 5 must cover the tensor: its 12 weights do not divide so";
+    assert_eq!(refused(backend.prox(&rows, &weights, 1.0)), text);
+    assert_eq!(refused(backend.gradient(&rows, &weights)), text);
+    assert_eq!(backend.evaluate(&rows, &weights).expect_err("it is refused").to_string(), text);
+    let tiles = Penalty::top_k(1).and_then(|top| top.over(Groups::tiles(4, 2, 2)?)).expect("it is valid");
+    let text = "groups of tiles of 2x2 in 4 columns must cover the tensor: its 12 weights do not divide so";
+    assert_eq!(refused(backend.prox(&tiles, &weights, 1.0)), text);
+    for step in [-1.0, f64::NAN, f64::INFINITY] {
+        let text = format!("step must be a finite number ≥ 0, found {step}");
+        let norm = Penalty::l2_norm(1.0).expect("it is valid");
+        assert_eq!(refused(backend.prox(&norm, &weights, step)), text);
+    }
+    let norm = Penalty::linf_norm(1.0).expect("it is valid");
+    let later = backend.partial_for(&norm, 4096, &weights).expect_err("it is refused");
+    let text =
+        "linf_norm takes weights together: a chunk must be the whole tensor, found one that starts at element 4096";
+    assert_eq!(later.to_string(), text);
+    // Nothing has no groups, and every group of nothing is covered.
+    assert_eq!(backend.prox::<f32>(&rows, &[], 1.0), Ok(Vec::new()));
+    assert_eq!(backend.evaluate::<f32>(&rows, &[]).map(|report| report.value), Ok(0.0));
+}
+
+fn what_cannot_be_grouped_is_refused() {
+    refusals(&Backend::cpu());
+    let text = |result: penalty::Result<Penalty>| result.expect_err("it is refused").to_string();
+    let l1 = Penalty::l1(1.0).and_then(|l1| l1.over(Groups::whole()));
+    assert_eq!(text(l1), "a group of all must be of a penalty that takes weights together: elastic_net");
+    assert_eq!(text(Penalty::l1_ball(-1.0)), "radius must be a number from 0 to f32::MAX, found -1");
+    assert_eq!(text(Penalty::top_k(0)), "k must be a whole number from 1 to 2^32 − 1, found 0");
+    let named = Penalty::named("top-k", &[("k", 2.5)]);
+    assert_eq!(text(named), "k must be a whole number from 1 to 2^32 − 1, found 2.5");
+    let named = Penalty::named("group_lasso", &[("size", 2.0)]);
+    assert_eq!(text(named), "group_lasso must have the parameters lambda, group_size or lambda; found size");
+    let text = |result: penalty::Result<Groups>| result.expect_err("it is refused").to_string();
+    assert_eq!(text(Groups::runs(0)), "groups of runs of 0 must have weights: 0");
+    assert_eq!(text(Groups::tiles(5, 2, 2)), "groups of tiles of 2x2 in 5 columns must divide the columns: 5");
+    assert_eq!(text(Groups::lists(&[[0, 1], [1, 2]])), "2 lists of indices must have every index once: 1 twice");
+    let beyond = "2 lists of indices must have the indices below 4, which is how many there are: 9";
+    assert_eq!(text(Groups::lists(&[[0, 1], [2, 9]])), beyond);
+}
+
+fn a_device_refuses_what_the_cpu_does(device: &Device) {
+    refusals(&device.backend());
+    // Adam's own metric differs from weight to weight.
+    let tensors = tensors(Dtype::F32);
+    let adam = Adam { metric: Metric::Adam, ..ADAM };
+    let refused = Error::GroupMetric { penalty: "group_lasso" };
+    assert_eq!(tensors.clone().host(Call::Adam(adam)), Err(refused.clone()));
+    let images = tensors.lay_out(Layout::Page);
+    let buffers = images.upload(device.plain());
+    let mut set = common::tensors::set(device.plain(), &tensors, &images, &buffers, 1);
+    let mut encoder = common::device::encoder(device.plain());
+    assert_eq!(common::tensors::record(&mut set, &mut encoder, Call::Adam(adam)).map(|_| ()), Err(refused));
 }

@@ -33,13 +33,51 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-fn one(case: &Value, v: &Value, prox: &Value, tolerance: f64) -> Case {
+/// A vector with what a penalty's prox makes of it, and the penalty's value there.
+pub(crate) struct VectorCase {
+    pub(crate) name: String,
+    pub(crate) penalty: Penalty,
+    pub(crate) step: f64,
+    pub(crate) v: Vec<f32>,
+    pub(crate) prox: Vec<f64>,
+    pub(crate) value: Option<f64>,
+}
+
+/// The cases of penalties that take weights together; a result may be off by 1e-6 of the largest.
+pub(crate) fn vectors() -> Vec<VectorCase> {
+    let file: Value = serde_json::from_str(include_str!("../data/prox_cases.json")).expect("the file is JSON");
+    let alone = ["box", "nonnegative_l1", "weighted_l1"];
+    let cases = file["vector"].as_array().expect("it has lists of cases").iter();
+    let together = cases.filter(|case| !alone.contains(&text(&case["penalty"])));
+    let numbers = |case: &Value, name: &str| -> Vec<f64> {
+        case[name].as_array().expect("it has vectors").iter().map(number).collect()
+    };
+    let vectors = together.map(|case| {
+        let name = text(&case["penalty"]);
+        VectorCase {
+            name: name.into(),
+            penalty: Penalty::named(name, &parameters(case)).expect("its name and parameters are valid"),
+            step: case["step"].as_f64().unwrap_or(1.0),
+            v: numbers(case, "v").into_iter().map(|x| x as f32).collect(),
+            prox: numbers(case, "prox"),
+            value: case["value_at_v"].as_f64(),
+        }
+    });
+    let vectors: Vec<VectorCase> = vectors.collect();
+    assert_eq!(vectors.len(), 9 * 24, "24 each of nine penalties");
+    vectors
+}
+
+fn parameters(case: &Value) -> Vec<(&str, f64)> {
     let parameters = case["params"].as_object().expect("it has parameters");
-    let parameters: Vec<(&str, f64)> = parameters.iter().map(|(key, value)| (key.as_str(), number(value))).collect();
+    parameters.iter().map(|(key, value)| (key.as_str(), number(value))).collect()
+}
+
+fn one(case: &Value, v: &Value, prox: &Value, tolerance: f64) -> Case {
     let name = text(&case["penalty"]);
     Case {
         name: name.into(),
-        penalty: Penalty::named(name, &parameters).expect("its name and parameters are valid"),
+        penalty: Penalty::named(name, &parameters(case)).expect("its name and parameters are valid"),
         // A projection has none.
         step: case["step"].as_f64().unwrap_or(1.0),
         v: number(v) as f32,
