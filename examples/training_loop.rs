@@ -12,7 +12,7 @@ use std::f64::consts::PI;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use penalty::gpu::{Operand, Operands, ParameterSet, PendingReports};
+use penalty::gpu::{Operand, Operands, ParameterSet, PendingReports, Recording};
 use penalty::wgpu::util::{BufferInitDescriptor, DeviceExt, DownloadBuffer};
 use penalty::wgpu::{self, BufferUsages};
 use penalty::{Dtype, Gpu, Momentum, Parameter, Penalty, Reports, Sgd};
@@ -93,6 +93,9 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
     let parameters = TENSORS.map(|(name, len, _)| Parameter::new(name, len as u64, Dtype::F32, Penalty::none()));
     let mut set = ParameterSet::new(&gpu, parameters.into(), &operands, LAG + 1)?;
     let output = Operand { buffer: &finished, offset: 0, len: finished.size() / 4, dtype: Dtype::F32 };
+    // All that the library compiles and allocates, ahead of the first step.
+    set.prepare(&[Recording::SgdHeavyBall])?;
+    set.prepare_finish(Recording::EvaluateAndGradientAdd, &output)?;
 
     let began = Instant::now();
     let (mut pending, mut reports) = (VecDeque::new(), Vec::new());

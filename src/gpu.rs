@@ -48,7 +48,7 @@ pub use check::Determinism;
 pub use operand::Operand;
 pub use poller::Poller;
 pub use readback::{PendingReport, PendingReports};
-pub use set::{Operands, ParameterSet};
+pub use set::{Operands, ParameterSet, Recording};
 
 use crate::{Error, Result};
 use kernel::{Kernel, Pipeline};
@@ -85,6 +85,7 @@ struct Inner {
     checked: bool,
     window: u64,
     pipelines: Mutex<HashMap<Kernel, Pipeline>>,
+    finish: Mutex<Option<Pipeline>>,
     serial: AtomicU32,
     waiting: Waiting,
     process: u32,
@@ -143,6 +144,7 @@ impl Gpu {
             checked: options.checked,
             window,
             pipelines: Mutex::default(),
+            finish: Mutex::default(),
             serial: AtomicU32::new(1),
             waiting: Waiting::default(),
             process: std::process::id(),

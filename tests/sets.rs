@@ -11,7 +11,7 @@ use common::device::{PATIENCE, USAGES, buffer, contents, encoder, open, own, sub
 use common::oracle::{Formula, statistics};
 use common::tensors::{Call, Images, Layout, Tensors, equal, numbers, operands, record, reports_equal, set};
 use libtest_mimic::Trial;
-use penalty::gpu::{Operand, Operands, Options, ParameterSet};
+use penalty::gpu::{Operand, Operands, Options, ParameterSet, Recording};
 use penalty::{Adam, Backend, Cpu, Dtype, Error, Gpu, HostSet, Metric, Momentum, Parameter, Penalty, Sgd};
 use penalty::{TILE, half, wgpu};
 
@@ -44,6 +44,7 @@ fn main() {
         ("every_step_of_an_encoder_has_its_own_numbers", every_step_of_an_encoder_has_its_own_numbers),
         ("penalties_may_begin_as_none", penalties_may_begin_as_none),
         ("operands_move_from_step_to_step", operands_move_from_step_to_step),
+        ("a_set_is_prepared_between_steps", a_set_is_prepared_between_steps),
         ("results_are_finished_on_the_device", results_are_finished_on_the_device),
         ("exact_results_lie_on_the_device", exact_results_lie_on_the_device),
         ("a_step_is_finished_after_a_move", a_step_is_finished_after_a_move),
@@ -290,6 +291,45 @@ fn operands_move_from_step_to_step(device: &Device) {
     }
     let (pending, want) = earlier.expect("there were steps");
     reports_equal(&want, &pending.wait(PATIENCE).expect("it was submitted"), &"once more");
+}
+
+/// Preparing for other formulas and places leaves alone what is recorded and not yet submitted.
+fn a_set_is_prepared_between_steps(device: &Device) {
+    let gpu = device.plain();
+    let mut tensors = Tensors::of(Dtype::F32, &[5000, 17, 300, 4096]);
+    let page = tensors.lay_out(Layout::Page);
+    let mut set = set(gpu, &tensors, &page, &page.upload(gpu), 2);
+    let mut host = HostSet::new(Cpu::new(), tensors.parameters.clone());
+    let mut encoder = encoder(gpu);
+    let mut steps = Vec::new();
+    let penalties =
+        [Penalty::l1(0.03), Penalty::huber(0.1, 0.5)].map(|penalty| penalty.expect("the numbers are valid"));
+    for (penalty, layout) in penalties.iter().zip([Layout::Page, Layout::Scattered(9)]) {
+        set.penalties_mut().for_each(|(_, of)| of.clone_from(penalty));
+        host.penalties_mut().for_each(|(_, of)| of.clone_from(penalty));
+        let images = tensors.lay_out(layout);
+        let buffers = images.upload(gpu);
+        let lists = images.operands(&tensors, &buffers);
+        set.place(&operands(&lists)).expect("the operands are valid");
+        let out = buffer(gpu, &[0; 16 * 5], USAGES);
+        let output = Operand { buffer: &out, offset: 0, len: 4 * 5, dtype: Dtype::F32 };
+        set.prepare(&[Recording::GradientAdd, Recording::ProxAndEvaluate]).expect("the set has all operands");
+        set.prepare_finish(Recording::ProxAndEvaluate, &output).expect("the output is valid");
+        let call = Call::ProxAndEvaluate(0.5);
+        let want = tensors.call(&host, call).expect("the call is valid").expect("it reports");
+        let pending = record(&mut set, &mut encoder, call).expect("there is a slot").expect("it reports");
+        set.record_finish(&mut encoder, &pending, &output).expect("the output is valid");
+        steps.push((images.with(&tensors), buffers, want, pending, out));
+    }
+    submit(gpu, encoder);
+    for (images, buffers, want, pending, out) in steps {
+        reports_equal(&want, &pending.wait(PATIENCE).expect("it was submitted"), &"the step");
+        for (want, buffer) in images.bytes.iter().zip(&buffers) {
+            same_bytes(want, &contents(gpu, buffer)).expect("the weights");
+        }
+        let total: f32 = bytemuck::pod_read_unaligned(&contents(gpu, &out)[..4]);
+        common::compare::close(want.total.value, total.into(), 1e-6).expect("the total value");
+    }
 }
 
 fn results_are_finished_on_the_device(device: &Device) {
@@ -606,9 +646,19 @@ fn what_breaks_a_rule_is_refused(device: &Device) {
         record(&mut set, &mut encoder, EXACT[5]),
         record(&mut set, &mut encoder, Call::Adam(Adam::default())),
     ];
-    for error in bad.map(|result| result.map(drop).expect_err("there are no gradients")) {
+    let recordings = [Recording::GradientAdd, Recording::Sgd, Recording::Adam(Metric::Plain)];
+    for (result, recording) in bad.into_iter().zip(recordings) {
+        let error = result.map(drop).expect_err("there are no gradients");
         assert!(matches!(error, Error::Missing { operand: "the gradient", .. }), "{error}");
+        assert_eq!(set.prepare(&[Recording::Evaluate, recording]), Err(error));
     }
+    let output = Operand { len: 12, ..at(&other, 0) };
+    let refused = set.prepare_finish(Recording::Prox, &output);
+    assert!(matches!(refused, Err(Error::Operand { operand: "the recording", .. })), "{refused:?}");
+    let refused = set.prepare_finish(Recording::Evaluate, &at(&other, 0));
+    assert!(matches!(refused, Err(Error::Length { operand: "the output", .. })), "{refused:?}");
+    let refused = set.prepare_finish(Recording::Sgd, &output);
+    assert!(matches!(refused, Err(Error::Missing { operand: "the gradient", .. })), "{refused:?}");
     let numbers = [
         Call::Prox(-1.0),
         Call::Prox(f64::NAN),

@@ -230,11 +230,16 @@ impl Gpu {
         Ok(pipeline)
     }
 
-    /// The kernel that finishes results on the device.
+    /// The kernel that finishes results on the device, compiled once too.
     pub(super) fn finish_pipeline(&self) -> Result<Pipeline> {
+        let mut finish = lock(&self.inner.finish);
+        if let Some(pipeline) = &*finish {
+            return Ok(pipeline.clone());
+        }
         let source = [shader!("prelude"), shader!("accumulator"), shader!("finish")].concat();
         let layout = [(0, PARAMETERS), (1, storage(true, true)), (2, storage(false, true)), (3, storage(false, false))];
-        self.guarded(|| self.compile("penalty finish", source, &layout))
+        let pipeline = self.guarded(|| self.compile("penalty finish", source, &layout))?;
+        Ok(finish.insert(pipeline).clone())
     }
 
     fn compile(&self, label: &str, source: String, layout: &[(usize, wgpu::BindingType)]) -> Pipeline {

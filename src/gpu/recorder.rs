@@ -131,7 +131,10 @@ impl Recorder {
         let mut layout = Layout::new(operation);
         layout.lay_out(plan, sums, placement, gpu.limits(), rows_before(plan))?;
         let results = if sums { Some(Results::new(gpu, plan, slots)?) } else { None };
-        let slot = |_| Ok(Slot::new(results.as_ref().map(|r| gpu.staging_buffer(r.size)).transpose()?));
+        let slot = |_| {
+            let staging = results.as_ref().map(|r| gpu.staging_buffer(r.size)).transpose()?;
+            Ok(Slot::new(staging, plan.segments.len()))
+        };
         let ring = (0..slots).map(slot).collect::<Result<Vec<_>>>()?;
         let mut recorder = Recorder {
             gpu: gpu.clone(),
@@ -169,8 +172,10 @@ impl Recorder {
         Ok(())
     }
 
-    /// Compiles what the dispatches need, and binds it.
+    /// Compiles what the dispatches need, and binds it; makes room for all that a slot may be sent.
     fn bind(&mut self, placement: &Placement<'_>) -> Result<()> {
+        self.scratch.clear();
+        self.scratch.reserve(self.table.stride as usize);
         self.commands.clear();
         for dispatch in &self.layout.dispatches {
             let pipeline = self.gpu.pipeline(dispatch.kernel)?;
@@ -242,6 +247,27 @@ impl Recorder {
         Ok(Pending::new(self.gpu.clone(), slot.clone(), serial))
     }
 
+    /// Compiles what finishes results to f32, and binds it with this output, where it is not the last one.
+    pub(super) fn prepare_finish(&mut self, output: &Operand<'_>) -> Result<()> {
+        let Some(results) = &self.results else { return Ok(()) };
+        let known = self.finish.as_ref().is_some_and(|(o, ..)| o.offset == output.offset && o.buffer == *output.buffer);
+        if known {
+            return Ok(());
+        }
+        let pipeline = self.gpu.finish_pipeline()?;
+        let entries = [
+            entry(0, &self.table.buffer, Window { start: 0, end: 16 }),
+            entry(1, &self.table.buffer, Window { start: 0, end: self.table.parameters }),
+            entry(2, &results.buffer, Window { start: 0, end: results.size }),
+            entry(3, output.buffer, Window { start: output.offset, end: output.end() }),
+        ];
+        let layout = &pipeline.layout;
+        let descriptor = wgpu::BindGroupDescriptor { label: Some("penalty finish"), layout, entries: &entries };
+        let group = self.gpu.guarded(|| self.gpu.device().create_bind_group(&descriptor))?;
+        self.finish = Some((output.located(), pipeline, group));
+        Ok(())
+    }
+
     /// Records that a step's results are finished to f32, behind the step in the same encoder or a later one; whether the step was
     /// recorded here.
     pub(super) fn record_finish(
@@ -251,7 +277,6 @@ impl Recorder {
         output: &Operand<'_>,
     ) -> Result<bool> {
         let Some(at) = self.ring.slots.iter().position(|slot| pending.is_in(slot)) else { return Ok(false) };
-        let Some(results) = &self.results else { return Ok(false) };
         if let Phase::Failed(error) = &pending.state()?.phase {
             return Err(error.clone());
         }
@@ -259,26 +284,10 @@ impl Recorder {
             let rule = "it must be finished before the operands move to more buffers";
             return Err(Error::Operand { operand: "the step", rule, found: pending.serial().into() });
         }
-        let known = self.finish.as_ref().is_some_and(|(o, ..)| o.offset == output.offset && o.buffer == *output.buffer);
-        if !known {
-            let pipeline = match self.finish.take() {
-                Some((_, pipeline, _)) => pipeline,
-                None => self.gpu.finish_pipeline()?,
-            };
-            let entries = [
-                entry(0, &self.table.buffer, Window { start: 0, end: 16 }),
-                entry(1, &self.table.buffer, Window { start: 0, end: self.table.parameters }),
-                entry(2, &results.buffer, Window { start: 0, end: results.size }),
-                entry(3, output.buffer, Window { start: output.offset, end: output.end() }),
-            ];
-            let layout = &pipeline.layout;
-            let descriptor = wgpu::BindGroupDescriptor { label: Some("penalty finish"), layout, entries: &entries };
-            let group = self.gpu.guarded(|| self.gpu.device().create_bind_group(&descriptor))?;
-            self.finish = Some((output.located(), pipeline, group));
-        }
+        self.prepare_finish(output)?;
         let base = at as u64 * self.table.stride;
         let parameters = base + self.table.parameters;
-        if let Some((_, pipeline, group)) = &self.finish {
+        if let (Some(results), Some((_, pipeline, group))) = (&self.results, &self.finish) {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(&pipeline.pipeline);
             pass.set_bind_group(0, group, &[parameters as u32, base as u32, (at as u64 * results.stride) as u32]);

@@ -42,8 +42,10 @@ pub(super) enum Phase {
 }
 
 impl Slot {
-    pub(super) fn new(staging: Option<wgpu::Buffer>) -> Arc<Slot> {
-        Arc::new(Slot { staging, state: Mutex::default() })
+    /// A free slot; one with a staging buffer has room for so many segments, so that taking it allocates nothing.
+    pub(super) fn new(staging: Option<wgpu::Buffer>, segments: usize) -> Arc<Slot> {
+        let segments = Vec::with_capacity(if staging.is_some() { segments } else { 0 });
+        Arc::new(Slot { staging, state: Mutex::new(State { segments, ..State::default() }) })
     }
 
     /// Takes the slot for a step of these segments, where they are others than those of the last one.

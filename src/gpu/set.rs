@@ -6,7 +6,7 @@ use super::layout::{Located, Placement, Window};
 use super::operand::Operand;
 use super::readback::PendingReports;
 use super::recorder::{Recorder, Step, entry};
-use crate::optimizer::{Adam, Sgd};
+use crate::optimizer::{Adam, Metric, Momentum, Sgd};
 use crate::penalty::Kind;
 use crate::plan::{Direction, Operation, Plan, Segment};
 use crate::set::{Extent, NAMES, Parameter, about, disjoint, one_each, same_shape};
@@ -32,11 +32,52 @@ impl<'a> Operands<'a> {
     }
 }
 
+/// A call that records a step of a [`ParameterSet`], by what it is compiled for: what to [`prepare`](ParameterSet::prepare).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recording {
+    /// [`record_evaluate`](ParameterSet::record_evaluate).
+    Evaluate,
+    /// [`record_gradient_add`](ParameterSet::record_gradient_add).
+    GradientAdd,
+    /// [`record_evaluate_and_gradient_add`](ParameterSet::record_evaluate_and_gradient_add).
+    EvaluateAndGradientAdd,
+    /// [`record_prox`](ParameterSet::record_prox).
+    Prox,
+    /// [`record_prox_and_evaluate`](ParameterSet::record_prox_and_evaluate).
+    ProxAndEvaluate,
+    /// [`record_sgd`](ParameterSet::record_sgd) without momentum.
+    Sgd,
+    /// [`record_sgd`](ParameterSet::record_sgd) with [`Momentum::HeavyBall`].
+    SgdHeavyBall,
+    /// [`record_sgd`](ParameterSet::record_sgd) with [`Momentum::Nesterov`].
+    SgdNesterov,
+    /// [`record_adam`](ParameterSet::record_adam) in this metric.
+    Adam(Metric),
+}
+
+impl Recording {
+    /// What is done with each weight, and whether what that leaves is summed.
+    fn pass(self) -> (Operation, bool) {
+        match self {
+            Recording::Evaluate => (Operation::Evaluate, true),
+            Recording::GradientAdd => (Operation::AddGradient, false),
+            Recording::EvaluateAndGradientAdd => (Operation::AddGradient, true),
+            Recording::Prox => (Operation::Prox, false),
+            Recording::ProxAndEvaluate => (Operation::Prox, true),
+            Recording::Sgd => (Operation::Sgd(Direction::Gradient), true),
+            Recording::SgdHeavyBall => (Operation::Sgd(Direction::Momentum), true),
+            Recording::SgdNesterov => (Operation::Sgd(Direction::Nesterov), true),
+            Recording::Adam(metric) => (Operation::Adam(metric), true),
+        }
+    }
+}
+
 /// Many tensors on a device, each with its penalty: what a training loop records its steps with.
 ///
-/// Built once; then every step is a call with the caller's encoder that waits for nothing and, once each operation has been recorded
-/// for the first time, allocates nothing of its own. However many tensors there are, an operation is one dispatch for each
-/// distinct tuple of buffers, window of them, type and alignment.
+/// Built and [prepared](ParameterSet::prepare) once; then every step, from the first on, is a call with the caller's encoder that
+/// waits for nothing, compiles nothing and allocates nothing of its own, while operands stay and penalties keep their formulas.
+/// Without `prepare`, the first recording of each operation compiles and allocates. However many tensors there are, an operation
+/// is one dispatch for each distinct tuple of buffers, window of them, type and alignment.
 ///
 /// - Step sizes and penalties may change at every step ([`penalties_mut`](ParameterSet::penalties_mut)): each recorded
 ///   step keeps those it was recorded with, also where several are in one encoder.
@@ -50,7 +91,7 @@ impl<'a> Operands<'a> {
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use penalty::gpu::{Operand, Operands, ParameterSet};
+/// use penalty::gpu::{Operand, Operands, ParameterSet, Recording};
 /// use penalty::{Dtype, Gpu, Momentum, Parameter, Penalty, Sgd, wgpu};
 ///
 /// # fn training(gpu: Gpu, page: wgpu::Buffer) -> penalty::Result<()> {
@@ -64,6 +105,7 @@ impl<'a> Operands<'a> {
 /// let gradients = [at(1 << 20, 64 * 512), at((1 << 20) + 131_072, 512)];
 /// let operands = Operands { weights: &weights, gradients: &gradients, ..Operands::default() };
 /// let mut set = ParameterSet::new(&gpu, parameters, &operands, 3)?;
+/// set.prepare(&[Recording::Sgd])?;
 ///
 /// let mut earlier = None;
 /// for k in 0..1000 {
@@ -92,7 +134,7 @@ pub struct ParameterSet {
     generation: u64,
     /// The formulas and the groups at this edition of the plan.
     kinds: (u64, Vec<(Kind, Option<Groups>)>),
-    /// Of each operation that was recorded.
+    /// Of each operation that was prepared or recorded.
     recorders: Vec<Recorder>,
     /// The buffers of the placement, each once, known to be of this device.
     buffers: Vec<wgpu::Buffer>,
@@ -163,6 +205,64 @@ impl ParameterSet {
         self.names.iter().map(String::as_str).zip(self.plan.segments.iter_mut().map(|s| &mut s.penalty))
     }
 
+    /// Makes what these recordings need: compiles their kernels, and allocates and binds their slots' memory.
+    ///
+    /// Then even the first of them compiles nothing, and allocates nothing but what wgpu does for its commands. Where a penalty gets
+    /// another formula, or [`place`](ParameterSet::place) moves an operand, the next recording of each operation lays it out anew,
+    /// unless it was prepared again before. What is prepared already is left as it is.
+    ///
+    /// ```no_run
+    /// use penalty::gpu::{ParameterSet, Recording};
+    /// use penalty::{Adam, Metric};
+    ///
+    /// # fn prepared(mut set: ParameterSet, encoder: &mut penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
+    /// set.prepare(&[Recording::EvaluateAndGradientAdd, Recording::Adam(Metric::Adam)])?;
+    /// let before = set.record_evaluate_and_gradient_add(encoder)?;
+    /// let after = set.record_adam(encoder, &Adam { metric: Metric::Adam, ..Adam::default() })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] where the set was given no operands that one needs, [`Error::Operand`] where there are too many tensors
+    /// for the device's bindings, [`Error::Device`] where memory cannot be had or the device is lost.
+    pub fn prepare(&mut self, recordings: &[Recording]) -> Result<()> {
+        recordings.iter().try_for_each(|recording| self.recorder(*recording).map(drop))
+    }
+
+    /// [Prepares](ParameterSet::prepare) a recording and the finishing of its results to this output: then the first
+    /// [`record_finish`](ParameterSet::record_finish) of its steps compiles and allocates nothing either.
+    ///
+    /// A recording has one output at a time: to finish to another binds that in its place.
+    ///
+    /// ```no_run
+    /// use penalty::gpu::{Operand, ParameterSet, Recording};
+    ///
+    /// # fn finished(mut set: ParameterSet, output: Operand, encoder: &mut penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
+    /// set.prepare_finish(Recording::Evaluate, &output)?;
+    /// let pending = set.record_evaluate(encoder)?;
+    /// set.record_finish(encoder, &pending, &output)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operand`], [`Error::Length`] and [`Error::Type`] where the output breaks a rule of
+    /// [`record_finish`](ParameterSet::record_finish), [`Error::Operand`] also for a recording that does not report, else as
+    /// [`prepare`](ParameterSet::prepare).
+    pub fn prepare_finish(&mut self, recording: Recording, output: &Operand<'_>) -> Result<()> {
+        self.check_output(output)?;
+        let (_, sums) = recording.pass();
+        if !sums {
+            let rule = "it must be one that reports";
+            return Err(Error::Operand { operand: "the recording", rule, found: 0 });
+        }
+        let at = self.recorder(recording)?;
+        self.recorders[at].prepare_finish(output)
+    }
+
     /// Other places for the operands, from the next recorded step on. Where nothing moved, this only compares.
     ///
     /// The set keeps the buffers alive until it is given others.
@@ -196,7 +296,7 @@ impl ParameterSet {
     /// [`Error::RingFull`] where every slot is taken, [`Error::Device`] where memory cannot be had or the device is lost; then
     /// nothing is recorded.
     pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
-        self.record(encoder, (Operation::Evaluate, true), Step::NONE)
+        self.record(encoder, Recording::Evaluate, &Step::NONE)
     }
 
     /// Records `gradient += ∂R/∂θ` for every tensor; under [`Penalty::none`] every bit stays.
@@ -205,7 +305,7 @@ impl ParameterSet {
     ///
     /// [`Error::Missing`] where the set was given no gradients, else as [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
-        self.record(encoder, (Operation::AddGradient, false), Step::NONE).map(drop)
+        self.record(encoder, Recording::GradientAdd, &Step::NONE).map(drop)
     }
 
     /// Records both, from one read of the weights.
@@ -214,7 +314,7 @@ impl ParameterSet {
     ///
     /// As [`record_gradient_add`](ParameterSet::record_gradient_add).
     pub fn record_evaluate_and_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
-        self.record(encoder, (Operation::AddGradient, true), Step::NONE)
+        self.record(encoder, Recording::EvaluateAndGradientAdd, &Step::NONE)
     }
 
     /// Records `θ = prox(θ)` for every tensor; under [`Penalty::none`] every bit stays.
@@ -224,8 +324,7 @@ impl ParameterSet {
     /// [`Error::Parameter`] for a step that is no number ≥ 0 or too large, else as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_prox(&mut self, encoder: &mut wgpu::CommandEncoder, step: f64) -> Result<()> {
-        let step = Step { size: step, ..Step::NONE };
-        self.record(encoder, (Operation::Prox, false), step).map(drop)
+        self.record(encoder, Recording::Prox, &Step { size: step, ..Step::NONE }).map(drop)
     }
 
     /// Records the prox and the evaluation of what it leaves, from one read.
@@ -238,7 +337,7 @@ impl ParameterSet {
         encoder: &mut wgpu::CommandEncoder,
         step: f64,
     ) -> Result<PendingReports> {
-        self.record(encoder, (Operation::Prox, true), Step { size: step, ..Step::NONE })
+        self.record(encoder, Recording::ProxAndEvaluate, &Step { size: step, ..Step::NONE })
     }
 
     /// Records a proximal step of gradient descent, and the evaluation of the new weights, from one read of the weights,
@@ -249,8 +348,12 @@ impl ParameterSet {
     /// [`Error::Parameter`] where the step or its momentum is out of range, [`Error::Missing`] where the set was given no
     /// gradients, or no first state and there is momentum, else as [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<PendingReports> {
-        let step = Step { size: sgd.length(), scalars: sgd.scalars()? };
-        self.record(encoder, (sgd.operation(), true), step)
+        let recording = match sgd.momentum {
+            Momentum::None => Recording::Sgd,
+            Momentum::HeavyBall(_) => Recording::SgdHeavyBall,
+            Momentum::Nesterov(_) => Recording::SgdNesterov,
+        };
+        self.record(encoder, recording, &Step { size: sgd.length(), scalars: sgd.scalars()? })
     }
 
     /// Records a proximal step of Adam, and the evaluation of the new weights, from one read of the weights, gradients and
@@ -262,7 +365,7 @@ impl ParameterSet {
     /// gradients or states, else as [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<PendingReports> {
         let step = Step { size: adam.step, scalars: adam.scalars()? };
-        self.record(encoder, (adam.operation(), true), step)
+        self.record(encoder, Recording::Adam(adam.metric), &step)
     }
 
     /// Records that a step's results are finished to `f32` in a buffer that the caller binds in shaders of its own, behind the step
@@ -285,15 +388,7 @@ impl ParameterSet {
         pending: &PendingReports,
         output: &Operand<'_>,
     ) -> Result<()> {
-        let name = "the output";
-        output.validate(name)?;
-        let rows = self.names.len() as u64 + 1;
-        same_shape(name, (4 * rows, Dtype::F32), (output.len, output.dtype))?;
-        let alignment = self.gpu.device().limits().min_storage_buffer_offset_alignment;
-        if !output.offset.is_multiple_of(alignment.into()) {
-            let rule = "its offset must be a multiple of min_storage_buffer_offset_alignment";
-            return Err(Error::Operand { operand: name, rule, found: output.offset });
-        }
+        self.check_output(output)?;
         for recorder in &mut self.recorders {
             if recorder.record_finish(encoder, &pending.0, output)? {
                 return Ok(());
@@ -317,9 +412,16 @@ impl ParameterSet {
     fn record(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        (operation, sums): (Operation, bool),
-        step: Step,
+        recording: Recording,
+        step: &Step,
     ) -> Result<PendingReports> {
+        let at = self.recorder(recording)?;
+        self.recorders[at].record(encoder, &self.plan, step).map(PendingReports)
+    }
+
+    /// The index of the recorder of this operation, laid out for the present placement and formulas.
+    fn recorder(&mut self, recording: Recording) -> Result<usize> {
+        let (operation, sums) = recording.pass();
         let lists = lists(operation);
         for list in lists.into_iter().flatten() {
             one_each(operation.name(), NAMES[list], self.names.len(), self.located[list].len())?;
@@ -349,7 +451,21 @@ impl ParameterSet {
         if recorder.generation != self.generation {
             recorder.place(&self.plan, &placement, self.generation)?;
         }
-        recorder.record(encoder, &self.plan, &step).map(PendingReports)
+        Ok(at)
+    }
+
+    /// Refuses an output that results cannot be finished to.
+    fn check_output(&self, output: &Operand<'_>) -> Result<()> {
+        let name = "the output";
+        output.validate(name)?;
+        let rows = self.names.len() as u64 + 1;
+        same_shape(name, (4 * rows, Dtype::F32), (output.len, output.dtype))?;
+        let alignment = self.gpu.device().limits().min_storage_buffer_offset_alignment;
+        if !output.offset.is_multiple_of(alignment.into()) {
+            let rule = "its offset must be a multiple of min_storage_buffer_offset_alignment";
+            return Err(Error::Operand { operand: name, rule, found: output.offset });
+        }
+        Ok(())
     }
 
     fn validate(&mut self, operands: &Operands<'_>) -> Result<()> {
