@@ -82,7 +82,7 @@ fn parameters(count: usize, len: usize) -> Result<Vec<Parameter>> {
 /// Tensors in host memory, one behind the other.
 struct Host {
     len: usize,
-    set: HostSet,
+    set: HostSet<'static>,
     backend: Backend,
     penalty: Penalty,
     weights: Vec<f32>,

@@ -89,7 +89,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
         })
     };
     let (gradients, momenta) = (part(weights.len()), part(2 * weights.len()));
-    let operands = Operands { weights: &part(0), gradients: &gradients, first: &momenta, second: &[] };
+    let operands = Operands { weights: &part(0), gradients: &gradients, first: &momenta, ..Operands::default() };
     let parameters = TENSORS.map(|(name, len, _)| Parameter::new(name, len as u64, Dtype::F32, Penalty::none()));
     let mut set = ParameterSet::new(&gpu, parameters.into(), &operands, LAG + 1)?;
     let output = Operand { buffer: &finished, offset: 0, len: finished.size() / 4, dtype: Dtype::F32 };

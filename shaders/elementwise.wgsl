@@ -12,6 +12,17 @@ fn flush(x: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(flush_bits(bitcast<vec4<u32>>(opaque(x))));
 }
 
+// What elements are weighed with: the largest f32 for an infinity, +0 for a number below 2^-120, a negative one and a NaN.
+fn penalty_weights(bits: vec4<u32>) -> vec4<f32> {
+    let weighs = bits - vec4<u32>(SMALLEST) <= vec4<u32>(INFINITY - SMALLEST);
+    return bitcast<vec4<f32>>(select(vec4<u32>(0u), min(bits, vec4<u32>(LARGEST_FLOAT)), weighs));
+}
+
+// A product or a sum ≥ 0 as what follows can take it: at most the largest f32, and +0 below 2^-120.
+fn bounded(x: vec4<f32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(min(bitcast<vec4<u32>>(flush(x)), vec4<u32>(LARGEST_FLOAT)));
+}
+
 // The floats of finite bits; +0 for the others.
 fn finite_floats(bits: vec4<u32>, magnitude: vec4<u32>) -> vec4<f32> {
     let finite = select(vec4<u32>(0u), bits, magnitude < vec4<u32>(INFINITY));

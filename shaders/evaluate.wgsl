@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             // What is absent counts as +0, whatever a prox makes of 0.
             let exists = vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(have);
             let theta = select(vec4<u32>(0u), visit(span, at, have), exists);
-            take_terms(&terms, row, theta, exists, span.terms);
+            take_terms(&terms, row, theta, exists, own_terms(span, at, have));
             let bits = theta & vec4<u32>(MAGNITUDE);
             rows[row] = bits;
             let less = bits - vec4<u32>(1u);

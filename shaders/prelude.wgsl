@@ -12,9 +12,9 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 // The serial and two rows of an optimizer's scalars; then three rows a segment: the numbers of the gradient or the prox, flags, the
-// numbers of the value's own sum, and the weights of the sums in the value; then two rows a span: (segment, elements or groups, and of
-// weights in groups the row of their geometry and the first element or group), and its operands' first words, which count from the
-// beginning of their bindings; then two rows of geometry for each segment in groups.
+// numbers of the value's own sum, and the weights of the sums in the value; then two rows a span: (segment, elements or groups; the
+// first word of the penalty's weights, or of weights in groups the row of their geometry; their first element or group), and its
+// other operands' first words, which count from the beginning of their bindings; then two rows of geometry for each segment in groups.
 @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
 
 const SCALARS: u32 = 1u;
@@ -35,6 +35,7 @@ const ROW: u32 = 32768u;
 const MAGNITUDE: u32 = 0x7fffffffu;
 const INFINITY: u32 = 0x7f800000u;
 const NAN: u32 = 0x7fc00000u;
+const LARGEST_FLOAT: u32 = 0x7f7fffffu;
 // 2^-120: below it a number is +0.
 const SMALLEST: u32 = 0x03800000u;
 
@@ -49,6 +50,8 @@ struct Span {
     len: u32,
     // Of the source, the output, the optimizer's first and second state.
     words: vec4<u32>,
+    // Of the penalty's weights.
+    weights_word: u32,
     c: Numbers,
     terms: TermNumbers,
     // Of weights in groups: the row of their geometry, and the span's first element or group.
@@ -75,7 +78,7 @@ fn span_at(index: u32) -> Span {
     let c = Numbers(vec4<f32>(a.x), vec4<f32>(a.y), vec4<f32>(a.z), vec4<f32>(a.w), vec4<f32>(b.x));
     let terms = TermNumbers(vec4<f32>(b.z), vec4<f32>(b.w), vec4<f32>(third));
     let scalars = array(bitcast<vec4<f32>>(table[SCALARS]), bitcast<vec4<f32>>(table[SCALARS + 1u]));
-    return Span(head.x, head.y, table[at + 1u], c, terms, head.z, head.w, (flags & UNTOUCHED) != 0u, scalars);
+    return Span(head.x, head.y, table[at + 1u], head.z, c, terms, head.z, head.w, (flags & UNTOUCHED) != 0u, scalars);
 }
 
 // How many of the four elements from `at` on exist.

@@ -4,13 +4,12 @@
 //! by an exact integer remainder. The logarithm is made of additions and multiplications. Numbers are finite and at least
 //! 2^-120, or +0.
 
-use crate::elementwise::flush;
+use crate::elementwise::bounded;
 
 /// a/b for a ≥ 0 and b > 0, correctly rounded; at most the largest `f32`, and +0 below 2^-120.
 #[inline(always)]
 pub(crate) fn quotient(a: f32, b: f32) -> f32 {
-    let q = flush(a / b);
-    if q < f32::MAX { q } else { f32::MAX }
+    bounded(a / b)
 }
 
 /// √x for x ≥ 0, correctly rounded.

@@ -6,10 +6,12 @@ use crate::cpu::{Operands, Pass};
 use crate::element::Element;
 use crate::exact::{Partial, Report, Reports};
 use crate::gpu::{Choice, Gpu};
-use crate::optimizer::{Metric, Scalars};
+use crate::optimizer::Scalars;
 use crate::plan::{Operation, Plan, Segment};
+use crate::set::{PENALTY_WEIGHTS, same_shape};
 use crate::tile::TILE;
-use crate::{Cpu, Determinism, Error, Penalty, Result, cpu};
+use crate::weighted::matched;
+use crate::{Cpu, Determinism, Error, Penalty, Result, Weighted, cpu};
 
 /// How the end of device work is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -81,11 +83,15 @@ impl Backend {
 
     /// The value of a penalty over some weights, and their statistics, from one read.
     ///
+    /// A penalty that [is weighted](Penalty::is_weighted) comes [with its weights](Penalty::with_weights), here and in the other calls.
+    ///
     /// # Errors
     ///
-    /// [`Error::Device`] or [`Error::Timeout`] from a GPU; none on the CPU.
-    pub fn evaluate<E: Element>(&self, penalty: &Penalty, weights: &[E]) -> Result<Report> {
-        self.partial_for(penalty, 0, weights)?.report(penalty)
+    /// [`Error::Device`] or [`Error::Timeout`] from a GPU; on the CPU only [`Error::PenaltyWeights`] where a weighted penalty has no
+    /// weights, and [`Error::Length`] where those are not as many.
+    pub fn evaluate<'a, E: Element>(&self, penalty: impl Into<Weighted<'a, [E]>>, weights: &[E]) -> Result<Report> {
+        let (penalty, penalty_weights) = penalty.into().parts()?;
+        self.block_on_partial(penalty, penalty_weights, weights)?.report(penalty)
     }
 
     /// [`evaluate`](Backend::evaluate) without blocking.
@@ -93,9 +99,13 @@ impl Backend {
     /// # Errors
     ///
     /// As `evaluate`.
-    pub async fn evaluate_async<E: Element>(&self, penalty: &Penalty, weights: &[E]) -> Result<Report> {
-        let partials = self.partials(penalty, &[weights], Patience::PolledElsewhere).await?;
-        partials.into_iter().next().unwrap_or_default().report(penalty)
+    pub async fn evaluate_async<'a, E: Element>(
+        &self,
+        penalty: impl Into<Weighted<'a, [E]>>,
+        weights: &[E],
+    ) -> Result<Report> {
+        let (penalty, penalty_weights) = penalty.into().parts()?;
+        self.partial_of(penalty, penalty_weights, weights, Patience::PolledElsewhere).await?.report(penalty)
     }
 
     /// One penalty over a list of tensors, as PyTorch's `lam * sum(w.abs().sum() for w in weights)`: a report for each
@@ -113,7 +123,7 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](Backend::evaluate).
+    /// As [`evaluate`](Backend::evaluate); tensors with weights of their elements are a [`HostSet`](crate::HostSet)'s.
     pub fn evaluate_all<E: Element, W: AsRef<[E]>>(&self, penalty: &Penalty, weights: &[W]) -> Result<Reports> {
         pollster::block_on(self.reports(penalty, weights, Patience::Block(Gpu::TIMEOUT)))
     }
@@ -147,15 +157,20 @@ impl Backend {
     /// # Errors
     ///
     /// As [`partial`](Backend::partial); [`Error::GroupsOfChunk`] for a later chunk of weights in groups.
-    pub fn partial_for<E: Element>(&self, penalty: &Penalty, start: u64, weights: &[E]) -> Result<Partial> {
+    pub fn partial_for<'a, E: Element>(
+        &self,
+        penalty: impl Into<Weighted<'a, [E]>>,
+        start: u64,
+        weights: &[E],
+    ) -> Result<Partial> {
         if !start.is_multiple_of(TILE as u64) {
             return Err(Error::ChunkStart { found: start });
         }
+        let (penalty, penalty_weights) = penalty.into().parts()?;
         if start > 0 && penalty.groups().is_some() {
             return Err(Error::GroupsOfChunk { penalty: penalty.name(), found: start });
         }
-        let partials = pollster::block_on(self.partials(penalty, &[weights], Patience::Block(Gpu::TIMEOUT)))?;
-        Ok(partials.into_iter().next().unwrap_or_default())
+        self.block_on_partial(penalty, penalty_weights, weights)
     }
 
     /// ∂R/∂θ, 0 where R has a kink.
@@ -165,7 +180,7 @@ impl Backend {
     /// # Errors
     ///
     /// As [`evaluate`](Backend::evaluate).
-    pub fn gradient<E: Element>(&self, penalty: &Penalty, weights: &[E]) -> Result<Vec<E>> {
+    pub fn gradient<'a, E: Element>(&self, penalty: impl Into<Weighted<'a, [E]>>, weights: &[E]) -> Result<Vec<E>> {
         let mut gradient = vec![E::zeroed(); weights.len()];
         self.gradient_into(penalty, weights, &mut gradient)?;
         Ok(gradient)
@@ -176,8 +191,13 @@ impl Backend {
     /// # Errors
     ///
     /// [`Error::Length`] where the slices differ in length, else as [`evaluate`](Backend::evaluate).
-    pub fn gradient_into<E: Element>(&self, penalty: &Penalty, weights: &[E], gradient: &mut [E]) -> Result<()> {
-        let update = Update { operation: Operation::Gradient, sums: false, penalty, step: 0.0 };
+    pub fn gradient_into<'a, E: Element>(
+        &self,
+        penalty: impl Into<Weighted<'a, [E]>>,
+        weights: &[E],
+        gradient: &mut [E],
+    ) -> Result<()> {
+        let update = Update { operation: Operation::Gradient, sums: false, weighted: penalty.into(), step: 0.0 };
         self.block_on_update(&update, Some(weights), gradient).map(drop)
     }
 
@@ -186,13 +206,13 @@ impl Backend {
     /// # Errors
     ///
     /// As `gradient_into`.
-    pub async fn gradient_into_async<E: Element>(
+    pub async fn gradient_into_async<'a, E: Element>(
         &self,
-        penalty: &Penalty,
+        penalty: impl Into<Weighted<'a, [E]>>,
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update { operation: Operation::Gradient, sums: false, penalty, step: 0.0 };
+        let update = Update { operation: Operation::Gradient, sums: false, weighted: penalty.into(), step: 0.0 };
         self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await.map(drop)
     }
 
@@ -203,8 +223,13 @@ impl Backend {
     /// # Errors
     ///
     /// As [`gradient_into`](Backend::gradient_into).
-    pub fn gradient_add<E: Element>(&self, penalty: &Penalty, weights: &[E], gradient: &mut [E]) -> Result<()> {
-        let update = Update { operation: Operation::AddGradient, sums: false, penalty, step: 0.0 };
+    pub fn gradient_add<'a, E: Element>(
+        &self,
+        penalty: impl Into<Weighted<'a, [E]>>,
+        weights: &[E],
+        gradient: &mut [E],
+    ) -> Result<()> {
+        let update = Update { operation: Operation::AddGradient, sums: false, weighted: penalty.into(), step: 0.0 };
         self.block_on_update(&update, Some(weights), gradient).map(drop)
     }
 
@@ -213,13 +238,13 @@ impl Backend {
     /// # Errors
     ///
     /// As `gradient_add`.
-    pub async fn gradient_add_async<E: Element>(
+    pub async fn gradient_add_async<'a, E: Element>(
         &self,
-        penalty: &Penalty,
+        penalty: impl Into<Weighted<'a, [E]>>,
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update { operation: Operation::AddGradient, sums: false, penalty, step: 0.0 };
+        let update = Update { operation: Operation::AddGradient, sums: false, weighted: penalty.into(), step: 0.0 };
         self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await.map(drop)
     }
 
@@ -232,13 +257,20 @@ impl Backend {
     ///
     /// [`Error::Parameter`] unless the step is finite and ≥ 0 and 2·step·λ₂ below 2^119, else as
     /// [`evaluate`](Backend::evaluate).
-    pub fn prox<E: Element>(&self, penalty: &Penalty, weights: &[E], step: f64) -> Result<Vec<E>> {
-        if penalty.is_none() {
-            penalty.prox_numbers(step, Metric::Plain, E::DTYPE)?;
-            return Ok(weights.to_vec());
+    pub fn prox<'a, E: Element>(
+        &self,
+        penalty: impl Into<Weighted<'a, [E]>>,
+        weights: &[E],
+        step: f64,
+    ) -> Result<Vec<E>> {
+        let weighted = penalty.into();
+        if weighted.penalty().is_none() {
+            let mut same = weights.to_vec();
+            self.prox_in_place(weighted, &mut same, step)?;
+            return Ok(same);
         }
         let mut shrunk = vec![E::zeroed(); weights.len()];
-        let update = Update { operation: Operation::Prox, sums: false, penalty, step };
+        let update = Update { operation: Operation::Prox, sums: false, weighted, step };
         self.block_on_update(&update, Some(weights), &mut shrunk)?;
         Ok(shrunk)
     }
@@ -248,8 +280,13 @@ impl Backend {
     /// # Errors
     ///
     /// As `prox`.
-    pub fn prox_in_place<E: Element>(&self, penalty: &Penalty, weights: &mut [E], step: f64) -> Result<()> {
-        let update = Update { operation: Operation::Prox, sums: false, penalty, step };
+    pub fn prox_in_place<'a, E: Element>(
+        &self,
+        penalty: impl Into<Weighted<'a, [E]>>,
+        weights: &mut [E],
+        step: f64,
+    ) -> Result<()> {
+        let update = Update { operation: Operation::Prox, sums: false, weighted: penalty.into(), step };
         self.block_on_update(&update, None, weights).map(drop)
     }
 
@@ -258,8 +295,13 @@ impl Backend {
     /// # Errors
     ///
     /// As `prox`.
-    pub async fn prox_in_place_async<E: Element>(&self, penalty: &Penalty, weights: &mut [E], step: f64) -> Result<()> {
-        let update = Update { operation: Operation::Prox, sums: false, penalty, step };
+    pub async fn prox_in_place_async<'a, E: Element>(
+        &self,
+        penalty: impl Into<Weighted<'a, [E]>>,
+        weights: &mut [E],
+        step: f64,
+    ) -> Result<()> {
+        let update = Update { operation: Operation::Prox, sums: false, weighted: penalty.into(), step };
         self.update(&update, None, weights, Patience::PolledElsewhere).await.map(drop)
     }
 
@@ -277,14 +319,15 @@ impl Backend {
     /// # Errors
     ///
     /// As `prox`.
-    pub fn prox_and_evaluate_in_place<E: Element>(
+    pub fn prox_and_evaluate_in_place<'a, E: Element>(
         &self,
-        penalty: &Penalty,
+        penalty: impl Into<Weighted<'a, [E]>>,
         weights: &mut [E],
         step: f64,
     ) -> Result<Report> {
-        let update = Update { operation: Operation::Prox, sums: true, penalty, step };
-        self.block_on_update(&update, None, weights)?.report(penalty)
+        let weighted = penalty.into();
+        let update = Update { operation: Operation::Prox, sums: true, weighted, step };
+        self.block_on_update(&update, None, weights)?.report(weighted.penalty())
     }
 
     /// [`prox_and_evaluate_in_place`](Backend::prox_and_evaluate_in_place) without blocking.
@@ -292,14 +335,15 @@ impl Backend {
     /// # Errors
     ///
     /// As `prox`.
-    pub async fn prox_and_evaluate_in_place_async<E: Element>(
+    pub async fn prox_and_evaluate_in_place_async<'a, E: Element>(
         &self,
-        penalty: &Penalty,
+        penalty: impl Into<Weighted<'a, [E]>>,
         weights: &mut [E],
         step: f64,
     ) -> Result<Report> {
-        let update = Update { operation: Operation::Prox, sums: true, penalty, step };
-        self.update(&update, None, weights, Patience::PolledElsewhere).await?.report(penalty)
+        let weighted = penalty.into();
+        let update = Update { operation: Operation::Prox, sums: true, weighted, step };
+        self.update(&update, None, weights, Patience::PolledElsewhere).await?.report(weighted.penalty())
     }
 
     async fn reports<E: Element, W: AsRef<[E]>>(
@@ -309,14 +353,39 @@ impl Backend {
         patience: Patience,
     ) -> Result<Reports> {
         let slices: Vec<&[E]> = weights.iter().map(AsRef::as_ref).collect();
-        let partials = self.partials(penalty, &slices, patience).await?;
+        // A list of weights for each of a list of tensors is a set's.
+        matched(penalty, false)?;
+        let partials = self.partials(penalty, &slices, &[], patience).await?;
         Reports::new(partials.iter().map(|partial| (partial, penalty)))
     }
 
+    fn block_on_partial<E: Element>(
+        &self,
+        penalty: &Penalty,
+        penalty_weights: Option<&[E]>,
+        weights: &[E],
+    ) -> Result<Partial> {
+        pollster::block_on(self.partial_of(penalty, penalty_weights, weights, Patience::Block(Gpu::TIMEOUT)))
+    }
+
+    async fn partial_of<E: Element>(
+        &self,
+        penalty: &Penalty,
+        penalty_weights: Option<&[E]>,
+        weights: &[E],
+        patience: Patience,
+    ) -> Result<Partial> {
+        one_for_each(weights, penalty_weights)?;
+        let partials = self.partials(penalty, &[weights], penalty_weights.as_slice(), patience).await?;
+        Ok(partials.into_iter().next().unwrap_or_default())
+    }
+
+    /// Of slices, each with its weights where the penalty takes some.
     async fn partials<E: Element>(
         &self,
         penalty: &Penalty,
         slices: &[&[E]],
+        penalty_weights: &[&[E]],
         patience: Patience,
     ) -> Result<Vec<Partial>> {
         match self {
@@ -331,19 +400,29 @@ impl Backend {
                     coefficients: &coefficients,
                     scalars: Scalars::default(),
                 };
-                Ok(cpu.run(&plan, &pass, slices.iter().map(|slice| Operands::read(slice)).collect()))
+                let own = penalty_weights.iter().copied().chain(std::iter::repeat(&[][..]));
+                Ok(cpu.run(
+                    &plan,
+                    &pass,
+                    slices.iter().zip(own).map(|(slice, own)| Operands::read(slice, own)).collect(),
+                ))
             }
-            Backend::Gpu(gpu) => gpu.partials(penalty, slices, patience).await,
+            Backend::Gpu(gpu) => gpu.partials(penalty, slices, penalty_weights, patience).await,
         }
     }
 
-    fn block_on_update<E: Element>(&self, update: &Update, source: Option<&[E]>, output: &mut [E]) -> Result<Partial> {
+    fn block_on_update<E: Element>(
+        &self,
+        update: &Update<'_, E>,
+        source: Option<&[E]>,
+        output: &mut [E],
+    ) -> Result<Partial> {
         pollster::block_on(self.update(update, source, output, Patience::Block(Gpu::TIMEOUT)))
     }
 
     async fn update<E: Element>(
         &self,
-        update: &Update<'_>,
+        update: &Update<'_, E>,
         source: Option<&[E]>,
         output: &mut [E],
         patience: Patience,
@@ -352,9 +431,11 @@ impl Backend {
             let (expected, found) = (source.len() as u64, output.len() as u64);
             return Err(Error::Length { operand: "the output", expected, found });
         }
+        let (penalty, penalty_weights) = update.weighted.parts()?;
+        one_for_each(output, penalty_weights)?;
         match self {
             Backend::Cpu(cpu) => {
-                let plan = Plan::new(vec![segment(output, update.penalty)], cpu::TILES_PER_SPAN);
+                let plan = Plan::new(vec![segment(output, penalty)], cpu::TILES_PER_SPAN);
                 let coefficients = plan.coefficients(update.operation, update.step)?;
                 let pass = Pass {
                     operation: update.operation,
@@ -363,7 +444,8 @@ impl Backend {
                     coefficients: &coefficients,
                     scalars: Scalars::default(),
                 };
-                let partials = cpu.run(&plan, &pass, vec![Operands::update(source, output)]);
+                let operands = Operands::update(source, penalty_weights.unwrap_or_default(), output);
+                let partials = cpu.run(&plan, &pass, vec![operands]);
                 Ok(partials.into_iter().next().unwrap_or_default())
             }
             Backend::Gpu(gpu) => gpu.update(update, source, output, patience).await,
@@ -372,12 +454,18 @@ impl Backend {
 }
 
 /// An elementwise operation with what it needs to know.
-pub(crate) struct Update<'a> {
+pub(crate) struct Update<'a, E> {
     pub(crate) operation: Operation,
     /// Whether what it leaves is summed.
     pub(crate) sums: bool,
-    pub(crate) penalty: &'a Penalty,
+    pub(crate) weighted: Weighted<'a, [E]>,
     pub(crate) step: f64,
+}
+
+/// Refuses penalty weights that are not as many as the elements.
+fn one_for_each<E: Element>(weights: &[E], penalty_weights: Option<&[E]>) -> Result<()> {
+    let shape = |slice: &[E]| (slice.len() as u64, E::DTYPE);
+    penalty_weights.map_or(Ok(()), |own| same_shape(PENALTY_WEIGHTS, shape(weights), shape(own)))
 }
 
 pub(crate) fn segment<E: Element>(slice: &[E], penalty: &Penalty) -> Segment {

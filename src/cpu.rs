@@ -7,8 +7,9 @@ mod simd;
 
 use rayon::prelude::*;
 
-use groups::{Own, OwnNumbers};
+use groups::{OfGroups, OwnNumbers};
 pub(crate) use loops::Loops;
+use loops::Own;
 pub use set::{HostSet, Slice, SliceMut};
 pub use simd::InstructionSet;
 
@@ -144,34 +145,40 @@ pub(crate) struct Pass<'a> {
 pub(crate) struct Operands<'a, E> {
     /// What is only read: the weights, or the gradient that an optimizer steps against.
     pub(crate) source: &'a [E],
+    /// What a weighted penalty weighs each element with.
+    pub(crate) penalty_weights: &'a [E],
     /// What is written: a gradient or weights, in place where there is no source, then the optimizer's state.
     pub(crate) written: [&'a mut [E]; 3],
 }
 
 impl<'a, E> Operands<'a, E> {
-    pub(crate) fn read(source: &'a [E]) -> Operands<'a, E> {
-        Operands { source, written: [&mut [], &mut [], &mut []] }
+    pub(crate) fn read(source: &'a [E], penalty_weights: &'a [E]) -> Operands<'a, E> {
+        Operands { source, penalty_weights, written: [&mut [], &mut [], &mut []] }
     }
 
-    pub(crate) fn update(source: Option<&'a [E]>, output: &'a mut [E]) -> Operands<'a, E> {
-        Operands { source: source.unwrap_or_default(), written: [output, &mut [], &mut []] }
+    pub(crate) fn update(source: Option<&'a [E]>, penalty_weights: &'a [E], output: &'a mut [E]) -> Operands<'a, E> {
+        Operands { source: source.unwrap_or_default(), penalty_weights, written: [output, &mut [], &mut []] }
     }
 
     fn reborrow(&mut self) -> Operands<'_, E> {
-        Operands { source: self.source, written: self.written.each_mut().map(|slice| &mut **slice) }
+        Operands { written: self.written.each_mut().map(|slice| &mut **slice), ..*self }
     }
 
     /// Splits off the first `len` elements of each.
     fn take(&mut self, len: usize) -> Operands<'a, E> {
-        let (source, left) = self.source.split_at(len.min(self.source.len()));
-        self.source = left;
+        let read = |slice: &mut &'a [E]| {
+            let (part, left) = slice.split_at(len.min(slice.len()));
+            *slice = left;
+            part
+        };
+        let (source, penalty_weights) = (read(&mut self.source), read(&mut self.penalty_weights));
         let written = self.written.each_mut().map(|slice| {
             let whole = std::mem::take(slice);
             let (part, left) = whole.split_at_mut(len.min(whole.len()));
             *slice = left;
             part
         });
-        Operands { source, written }
+        Operands { source, penalty_weights, written }
     }
 }
 
@@ -192,7 +199,7 @@ impl Task<'_> {
     fn visit<E: Element>(&self, mut at: u64, mut operands: Operands<'_, E>) -> Option<Partial> {
         let operation = self.pass.operation;
         if operation == Operation::Evaluate {
-            return Some(self.sum(operands.source));
+            return Some(self.sum(operands.source, operands.penalty_weights));
         }
         let mut partial = Partial::default();
         // Each block is summed while it is in the cache.
@@ -205,17 +212,19 @@ impl Task<'_> {
             }
             if self.pass.sums {
                 let gradient = matches!(operation, Operation::Gradient | Operation::AddGradient);
-                self.add(if gradient { tile.source } else { tile.written[0] }, &mut partial);
+                self.add(if gradient { tile.source } else { tile.written[0] }, tile.penalty_weights, &mut partial);
             }
         }
         self.pass.sums.then_some(partial)
     }
 
-    fn sum<E: Element>(&self, weights: &[E]) -> Partial {
+    fn sum<E: Element>(&self, weights: &[E], penalty_weights: &[E]) -> Partial {
         let mut partial = Partial::default();
         if self.c.sums_terms() {
-            for tile in weights.chunks(TILE) {
-                self.add(tile, &mut partial);
+            let mut left = Operands::read(weights, penalty_weights);
+            while !left.source.is_empty() {
+                let tile = left.take(TILE);
+                self.add(tile.source, tile.penalty_weights, &mut partial);
             }
         } else {
             self.add_tiles(weights, &mut partial);
@@ -224,18 +233,19 @@ impl Task<'_> {
     }
 
     /// Adds a tile, or the part of one that there is.
-    fn add<E: Element>(&self, weights: &[E], partial: &mut Partial) {
+    fn add<E: Element>(&self, weights: &[E], penalty_weights: &[E], partial: &mut Partial) {
         let max = self.add_tiles(weights, partial);
         if self.c.sums_terms() {
             let mut lanes = TermLanes::new(max);
-            let (mut bits, mut shares) = ([0; BLOCK], [0.0; BLOCK]);
-            for row in weights.chunks(BLOCK) {
-                let (bits, shares) = (&mut bits[..row.len()], &mut shares[..row.len()]);
-                self.set.run(
-                    #[inline(always)]
-                    || decode(row, bits),
-                );
-                (self.loops.terms)(self.set, bits, &self.c.terms, shares);
+            let (mut bits, mut own_bits, mut shares) = (None, None, [0.0; BLOCK]);
+            let mut left = Operands::read(weights, penalty_weights);
+            while !left.source.is_empty() {
+                let row = left.take(BLOCK);
+                let shares = &mut shares[..row.source.len()];
+                let bits = bits_of(self.set, row.source, &mut bits);
+                let own =
+                    Own { numbers: &self.c.terms, weights: bits_of(self.set, row.penalty_weights, &mut own_bits) };
+                (self.loops.terms)(self.set, bits, own, shares);
                 self.set.run(
                     #[inline(always)]
                     || lanes.add(shares),
@@ -262,25 +272,27 @@ impl Task<'_> {
 
     /// At most a block.
     fn update<E: Element>(&self, at: u64, operands: Operands<'_, E>) {
-        let (set, loops, c, s) = (self.set, self.loops, &self.c.c, &self.pass.scalars);
-        let Operands { source, written: [output, first, second] } = operands;
+        let (set, loops, s) = (self.set, self.loops, &self.pass.scalars);
+        let Operands { source, penalty_weights, written: [output, first, second] } = operands;
+        let mut own_bits = None;
+        let weights = bits_of(set, penalty_weights, &mut own_bits);
         match self.pass.operation {
             Operation::Evaluate => {}
             Operation::AddGradient if self.c.untouched() => {}
             Operation::AddGradient => {
-                onto_bits(set, source, output, true, |source, bits| self.add_gradient(at, source, bits));
+                onto_bits(set, source, output, true, |source, bits| self.add_gradient(at, source, bits, weights));
             }
             Operation::Gradient => {
-                onto_bits(set, source, output, false, |source, bits| self.gradient(at, source, bits));
+                onto_bits(set, source, output, false, |source, bits| self.gradient(at, source, bits, weights));
             }
             Operation::Prox if source.is_empty() => {
                 if !self.c.untouched() {
-                    on_bits(set, output, |bits| self.prox_in_place(at, bits));
+                    on_bits(set, output, |bits| self.prox_in_place(at, bits, weights));
                 }
             }
             Operation::Prox if self.c.untouched() => output.copy_from_slice(source),
             Operation::Prox => {
-                onto_bits(set, source, output, false, |source, bits| self.prox(at, source, bits));
+                onto_bits(set, source, output, false, |source, bits| self.prox(at, source, bits, weights));
             }
             Operation::Sgd(direction) => on_bits(set, output, |bits| {
                 set.run(
@@ -302,7 +314,7 @@ impl Task<'_> {
                         }
                     },
                 );
-                self.prox_in_place(at, bits);
+                self.prox_in_place(at, bits, weights);
             }),
             Operation::Adam(metric) => on_bits(set, output, |bits| {
                 let mut metrics = [0.0; BLOCK];
@@ -318,30 +330,34 @@ impl Task<'_> {
                     },
                 );
                 match metric {
-                    Metric::Plain => self.prox_in_place(at, bits),
-                    Metric::Adam => (loops.metric_prox_in_place)(set, bits, &metrics, c),
+                    Metric::Plain => self.prox_in_place(at, bits, weights),
+                    Metric::Adam => {
+                        let own = Own { numbers: &self.c.c, weights };
+                        (loops.metric_prox_in_place)(set, bits, &metrics, own);
+                    }
                 }
             }),
         }
     }
 }
 
-/// At most a block of weights as bits, the first of which is `at`; those in groups have numbers of their own.
+/// At most a block of weights as bits, the first of which is `at`, with what a weighted penalty weighs them with; those in groups have
+/// numbers of their own.
 impl Task<'_> {
-    fn gradient(&self, at: u64, source: &[u32], output: &mut [u32]) {
-        self.with_numbers(at, source.len(), |c, own| match own {
-            None => (self.loops.gradient)(self.set, source, output, c),
-            Some(own) => (self.loops.gradient_of_each)(self.set, source, output, c, own),
+    fn gradient(&self, at: u64, source: &[u32], output: &mut [u32], weights: &[u32]) {
+        self.with_numbers(at, source.len(), |numbers, own| match own {
+            None => (self.loops.gradient)(self.set, source, output, Own { numbers, weights }),
+            Some(own) => (self.loops.gradient_of_each)(self.set, source, output, numbers, own),
         });
     }
 
-    fn add_gradient(&self, at: u64, source: &[u32], output: &mut [u32]) {
-        self.with_numbers(at, source.len(), |c, own| match own {
-            None => (self.loops.add_gradient)(self.set, source, output, c),
+    fn add_gradient(&self, at: u64, source: &[u32], output: &mut [u32], weights: &[u32]) {
+        self.with_numbers(at, source.len(), |numbers, own| match own {
+            None => (self.loops.add_gradient)(self.set, source, output, Own { numbers, weights }),
             Some(own) => {
                 let mut gradient = [0; BLOCK];
                 let gradient = &mut gradient[..source.len()];
-                (self.loops.gradient_of_each)(self.set, source, gradient, c, own);
+                (self.loops.gradient_of_each)(self.set, source, gradient, numbers, own);
                 self.set.run(
                     #[inline(always)]
                     || output.iter_mut().zip(&*gradient).for_each(|(out, more)| *out = elementwise::add(*out, *more)),
@@ -350,37 +366,37 @@ impl Task<'_> {
         });
     }
 
-    fn prox(&self, at: u64, source: &[u32], output: &mut [u32]) {
-        self.with_numbers(at, source.len(), |c, own| match own {
-            None => (self.loops.prox)(self.set, source, output, c),
-            Some(own) => (self.loops.prox_of_each)(self.set, source, output, c, own),
+    fn prox(&self, at: u64, source: &[u32], output: &mut [u32], weights: &[u32]) {
+        self.with_numbers(at, source.len(), |numbers, own| match own {
+            None => (self.loops.prox)(self.set, source, output, Own { numbers, weights }),
+            Some(own) => (self.loops.prox_of_each)(self.set, source, output, numbers, own),
         });
     }
 
-    fn prox_in_place(&self, at: u64, bits: &mut [u32]) {
+    fn prox_in_place(&self, at: u64, bits: &mut [u32], weights: &[u32]) {
         // Weights in groups are only stepped before their groups' numbers are found.
         if self.grouped && self.own.is_none() {
             return;
         }
-        self.with_numbers(at, bits.len(), |c, own| match own {
-            None => (self.loops.prox_in_place)(self.set, bits, c),
+        self.with_numbers(at, bits.len(), |numbers, own| match own {
+            None => (self.loops.prox_in_place)(self.set, bits, Own { numbers, weights }),
             Some(own) => {
                 let mut source = [0; BLOCK];
                 let source = &mut source[..bits.len()];
                 source.copy_from_slice(bits);
-                (self.loops.prox_of_each)(self.set, source, bits, c, own);
+                (self.loops.prox_of_each)(self.set, source, bits, numbers, own);
             }
         });
     }
 
-    /// Gives the numbers that all of these weights have, and those that each has of its own, where they differ.
+    /// Gives the numbers that all of these weights have, and those that each has of its group, where they differ.
     fn with_numbers(&self, at: u64, len: usize, f: impl FnOnce(&Numbers, Option<[&[f32]; 2]>)) {
         let c = &self.c.c;
         let Some(own) = self.own else { return f(c, None) };
         let [mut first, mut second] = [[0.0; BLOCK]; 2];
         match own.of(at, [&mut first[..len], &mut second[..len]]) {
-            Own::Alike(own) => f(&with_own(c, own), None),
-            Own::Each(own) => f(c, Some(own)),
+            OfGroups::Alike(own) => f(&with_own(c, own), None),
+            OfGroups::Each(own) => f(c, Some(own)),
         }
     }
 }
@@ -414,6 +430,22 @@ fn add_part<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
     let mut part = [E::zeroed(); N];
     part[..weights.len()].copy_from_slice(weights);
     tile::add::<E, FUSED, N, SUMS>(&part, weights.len(), part.as_ptr(), partial)
+}
+
+/// The bits of at most a block: the elements themselves where those are bits, else held where the caller says.
+fn bits_of<'a, E: Element>(set: InstructionSet, elements: &'a [E], held: &'a mut Option<[u32; BLOCK]>) -> &'a [u32] {
+    if let Some(bits) = E::bits(elements) {
+        return bits;
+    }
+    if elements.is_empty() {
+        return &[];
+    }
+    let bits = &mut held.get_or_insert_with(|| [0; BLOCK])[..elements.len()];
+    set.run(
+        #[inline(always)]
+        || decode(elements, bits),
+    );
+    bits
 }
 
 /// Does something with the bits of at most a block: in place where elements are their own bits.

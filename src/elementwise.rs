@@ -11,11 +11,27 @@ pub(crate) const SMALLEST: f32 = f32::from_bits(7 << 23);
 pub(crate) const MAGNITUDE: u32 = 0x7fff_ffff;
 pub(crate) const INFINITY: u32 = 0x7f80_0000;
 pub(crate) const NAN: u32 = 0x7fc0_0000;
+const LARGEST: u32 = f32::MAX.to_bits();
 
 /// +0 for a number below 2^-120 in magnitude, −0 among them.
 #[inline(always)]
 pub(crate) fn flush(x: f32) -> f32 {
     if x.to_bits() & MAGNITUDE < SMALLEST.to_bits() { 0.0 } else { x }
+}
+
+/// What an element is weighed with: the largest `f32` for an infinity, +0 for a number below 2^-120, a negative one and a NaN.
+#[inline(always)]
+pub(crate) fn penalty_weight(bits: u32) -> f32 {
+    let smallest = SMALLEST.to_bits();
+    let weighs = bits.wrapping_sub(smallest) <= INFINITY - smallest;
+    f32::from_bits(select(weighs, bits.min(LARGEST), 0))
+}
+
+/// A product or a sum ≥ 0 as what follows can take it: at most the largest `f32`, and +0 below 2^-120.
+#[inline(always)]
+pub(crate) fn bounded(x: f32) -> f32 {
+    let y = flush(x);
+    if y < f32::MAX { y } else { f32::MAX }
 }
 
 /// The gradient at a weight, as bits: a NaN is itself, an infinity the limit there.

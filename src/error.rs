@@ -39,6 +39,24 @@ pub enum Error {
         /// The type it has.
         found: crate::Dtype,
     },
+    /// Weights of elements for a penalty that takes none, or none for one that [takes some](crate::Penalty::is_weighted).
+    #[error("{penalty} must be given {expected}, found {found}")]
+    PenaltyWeights {
+        /// What the penalty is called.
+        penalty: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What was given.
+        found: &'static str,
+    },
+    /// A weight of an element that is negative or NaN.
+    #[error("the penalty weights must be numbers ≥ 0, found {found} at {index}")]
+    PenaltyWeight {
+        /// Which element it is of.
+        index: u64,
+        /// The weight.
+        found: f64,
+    },
     /// A chunk that starts elsewhere than on a tile boundary, where it would be summed in another order than the whole.
     #[error("a chunk must start at a multiple of {tile} elements, found {found}", tile = crate::TILE)]
     ChunkStart {

@@ -21,7 +21,9 @@ pub(crate) const WORDS: usize = 52;
 /// The exact statistics of some weights, without rounding: what chunks, threads, devices and ranks send to each other.
 ///
 /// The values of L1, L2² and the elastic net follow from the statistics, whatever their λ. Another penalty's value has a sum of its
-/// own, which a partial holds of the one penalty that it was made for; merged with one made for another, it holds none.
+/// own, which a partial holds of the one penalty that it was made for; merged with one made for another, it holds none. The sum
+/// of a [weighted](Penalty::is_weighted) penalty is over its elements' weights too, and a partial does not know which: merge what was made
+/// with the weights of one tensor.
 ///
 /// [`merge`](Partial::merge) is exact, associative and commutative, so any grouping of chunks that start on tile
 /// boundaries gives the same bits as one pass over the whole. [`to_bytes`](Partial::to_bytes) carries it elsewhere.

@@ -4,9 +4,10 @@ use crate::elementwise::SMALLEST;
 use crate::structure::Rule;
 use crate::{Dtype, Error, Penalty, Result};
 
-/// What a kernel needs to know of a penalty, each rounded once to `f32`; what a formula has no use for is 0.
+/// What a kernel needs to know of a penalty, each rounded once to `f32`; what a formula has no use for is 0. A weighted formula finds an
+/// element's weight in the last.
 pub(crate) type Numbers = [f32; 5];
-/// What the kernel of the value's own sum needs to know.
+/// What the kernel of the value's own sum needs to know; the last again the weight.
 pub(crate) type TermNumbers = [f32; 3];
 /// A penalty's parameters, in the order of its constructor.
 pub(crate) type Parameters = [f64; 2];
@@ -18,6 +19,8 @@ pub(crate) trait Formula {
     const SUMS_TERMS: bool = true;
     /// How a group's numbers are found, which its weights have in place of the last two of theirs; none of what stands alone.
     const RULE: Option<Rule> = None;
+    /// Whether every element has a weight of its own, ≥ 0: the last of its numbers and term numbers.
+    const WEIGHTED: bool = false;
     /// What users call the penalties of this formula.
     const NAMED: &'static [Named];
 
@@ -49,7 +52,8 @@ pub(crate) trait Formula {
         Err(Error::GroupMetric { penalty: Self::NAMED[0].name })
     }
 
-    /// A share ≥ 0 of the value, 0 at 0 unless 0 is forbidden, and at most |θ| where |θ| ≥ 2^57.
+    /// A share ≥ 0 of the value, 0 at 0 unless 0 is forbidden: finite, and at most 2^115 where |θ| < 2^57, so that the 4096 of a tile
+    /// can be summed.
     fn term(_theta: f32, _t: &TermNumbers) -> f32 {
         0.0
     }
@@ -82,6 +86,7 @@ pub struct Named {
 pub(crate) struct Host {
     pub(crate) sums_terms: bool,
     pub(crate) rule: Option<Rule>,
+    pub(crate) weighted: bool,
     pub(crate) named: &'static [Named],
     pub(crate) weights: fn(Parameters) -> [f64; 3],
     pub(crate) on: fn(Parameters, Dtype) -> Parameters,
@@ -98,6 +103,7 @@ impl Host {
         Host {
             sums_terms: F::SUMS_TERMS,
             rule: F::RULE,
+            weighted: F::WEIGHTED,
             named: F::NAMED,
             weights: F::weights,
             on: F::on,

@@ -50,6 +50,7 @@ mod plan;
 mod set;
 mod structure;
 mod tile;
+mod weighted;
 
 pub use half;
 pub use wgpu;
@@ -66,6 +67,7 @@ pub use optimizer::{Adam, Metric, Momentum, Sgd};
 pub use penalty::Penalty;
 pub use set::Parameter;
 pub use tile::TILE;
+pub use weighted::Weighted;
 
 // The README's code is compiled and run with the other examples.
 #[doc = include_str!("../README.md")]

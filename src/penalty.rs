@@ -18,6 +18,7 @@ formulas! {
     Huber in huber,
     NonnegativeL1 in nonnegative_l1,
     Interval in interval,
+    Weighted in weighted,
     L2Norm in l2_norm,
     GroupLasso in group_lasso,
     L2Ball in l2_ball,
@@ -155,6 +156,12 @@ impl Penalty {
     /// Whether R(θ) = 0 for every θ.
     pub fn is_none(&self) -> bool {
         self.weights() == [0.0; 3]
+    }
+
+    /// Whether every element must be given a weight of its own, as [`weighted_l1`](Penalty::weighted_l1) needs; see
+    /// [`with_weights`](Penalty::with_weights).
+    pub fn is_weighted(&self) -> bool {
+        self.kind.host().weighted
     }
 
     pub(crate) fn kind(&self) -> Kind {

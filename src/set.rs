@@ -30,6 +30,9 @@ impl Parameter {
 /// What errors call a set's lists of operands.
 pub(crate) const NAMES: [&str; 4] = ["the weights", "the gradient", "the first state", "the second state"];
 
+/// What errors call what a penalty weighs elements with.
+pub(crate) const PENALTY_WEIGHTS: &str = "the penalty weights";
+
 /// A range of memory that a step reads, or reads and writes, and whose it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent<M> {

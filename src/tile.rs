@@ -84,7 +84,7 @@ pub(crate) struct TermLanes {
 impl TermLanes {
     /// Of a tile whose largest |θ| has the bits `max`.
     ///
-    /// A share is at most |θ| where that is large, so that at 2^-14 of their size 4096 of them cannot overflow.
+    /// Where a |θ| is large a share may be any finite number: at 2^-14 of their size 4096 of them cannot overflow.
     pub(crate) fn new(max: u32) -> TermLanes {
         TermLanes { lanes: [0.0; LANES], large: max >= ORDINARY_ABOVE }
     }

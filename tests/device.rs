@@ -577,16 +577,17 @@ fn refused_operands_record_nothing(device: &Device) {
         (at(&held, 8, u64::MAX / 4, Dtype::F32), "its range must end below 2^64, found 4611686018427387903"),
     ];
     let mut encoder = encoder(gpu);
+    let penalty = penalty();
     for (bad, rule) in &bad {
         let weights = format!("the weights: {rule}");
         let text = |result: penalty::Result<()>| result.expect_err(rule).to_string();
-        assert_eq!(text(gpu.record_evaluate(&mut encoder, &penalty(), bad).map(drop)), weights);
-        assert_eq!(text(gpu.record_prox(&mut encoder, &penalty(), bad, 1.0)), weights);
+        assert_eq!(text(gpu.record_evaluate(&mut encoder, &penalty, bad).map(drop)), weights);
+        assert_eq!(text(gpu.record_prox(&mut encoder, &penalty, bad, 1.0)), weights);
         // Even where nothing would be done.
         assert_eq!(text(gpu.record_prox(&mut encoder, &Penalty::none(), bad, 1.0)), weights);
         for record in [Gpu::record_gradient, Gpu::record_gradient_add] {
-            assert_eq!(text(record(gpu, &mut encoder, &penalty(), bad, &good)), weights);
-            assert_eq!(text(record(gpu, &mut encoder, &penalty(), &good, bad)), format!("the gradient: {rule}"));
+            assert_eq!(text(record(gpu, &mut encoder, &penalty, bad, &good)), weights);
+            assert_eq!(text(record(gpu, &mut encoder, &penalty, &good, bad)), format!("the gradient: {rule}"));
         }
     }
     let gradients = [
@@ -597,15 +598,15 @@ fn refused_operands_record_nothing(device: &Device) {
     ];
     for (gradient, want) in &gradients {
         for record in [Gpu::record_gradient, Gpu::record_gradient_add] {
-            let error = record(gpu, &mut encoder, &penalty(), &good, gradient).expect_err(want);
+            let error = record(gpu, &mut encoder, &penalty, &good, gradient).expect_err(want);
             assert_eq!(error.to_string(), *want);
         }
     }
     // The halves of a word belong to one range.
     let (odd, behind) = (at(&held, 0, 3, Dtype::F16), at(&held, 4, 3, Dtype::F16));
-    assert!(gpu.record_gradient(&mut encoder, &penalty(), &odd, &behind).is_err());
+    assert!(gpu.record_gradient(&mut encoder, &penalty, &odd, &behind).is_err());
     for step in [-1.0, f64::NAN, f64::INFINITY] {
-        let error = gpu.record_prox(&mut encoder, &penalty(), &good, step).expect_err("the step is bad");
+        let error = gpu.record_prox(&mut encoder, &penalty, &good, step).expect_err("the step is bad");
         assert!(matches!(error, Error::Parameter { name: "step", .. }), "{error}");
     }
     submit(gpu, encoder);

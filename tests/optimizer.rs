@@ -8,7 +8,7 @@ use penalty::{Adam, Backend, Cpu, Dtype, HostSet, Metric, Momentum, Parameter, P
 
 const STEPS: u64 = 5;
 
-fn set(len: usize, penalty: &Penalty) -> HostSet {
+fn set(len: usize, penalty: &Penalty) -> HostSet<'static> {
     HostSet::new(Cpu::new(), vec![Parameter::new("theta", len as u64, Dtype::F32, penalty.clone())])
 }
 

@@ -9,7 +9,7 @@ use common::cases::LENGTHS;
 use common::compare::same_bytes;
 use common::device::{PATIENCE, USAGES, buffer, contents, encoder, open, own, submit, without_hanging};
 use common::oracle::{Formula, statistics};
-use common::tensors::{Call, Images, Layout, Tensors, equal, numbers, operands, record, reports_equal, set};
+use common::tensors::{Call, Images, Layout, ROLES, Tensors, equal, numbers, operands, record, reports_equal, set};
 use libtest_mimic::Trial;
 use penalty::gpu::{Operand, Operands, Options, ParameterSet, Recording};
 use penalty::{Adam, Backend, Cpu, Dtype, Error, Gpu, HostSet, Metric, Momentum, Parameter, Penalty, Sgd};
@@ -140,7 +140,7 @@ fn a_host_set_equals_calls_per_tensor() {
 }
 
 /// The gradient and the prox of tensor `i` by calls of its own.
-fn per_tensor(cpu: &Backend, p: &Parameter, [before, after, shrunk]: [&[Vec<Vec<u32>>; 4]; 3], i: usize) {
+fn per_tensor(cpu: &Backend, p: &Parameter, [before, after, shrunk]: [&[Vec<Vec<u32>>; ROLES]; 3], i: usize) {
     fn check<E: penalty::Element>(cpu: &Backend, p: &Parameter, [b, g, a, s]: [&[u32]; 4], i: usize) {
         let elements = |words| bytemuck::cast_slice::<u32, E>(words)[..p.len as usize].to_vec();
         let (theta, mut gradient) = (elements(b), elements(g));

@@ -1,6 +1,6 @@
 // The value's own sum, the third beside Σ|θ| and Σθ².
 //
-// Twin of `add_terms` in src/tile.rs. A share is at most |θ| where that is large, so that at 2^-14 of their size 4096 of them cannot
+// Twin of `TermLanes` in src/tile.rs. Where a |θ| is large a share may be any finite number: at 2^-14 of their size 4096 of them cannot
 // overflow.
 
 const SUMS: u32 = 3u;

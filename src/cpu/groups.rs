@@ -23,8 +23,8 @@ pub(super) struct OwnNumbers<'a> {
     rule: Rule,
 }
 
-/// The numbers that weights have of their own, in place of the last two of their segment's.
-pub(super) enum Own<'a> {
+/// The numbers that weights have of their groups, in place of the last two of their segment's.
+pub(super) enum OfGroups<'a> {
     /// All the same.
     Alike([f32; 2]),
     Each([&'a [f32]; 2]),
@@ -32,7 +32,7 @@ pub(super) enum Own<'a> {
 
 impl OwnNumbers<'_> {
     /// Those of the weights from `at` on, written where they differ.
-    pub(super) fn of<'a>(&self, at: u64, [first, second]: [&'a mut [f32]; 2]) -> Own<'a> {
+    pub(super) fn of<'a>(&self, at: u64, [first, second]: [&'a mut [f32]; 2]) -> OfGroups<'a> {
         let len = first.len();
         let mut filled = 0;
         while filled < len {
@@ -46,14 +46,14 @@ impl OwnNumbers<'_> {
                     *kept = f32::from_bits(a.to_bits() + u32::from(i > b.to_bits().into()));
                 }
             } else if run == len {
-                return Own::Alike([a, b]);
+                return OfGroups::Alike([a, b]);
             } else {
                 first[filled..filled + run].fill(a);
                 second[filled..filled + run].fill(b);
             }
             filled += run;
         }
-        Own::Each([first, second])
+        OfGroups::Each([first, second])
     }
 }
 

@@ -11,18 +11,58 @@ const BLOCK: usize = 64;
 
 /// The loops of a formula, from a source to an output or in place.
 pub(crate) struct Loops {
-    pub(super) gradient: fn(InstructionSet, &[u32], &mut [u32], &Numbers),
-    pub(super) add_gradient: fn(InstructionSet, &[u32], &mut [u32], &Numbers),
-    pub(super) prox: fn(InstructionSet, &[u32], &mut [u32], &Numbers),
-    pub(super) prox_in_place: fn(InstructionSet, &mut [u32], &Numbers),
+    pub(super) gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
+    pub(super) add_gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
+    pub(super) prox: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
+    pub(super) prox_in_place: fn(InstructionSet, &mut [u32], Own<'_, Numbers>),
     /// In the metric that the second slice holds.
-    pub(super) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], &Numbers),
+    pub(super) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], Own<'_, Numbers>),
     /// What the weights give to the value's own sum.
-    pub(super) terms: fn(InstructionSet, &[u32], &TermNumbers, &mut [f32]),
+    pub(super) terms: fn(InstructionSet, &[u32], Own<'_, TermNumbers>, &mut [f32]),
     /// Of weights that have two numbers of their own.
     pub(super) gradient_of_each: fn(InstructionSet, &[u32], &mut [u32], &Numbers, [&[f32]; 2]),
     pub(super) prox_of_each: fn(InstructionSet, &[u32], &mut [u32], &Numbers, [&[f32]; 2]),
     pub(super) find: fn(&Group<'_>, Rule, Purpose, &Numbers, [u32; 3]) -> Found,
+}
+
+/// The numbers of a penalty, and where it is weighted what it weighs each element with.
+#[derive(Clone, Copy)]
+pub(super) struct Own<'a, N> {
+    pub(super) numbers: &'a N,
+    /// As bits; none where the formula is not weighted.
+    pub(super) weights: &'a [u32],
+}
+
+/// The same in a loop over so many elements. The numbers are copied: behind a reference they could change with every weight that is
+/// written.
+struct Each<'a, N> {
+    numbers: N,
+    weights: &'a [u32],
+}
+
+impl<'a, N: Copy> Own<'a, N> {
+    #[inline(always)]
+    fn each<F: Formula>(&self, len: usize) -> Each<'a, N> {
+        Each { numbers: *self.numbers, weights: if F::WEIGHTED { &self.weights[..len] } else { &[] } }
+    }
+}
+
+impl<'a, const N: usize> Each<'a, [f32; N]> {
+    /// An element's.
+    #[inline(always)]
+    fn at<F: Formula>(&self, i: usize) -> [f32; N] {
+        let mut numbers = self.numbers;
+        if F::WEIGHTED {
+            numbers[N - 1] = elementwise::penalty_weight(self.weights[i]);
+        }
+        numbers
+    }
+
+    /// Those of elements from `start` on.
+    #[inline(always)]
+    fn part<F: Formula>(&self, start: usize, len: usize) -> Each<'a, [f32; N]> {
+        Each { numbers: self.numbers, weights: if F::WEIGHTED { &self.weights[start..start + len] } else { &[] } }
+    }
 }
 
 impl Loops {
@@ -41,50 +81,50 @@ impl Loops {
     }
 }
 
-// The numbers are copied: behind a reference they could change with every weight that is written.
-
-fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: &Numbers) {
+fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
     set.run(
         #[inline(always)]
         || {
-            let c = *c;
-            for (out, theta) in output.iter_mut().zip(source) {
-                *out = elementwise::gradient::<F>(*theta, &c);
+            let c = own.each::<F>(source.len());
+            for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
+                *out = elementwise::gradient::<F>(*theta, &c.at::<F>(i));
             }
         },
     );
 }
 
 /// Blocks without NaN and infinity, as nearly all are, take half as many instructions.
-fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: &Numbers) {
+fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
     set.run(
         #[inline(always)]
         || {
-            let c = *c;
+            let all = own.each::<F>(source.len());
             let (sources, source) = source.as_chunks::<BLOCK>();
             let (outputs, output) = output.as_chunks_mut::<BLOCK>();
-            for (source, output) in sources.iter().zip(outputs) {
+            for (block, (source, output)) in sources.iter().zip(outputs).enumerate() {
                 for line in (0..BLOCK).step_by(16) {
                     tile::prefetch(output.as_ptr().wrapping_add(AHEAD * TILE + line));
                     tile::prefetch(source.as_ptr().wrapping_add(AHEAD * TILE + line));
                 }
+                let c = all.part::<F>(block * BLOCK, BLOCK);
                 if finite(source) & finite(output) {
-                    for (out, theta) in output.iter_mut().zip(source) {
-                        *out = elementwise::add_finite_gradient(*out, elementwise::finite_gradient::<F>(*theta, &c));
+                    for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
+                        let gradient = elementwise::finite_gradient::<F>(*theta, &c.at::<F>(i));
+                        *out = elementwise::add_finite_gradient(*out, gradient);
                     }
                 } else {
                     add_any_gradient::<F>(source, output, &c);
                 }
             }
-            add_any_gradient::<F>(source, output, &c);
+            add_any_gradient::<F>(source, output, &all.part::<F>(sources.len() * BLOCK, source.len()));
         },
     );
 }
 
 #[inline(always)]
-fn add_any_gradient<F: Formula>(source: &[u32], output: &mut [u32], c: &Numbers) {
-    for (out, theta) in output.iter_mut().zip(source) {
-        *out = elementwise::add(*out, elementwise::gradient::<F>(*theta, c));
+fn add_any_gradient<F: Formula>(source: &[u32], output: &mut [u32], c: &Each<'_, Numbers>) {
+    for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
+        *out = elementwise::add(*out, elementwise::gradient::<F>(*theta, &c.at::<F>(i)));
     }
 }
 
@@ -93,49 +133,49 @@ fn finite(block: &[u32; BLOCK]) -> bool {
     block.iter().fold(true, |finite, b| finite & (b & elementwise::MAGNITUDE < elementwise::INFINITY))
 }
 
-fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: &Numbers) {
+fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
     set.run(
         #[inline(always)]
         || {
-            let c = *c;
-            for (out, v) in output.iter_mut().zip(source) {
-                *out = elementwise::prox::<F>(*v, &c);
+            let c = own.each::<F>(source.len());
+            for (i, (out, v)) in output.iter_mut().zip(source).enumerate() {
+                *out = elementwise::prox::<F>(*v, &c.at::<F>(i));
             }
         },
     );
 }
 
-fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], c: &Numbers) {
+fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], own: Own<'_, Numbers>) {
     set.run(
         #[inline(always)]
         || {
-            let c = *c;
-            for b in bits {
-                *b = elementwise::prox::<F>(*b, &c);
+            let c = own.each::<F>(bits.len());
+            for (i, b) in bits.iter_mut().enumerate() {
+                *b = elementwise::prox::<F>(*b, &c.at::<F>(i));
             }
         },
     );
 }
 
-fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metric: &[f32], c: &Numbers) {
+fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metric: &[f32], own: Own<'_, Numbers>) {
     set.run(
         #[inline(always)]
         || {
-            let c = *c;
-            for (b, d) in bits.iter_mut().zip(metric) {
-                *b = elementwise::metric_prox::<F>(*b, *d, &c);
+            let c = own.each::<F>(bits.len());
+            for (i, (b, d)) in bits.iter_mut().zip(metric).enumerate() {
+                *b = elementwise::metric_prox::<F>(*b, *d, &c.at::<F>(i));
             }
         },
     );
 }
 
-fn terms<F: Formula>(set: InstructionSet, bits: &[u32], t: &TermNumbers, terms: &mut [f32]) {
+fn terms<F: Formula>(set: InstructionSet, bits: &[u32], own: Own<'_, TermNumbers>, terms: &mut [f32]) {
     set.run(
         #[inline(always)]
         || {
-            let t = *t;
-            for (to, b) in terms.iter_mut().zip(bits) {
-                *to = elementwise::term::<F>(*b, &t);
+            let t = own.each::<F>(bits.len());
+            for (i, (to, b)) in terms.iter_mut().zip(bits).enumerate() {
+                *to = elementwise::term::<F>(*b, &t.at::<F>(i));
             }
         },
     );

@@ -5,7 +5,8 @@ use crate::element::{Dtype, Element};
 use crate::exact::{Partial, Reports};
 use crate::optimizer::{Adam, Momentum, Scalars, Sgd};
 use crate::plan::{Coefficients, Operation, Plan, Segment, coefficients_into};
-use crate::set::{Extent, NAMES, Parameter, about, disjoint, one_each, same_shape};
+use crate::set::{Extent, NAMES, PENALTY_WEIGHTS, Parameter, about, disjoint, one_each, same_shape};
+use crate::weighted::{matched, valid};
 use crate::{Penalty, Result};
 use half::{bf16, f16};
 
@@ -57,11 +58,13 @@ impl<'a, E: Element> From<&'a mut [E]> for SliceMut<'a> {
 /// # Ok::<(), penalty::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct HostSet {
+pub struct HostSet<'w> {
     cpu: Cpu,
     names: Vec<String>,
     segments: Vec<Segment>,
     groups: Vec<Group>,
+    /// Of the tensors that have some.
+    penalty_weights: Vec<Option<Slice<'w>>>,
 }
 
 /// The tensors of one type.
@@ -89,9 +92,9 @@ const GRADIENT: &str = NAMES[1];
 const FIRST: &str = NAMES[2];
 const SECOND: &str = NAMES[3];
 
-impl HostSet {
+impl<'w> HostSet<'w> {
     /// A set of these tensors.
-    pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet {
+    pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet<'w> {
         let segments: Vec<Segment> = parameters.iter().map(Parameter::segment).collect();
         let group = |dtype| {
             let members: Vec<usize> = (0..segments.len()).filter(|&i| segments[i].dtype == dtype).collect();
@@ -100,7 +103,48 @@ impl HostSet {
         };
         let groups = [Dtype::F32, Dtype::F16, Dtype::BF16].map(group).into();
         let names = parameters.into_iter().map(|p| p.name).collect();
-        HostSet { cpu, names, segments, groups }
+        HostSet { cpu, names, segments, groups, penalty_weights: Vec::new() }
+    }
+
+    /// The set with what [weighted](Penalty::is_weighted) penalties weigh the elements of their tensors with, under the rules of
+    /// [`with_weights`](Penalty::with_weights); `None` for the other tensors. They are looked through once, here.
+    ///
+    /// ```
+    /// use penalty::{Cpu, Dtype, HostSet, Parameter, Penalty};
+    ///
+    /// let parameters = vec![
+    ///     Parameter::new("weight", 3, Dtype::F32, Penalty::weighted_l1(0.5)?),
+    ///     Parameter::new("bias", 1, Dtype::F32, Penalty::none()),
+    /// ];
+    /// let weights = [1.0f32, 0.0, 2.0];
+    /// let set = HostSet::new(Cpu::new(), parameters).with_penalty_weights(&[Some((&weights[..]).into()), None])?;
+    /// let (mut theta, mut bias) = ([1.0f32, 1.0, -3.0], [3.0f32]);
+    /// set.prox(&mut [(&mut theta[..]).into(), (&mut bias[..]).into()], 1.0)?;
+    /// assert_eq!((theta, bias), ([0.5, 1.0, -2.0], [3.0]));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`](crate::Error::Missing) unless there is an entry for each tensor, [`Error::InParameter`](crate::Error::InParameter) where weights differ from
+    /// their tensor in length or type, or one of them is negative or NaN. Every call then refuses, with
+    /// [`Error::PenaltyWeights`](crate::Error::PenaltyWeights), a penalty that has not the weights that it takes, or that takes none and has some.
+    pub fn with_penalty_weights<'v>(self, penalty_weights: &[Option<Slice<'v>>]) -> Result<HostSet<'v>> {
+        one_each("a set", PENALTY_WEIGHTS, self.segments.len(), penalty_weights.len())?;
+        for (at, own) in penalty_weights.iter().enumerate() {
+            let Some(Slice { dtype, bytes }) = *own else { continue };
+            self.fits(PENALTY_WEIGHTS, at, dtype, bytes)?;
+            about(
+                &self.names[at],
+                match dtype {
+                    Dtype::F32 => valid::<f32>(bytemuck::cast_slice(bytes)),
+                    Dtype::F16 => valid::<f16>(bytemuck::cast_slice(bytes)),
+                    Dtype::BF16 => valid::<bf16>(bytemuck::cast_slice(bytes)),
+                },
+            )?;
+        }
+        let HostSet { cpu, names, segments, groups, .. } = self;
+        Ok(HostSet { cpu, names, segments, groups, penalty_weights: penalty_weights.to_vec() })
     }
 
     /// The tensors' names, in the set's order.
@@ -246,7 +290,12 @@ impl HostSet {
         written: &mut [Written<'_, '_>],
     ) -> Vec<Partial> {
         let source = |i: usize| read.map_or(&[][..], |(_, slices)| bytemuck::cast_slice(slices[i].bytes));
-        let mut operands: Vec<Operands<'_, E>> = group.members.iter().map(|&i| Operands::read(source(i))).collect();
+        let own = |i: usize| match self.penalty_weights.get(i) {
+            Some(Some(slice)) => bytemuck::cast_slice(slice.bytes),
+            _ => &[],
+        };
+        let operands = group.members.iter().map(|&i| Operands::read(source(i), own(i)));
+        let mut operands: Vec<Operands<'_, E>> = operands.collect();
         for (role, (_, slices)) in written.iter_mut().enumerate() {
             let of_type = slices.iter_mut().filter(|slice| slice.dtype == group.dtype);
             for (operands, slice) in operands.iter_mut().zip(of_type) {
@@ -257,18 +306,17 @@ impl HostSet {
     }
 
     fn validate(&self, call: &Call, read: &Option<Read<'_>>, written: &[Written<'_, '_>]) -> Result<()> {
-        let matches = |operand, i: usize, dtype: Dtype, bytes: &[u8]| {
-            let segment = &self.segments[i];
-            let found = ((bytes.len() / dtype.size()) as u64, dtype);
-            about(&self.names[i], same_shape(operand, (segment.len, segment.dtype), found))
-        };
+        for (i, segment) in self.segments.iter().enumerate() {
+            let given = self.penalty_weights.get(i).is_some_and(Option::is_some);
+            about(&self.names[i], matched(&segment.penalty, given))?;
+        }
         for (operand, slices) in written {
             one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;
-            slices.iter().enumerate().try_for_each(|(i, s)| matches(operand, i, s.dtype, s.bytes))?;
+            slices.iter().enumerate().try_for_each(|(i, s)| self.fits(operand, i, s.dtype, s.bytes))?;
         }
         let Some((operand, slices)) = *read else { return Ok(()) };
         one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;
-        slices.iter().enumerate().try_for_each(|(i, s)| matches(operand, i, s.dtype, s.bytes))?;
+        slices.iter().enumerate().try_for_each(|(i, s)| self.fits(operand, i, s.dtype, s.bytes))?;
         // Only what is read can be listed twice: the compiler sees to the rest.
         let extents = slices.iter().enumerate().filter(|(_, slice)| !slice.bytes.is_empty());
         let mut extents: Vec<Extent<()>> = extents
@@ -278,6 +326,13 @@ impl HostSet {
             })
             .collect();
         disjoint(&self.names, &mut extents)
+    }
+
+    /// Refuses a slice that has not as many elements of the same type as its tensor.
+    fn fits(&self, operand: &'static str, i: usize, dtype: Dtype, bytes: &[u8]) -> Result<()> {
+        let segment = &self.segments[i];
+        let found = ((bytes.len() / dtype.size()) as u64, dtype);
+        about(&self.names[i], same_shape(operand, (segment.len, segment.dtype), found))
     }
 }
 

@@ -27,6 +27,7 @@ impl Gpu {
         &self,
         penalty: &Penalty,
         slices: &[&[E]],
+        penalty_weights: &[&[E]],
         patience: Patience,
     ) -> Result<Vec<Partial>> {
         let mut partials = vec![Partial::default(); slices.len()];
@@ -36,17 +37,26 @@ impl Gpu {
             return Ok(partials);
         }
         let buffer = self.storage_buffer("penalty weights", largest)?;
+        let own_buffer = match penalty_weights {
+            [] => None,
+            _ => Some(self.storage_buffer("penalty weights of elements", largest)?),
+        };
         for pieces in &chunks {
             let mut located = Vec::with_capacity(pieces.len());
+            let mut own_located = Vec::new();
             let mut segments = Vec::with_capacity(pieces.len());
             for piece in pieces {
                 let weights = &slices[piece.slice][piece.start..piece.start + piece.len];
                 self.write(&buffer, piece.offset, weights)?;
                 located.push(Located { buffer: buffer.clone(), offset: piece.offset });
+                if let (Some(own), Some(buffer)) = (penalty_weights.get(piece.slice), &own_buffer) {
+                    self.write(buffer, piece.offset, &own[piece.start..piece.start + piece.len])?;
+                    own_located.push(Some(Located { buffer: buffer.clone(), offset: piece.offset }));
+                }
                 segments.push(segment(weights, penalty));
             }
             let pending = self.submit(|gpu, encoder| {
-                let placement = Placement { roles: [Some(&located), None, None, None] };
+                let placement = Placement { roles: [Some(&located), None, None, None], penalty_weights: &own_located };
                 once(gpu, encoder, (Operation::Evaluate, true), &gpu.plan(segments), &placement, &Step::NONE)
             })?;
             for (piece, (partial, _)) in pieces.iter().zip(pending.partials(patience).await?) {
@@ -59,24 +69,29 @@ impl Gpu {
     /// A gradient or a prox of host slices; in place where there is no source.
     pub(crate) async fn update<E: Element>(
         &self,
-        update: &Update<'_>,
+        update: &Update<'_, E>,
         source: Option<&[E]>,
         output: &mut [E],
         patience: Patience,
     ) -> Result<Partial> {
+        let (penalty, penalty_weights) = update.weighted.parts()?;
         // Refuses a bad step, whatever the length.
-        let coefficients = update.operation.coefficients(&segment(output, update.penalty), update.step)?;
+        let coefficients = update.operation.coefficients(&segment(output, penalty), update.step)?;
         let mut total = Partial::default();
         if output.is_empty() || coefficients.untouched() && !update.sums {
             return Ok(total);
         }
         let step = Step { size: update.step, ..Step::NONE };
-        let chunk = if update.penalty.groups().is_some() { output.len() } else { CHUNK / size_of::<E>() };
+        let chunk = if penalty.groups().is_some() { output.len() } else { CHUNK / size_of::<E>() };
         let size = bytes_of::<E>(chunk.min(output.len()));
         let buffer = self.storage_buffer("penalty weights", size)?;
         let existing = match update.operation {
             Operation::AddGradient => Some(self.storage_buffer("penalty weights", size)?),
             _ => None,
+        };
+        let own_buffer = match penalty_weights {
+            None => None,
+            Some(_) => Some(self.storage_buffer("penalty weights of elements", size)?),
         };
         for (i, output) in output.chunks_mut(chunk).enumerate() {
             let weights = source.map_or(&*output, |source| &source[i * chunk..i * chunk + output.len()]);
@@ -84,11 +99,15 @@ impl Gpu {
             if let Some(existing) = &existing {
                 self.write(existing, 0, output)?;
             }
+            if let (Some(own), Some(buffer)) = (penalty_weights, &own_buffer) {
+                self.write(buffer, 0, &own[i * chunk..i * chunk + output.len()])?;
+            }
             let weights = [Located { buffer: buffer.clone(), offset: 0 }];
+            let own = own_buffer.as_ref().map(|buffer| Located { buffer: buffer.clone(), offset: 0 });
             let existing = existing.as_ref().map(|existing| [Located { buffer: existing.clone(), offset: 0 }]);
             let result = existing.as_ref().unwrap_or(&weights);
-            let placement = Placement { roles: [Some(&weights), Some(result), None, None] };
-            let plan = self.plan(vec![segment(output, update.penalty)]);
+            let placement = Placement { roles: [Some(&weights), Some(result), None, None], penalty_weights: &[own] };
+            let plan = self.plan(vec![segment(output, penalty)]);
             let pending = self
                 .submit(|gpu, encoder| once(gpu, encoder, (update.operation, update.sums), &plan, &placement, &step))?;
             if update.sums {

@@ -40,8 +40,11 @@ pub(super) enum Access {
     Scalar,
 }
 
-/// What an operand is to a kernel: what it only reads, what it writes, and the optimizer's state, also written.
-pub(super) const ROLES: [&str; 4] = ["SOURCE", "OUTPUT", "FIRST", "SECOND"];
+/// What an operand is to a kernel: what it only reads, what it writes, the optimizer's state, also written, and the penalty's weights,
+/// only read.
+pub(super) const ROLES: [&str; 5] = ["SOURCE", "OUTPUT", "FIRST", "SECOND", "WEIGHTS"];
+/// Which of them are only read.
+pub(super) const READ: [bool; ROLES.len()] = [true, false, false, false, true];
 
 /// Which operand lies in which binding. Operands of one buffer share one, as far as a binding reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -155,8 +158,7 @@ impl Kernel {
         };
         let stepped = host.rule.is_some() && self.part == Part::Each;
         let penalty = if stepped { shader!("structure/step") } else { self.penalty.wgsl() };
-        let own = if self.part == Part::Apply { shader!("own/group") } else { shader!("own/absent") };
-        let formula = [shader!("elementwise"), shader!("arithmetic"), penalty, own];
+        let formula = [shader!("elementwise"), shader!("arithmetic"), penalty];
         let operation = match self.operation {
             Operation::Evaluate => vec![shader!("operation/evaluate")],
             Operation::Gradient => vec![shader!("operation/gradient")],
@@ -174,12 +176,18 @@ impl Kernel {
         };
         let write = if self.operation == Operation::Evaluate { "" } else { write };
         let sums_terms = host.sums_terms && host.rule.is_none();
+        let own = match self.part {
+            Part::Apply => shader!("weights/group"),
+            _ if host.weighted => shader!("weights/present"),
+            _ => shader!("weights/absent"),
+        };
         let formula = if self.operation == Operation::Evaluate && !sums_terms { &[][..] } else { &formula[..] };
         let terms = if sums_terms { shader!("terms/present") } else { shader!("terms/absent") };
         let sums = [terms, shader!("tile"), shader!("accumulator"), shader!("evaluate")];
         let run = if self.sums { &sums[..] } else { &[shader!("update")] };
+        let operands = self.bindings.source();
         let common = [shader!("prelude"), read, write, &operands, element, &rule, geometry];
-        [&common[..], formula, &operation, run].concat().concat()
+        [&common[..], formula, &[own], &operation, run].concat().concat()
     }
 
     /// What a kernel of weights in groups is compiled for.

@@ -1,6 +1,6 @@
 //! A plan and where its operands lie become windows of buffers, dispatches and the rows that kernels read of each span.
 
-use super::kernel::{Access, Bindings, Grouped, Kernel, ROLES};
+use super::kernel::{Access, Bindings, Grouped, Kernel, READ, ROLES};
 use crate::groups::Geometry;
 use crate::penalty::Kind;
 use crate::plan::{Operation, Part, Plan, Segment, Span};
@@ -17,12 +17,17 @@ pub(super) struct Located {
 /// Where the operands of every segment lie, by role; it may be another at every step, and the plan stays.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Placement<'a> {
-    pub(super) roles: [Option<&'a [Located]>; ROLES.len()],
+    /// Of the roles before the last.
+    pub(super) roles: [Option<&'a [Located]>; ROLES.len() - 1],
+    /// Of the last, where a segment has one.
+    pub(super) penalty_weights: &'a [Option<Located>],
 }
 
 impl<'a> Placement<'a> {
     fn at(&self, segment: u32) -> [Option<&'a Located>; ROLES.len()] {
-        self.roles.map(|located| located.and_then(|located| located.get(segment as usize)))
+        let at = segment as usize;
+        let [source, output, first, second] = self.roles.map(|located| located.and_then(|located| located.get(at)));
+        [source, output, first, second, self.penalty_weights.get(at).and_then(Option::as_ref)]
     }
 
     /// A segment's operands in the roles that they have in a part of the operation.
@@ -217,8 +222,11 @@ impl Layout {
                         *word = ((start - dispatch.windows[usize::from(*binding)].start) / 4) as u32;
                     }
                 }
+                let [source, output, first, second, weights] = words;
                 let geometry = (first_geometry + 2 * p.geometry) as u32;
-                self.rows.push([[p.span.segment, p.span.len, geometry, p.span.start as u32], words]);
+                let third = if p.kernel.groups.is_some() { geometry } else { weights };
+                let head = [p.span.segment, p.span.len, third, p.span.start as u32];
+                self.rows.push([head, [source, output, first, second]]);
             }
         }
         self.rows.extend(&self.geometries);
@@ -363,7 +371,7 @@ fn bind(located: [Option<&Located>; ROLES.len()], starts: [u64; ROLES.len()], by
         let window = bound[binding].map_or(range, |(_, window)| window.union(range));
         bound[binding] = Some((&located.buffer, window));
         bindings.of[role] = Some(binding as u8);
-        bindings.writable[binding] |= role > 0;
+        bindings.writable[binding] |= !READ[role];
     }
     let writes = bindings.writable;
     for (binding, b) in bound.iter().enumerate() {

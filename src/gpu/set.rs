@@ -1,7 +1,7 @@
 //! Many tensors on the device at once: one recording, a few dispatches, no waiting.
 
 use super::Gpu;
-use super::kernel::{ROLES, storage};
+use super::kernel::storage;
 use super::layout::{Located, Placement, Window};
 use super::operand::Operand;
 use super::readback::PendingReports;
@@ -9,7 +9,8 @@ use super::recorder::{Recorder, Step, entry};
 use crate::optimizer::{Adam, Metric, Momentum, Sgd};
 use crate::penalty::Kind;
 use crate::plan::{Direction, Operation, Plan, Segment};
-use crate::set::{Extent, NAMES, Parameter, about, disjoint, one_each, same_shape};
+use crate::set::{Extent, NAMES, PENALTY_WEIGHTS, Parameter, about, disjoint, one_each, same_shape};
+use crate::weighted::matched;
 use crate::{Dtype, Error, Groups, Penalty, Result};
 
 /// Where a set's operands lie: for each tensor, in the set's order, an [`Operand`] of its length and type. What no operation
@@ -24,10 +25,13 @@ pub struct Operands<'a> {
     pub first: &'a [Operand<'a>],
     /// Its second state: v of [`Adam`].
     pub second: &'a [Operand<'a>],
+    /// What [weighted](Penalty::is_weighted) penalties weigh the elements of their tensors with, under the rules of
+    /// [`with_operand`](Penalty::with_operand); `None` for the other tensors. Empty where there are no such penalties.
+    pub penalty_weights: &'a [Option<Operand<'a>>],
 }
 
 impl<'a> Operands<'a> {
-    fn lists(&self) -> [&'a [Operand<'a>]; ROLES.len()] {
+    fn lists(&self) -> [&'a [Operand<'a>]; NAMES.len()] {
         [self.weights, self.gradients, self.first, self.second]
     }
 }
@@ -129,7 +133,11 @@ pub struct ParameterSet {
     names: Vec<String>,
     plan: Plan,
     slots: usize,
-    located: [Vec<Located>; ROLES.len()],
+    located: [Vec<Located>; NAMES.len()],
+    /// Of the tensors that have some.
+    penalty_weights: Vec<Option<Located>>,
+    /// The plan's edition and the placement of which every penalty is known to have the weights that it takes.
+    matched: Option<(u64, u64)>,
     /// Counts the placements, and the changes of a penalty's formula, which other kernels do.
     generation: u64,
     /// The formulas and the groups at this edition of the plan.
@@ -173,6 +181,8 @@ impl ParameterSet {
             plan,
             slots,
             located: Default::default(),
+            penalty_weights: Vec::new(),
+            matched: None,
             generation: 0,
             kinds,
             recorders: Vec::new(),
@@ -271,13 +281,21 @@ impl ParameterSet {
     ///
     /// As [`new`](ParameterSet::new); then the set stays where it was.
     pub fn place(&mut self, operands: &Operands<'_>) -> Result<()> {
-        let same = |(list, located): (&[Operand<'_>], &Vec<Located>)| {
-            list.len() == located.len()
-                && list.iter().zip(located).zip(&self.plan.segments).all(|((o, l), s)| {
-                    o.offset == l.offset && *o.buffer == l.buffer && o.len == s.len && o.dtype == s.dtype
-                })
+        let stays = |((o, l), s): ((&Operand<'_>, &Located), &Segment)| {
+            o.offset == l.offset && *o.buffer == l.buffer && o.len == s.len && o.dtype == s.dtype
         };
-        if self.generation > 0 && operands.lists().into_iter().zip(&self.located).all(same) {
+        let same = |(list, located): (&[Operand<'_>], &Vec<Located>)| {
+            list.len() == located.len() && list.iter().zip(located).zip(&self.plan.segments).all(stays)
+        };
+        let same_own = || {
+            let (own, located) = (operands.penalty_weights, &self.penalty_weights);
+            let stays = |((o, l), s): ((&Option<Operand<'_>>, &Option<Located>), &Segment)| match (o, l) {
+                (Some(o), Some(l)) => stays(((o, l), s)),
+                (o, l) => o.is_none() && l.is_none(),
+            };
+            own.len() == located.len() && own.iter().zip(located).zip(&self.plan.segments).all(stays)
+        };
+        if self.generation > 0 && operands.lists().into_iter().zip(&self.located).all(same) && same_own() {
             return Ok(());
         }
         self.validate(operands)?;
@@ -285,6 +303,8 @@ impl ParameterSet {
             located.clear();
             located.extend(list.iter().map(Operand::located));
         }
+        self.penalty_weights.clear();
+        self.penalty_weights.extend(operands.penalty_weights.iter().map(|own| own.as_ref().map(Operand::located)));
         self.generation += 1;
         Ok(())
     }
@@ -293,8 +313,8 @@ impl ParameterSet {
     ///
     /// # Errors
     ///
-    /// [`Error::RingFull`] where every slot is taken, [`Error::Device`] where memory cannot be had or the device is lost; then
-    /// nothing is recorded.
+    /// [`Error::RingFull`] where every slot is taken, [`Error::InParameter`] where a penalty has not the weights that it takes or has
+    /// some and takes none, [`Error::Device`] where memory cannot be had or the device is lost; then nothing is recorded.
     pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
         self.record(encoder, Recording::Evaluate, &Step::NONE)
     }
@@ -426,6 +446,7 @@ impl ParameterSet {
         for list in lists.into_iter().flatten() {
             one_each(operation.name(), NAMES[list], self.names.len(), self.located[list].len())?;
         }
+        self.match_penalty_weights()?;
         if self.kinds.0 != self.plan.edition {
             let same = |((kind, groups), s): (&(Kind, Option<Groups>), &Segment)| {
                 *kind == s.penalty.kind() && groups.as_ref() == s.penalty.groups()
@@ -437,7 +458,8 @@ impl ParameterSet {
             }
             self.kinds.0 = self.plan.edition;
         }
-        let placement = Placement { roles: lists.map(|list| list.map(|list| &self.located[list][..])) };
+        let roles = lists.map(|list| list.map(|list| &self.located[list][..]));
+        let placement = Placement { roles, penalty_weights: &self.penalty_weights };
         let pass = (operation, sums);
         let at = match self.recorders.iter().position(|r| (r.operation, r.sums) == pass) {
             Some(at) => at,
@@ -475,19 +497,15 @@ impl ParameterSet {
                 continue;
             }
             one_each("a set", NAMES[role], self.names.len(), list.len())?;
-            for (at, (operand, segment)) in list.iter().zip(&self.plan.segments).enumerate() {
-                let same = || same_shape(NAMES[role], (segment.len, segment.dtype), (operand.len, operand.dtype));
-                about(&self.names[at], operand.validate(NAMES[role]).and_then(|()| same()))?;
-                if segment.len > 0 {
-                    self.extents.push(Extent {
-                        memory: operand.buffer.clone(),
-                        start: operand.offset,
-                        end: operand.end(),
-                        operand: NAMES[role],
-                        parameter: at,
-                    });
-                }
+            for (at, operand) in list.iter().enumerate() {
+                self.admit(NAMES[role], at, operand)?;
             }
+        }
+        if !operands.penalty_weights.is_empty() {
+            one_each("a set", PENALTY_WEIGHTS, self.names.len(), operands.penalty_weights.len())?;
+        }
+        for (at, own) in operands.penalty_weights.iter().enumerate() {
+            own.as_ref().map_or(Ok(()), |own| self.admit(PENALTY_WEIGHTS, at, own))?;
         }
         disjoint(&self.names, &mut self.extents)?;
         // The extents are sorted by buffer now.
@@ -499,6 +517,36 @@ impl ParameterSet {
         }
         self.buffers.clear();
         self.buffers.extend(self.extents.drain(..).map(|extent| extent.memory));
+        Ok(())
+    }
+
+    /// Refuses an operand of a tensor that breaks a rule or is of another shape, and keeps its extent.
+    fn admit(&mut self, name: &'static str, at: usize, operand: &Operand<'_>) -> Result<()> {
+        let segment = &self.plan.segments[at];
+        let same = || same_shape(name, (segment.len, segment.dtype), (operand.len, operand.dtype));
+        about(&self.names[at], operand.validate(name).and_then(|()| same()))?;
+        if segment.len > 0 {
+            self.extents.push(Extent {
+                memory: operand.buffer.clone(),
+                start: operand.offset,
+                end: operand.end(),
+                operand: name,
+                parameter: at,
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses penalties that have not the weights that they take.
+    fn match_penalty_weights(&mut self) -> Result<()> {
+        let of = Some((self.plan.edition, self.generation));
+        if self.matched != of {
+            for (at, segment) in self.plan.segments.iter().enumerate() {
+                let given = self.penalty_weights.get(at).is_some_and(Option::is_some);
+                about(&self.names[at], matched(&segment.penalty, given))?;
+            }
+            self.matched = of;
+        }
         Ok(())
     }
 
@@ -521,7 +569,7 @@ fn kind_of(penalty: &Penalty) -> (Kind, Option<Groups>) {
 }
 
 /// Which of the set's lists an operation reads, and which it writes.
-fn lists(operation: Operation) -> [Option<usize>; ROLES.len()] {
+fn lists(operation: Operation) -> [Option<usize>; NAMES.len()] {
     let [weights, gradients, first, second] = [0, 1, 2, 3].map(Some);
     match operation {
         Operation::Evaluate => [weights, None, None, None],

@@ -8,14 +8,14 @@ use crate::common::cases::noise;
 use crate::common::compare::{POISON, same_bytes};
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
 
-/// Weights, gradients, first and second state.
-pub(crate) const ROLES: usize = 4;
+/// Weights, gradients, first and second state, and the penalty's weights.
+pub(crate) const ROLES: usize = 5;
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
 
 #[derive(Clone)]
 pub(crate) struct Tensors {
     pub(crate) parameters: Vec<Parameter>,
-    /// For each role and tensor its elements, as words; an odd half word is poison.
+    /// For each role and tensor its elements, as words; an odd half word is poison. Penalty weights only where the penalty takes some.
     pub(crate) words: [Vec<Vec<u32>>; ROLES],
 }
 
@@ -45,23 +45,16 @@ pub(crate) enum Layout {
 impl Tensors {
     /// Tensors of these lengths; types and penalties go round.
     pub(crate) fn new(lens: &[usize]) -> Tensors {
-        Tensors::with(lens, |i| DTYPES[i / 2 % 3])
+        Tensors::with(lens, |i| DTYPES[i / 2 % 3], &penalties())
     }
 
     /// Tensors of these lengths and one type; penalties go round.
     pub(crate) fn of(dtype: Dtype, lens: &[usize]) -> Tensors {
-        Tensors::with(lens, |_| dtype)
+        Tensors::with(lens, |_| dtype, &penalties())
     }
 
-    fn with(lens: &[usize], dtype: impl Fn(usize) -> Dtype) -> Tensors {
-        let penalties = [
-            Penalty::l1(0.03),
-            Ok(Penalty::none()),
-            Penalty::l2_squared(0.2),
-            Penalty::elastic_net(0.1, 0.25),
-            Penalty::l1(1e-40),
-        ];
-        let penalties = penalties.map(|penalty| penalty.expect("the λs are valid"));
+    /// Tensors of these lengths, types and penalties, which go round.
+    pub(crate) fn with(lens: &[usize], dtype: impl Fn(usize) -> Dtype, penalties: &[Penalty]) -> Tensors {
         let parameter = |(i, &len): (usize, &usize)| {
             let penalty = penalties[i % penalties.len()].clone();
             Parameter::new(format!("tensor {i}"), len as u64, dtype(i), penalty)
@@ -69,10 +62,15 @@ impl Tensors {
         let parameters: Vec<Parameter> = lens.iter().enumerate().map(parameter).collect();
         let words = std::array::from_fn(|role| {
             let fill = |(i, p): (usize, &Parameter)| {
+                let len = if role < 4 || p.penalty.is_weighted() { p.len } else { 0 };
                 let seed = (i * ROLES + role) as u64;
-                // A second state is a mean of squares.
-                let numbers = noise(p.len as usize, seed).into_iter();
-                let numbers = numbers.map(|x| if role == 3 { x * x * 0.01 } else { x });
+                // A second state is a mean of squares; a penalty weight is no less than 0.
+                let numbers = noise(len as usize, seed).into_iter();
+                let numbers = numbers.map(|x| match role {
+                    3 => x * x * 0.01,
+                    4 => 2.0 * x.max(0.0),
+                    _ => x,
+                });
                 words(p.dtype, &numbers.collect::<Vec<f32>>())
             };
             parameters.iter().enumerate().map(fill).collect()
@@ -90,13 +88,13 @@ impl Tensors {
 
     /// Does a call on the host.
     pub(crate) fn host(&mut self, call: Call) -> Result<Option<Reports>> {
-        let set = HostSet::new(Cpu::new(), self.parameters.clone());
-        self.call(&set, call)
+        let own = self.words[4].clone();
+        self.call(&host_set(&self.parameters, &own), call)
     }
 
     pub(crate) fn call(&mut self, set: &HostSet, call: Call) -> Result<Option<Reports>> {
         let parameters = &self.parameters;
-        let [weights, gradients, first, second] = &mut self.words;
+        let [weights, gradients, first, second, _] = &mut self.words;
         match call {
             Call::Evaluate => set.evaluate(&read(weights, parameters)).map(Some),
             Call::GradientAdd => {
@@ -171,22 +169,49 @@ impl Images {
         images
     }
 
-    pub(crate) fn operands<'a>(&self, tensors: &Tensors, buffers: &'a [wgpu::Buffer]) -> [Vec<Operand<'a>>; ROLES] {
-        self.ranges.each_ref().map(|ranges| {
+    pub(crate) fn operands<'a>(&self, tensors: &Tensors, buffers: &'a [wgpu::Buffer]) -> Lists<'a> {
+        let [weights, gradients, first, second, own] = self.ranges.each_ref().map(|ranges| {
             let operand = |(&(buffer, offset), p): (&(usize, usize), &Parameter)| Operand {
                 buffer: &buffers[buffer],
                 offset: offset as u64,
                 len: p.len,
                 dtype: p.dtype,
             };
-            ranges.iter().zip(&tensors.parameters).map(operand).collect()
-        })
+            ranges.iter().zip(&tensors.parameters).map(operand).collect::<Vec<Operand<'a>>>()
+        });
+        let weighted = |(own, p): (Operand<'a>, &Parameter)| p.penalty.is_weighted().then_some(own);
+        let penalty_weights = own.into_iter().zip(&tensors.parameters).map(weighted).collect();
+        Lists { roles: [weights, gradients, first, second], penalty_weights }
     }
 }
 
-pub(crate) fn operands<'a>(lists: &'a [Vec<Operand<'a>>; ROLES]) -> Operands<'a> {
-    let [weights, gradients, first, second] = lists;
-    Operands { weights, gradients, first, second }
+/// The operands of each role and tensor.
+pub(crate) struct Lists<'a> {
+    roles: [Vec<Operand<'a>>; 4],
+    penalty_weights: Vec<Option<Operand<'a>>>,
+}
+
+pub(crate) fn operands<'a>(lists: &'a Lists<'a>) -> Operands<'a> {
+    let [weights, gradients, first, second] = &lists.roles;
+    Operands { weights, gradients, first, second, penalty_weights: &lists.penalty_weights }
+}
+
+/// A set of these tensors on the host, with these penalty weights where the penalties take some.
+pub(crate) fn host_set<'w>(parameters: &[Parameter], penalty_weights: &'w [Vec<u32>]) -> HostSet<'w> {
+    let own = |(words, p): (&'w Vec<u32>, &Parameter)| p.penalty.is_weighted().then(|| slice(words, p));
+    let own: Vec<Option<Slice<'w>>> = penalty_weights.iter().zip(parameters).map(own).collect();
+    HostSet::new(Cpu::new(), parameters.to_vec()).with_penalty_weights(&own).expect("the penalty weights are valid")
+}
+
+fn penalties() -> [Penalty; 5] {
+    let penalties = [
+        Penalty::l1(0.03),
+        Ok(Penalty::none()),
+        Penalty::l2_squared(0.2),
+        Penalty::elastic_net(0.1, 0.25),
+        Penalty::l1(1e-40),
+    ];
+    penalties.map(|penalty| penalty.expect("the λs are valid"))
 }
 
 /// A set of these tensors on the device, at the places of the images.

@@ -11,7 +11,7 @@ use crate::memory::Memory;
 #[derive(Debug, Default)]
 pub(crate) struct Host {
     cpu: Cpu,
-    set: Option<HostSet>,
+    set: Option<HostSet<'static>>,
 }
 
 impl Host {
@@ -20,7 +20,7 @@ impl Host {
         self.set = Some(HostSet::new(self.cpu.clone(), parameters));
     }
 
-    fn set(&mut self, penalties: &[Penalty]) -> &HostSet {
+    fn set(&mut self, penalties: &[Penalty]) -> &HostSet<'static> {
         let set = self.set.get_or_insert_with(|| HostSet::new(self.cpu.clone(), Vec::new()));
         for ((_, to), from) in set.penalties_mut().zip(penalties) {
             to.clone_from(from);

@@ -17,3 +17,7 @@ fn own_numbers(span: Span, at: u32, have: u32) -> Numbers {
     c[4] = bitcast<vec4<f32>>(own[1]);
     return c;
 }
+
+fn own_terms(span: Span, at: u32, have: u32) -> TermNumbers {
+    return span.terms;
+}
