@@ -5,15 +5,13 @@ mod common;
 
 use common::adapters::{Device, DeviceTest};
 use common::cases::{self, family, noise};
-use common::compare::same_bits;
 use common::device::{PATIENCE, encoder, submit};
+use common::everything::same;
 use common::oracle::Weight;
 use common::tensors::{Call, Layout, Tensors, equal, record, set};
 use libtest_mimic::Trial;
 use penalty::half::{bf16, f16};
-use penalty::{
-    Adam, Backend, Cpu, Dtype, Error, InstructionSet, Metric, Momentum, Partial, Penalty, Report, Sgd, TILE,
-};
+use penalty::{Adam, Backend, Cpu, Dtype, Error, InstructionSet, Metric, Momentum, Partial, Penalty, Sgd, TILE};
 
 const ADAM: Adam =
     Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric: Metric::Adam, iteration: 3 };
@@ -42,45 +40,6 @@ fn main() {
     common::adapters::run(sets.chain(more).collect(), tests);
 }
 
-/// Everything that a penalty does with some weights; reports compare by their bits.
-struct Everything<E> {
-    partial: [u8; Partial::BYTES],
-    reports: [Report; 2],
-    updates: [(&'static str, Vec<E>); 4],
-}
-
-fn everything<E: Weight>(
-    backend: &Backend,
-    (penalty, step): &(Penalty, f64),
-    weights: &[E],
-    others: &[E],
-) -> penalty::Result<Everything<E>> {
-    let (mut sum, mut shrunk) = (others.to_vec(), weights.to_vec());
-    backend.gradient_add(penalty, weights, &mut sum)?;
-    let after = backend.prox_and_evaluate_in_place(penalty, &mut shrunk, *step)?;
-    Ok(Everything {
-        partial: backend.partial_for(penalty, 0, weights)?.to_bytes(),
-        reports: [backend.evaluate(penalty, weights)?, after],
-        updates: [
-            ("gradient", backend.gradient(penalty, weights)?),
-            ("gradient_add", sum),
-            ("prox", backend.prox(penalty, weights, *step)?),
-            ("prox_and_evaluate_in_place", shrunk),
-        ],
-    })
-}
-
-fn same<E: Weight>(backend: &Backend, case: &(Penalty, f64), name: &str, weights: &[E], others: &[E]) {
-    let reference = Backend::Cpu(Cpu::with_instructions(InstructionSet::Baseline).expect("every processor has these"));
-    let want = everything(&reference, case, weights, others).expect("the CPU does not fail");
-    let got = everything(backend, case, weights, others).unwrap_or_else(|error| panic!("{case:?}, {name}: {error}"));
-    for ((operation, want), (_, got)) in want.updates.iter().zip(&got.updates) {
-        same_bits(want, got).unwrap_or_else(|error| panic!("{operation} of {name}, {}, {case:?}: {error}", E::DTYPE));
-    }
-    assert_eq!(want.reports, got.reports, "{name}, {}, {case:?}", E::DTYPE);
-    assert_eq!(want.partial, got.partial, "the partial of {name}, {}, {case:?}", E::DTYPE);
-}
-
 fn same_bits_as_the_reference(backend: &Backend) {
     // A multiple of four, so that no tail takes a kernel of its own: drivers take a second for each.
     let (mut edges, mut others) = cases::elementwise();
@@ -93,12 +52,14 @@ fn same_bits_as_the_reference(backend: &Backend) {
     tiles.extend(cases::at_scale(127, TILE));
     let tiles_others = noise(tiles.len(), 12);
     for (i, case) in family().iter().enumerate() {
-        same(backend, case, "edges", &edges, &others);
-        same(backend, case, "tiles", &tiles, &tiles_others);
+        let (penalty, step) = case;
+        let name = |weights: &str| format!("{weights} by {penalty:?}");
+        same(backend, (penalty, *step), &name("edges"), &edges, &others);
+        same(backend, (penalty, *step), &name("tiles"), &tiles, &tiles_others);
         // The formulas do not know the type, but for the bounds of the box.
         if i % 9 == 8 {
-            same(backend, case, "edges", &half(&edges), &half(&others));
-            same(backend, case, "tiles", &brain(&tiles), &brain(&tiles_others));
+            same(backend, (penalty, *step), &name("edges"), &half(&edges), &half(&others));
+            same(backend, (penalty, *step), &name("tiles"), &brain(&tiles), &brain(&tiles_others));
         }
     }
 }

@@ -2,7 +2,7 @@
 // src/penalty/weighted.rs.
 
 // 2^57 and 2^115.
-const LARGE: f32 = 144115188075855872.0;
+const LARGE_FROM: f32 = 144115188075855872.0;
 const LARGEST_SHARE: u32 = 0x79000000u;
 
 // The elastic net's numbers for elements of these weights.
@@ -14,7 +14,7 @@ fn own(c: Numbers) -> array<vec4<f32>, 2> {
 fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
     let a = abs(theta);
     let share = opaque(opaque(t[2] * a) * opaque(t[0] + opaque(t[1] * a)));
-    let most = select(vec4<u32>(LARGEST_FLOAT), vec4<u32>(LARGEST_SHARE), a < vec4<f32>(LARGE));
+    let most = select(vec4<u32>(LARGEST_FLOAT), vec4<u32>(LARGEST_SHARE), a < vec4<f32>(LARGE_FROM));
     return bitcast<vec4<f32>>(min(bitcast<vec4<u32>>(share), most));
 }
 

@@ -10,7 +10,7 @@ use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
 pub(crate) struct Weighted;
 
 /// 2^57: a weight θ that is no less makes its tile one of large weights.
-const LARGE: f32 = (1u64 << 57) as f32;
+const LARGE_FROM: f32 = (1u64 << 57) as f32;
 /// 2^115: of no more than this 4096 can be summed.
 const LARGEST_SHARE: f32 = (1u128 << 115) as f32;
 
@@ -123,7 +123,7 @@ impl Formula for Weighted {
     fn term(theta: f32, t: &TermNumbers) -> f32 {
         let a = theta.abs();
         let share = (t[2] * a) * (t[0] + t[1] * a);
-        let most = if a < LARGE { LARGEST_SHARE } else { f32::MAX };
+        let most = if a < LARGE_FROM { LARGEST_SHARE } else { f32::MAX };
         if share < most { share } else { most }
     }
 

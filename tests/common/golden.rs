@@ -16,9 +16,42 @@ pub(crate) struct Case {
     pub(crate) value: Option<f64>,
 }
 
+/// A vector of a weighted penalty.
+pub(crate) struct WeightedCase {
+    pub(crate) penalty: Penalty,
+    pub(crate) penalty_weights: Vec<f32>,
+    pub(crate) step: f64,
+    pub(crate) v: Vec<f32>,
+    pub(crate) prox: Vec<f64>,
+    pub(crate) value: f64,
+}
+
+/// The cases of weighted L1.
+pub(crate) fn weighted_cases() -> Vec<WeightedCase> {
+    let floats = |list: &Value| list.as_array().expect("it has vectors").iter().map(number).collect::<Vec<f64>>();
+    let f32s = |list: &Value| floats(list).into_iter().map(|x| x as f32).collect::<Vec<f32>>();
+    let case = |case: &Value| WeightedCase {
+        penalty: Penalty::weighted_l1(number(&case["params"]["lambda"])).expect("its λ is valid"),
+        penalty_weights: f32s(&case["params"]["weights"]),
+        step: number(&case["step"]),
+        v: f32s(&case["v"]),
+        prox: floats(&case["prox"]),
+        value: number(&case["value_at_v"]),
+    };
+    let file = file();
+    let cases = file["vector"].as_array().expect("it has lists of cases").iter();
+    let cases: Vec<WeightedCase> = cases.filter(|case| text(&case["penalty"]) == "weighted_l1").map(case).collect();
+    assert_eq!(cases.len(), 24);
+    cases
+}
+
+fn file() -> Value {
+    serde_json::from_str(include_str!("../data/prox_cases.json")).expect("the file is JSON")
+}
+
 /// The cases of the elementwise penalties.
 pub(crate) fn cases() -> Vec<Case> {
-    let file: Value = serde_json::from_str(include_str!("../data/prox_cases.json")).expect("the file is JSON");
+    let file = file();
     let list = |name: &str| file[name].as_array().expect("it has lists of cases").clone();
     let mut cases: Vec<Case> = list("scalar").iter().map(|case| one(case, &case["v"], &case["prox"], 4e-7)).collect();
     assert_eq!(cases.len(), 9 * 24, "24 each of nine penalties");

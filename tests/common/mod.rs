@@ -6,6 +6,7 @@ pub(crate) mod adapters;
 pub(crate) mod cases;
 pub(crate) mod compare;
 pub(crate) mod device;
+pub(crate) mod everything;
 pub(crate) mod formulas;
 pub(crate) mod golden;
 pub(crate) mod oracle;
