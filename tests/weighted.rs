@@ -88,7 +88,7 @@ fn family() -> [(Penalty, f64); 7] {
 /// As many weights of elements: zeros, ordinary ones, every scale, infinities.
 fn own(len: usize) -> Vec<f32> {
     let special = [0.0, f32::INFINITY, f32::MAX, SMALLEST as f32, SMALLEST as f32 / 2.0, -0.0, 1.0, f32::MIN_POSITIVE];
-    let scale = |i: usize| if i % 5 == 0 { cases::power((i / 5 % 200) as i32 - 100) } else { 1.0 };
+    let scale = |i: usize| if i.is_multiple_of(5) { cases::power((i / 5 % 200) as i32 - 100) } else { 1.0 };
     let ordinary = noise(len, 21).into_iter().map(|x| f64::from(2.0 * x.abs())).enumerate();
     ordinary.map(|(i, x)| if i % 9 == 4 { special[i / 9 % 8] } else { (x * scale(i)) as f32 }).collect()
 }

@@ -6,13 +6,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use penalty::Penalty;
 use regex::Regex;
 
+use crate::checkpoint::Tensor;
 use crate::named::{self, Asked};
+use crate::{error, weights};
 
 const EVAL_EXAMPLES: &str = "\
 Examples:
   penalty eval model.safetensors --l1 1e-4
   penalty eval model.safetensors.index.json --lambda 0.01 --alpha 0.5 --json
   penalty eval model.safetensors --penalty mcp:lambda=0.1,gamma=3
+  penalty eval model.safetensors --penalty weighted-l1:lambda=0.1 --weights weights.safetensors
   penalty eval model.safetensors --l2 5e-4 --include 'weight$' --exclude norm --backend gpu";
 
 const SHRINK_EXAMPLES: &str = "\
@@ -113,7 +116,7 @@ pub(crate) struct Shrink {
     pub(crate) penalty: PenaltyArgs,
     /// The nearest point of a set, NAME:key=value,…: one of those listed below; takes no --step
     #[arg(long, value_name = "SET", value_parser = named::projection,
-          conflicts_with_all = ["l1", "l2", "lambda", "alpha", "named", "step"])]
+          conflicts_with_all = ["l1", "l2", "lambda", "alpha", "named", "weights", "step"])]
     project: Option<Asked>,
     /// The step size η that multiplies λ: a finite number ≥ 0
     #[arg(long, value_name = "η", value_parser = step, allow_negative_numbers = true,
@@ -179,15 +182,38 @@ pub(crate) struct PenaltyArgs {
     #[arg(long = "penalty", value_name = "PENALTY", value_parser = named::penalty,
           conflicts_with_all = ["l1", "l2", "lambda", "alpha"])]
     named: Option<Asked>,
+    /// A weighted penalty's weights w ≥ 0: a checkpoint with a tensor of the name and shape of each tensor penalised, which is
+    /// converted to its type; others in it are ignored
+    #[arg(long, value_name = "FILE", requires = "named")]
+    weights: Option<PathBuf>,
 }
 
 impl PenaltyArgs {
     /// The penalty asked for; none where no option was given.
     pub(crate) fn asked(&self) -> penalty::Result<Asked> {
         match (&self.named, self.lambda, self.alpha) {
-            (Some(asked), ..) => Ok(asked.clone()),
+            (Some(asked), ..) => Ok(asked.clone().weighted(self.weights.as_deref())),
             (None, Some(lambda), Some(alpha)) => Penalty::elastic_net(lambda, alpha).map(Asked::from),
             _ => Penalty::keras(self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)).map(Asked::from),
+        }
+    }
+}
+
+impl PenaltyArgs {
+    /// The tensors of what each of these tensors' elements are weighed with; none where no penalty weighs them.
+    pub(crate) fn own(&self, tensors: &[Tensor]) -> error::Result<Vec<Tensor>> {
+        self.weights.as_ref().map_or(Ok(Vec::new()), |path| weights::matching(path, tensors))
+    }
+
+    /// Refuses weights for a penalty that takes none, and one that takes some without them.
+    fn validate(&self) -> Result<(), String> {
+        let weighted = self.named.as_ref().is_some_and(|asked| asked.penalty.is_weighted());
+        match (weighted, &self.weights) {
+            (true, None) => Err("a weighted penalty needs --weights FILE, the weights of the elements".into()),
+            (false, Some(_)) => {
+                Err("--weights is for a weighted penalty, and --penalty asks for one that takes none".into())
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -232,8 +258,14 @@ impl Cli {
     /// What the parser cannot know: options that contradict each other by their values.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let backend = match &self.command {
-            Command::Eval(eval) => &eval.backend,
-            Command::Shrink(shrink) => &shrink.backend,
+            Command::Eval(eval) => {
+                eval.penalty.validate()?;
+                &eval.backend
+            }
+            Command::Shrink(shrink) => {
+                shrink.penalty.validate()?;
+                &shrink.backend
+            }
             Command::Bench(bench) => &bench.backend,
             Command::Devices(_) | Command::Completions { .. } => return Ok(()),
         };

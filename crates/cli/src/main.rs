@@ -12,6 +12,7 @@ mod read;
 mod report;
 mod select;
 mod shrink;
+mod weights;
 
 use std::io;
 use std::process::ExitCode;

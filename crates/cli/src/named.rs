@@ -1,5 +1,7 @@
 //! Penalties by their names, as `--penalty` and `--project` take them.
 
+use std::path::Path;
+
 use penalty::{Named, Penalty};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +22,16 @@ impl From<Penalty> for Asked {
     fn from(penalty: Penalty) -> Asked {
         let json = json!({"l1": penalty.l1_weight(), "l2_squared": penalty.l2_squared_weight()});
         Asked { penalty, json }
+    }
+}
+
+impl Asked {
+    /// The same with the file of what it weighs elements with, if there is one.
+    pub(crate) fn weighted(mut self, weights: Option<&Path>) -> Asked {
+        if let (Some(weights), Value::Object(json)) = (weights, &mut self.json) {
+            json.insert("weights".to_owned(), json!(weights.display().to_string()));
+        }
+        self
     }
 }
 

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Dtype, Element, Partial, Penalty, TILE};
+use penalty::{Backend, Dtype, Element, Partial, Penalty, TILE, Weighted};
 use rayon::prelude::*;
 
 use crate::checkpoint::Tensor;
 use crate::error::{Error, Result};
+use crate::weights;
 
 /// How many weights a thread reads and sums at a time: they stay in the processor's second cache in between, and are few enough
 /// for the library to sum them on the calling thread.
@@ -29,9 +30,21 @@ const LONG: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chunk<'a> {
     pub(crate) tensor: &'a Tensor,
+    /// What a weighted penalty weighs the tensor's elements with.
+    own: Option<&'a Tensor>,
     index: usize,
     start: u64,
     len: u64,
+}
+
+/// What a chunk was read into: words, which any of the types is aligned in.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) theta: Vec<u32>,
+    /// What the elements are weighed with, of their type.
+    own: Vec<u32>,
+    /// The same, of the type in its file.
+    stored: Vec<u32>,
 }
 
 impl Chunk<'_> {
@@ -39,60 +52,128 @@ impl Chunk<'_> {
         self.len as usize * self.tensor.dtype.size()
     }
 
-    /// Reads the chunk into a buffer of words, which any of the types is aligned in.
-    pub(crate) fn read(&self, words: &mut Vec<u32>) -> Result<()> {
-        let bytes = self.bytes();
-        words.resize(bytes.div_ceil(4), 0);
-        let offset = self.tensor.offset + self.start * self.tensor.dtype.size() as u64;
-        self.tensor.source.read_at(&mut bytemuck::cast_slice_mut(words)[..bytes], offset)
+    /// Reads the chunk.
+    pub(crate) fn read(&self, held: &mut Held) -> Result<()> {
+        self.read_of(self.tensor, &mut held.theta)?;
+        match self.own {
+            None => Ok(()),
+            Some(own) if own.dtype == self.tensor.dtype => self.read_of(own, &mut held.own),
+            Some(own) => {
+                self.read_of(own, &mut held.stored)?;
+                let (stored, bytes) = (self.len as usize * own.dtype.size(), self.bytes());
+                let stored = &bytemuck::cast_slice(&held.stored)[..stored];
+                held.own.resize(bytes.div_ceil(4), 0);
+                let converted = &mut bytemuck::cast_slice_mut(&mut held.own)[..bytes];
+                weights::convert((own.dtype, stored), (self.tensor.dtype, converted));
+                Ok(())
+            }
+        }
     }
 
-    pub(crate) fn partial(&self, backend: &Backend, penalty: &Penalty, words: &[u32]) -> Result<Partial> {
-        let bytes: &[u8] = &bytemuck::cast_slice(words)[..self.bytes()];
-        fn of<E: Element>(backend: &Backend, penalty: &Penalty, start: u64, bytes: &[u8]) -> penalty::Result<Partial> {
-            backend.partial_for::<E>(penalty, start, bytemuck::cast_slice(bytes))
+    /// Reads the chunk's elements of a tensor.
+    fn read_of(&self, tensor: &Tensor, words: &mut Vec<u32>) -> Result<()> {
+        let bytes = self.len as usize * tensor.dtype.size();
+        words.resize(bytes.div_ceil(4), 0);
+        let offset = tensor.offset + self.start * tensor.dtype.size() as u64;
+        tensor.source.read_at(&mut bytemuck::cast_slice_mut(words)[..bytes], offset)
+    }
+
+    pub(crate) fn partial(&self, backend: &Backend, penalty: &Penalty, held: &Held) -> Result<Partial> {
+        fn of<E: Element>(chunk: &Chunk<'_>, backend: &Backend, penalty: &Penalty, held: &Held) -> Result<Partial> {
+            let bytes: &[u8] = &bytemuck::cast_slice(&held.theta)[..chunk.bytes()];
+            let weighted = chunk.weighted::<E>(penalty, &held.own)?;
+            Ok(backend.partial_for(weighted, chunk.start, bytemuck::cast_slice(bytes))?)
         }
-        Ok(match self.tensor.dtype {
-            Dtype::F32 => of::<f32>(backend, penalty, self.start, bytes),
-            Dtype::F16 => of::<f16>(backend, penalty, self.start, bytes),
-            Dtype::BF16 => of::<bf16>(backend, penalty, self.start, bytes),
-        }?)
+        match self.tensor.dtype {
+            Dtype::F32 => of::<f32>(self, backend, penalty, held),
+            Dtype::F16 => of::<f16>(self, backend, penalty, held),
+            Dtype::BF16 => of::<bf16>(self, backend, penalty, held),
+        }
+    }
+
+    /// Makes the chunk the prox of itself.
+    pub(crate) fn prox(&self, backend: &Backend, penalty: &Penalty, step: f64, held: &mut Held) -> Result<()> {
+        fn of<E: Element>(
+            chunk: &Chunk<'_>,
+            backend: &Backend,
+            penalty: &Penalty,
+            step: f64,
+            Held { theta, own, .. }: &mut Held,
+        ) -> Result<()> {
+            let bytes: &mut [u8] = &mut bytemuck::cast_slice_mut(theta)[..chunk.bytes()];
+            let weighted = chunk.weighted::<E>(penalty, own)?;
+            Ok(backend.prox_in_place(weighted, bytemuck::cast_slice_mut(bytes), step)?)
+        }
+        match self.tensor.dtype {
+            Dtype::F32 => of::<f32>(self, backend, penalty, step, held),
+            Dtype::F16 => of::<f16>(self, backend, penalty, step, held),
+            Dtype::BF16 => of::<bf16>(self, backend, penalty, step, held),
+        }
+    }
+
+    /// The penalty with what it weighs the chunk's elements with.
+    fn weighted<'a, E: Element>(&self, penalty: &'a Penalty, own: &'a [u32]) -> Result<Weighted<'a, [E]>> {
+        let Some(tensor) = self.own else { return Ok(penalty.into()) };
+        let bytes: &[u8] = &bytemuck::cast_slice(own)[..self.bytes()];
+        penalty.with_weights(bytemuck::cast_slice(bytes)).map_err(|error| match error {
+            penalty::Error::PenaltyWeight { index, found } => {
+                let at = self.start + index;
+                let reason =
+                    format!("its weights of the tensor {:?} must be numbers ≥ 0, found {found} at {at}", tensor.name);
+                Error::file(&tensor.source.path, reason)
+            }
+            error => error.into(),
+        })
     }
 }
 
-/// The chunks of tensors, in order, each of at most `size` weights: whole tiles.
-pub(crate) fn chunks(tensors: &[Tensor], size: u64) -> Vec<Chunk<'_>> {
+/// The chunks of tensors, in order, each of at most `size` weights: whole tiles. Where there are weights of elements, there are those of
+/// each tensor.
+pub(crate) fn chunks<'a>(tensors: &'a [Tensor], own: &'a [Tensor], size: u64) -> Vec<Chunk<'a>> {
     let mut chunks = Vec::new();
     for (index, tensor) in tensors.iter().enumerate() {
         let starts = (0..tensor.len.div_ceil(size)).map(|i| i * size);
-        chunks.extend(starts.map(|start| Chunk { tensor, index, start, len: size.min(tensor.len - start) }));
+        let chunk = |start| Chunk { tensor, own: own.get(index), index, start, len: size.min(tensor.len - start) };
+        chunks.extend(starts.map(chunk));
     }
     chunks
 }
 
 /// The exact statistics of every tensor, with what the penalty's value needs.
-pub(crate) fn partials(backend: &Backend, penalty: &Penalty, tensors: &[Tensor]) -> Result<Vec<Partial>> {
+pub(crate) fn partials(
+    backend: &Backend,
+    penalty: &Penalty,
+    tensors: &[Tensor],
+    own: &[Tensor],
+) -> Result<Vec<Partial>> {
     let progress = Progress::new(tensors.iter().map(Tensor::bytes).sum());
+    let mut partials = vec![Partial::default(); tensors.len()];
     match backend {
-        Backend::Gpu(_) => on_device(backend, penalty, tensors, &progress),
-        _ => on_threads(backend, penalty, tensors, &progress),
-    }
+        Backend::Gpu(_) => on_device(backend, penalty, &chunks(tensors, own, DEVICE_CHUNK), &mut partials, &progress),
+        _ => on_threads(backend, penalty, &chunks(tensors, own, CPU_CHUNK), &mut partials, &progress),
+    }?;
+    Ok(partials)
 }
 
 /// Each thread reads chunks of its own and sums them while they are in its cache.
-fn on_threads(backend: &Backend, penalty: &Penalty, tensors: &[Tensor], progress: &Progress) -> Result<Vec<Partial>> {
+fn on_threads(
+    backend: &Backend,
+    penalty: &Penalty,
+    chunks: &[Chunk<'_>],
+    partials: &mut [Partial],
+    progress: &Progress,
+) -> Result<()> {
     thread_local! {
-        static WORDS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+        static HELD: Cell<Option<Held>> = const { Cell::new(None) };
     }
-    let mut partials = vec![Partial::default(); tensors.len()];
-    for wave in chunks(tensors, CPU_CHUNK).chunks(WAVE) {
+    for wave in chunks.chunks(WAVE) {
         let sums: Result<Vec<Partial>> = wave
             .par_iter()
             .map(|chunk| {
                 // Taken, not borrowed: a thread that waits inside the library may be handed another chunk meanwhile.
-                let mut words = WORDS.take();
-                let partial = chunk.read(&mut words).and_then(|()| chunk.partial(backend, penalty, &words));
-                WORDS.set(words);
+                let mut held = HELD.take().unwrap_or_default();
+                let partial = chunk.read(&mut held).and_then(|()| chunk.partial(backend, penalty, &held));
+                HELD.set(Some(held));
                 progress.add(chunk.bytes());
                 partial
             })
@@ -101,33 +182,36 @@ fn on_threads(backend: &Backend, penalty: &Penalty, tensors: &[Tensor], progress
             partials[chunk.index].merge(&sum);
         }
     }
-    Ok(partials)
+    Ok(())
 }
 
 /// One thread reads the next chunk while the device sums this one.
-fn on_device(backend: &Backend, penalty: &Penalty, tensors: &[Tensor], progress: &Progress) -> Result<Vec<Partial>> {
-    let mut partials = vec![Partial::default(); tensors.len()];
-    let chunks = chunks(tensors, DEVICE_CHUNK);
+fn on_device(
+    backend: &Backend,
+    penalty: &Penalty,
+    chunks: &[Chunk<'_>],
+    partials: &mut [Partial],
+    progress: &Progress,
+) -> Result<()> {
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(1);
         scope.spawn(|| {
             let sender = sender;
-            for chunk in &chunks {
-                let mut words = Vec::new();
-                let read = chunk.read(&mut words).map(|()| words);
+            for chunk in chunks {
+                let mut held = Held::default();
+                let read = chunk.read(&mut held).map(|()| held);
                 // Nobody receives any more after an error: then there is nothing to read for.
                 if sender.send((chunk, read)).is_err() {
                     return;
                 }
             }
         });
-        for (chunk, words) in receiver {
-            partials[chunk.index].merge(&chunk.partial(backend, penalty, &words?)?);
+        for (chunk, held) in receiver {
+            partials[chunk.index].merge(&chunk.partial(backend, penalty, &held?)?);
             progress.add(chunk.bytes());
         }
-        Ok::<(), Error>(())
-    })?;
-    Ok(partials)
+        Ok(())
+    })
 }
 
 /// A progress bar on standard error, where that is a terminal and the work is long.

@@ -6,8 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use penalty::half::{bf16, f16};
-use penalty::{Backend, Dtype, Element, Partial, Penalty, Reports};
+use penalty::{Backend, Partial, Penalty, Reports};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -15,7 +14,7 @@ use crate::args;
 use crate::backend::Device;
 use crate::checkpoint::{Checkpoint, Source, Tensor, plain};
 use crate::error::{Error, Result};
-use crate::read::{self, Progress};
+use crate::read::{self, Held, Progress};
 use crate::report::{self, Table};
 
 /// What is copied at a time of a part that does not change.
@@ -34,6 +33,7 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     args.selection.check(checkpoint.names())?;
     checkpoint.tensors.retain(|tensor| args.selection.selects(&tensor.name));
     checkpoint.skipped.retain(|skipped| args.selection.selects(&skipped.name));
+    let own = args.penalty.own(&checkpoint.tensors)?;
     let destination = match args.dry_run {
         true => Destination::Nowhere,
         false => Destination::new(&args.out, args.force)?,
@@ -42,11 +42,11 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let backend = args.backend.open()?;
     let started = Instant::now();
     let (before, after) = match destination {
-        Destination::Nowhere => rewrite(&backend, penalty, step, &source, &checkpoint.tensors, &mut io::sink())
+        Destination::Nowhere => rewrite(&backend, (penalty, step), &source, &checkpoint.tensors, &own, &mut io::sink())
             .map_err(|error| error.of(&args.out))?,
         Destination::File { mut temporary, force } => {
             let mut buffered = BufWriter::with_capacity(1 << 16, temporary.as_file_mut());
-            let sums = rewrite(&backend, penalty, step, &source, &checkpoint.tensors, &mut buffered)
+            let sums = rewrite(&backend, (penalty, step), &source, &checkpoint.tensors, &own, &mut buffered)
                 .and_then(|sums| Ok(buffered.flush().map(|()| sums)?))
                 .map_err(|error| error.of(&args.out))?;
             drop(buffered);
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let seconds = started.elapsed().as_secs_f64();
     let before = Reports::new(before.iter().map(|partial| (partial, penalty)))?;
     let after = Reports::new(after.iter().map(|partial| (partial, penalty)))?;
-    let bytes = checkpoint.tensors.iter().map(Tensor::bytes).sum();
+    let bytes = checkpoint.tensors.iter().chain(&own).map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
     let mut out = BufWriter::new(io::stdout().lock());
@@ -156,27 +156,27 @@ impl Failure {
 /// Copies a file, each of the tensors through the prox; returns their statistics before and after.
 fn rewrite(
     backend: &Backend,
-    penalty: &Penalty,
-    step: f64,
+    (penalty, step): (&Penalty, f64),
     source: &Arc<Source>,
     tensors: &[Tensor],
+    own: &[Tensor],
     out: &mut impl Write,
 ) -> Result<(Vec<Partial>, Vec<Partial>), Failure> {
     let progress = Progress::new(source.len);
     let (mut before, mut after) = (Vec::new(), Vec::new());
-    let mut words = Vec::new();
+    let mut held = Held::default();
     let mut at = 0;
-    for tensor in tensors {
+    for (i, tensor) in tensors.iter().enumerate() {
         copy(source, at..tensor.offset, out, &progress)?;
         let (mut old, mut new) = (Partial::default(), Partial::default());
-        for chunk in read::chunks(std::slice::from_ref(tensor), read::DEVICE_CHUNK) {
-            chunk.read(&mut words)?;
-            old.merge(&chunk.partial(backend, penalty, &words)?);
-            let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..chunk.bytes()];
-            prox(backend, penalty, step, tensor.dtype, bytes).map_err(Error::from)?;
-            out.write_all(bytes)?;
+        let own = own.get(i).map_or(&[][..], std::slice::from_ref);
+        for chunk in read::chunks(std::slice::from_ref(tensor), own, read::DEVICE_CHUNK) {
+            chunk.read(&mut held)?;
+            old.merge(&chunk.partial(backend, penalty, &held)?);
+            chunk.prox(backend, penalty, step, &mut held)?;
+            out.write_all(&bytemuck::cast_slice(&held.theta)[..chunk.bytes()])?;
             progress.add(chunk.bytes());
-            new.merge(&chunk.partial(backend, penalty, &words)?);
+            new.merge(&chunk.partial(backend, penalty, &held)?);
         }
         before.push(old);
         after.push(new);
@@ -202,17 +202,6 @@ fn copy(
         at += part.len() as u64;
     }
     Ok(())
-}
-
-fn prox(backend: &Backend, penalty: &Penalty, step: f64, dtype: Dtype, bytes: &mut [u8]) -> penalty::Result<()> {
-    fn of<E: Element>(backend: &Backend, penalty: &Penalty, step: f64, bytes: &mut [u8]) -> penalty::Result<()> {
-        backend.prox_in_place::<E>(penalty, bytemuck::cast_slice_mut(bytes), step)
-    }
-    match dtype {
-        Dtype::F32 => of::<f32>(backend, penalty, step, bytes),
-        Dtype::F16 => of::<f16>(backend, penalty, step, bytes),
-        Dtype::BF16 => of::<bf16>(backend, penalty, step, bytes),
-    }
 }
 
 /// Puts the finished file in OUT's place: a kill at any moment leaves the old one or the new one, whole.

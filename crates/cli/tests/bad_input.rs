@@ -157,7 +157,8 @@ fn usage_errors_exit_with_2_and_name_the_option() {
 #[test]
 fn mistakes_in_a_named_penalty_say_what_it_takes() {
     let file = data("digits_mlp_f32.safetensors").display().to_string();
-    let names = "l1, l2-squared, elastic-net, l0, l-half, log-sum, mcp, scad, huber, nonnegative-l1, box";
+    let names = "l1, l2-squared, elastic-net, l0, l-half, log-sum, mcp, scad, huber, nonnegative-l1, box, \
+                 weighted-l1, weighted-elastic-net";
     let unknown = |found: &str| format!("expected one of {names}; found {found:?}");
     let malformed = |found: &str| format!("expected mcp:lambda=…,gamma=…, found {found:?}");
     let keys = |found: &str| format!("mcp must have the parameters lambda, gamma; found {found}");

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let trials = vec![
         trial("digits_checkpoints", digits_checkpoints),
         trial("scales_and_edges", scales_and_edges),
+        trial("weights_of_elements", weights_of_elements),
         trial("the_device_says_its_name", the_device_says_its_name),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -101,6 +102,17 @@ fn scales_and_edges(adapter: &[String]) -> Result<(), Failed> {
         runs.iter().map(|(name, w)| (name.as_str(), "F32", vec![w.len() as u64], f32s(w))).collect();
     safetensors(&file, &tensors, 0);
     same(&file.display().to_string(), adapter)
+}
+
+fn weights_of_elements(adapter: &[String]) -> Result<(), Failed> {
+    let folder = folder();
+    let [model, own] = ["model", "weights"].map(|name| folder.path().join(name));
+    let tensor = |values: &[f32]| -> [Stored<'_>; 1] { [("w", "F32", vec![values.len() as u64], f32s(values))] };
+    safetensors(&model, &tensor(&weights(5001, 7)), 0);
+    safetensors(&own, &tensor(&weights(5001, 8).into_iter().map(f32::abs).collect::<Vec<_>>()), 0);
+    let own = own.display().to_string();
+    let asked = ["--penalty", "weighted-elastic-net:lambda=0.4,alpha=0.5", "--weights", &own];
+    same_run(&model.display().to_string(), adapter, &asked, &[&asked[..], &["--step", "0.7"]].concat())
 }
 
 fn the_device_says_its_name(adapter: &[String]) -> Result<(), Failed> {

@@ -1,0 +1,52 @@
+//! The weights of elements, as `--weights` gives them: tensors of another checkpoint that belong to those of this one.
+
+use std::path::Path;
+
+use penalty::half::{bf16, f16};
+use penalty::{Dtype, Element};
+
+use crate::checkpoint::{Checkpoint, Tensor};
+use crate::error::{Error, Result};
+
+/// For each of the tensors the one of its name, which must be there and of its shape. What else the file holds is for other tensors.
+pub(crate) fn matching(path: &Path, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
+    let held = Checkpoint::open(path)?;
+    let find = |tensor: &Tensor| {
+        let name = &tensor.name;
+        if let Some(skipped) = held.skipped.iter().find(|skipped| skipped.name == *name) {
+            return Err(Error::file(path, format!("its tensor {name:?} has no weights: {}", skipped.reason)));
+        }
+        let Some(own) = held.tensors.iter().find(|own| own.name == *name) else {
+            return Err(Error::file(path, format!("has no weights of the tensor {name:?}")));
+        };
+        if own.shape != tensor.shape {
+            let (expected, found) = (&tensor.shape, &own.shape);
+            let reason =
+                format!("its weights of the tensor {name:?} must have its shape {expected:?}, found {found:?}");
+            return Err(Error::file(path, reason));
+        }
+        Ok(own.clone())
+    };
+    tensors.iter().map(find).collect()
+}
+
+/// Elements of one type as those of another, each rounded to the nearest.
+pub(crate) fn convert((from, source): (Dtype, &[u8]), (to, target): (Dtype, &mut [u8])) {
+    match to {
+        Dtype::F32 => convert_to::<f32>(from, source, target),
+        Dtype::F16 => convert_to::<f16>(from, source, target),
+        Dtype::BF16 => convert_to::<bf16>(from, source, target),
+    }
+}
+
+fn convert_to<T: Element>(from: Dtype, source: &[u8], target: &mut [u8]) {
+    fn each<F: Element, T: Element>(source: &[u8], target: &mut [u8]) {
+        let (source, target): (&[F], &mut [T]) = (bytemuck::cast_slice(source), bytemuck::cast_slice_mut(target));
+        target.iter_mut().zip(source).for_each(|(to, from)| *to = T::encode(from.decode()));
+    }
+    match from {
+        Dtype::F32 => each::<f32, T>(source, target),
+        Dtype::F16 => each::<f16, T>(source, target),
+        Dtype::BF16 => each::<bf16, T>(source, target),
+    }
+}
