@@ -13,7 +13,7 @@ use std::hint::black_box;
 
 use common::{interleaved, weights};
 use formulas::{Family, NAMES};
-use penalty::{Backend, Result};
+use penalty::{Backend, Penalty, Result, Weighted};
 use penalty_bandwidth::cpu as machine;
 use rayon::prelude::*;
 
@@ -31,19 +31,33 @@ fn main() -> Result<()> {
             "mcp" => [0.125, 3.0],
             _ => [0.125, 0.5],
         };
-        row(Family { name, p }, &weights, &mut work, rounds)?;
+        let family = Family { name, p };
+        check(&family, &weights)?;
+        row(name, (&family.penalty()).into(), 0.0, &weights, &mut work, rounds)?;
     }
-    Ok(())
+    // The same weights, turned round.
+    let own: Vec<f32> = weights.iter().rev().map(|w| w.abs()).collect();
+    let penalty = Penalty::weighted_l1(0.125)?;
+    let weighted = penalty.with_weights(&own)?;
+    check_weighted(0.125, &own, &weights, weighted)?;
+    row("weighted_l1", weighted, 1.0, &weights, &mut work, rounds)
 }
 
-fn row(family: Family, weights: &[f32], work: &mut [f32], rounds: usize) -> Result<()> {
-    let (backend, penalty) = (Backend::cpu(), family.penalty());
-    check(&family, weights)?;
+/// `own` is how many further arrays as long as the weights are read.
+fn row(
+    name: &str,
+    penalty: Weighted<'_, [f32]>,
+    own: f64,
+    weights: &[f32],
+    work: &mut [f32],
+    rounds: usize,
+) -> Result<()> {
+    let backend = Backend::cpu();
     let bytes = size_of_val(weights) as f64;
     let evaluate = interleaved(rounds, |which| {
         match which {
             0 => _ = black_box(machine::read(weights)),
-            _ => _ = black_box(backend.evaluate(&penalty, weights)?),
+            _ => _ = black_box(backend.evaluate(penalty, weights)?),
         }
         Ok(())
     })?;
@@ -52,7 +66,7 @@ fn row(family: Family, weights: &[f32], work: &mut [f32], rounds: usize) -> Resu
             machine::copy(weights, work);
             Ok(())
         }
-        _ => backend.gradient_into(&penalty, weights, work),
+        _ => backend.gradient_into(penalty, weights, work),
     })?;
     let mut run = |which| match which {
         0 => {
@@ -60,15 +74,16 @@ fn row(family: Family, weights: &[f32], work: &mut [f32], rounds: usize) -> Resu
             Ok(())
         }
         // Of a step of 0 the weights stay as they are, and every formula has the same work.
-        _ => backend.prox_in_place(&penalty, work, 0.0),
+        _ => backend.prox_in_place(penalty, work, 0.0),
     };
     run(0)?;
     let prox = interleaved(rounds, run)?;
     let column = |moved: f64, [machine, ours]: [f64; 2]| {
-        format!("{:>7.1} {:>7.1} {:>5.2}", moved / 1e9 / machine, moved / 1e9 / ours, machine / ours)
+        let [machine, ours] = [moved / 1e9 / machine, (moved + own * bytes) / 1e9 / ours];
+        format!("{machine:>7.1} {ours:>7.1} {:>5.2}", ours / machine)
     };
     let columns = [column(bytes, evaluate), column(2.0 * bytes, gradient), column(2.0 * bytes, prox)];
-    println!("{:<16} {}", family.name, columns.join("  "));
+    println!("{name:<16} {}", columns.join("  "));
     Ok(())
 }
 
@@ -86,6 +101,25 @@ fn check(family: &Family, weights: &[f32]) -> Result<()> {
         assert!((gradient - family.gradient(w)).abs() <= 1e-6, "{family:?}: the gradient at {w}");
         let objective = family.objective(STEP, 1.0, w, prox);
         assert!(objective <= family.least(STEP, 1.0, w) + 1e-6, "{family:?}: the prox of {w}");
+    }
+    Ok(())
+}
+
+/// The same of weighted L1, by its formula.
+fn check_weighted(lambda: f64, own: &[f32], weights: &[f32], penalty: Weighted<'_, [f32]>) -> Result<()> {
+    let backend = Backend::cpu();
+    let share = |(&x, &w): (&f32, &f32)| f64::from(x.abs()) * f64::from(w);
+    let chunk = |(x, w): (&[f32], &[f32])| x.iter().zip(w).map(share).sum::<f64>();
+    let want = lambda * weights.par_chunks(1 << 12).zip(own.par_chunks(1 << 12)).map(chunk).sum::<f64>();
+    let found = backend.evaluate(penalty, weights)?.value;
+    assert!((found - want).abs() <= 1.3e-6 * want, "weighted_l1: {found}, not {want}");
+    let (gradients, proxes) = (backend.gradient(penalty, weights)?, backend.prox(penalty, weights, STEP)?);
+    for (i, (&x, &w)) in weights.iter().zip(own).enumerate().take(1000) {
+        let (x, slope) = (f64::from(x), lambda * f64::from(w));
+        let gradient = if x == 0.0 { 0.0 } else { slope.copysign(x) };
+        assert!((f64::from(gradients[i]) - gradient).abs() <= 1e-6, "weighted_l1: the gradient at {x}");
+        let prox = (x.abs() - STEP * slope).max(0.0).copysign(x);
+        assert!((f64::from(proxes[i]) - prox).abs() <= 1e-6, "weighted_l1: the prox of {x}");
     }
     Ok(())
 }
