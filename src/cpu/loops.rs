@@ -9,6 +9,9 @@ use crate::tile::{self, TILE};
 /// How many weights are tested for NaN and infinity at a time.
 const BLOCK: usize = 64;
 
+/// A loop over weights that have two numbers of their own.
+type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Numbers, [&[f32]; 2]);
+
 /// The loops of a formula, from a source to an output or in place.
 pub(crate) struct Loops {
     pub(super) gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
@@ -19,9 +22,8 @@ pub(crate) struct Loops {
     pub(super) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], Own<'_, Numbers>),
     /// What the weights give to the value's own sum.
     pub(super) terms: fn(InstructionSet, &[u32], Own<'_, TermNumbers>, &mut [f32]),
-    /// Of weights that have two numbers of their own.
-    pub(super) gradient_of_each: fn(InstructionSet, &[u32], &mut [u32], &Numbers, [&[f32]; 2]),
-    pub(super) prox_of_each: fn(InstructionSet, &[u32], &mut [u32], &Numbers, [&[f32]; 2]),
+    pub(super) gradient_of_each: UpdateEach,
+    pub(super) prox_of_each: UpdateEach,
     pub(super) find: fn(&Group<'_>, Rule, Purpose, &Numbers, [u32; 3]) -> Found,
 }
 
