@@ -78,13 +78,16 @@ fn kept(v: &[f32], k: usize) -> Vec<f64> {
     x
 }
 
+type GroupProx = Box<dyn Fn(&[f32], f64) -> Vec<f64>>;
+type GroupValue = Box<dyn Fn(&[f64]) -> f64>;
+
 /// A penalty over runs, with what it does in `f64`.
 struct Law {
     penalty: Penalty,
     /// The prox of one group, with this step.
-    prox: Box<dyn Fn(&[f32], f64) -> Vec<f64>>,
+    prox: GroupProx,
     /// The value of one group.
-    value: Box<dyn Fn(&[f64]) -> f64>,
+    value: GroupValue,
     convex: bool,
     projects: bool,
 }
