@@ -1,5 +1,6 @@
 //! How the weights of a tensor are grouped, and where a group's weights lie.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::{Error, Result};
@@ -24,7 +25,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Groups(Shape);
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 enum Shape {
     Whole,
     Runs(u64),
@@ -34,8 +35,9 @@ enum Shape {
     Lists(Arc<Lists>),
 }
 
-/// Groups by lists of indices.
-#[derive(PartialEq)]
+/// Groups by lists of indices. They are compared and hashed at every step, so what is shared is known to be equal (`Eq`), and the hash is
+/// kept.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Lists {
     /// Where each group begins among the members, and where the last one ends.
     pub(crate) first: Vec<u32>,
@@ -43,6 +45,19 @@ pub(crate) struct Lists {
     pub(crate) members: Vec<u32>,
     /// The group of each index.
     pub(crate) group_of: Vec<u32>,
+    hash: u64,
+}
+
+impl Hash for Lists {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
+}
+
+fn hash_of(x: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    x.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Groups {
@@ -129,7 +144,8 @@ impl Groups {
             members[begin..].sort_unstable();
             first.push(members.len() as u32);
         }
-        Ok(Groups(Shape::Lists(Arc::new(Lists { first, members, group_of }))))
+        let hash = hash_of(&(&first, &members));
+        Ok(Groups(Shape::Lists(Arc::new(Lists { first, members, group_of, hash }))))
     }
 
     fn of(shape: Shape, sides: &[u64]) -> Result<Groups> {
@@ -182,13 +198,7 @@ impl Groups {
 
     /// What tells these groups from others, near enough.
     pub(crate) fn fingerprint(&self) -> u32 {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        match &self.0 {
-            Shape::Lists(lists) => (&lists.first, &lists.members).hash(&mut hasher),
-            _ => self.to_string().hash(&mut hasher),
-        }
-        hasher.finish() as u32
+        hash_of(&self.0) as u32
     }
 }
 

@@ -209,8 +209,11 @@ pub(crate) fn coefficients_into(
     coefficients: &mut Vec<Coefficients>,
 ) -> Result<()> {
     coefficients.clear();
-    // Neighbours mostly share a penalty.
-    for alike in segments.chunk_by(|a, b| a.penalty == b.penalty && a.dtype == b.dtype) {
+    // Neighbours mostly share a penalty. Whether its groups cover a segment depends on the length too.
+    let same = |a: &Segment, b: &Segment| {
+        a.penalty == b.penalty && a.dtype == b.dtype && (a.penalty.groups().is_none() || a.len == b.len)
+    };
+    for alike in segments.chunk_by(same) {
         let c = operation.coefficients(&alike[0], step)?;
         coefficients.extend(alike.iter().map(|_| c));
     }

@@ -229,10 +229,9 @@ fn refusals(backend: &Backend) {
     let weights = [1.0f32; 12];
     let rows = Penalty::l2_norm(1.0).and_then(|norm| norm.over(Groups::rows(5)?)).expect("it is valid");
     let refused = |result: penalty::Result<Vec<f32>>| result.expect_err("it is refused").to_string();
-    let text = "groups of rows of 5 must cover the tensor: its 12 weights do not divide so";
-    assert_eq!(refused(backend.prox(&rows, &weights, 1.0)), text);
-    assert_eq!(refused(backend.gradient(&rows, &weights)), text);
-    assert_eq!(backend.evaluate(&rows, &weights).expect_err("it is refused").to_string(), text);
+    assert_eq!(refused(backend.prox(&rows, &weights, 1.0)), NOT_COVERED);
+    assert_eq!(refused(backend.gradient(&rows, &weights)), NOT_COVERED);
+    assert_eq!(backend.evaluate(&rows, &weights).expect_err("it is refused").to_string(), NOT_COVERED);
     let tiles = Penalty::top_k(1).and_then(|top| top.over(Groups::tiles(4, 2, 2)?)).expect("it is valid");
     let text = "groups of tiles of 2x2 in 4 columns must cover the tensor: its 12 weights do not divide so";
     assert_eq!(refused(backend.prox(&tiles, &weights, 1.0)), text);
@@ -251,8 +250,20 @@ fn refusals(backend: &Backend) {
     assert_eq!(backend.evaluate::<f32>(&rows, &[]).map(|report| report.value), Ok(0.0));
 }
 
+/// Two tensors of one penalty, of which its groups cover the first.
+fn half_covered() -> Tensors {
+    let rows = Penalty::l2_norm(1.0).and_then(|norm| norm.over(Groups::rows(5)?)).expect("it is valid");
+    Tensors::with(&[10, 12], |_| Dtype::F32, &[rows])
+}
+
+const NOT_COVERED: &str = "groups of rows of 5 must cover the tensor: its 12 weights do not divide so";
+
 fn what_cannot_be_grouped_is_refused() {
     refusals(&Backend::cpu());
+    for call in [Call::Evaluate, Call::Prox(1.0), Call::GradientAdd] {
+        let refused = half_covered().host(call).expect_err("the second is not covered");
+        assert_eq!(refused.to_string(), NOT_COVERED, "{call:?}");
+    }
     let text = |result: penalty::Result<Penalty>| result.expect_err("it is refused").to_string();
     let l1 = Penalty::l1(1.0).and_then(|l1| l1.over(Groups::whole()));
     assert_eq!(text(l1), "a group of all must be of a penalty that takes weights together: elastic_net");
@@ -272,6 +283,13 @@ fn what_cannot_be_grouped_is_refused() {
 
 fn a_device_refuses_what_the_cpu_does(device: &Device) {
     refusals(&device.backend());
+    let uncovered = half_covered();
+    let images = uncovered.lay_out(Layout::Page);
+    let buffers = images.upload(device.plain());
+    let mut set = common::tensors::set(device.plain(), &uncovered, &images, &buffers, 1);
+    let mut encoder = common::device::encoder(device.plain());
+    let refused = common::tensors::record(&mut set, &mut encoder, Call::Evaluate).map(|_| ());
+    assert_eq!(refused.expect_err("the second is not covered").to_string(), NOT_COVERED);
     // Adam's own metric differs from weight to weight.
     let tensors = tensors(Dtype::F32);
     let adam = Adam { metric: Metric::Adam, ..ADAM };
