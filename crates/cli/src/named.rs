@@ -63,29 +63,34 @@ fn parse(text: &str, known: impl Iterator<Item = &'static Named>) -> Result<Aske
     let known: Vec<&Named> = known.collect();
     let (name, parameters) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
     let stem = name.replace('-', "_");
-    let Some(named) = known.iter().find(|named| named.name == stem) else {
-        let names: Vec<String> = known.iter().map(|named| shown(named.name)).collect();
+    // One name can have several lists of parameters.
+    let forms: Vec<&Named> = known.iter().copied().filter(|named| named.name == stem).collect();
+    if forms.is_empty() {
+        let mut names: Vec<String> = known.iter().map(|named| shown(named.name)).collect();
+        names.dedup();
         return Err(format!("expected one of {}; found {name:?}", names.join(", ")));
-    };
+    }
     let pairs =
         parameters.and_then(|list| list.split(',').map(|pair| pair.split_once('=')).collect::<Option<Vec<_>>>());
-    let pairs = pairs.ok_or_else(|| format!("expected {}, found {text:?}", usage(named)))?;
+    let usages = || forms.iter().map(|form| usage(form)).collect::<Vec<_>>().join(" or ");
+    let pairs = pairs.ok_or_else(|| format!("expected {}, found {text:?}", usages()))?;
     let value = |(key, text): (&str, &str)| {
         let value = args::number(text).map_err(|error| format!("{key}: {error}"))?;
         Ok::<_, String>((key.replace('-', "_"), value))
     };
     let values: Vec<(String, f64)> = pairs.into_iter().map(value).collect::<Result<_, _>>()?;
     let given: Vec<(&str, f64)> = values.iter().map(|(key, value)| (key.as_str(), *value)).collect();
-    let penalty = Penalty::named(named.name, &given).map_err(|error| error.to_string())?;
+    let penalty = Penalty::named(&stem, &given).map_err(|error| error.to_string())?;
 
     // One of L1 and L2² alone is called by its factors, however it was asked for.
     let factors = Penalty::keras(penalty.l1_weight(), penalty.l2_squared_weight());
     if factors.is_ok_and(|factors| factors == penalty) {
         return Ok(Asked::from(penalty));
     }
-    let in_order = named.parameters.iter().filter_map(|&name| given.iter().find(|(key, _)| *key == name));
+    let keys = forms.iter().filter(|form| form.parameters.len() == given.len()).flat_map(|form| form.parameters);
+    let in_order = keys.filter_map(|&name| given.iter().find(|(key, _)| *key == name));
     let parameters: Map<String, Value> = in_order.map(|&(key, x)| (key.to_owned(), report::number(x))).collect();
-    Ok(Asked { penalty, json: json!({"name": named.name, "parameters": parameters}) })
+    Ok(Asked { penalty, json: json!({"name": stem, "parameters": parameters}) })
 }
 
 /// A name as a command line writes it.

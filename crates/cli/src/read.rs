@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Dtype, Element, Partial, Penalty, TILE, Weighted};
+use penalty::{Backend, Dtype, Element, Groups, Partial, Penalty, TILE, Weighted};
 use rayon::prelude::*;
 
 use crate::checkpoint::Tensor;
@@ -127,9 +127,10 @@ impl Chunk<'_> {
     }
 }
 
-/// The chunks of tensors, in order, each of at most `size` weights: whole tiles. Where there are weights of elements, there are those of
-/// each tensor.
-pub(crate) fn chunks<'a>(tensors: &'a [Tensor], own: &'a [Tensor], size: u64) -> Vec<Chunk<'a>> {
+/// The chunks of tensors, in order, each of at most `size` weights: whole tiles, or a whole tensor where the penalty takes its weights
+/// together. Where there are weights of elements, there are those of each tensor.
+pub(crate) fn chunks<'a>(penalty: &Penalty, tensors: &'a [Tensor], own: &'a [Tensor], size: u64) -> Vec<Chunk<'a>> {
+    let size = if penalty.over(Groups::whole()).is_ok() { u64::MAX } else { size };
     let mut chunks = Vec::new();
     for (index, tensor) in tensors.iter().enumerate() {
         let starts = (0..tensor.len.div_ceil(size)).map(|i| i * size);
@@ -148,9 +149,10 @@ pub(crate) fn partials(
 ) -> Result<Vec<Partial>> {
     let progress = Progress::new(tensors.iter().map(Tensor::bytes).sum());
     let mut partials = vec![Partial::default(); tensors.len()];
+    let chunks = |size| chunks(penalty, tensors, own, size);
     match backend {
-        Backend::Gpu(_) => on_device(backend, penalty, &chunks(tensors, own, DEVICE_CHUNK), &mut partials, &progress),
-        _ => on_threads(backend, penalty, &chunks(tensors, own, CPU_CHUNK), &mut partials, &progress),
+        Backend::Gpu(_) => on_device(backend, penalty, &chunks(DEVICE_CHUNK), &mut partials, &progress),
+        _ => on_threads(backend, penalty, &chunks(CPU_CHUNK), &mut partials, &progress),
     }?;
     Ok(partials)
 }

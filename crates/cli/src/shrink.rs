@@ -170,7 +170,7 @@ fn rewrite(
         copy(source, at..tensor.offset, out, &progress)?;
         let (mut old, mut new) = (Partial::default(), Partial::default());
         let own = own.get(i).map_or(&[][..], std::slice::from_ref);
-        for chunk in read::chunks(std::slice::from_ref(tensor), own, read::DEVICE_CHUNK) {
+        for chunk in read::chunks(penalty, std::slice::from_ref(tensor), own, read::DEVICE_CHUNK) {
             chunk.read(&mut held)?;
             old.merge(&chunk.partial(backend, penalty, &held)?);
             chunk.prox(backend, penalty, step, &mut held)?;

@@ -158,10 +158,12 @@ fn usage_errors_exit_with_2_and_name_the_option() {
 fn mistakes_in_a_named_penalty_say_what_it_takes() {
     let file = data("digits_mlp_f32.safetensors").display().to_string();
     let names = "l1, l2-squared, elastic-net, l0, l-half, log-sum, mcp, scad, huber, nonnegative-l1, box, \
-                 weighted-l1, weighted-elastic-net";
+                 weighted-l1, weighted-elastic-net, l2-norm, group-lasso, sparse-group-lasso, l2-ball, linf-norm, l1-ball, \
+                 simplex, top-k, n-of-m";
     let unknown = |found: &str| format!("expected one of {names}; found {found:?}");
     let malformed = |found: &str| format!("expected mcp:lambda=…,gamma=…, found {found:?}");
     let keys = |found: &str| format!("mcp must have the parameters lambda, gamma; found {found}");
+    let whole = |name: &str, found: &str| format!("{name} must be a whole number from 1 to 2^32 − 1, found {found}");
     let cases = [
         ("", unknown("")),
         ("mpc:lambda=1,gamma=3", unknown("mpc")),
@@ -180,6 +182,19 @@ fn mistakes_in_a_named_penalty_say_what_it_takes() {
         ("scad:lambda=1,a=1", "a must be above 1 and at most 2^100, found 1".into()),
         ("huber:lambda=1e30,delta=1e30", "lambda·delta must be a number from 0 to half of f32::MAX".into()),
         ("elastic-net:lambda=1,alpha=2", "alpha must be from 0 to 1, found 2".into()),
+        (
+            "group-lasso",
+            "expected group-lasso:lambda=…,group-size=… or group-lasso:lambda=…, found \"group-lasso\"".into(),
+        ),
+        (
+            "group-lasso:alpha=1",
+            "group_lasso must have the parameters lambda, group_size or lambda; found alpha".into(),
+        ),
+        ("group-lasso:lambda=1,group-size=0", whole("group_size", "0")),
+        ("sparse-group-lasso:lambda=1,alpha=2", "alpha must be from 0 to 1, found 2".into()),
+        ("l1-ball:radius=-1", "radius must be a number from 0 to f32::MAX, found -1".into()),
+        ("top-k:k=0", whole("k", "0")),
+        ("top-k:k=1.5", whole("k", "1.5")),
         ("box:lower=1,upper=-1", "upper must be a number that is not below lower, found -1".into()),
     ];
     for (given, message) in &cases {

@@ -66,17 +66,57 @@ const NAMED: [(&str, Formula); 12] = [
     ("box:lower=-0.2,upper=0.2", |x| if x.abs() > 0.2 { f64::INFINITY } else { 0.0 }),
 ];
 
+/// R of a tensor.
+type Together = fn(&[f64]) -> f64;
+/// Either formula, of a tensor.
+type OfTensor = Box<dyn Fn(&[f64]) -> f64>;
+
+/// What `--penalty` is given of those that take weights together. Each tensor of the digits has pairs without a zero.
+const TOGETHER: [(&str, Together); 13] = [
+    ("l2-norm:lambda=0.5", |w| 0.5 * norm(w)),
+    ("linf-norm:lambda=0.5", |w| 0.5 * w.iter().fold(0.0, |max: f64, x| max.max(x.abs()))),
+    ("group-lasso:lambda=0.5", |w| 0.5 * (w.len() as f64).sqrt() * norm(w)),
+    ("group-lasso:lambda=0.5,group-size=2", |w| w.chunks(2).map(|pair| 0.5 * 2f64.sqrt() * norm(pair)).sum()),
+    ("sparse-group-lasso:lambda=0.5,alpha=0.25", |w| {
+        0.125 * w.iter().map(|x| x.abs()).sum::<f64>() + 0.375 * (w.len() as f64).sqrt() * norm(w)
+    }),
+    ("sparse-group-lasso:lambda=0.5,alpha=0.25,group-size=2", |w| {
+        let groups: f64 = w.chunks(2).map(|pair| 2f64.sqrt() * norm(pair)).sum();
+        0.125 * w.iter().map(|x| x.abs()).sum::<f64>() + 0.375 * groups
+    }),
+    ("l1-ball:radius=100", |w| constraint(w.iter().map(|x| x.abs()).sum::<f64>() <= 100.0)),
+    ("l2-ball:radius=5", |w| constraint(norm(w) <= 5.0)),
+    ("simplex:radius=1", |_| f64::INFINITY),
+    ("top-k:k=200", |w| constraint(w.iter().filter(|&&x| x != 0.0).count() <= 200)),
+    ("n-of-m:n=1,m=2", |_| f64::INFINITY),
+    ("n-of-m:n=2,m=2", |_| 0.0),
+    ("top-k:k=4294967295", |_| 0.0),
+];
+
+fn norm(w: &[f64]) -> f64 {
+    w.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+fn constraint(holds: bool) -> f64 {
+    if holds { 0.0 } else { f64::INFINITY }
+}
+
 #[test]
 fn the_value_of_every_named_penalty_is_its_formulas() {
     // Those that weigh elements are tested in weights.rs.
     for named in Penalty::all().filter(|named| !named.name.starts_with("weighted_")) {
         let name = format!("{}:", named.name.replace('_', "-"));
-        assert!(NAMED.iter().any(|(given, _)| given.starts_with(&name)), "{name} is not tested");
+        let mut given = NAMED.iter().map(|(given, _)| given).chain(TOGETHER.iter().map(|(given, _)| given));
+        assert!(given.any(|given| given.starts_with(&name)), "{name} is not tested");
     }
+    let single = NAMED.map(|(given, formula)| -> (&str, OfTensor) {
+        (given, Box::new(move |weights| weights.iter().copied().map(formula).sum()))
+    });
+    let together = TOGETHER.map(|(given, formula)| -> (&str, OfTensor) { (given, Box::new(formula)) });
     for file in FILES {
         let tensors = widened(&data(file));
-        for (given, formula) in NAMED {
-            let found = penalty(["eval", &path(data(file)), "--penalty", given, "--backend", "cpu", "--json"]).json();
+        for (given, formula) in single.iter().chain(&together) {
+            let found = penalty(["eval", &path(data(file)), "--penalty", *given, "--backend", "cpu", "--json"]).json();
             let check = |found: &Value, expected: f64| match found["value"].as_f64() {
                 Some(value) if expected == 0.0 => assert_eq!(value, 0.0, "{file} {given}"),
                 Some(value) => assert!((value / expected - 1.0).abs() < 1e-6, "{file} {given}: {value} {expected}"),
@@ -84,7 +124,7 @@ fn the_value_of_every_named_penalty_is_its_formulas() {
             };
             let mut total = 0.0;
             for (name, weights) in &tensors {
-                let value = weights.iter().copied().map(formula).sum();
+                let value = formula(weights);
                 let tensor = found["tensors"].as_array().unwrap().iter().find(|t| t["name"] == name.as_str());
                 check(tensor.unwrap(), value);
                 total += value;
@@ -301,7 +341,9 @@ fn help_version_and_completions_are_there() {
     for command in ["eval", "shrink"] {
         let help = penalty([command, "--help"]).out;
         assert!(
-            help.contains("\n  mcp:lambda=…,gamma=…                   Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2\n"),
+            help.contains(
+                "\n  mcp:lambda=…,gamma=…                              Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2\n"
+            ),
             "{help}"
         );
         for named in Penalty::all() {

@@ -216,6 +216,27 @@ fn a_kill_at_any_moment_leaves_the_old_file_or_the_new_one() {
     assert!(killed > 0, "no run was killed before its end");
 }
 
+#[test]
+fn weights_that_are_taken_together_are_never_cut() {
+    // More than travel to a device at a time, and than a thread sums at a time.
+    const LEN: usize = 2048 * 4096 + 5;
+    let folder = folder();
+    let (input, output) = (text(&folder.path().join("in")), text(&folder.path().join("out")));
+    let theta = weights(LEN, 1);
+    safetensors(input.as_ref(), &[("w", "F32", vec![LEN as u64], f32s(&theta))], 0);
+
+    let norm = penalty(["eval", &input, "--penalty", "l2-norm:lambda=0.5", "--backend", "cpu", "--json"]).json();
+    let want = Backend::cpu().evaluate(&Penalty::l2_norm(0.5).unwrap(), &theta).unwrap().value;
+    assert_eq!(norm["total"]["value"], json!(want));
+
+    let args = ["shrink", &input, "--out", &output, "--penalty", "top-k:k=1000", "--step", "1", "--backend", "cpu"];
+    let kept = penalty(args.into_iter().chain(["--json"])).json();
+    assert_eq!(kept["total"]["after"]["nonzero"], json!(1000));
+    let want = Backend::cpu().prox(&Penalty::top_k(1000).unwrap(), &theta, 1.0).unwrap();
+    let bytes = fs::read(&output).unwrap();
+    assert_eq!(bytes[bytes.len() - 4 * LEN..], f32s(&want));
+}
+
 #[cfg(unix)]
 #[test]
 fn the_result_has_the_checkpoints_permissions() {
