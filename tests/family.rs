@@ -5,10 +5,9 @@ mod common;
 
 use common::adapters::{Device, DeviceTest};
 use common::cases::{self, family, noise};
-use common::device::{PATIENCE, encoder, submit};
 use common::everything::same;
 use common::oracle::Weight;
-use common::tensors::{Call, Layout, Tensors, equal, record, set};
+use common::tensors::{Call, Layout, Tensors, equal, equal_step_by_step};
 use libtest_mimic::Trial;
 use penalty::half::{bf16, f16};
 use penalty::{Adam, Backend, Cpu, Dtype, Error, InstructionSet, Metric, Momentum, Partial, Penalty, Sgd, TILE};
@@ -84,22 +83,9 @@ fn a_set_of_the_whole_family_equals_the_host(device: &Device) {
 }
 
 fn a_penalty_may_become_one_of_another_formula(device: &Device) {
-    let gpu = device.plain();
-    let mut tensors = Tensors::of(Dtype::F32, &[5000, 72, 4]);
-    let images = tensors.lay_out(Layout::Page);
-    let buffers = images.upload(gpu);
-    let mut set = set(gpu, &tensors, &images, &buffers, 2);
-    for penalty in [Penalty::mcp(0.1, 3.0), Penalty::l1(0.2), Penalty::mcp(0.3, 2.0), Penalty::mcp(0.4, 1.0)] {
-        let penalty = penalty.expect("its parameters are valid");
-        set.penalties_mut().for_each(|(_, p)| *p = penalty.clone());
-        tensors.parameters.iter_mut().for_each(|p| p.penalty = penalty.clone());
-        let mut encoder = encoder(gpu);
-        let pending = record(&mut set, &mut encoder, Call::Evaluate).expect("the call is valid");
-        submit(gpu, encoder);
-        let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
-        let want = tensors.host(Call::Evaluate).expect("the call is valid").expect("the call reports");
-        assert_eq!(want, got, "{penalty:?}");
-    }
+    let steps = [Penalty::mcp(0.1, 3.0), Penalty::l1(0.2), Penalty::mcp(0.3, 2.0), Penalty::mcp(0.4, 1.0)];
+    let steps = steps.map(|penalty| penalty.expect("its parameters are valid"));
+    equal_step_by_step(device.plain(), Tensors::of(Dtype::F32, &[5000, 72, 4]), &steps);
 }
 
 fn a_value_needs_its_own_sum() {

@@ -5,13 +5,14 @@ mod common;
 
 use common::adapters::{Device, DeviceTest};
 use common::cases::{at_scale, noise};
-use common::compare::{close, same_bits};
+use common::compare::close;
+use common::everything;
 use common::golden;
 use common::oracle::Weight;
-use common::tensors::{Call, Layout, Tensors, equal};
+use common::tensors::{Call, Layout, Tensors, equal, equal_step_by_step};
 use libtest_mimic::Trial;
 use penalty::half::{bf16, f16};
-use penalty::{Adam, Backend, Cpu, Dtype, Error, Groups, InstructionSet, Metric, Momentum, Penalty, Report, Sgd};
+use penalty::{Adam, Backend, Cpu, Dtype, Error, Groups, InstructionSet, Metric, Momentum, Penalty, Sgd};
 
 const ADAM: Adam =
     Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric: Metric::Plain, iteration: 3 };
@@ -105,41 +106,10 @@ fn weights(len: usize) -> Vec<f32> {
     weights
 }
 
-struct Everything<E> {
-    reports: [Report; 2],
-    updates: [(&'static str, Vec<E>); 4],
-}
-
-fn everything<E: Weight>(
-    backend: &Backend,
-    (penalty, step): (&Penalty, f64),
-    weights: &[E],
-) -> penalty::Result<Everything<E>> {
-    let (mut sum, mut shrunk) = (weights.to_vec(), weights.to_vec());
-    backend.gradient_add(penalty, weights, &mut sum)?;
-    let after = backend.prox_and_evaluate_in_place(penalty, &mut shrunk, step)?;
-    Ok(Everything {
-        reports: [backend.evaluate(penalty, weights)?, after],
-        updates: [
-            ("gradient", backend.gradient(penalty, weights)?),
-            ("gradient_add", sum),
-            ("prox", backend.prox(penalty, weights, step)?),
-            ("prox_and_evaluate_in_place", shrunk),
-        ],
-    })
-}
-
-fn same<E: Weight>(backend: &Backend, (penalty, step): (&Penalty, f64), weights: &[E]) {
-    let reference = Backend::Cpu(Cpu::with_instructions(InstructionSet::Baseline).expect("every processor has these"));
-    let want = everything(&reference, (penalty, step), weights).expect("the CPU does not fail");
-    let got = everything(backend, (penalty, step), weights).unwrap_or_else(|error| panic!("{penalty:?}: {error}"));
-    for ((operation, want), (_, got)) in want.updates.iter().zip(&got.updates) {
-        same_bits(want, got).unwrap_or_else(|error| panic!("{operation}, {}, {penalty:?}: {error}", E::DTYPE));
-    }
-    assert_eq!(want.reports, got.reports, "{}, {penalty:?}", E::DTYPE);
-}
-
 fn same_bits_as_the_reference(backend: &Backend) {
+    fn same<E: Weight>(backend: &Backend, (penalty, step): (&Penalty, f64), weights: &[E]) {
+        everything::same(backend, (penalty, step), &format!("{penalty:?}"), weights, weights);
+    }
     let ordinary = weights(1536);
     let half: Vec<f16> = ordinary.iter().map(|&x| f16::nearest(x)).collect();
     let brain: Vec<bf16> = ordinary.iter().map(|&x| bf16::nearest(x)).collect();
@@ -202,27 +172,11 @@ fn sets_with_groups_equal_the_host(device: &Device) {
 }
 
 fn groups_may_change_from_step_to_step(device: &Device) {
-    use common::device::{PATIENCE, encoder, submit};
-    use common::tensors::{record, set};
-    let gpu = device.plain();
-    let mut tensors = Tensors::of(Dtype::F32, &[960, 72, 4]);
-    let images = tensors.lay_out(Layout::Page);
-    let buffers = images.upload(gpu);
-    let mut set = set(gpu, &tensors, &images, &buffers, 2);
     let groups = [Groups::runs(4), Groups::columns(2), Groups::runs(1), Groups::columns(4)];
     let lasso = |groups: penalty::Result<Groups>| Penalty::group_lasso(0.1, groups.expect("they are valid"));
     let steps = [Penalty::l1(0.2)].into_iter().chain(groups.map(lasso)).chain([Penalty::l1(0.1)]);
-    for penalty in steps {
-        let penalty = penalty.expect("its parameters are valid");
-        set.penalties_mut().for_each(|(_, p)| *p = penalty.clone());
-        tensors.parameters.iter_mut().for_each(|p| p.penalty = penalty.clone());
-        let mut encoder = encoder(gpu);
-        let pending = record(&mut set, &mut encoder, Call::Evaluate).expect("the call is valid");
-        submit(gpu, encoder);
-        let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
-        let want = tensors.host(Call::Evaluate).expect("the call is valid").expect("the call reports");
-        assert_eq!(want, got, "{penalty:?}");
-    }
+    let steps: Vec<Penalty> = steps.map(|penalty| penalty.expect("its parameters are valid")).collect();
+    equal_step_by_step(device.plain(), Tensors::of(Dtype::F32, &[960, 72, 4]), &steps);
 }
 
 fn refusals(backend: &Backend) {

@@ -314,3 +314,20 @@ pub(crate) fn equal(gpu: &Gpu, before: &Tensors, layout: Layout, call: Call) {
         same_bytes(want, &contents(gpu, buffer)).unwrap_or_else(|error| panic!("{layout:?}, {call:?}: {error}"));
     }
 }
+
+/// Evaluates a set whose tensors all have another penalty at each step, on the device and on the host, and compares the reports.
+pub(crate) fn equal_step_by_step(gpu: &Gpu, mut tensors: Tensors, penalties: &[Penalty]) {
+    let images = tensors.lay_out(Layout::Page);
+    let buffers = images.upload(gpu);
+    let mut set = set(gpu, &tensors, &images, &buffers, 2);
+    for penalty in penalties {
+        set.penalties_mut().for_each(|(_, p)| *p = penalty.clone());
+        tensors.parameters.iter_mut().for_each(|p| p.penalty = penalty.clone());
+        let mut encoder = encoder(gpu);
+        let pending = record(&mut set, &mut encoder, Call::Evaluate).expect("the call is valid");
+        submit(gpu, encoder);
+        let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
+        let want = tensors.host(Call::Evaluate).expect("the call is valid").expect("the call reports");
+        reports_equal(&want, &got, penalty);
+    }
+}
