@@ -9,11 +9,6 @@
 // What each thread has of the total value.
 var<workgroup> values: array<f32, 256>;
 
-// Hides how a float came about; see `opaque`.
-fn opaque_one(x: f32) -> f32 {
-    return bitcast<f32>(bitcast<u32>(x) ^ parameters.zero);
-}
-
 // A limb of a segment's result, or of the total that this workgroup has summed.
 fn limb_of(segment: u32, limb: u32) -> u32 {
     if (segment == parameters.spans) {

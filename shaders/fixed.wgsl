@@ -177,8 +177,3 @@ fn quotient_of(a: f32, b: f32) -> f32 {
 fn root_of(x: f32) -> f32 {
     return root(vec4<f32>(x)).x;
 }
-
-// A float that no compiler knows the origin of; see `opaque`.
-fn opaque_one(x: f32) -> f32 {
-    return bitcast<f32>(bitcast<u32>(x) ^ parameters.zero);
-}

@@ -44,6 +44,11 @@ fn opaque(v: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(v) ^ vec4<u32>(parameters.zero));
 }
 
+// The same of one.
+fn opaque_one(x: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(x) ^ parameters.zero);
+}
+
 // What a workgroup does.
 struct Span {
     segment: u32,

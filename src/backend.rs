@@ -197,7 +197,7 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update { operation: Operation::Gradient, sums: false, weighted: penalty.into(), step: 0.0 };
+        let update = Update::gradient(Operation::Gradient, penalty);
         self.block_on_update(&update, Some(weights), gradient).map(drop)
     }
 
@@ -212,7 +212,7 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update { operation: Operation::Gradient, sums: false, weighted: penalty.into(), step: 0.0 };
+        let update = Update::gradient(Operation::Gradient, penalty);
         self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await.map(drop)
     }
 
@@ -229,7 +229,7 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update { operation: Operation::AddGradient, sums: false, weighted: penalty.into(), step: 0.0 };
+        let update = Update::gradient(Operation::AddGradient, penalty);
         self.block_on_update(&update, Some(weights), gradient).map(drop)
     }
 
@@ -244,7 +244,7 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update { operation: Operation::AddGradient, sums: false, weighted: penalty.into(), step: 0.0 };
+        let update = Update::gradient(Operation::AddGradient, penalty);
         self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await.map(drop)
     }
 
@@ -270,7 +270,7 @@ impl Backend {
             return Ok(same);
         }
         let mut shrunk = vec![E::zeroed(); weights.len()];
-        let update = Update { operation: Operation::Prox, sums: false, weighted, step };
+        let update = Update::prox(weighted, step);
         self.block_on_update(&update, Some(weights), &mut shrunk)?;
         Ok(shrunk)
     }
@@ -286,7 +286,7 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<()> {
-        let update = Update { operation: Operation::Prox, sums: false, weighted: penalty.into(), step };
+        let update = Update::prox(penalty, step);
         self.block_on_update(&update, None, weights).map(drop)
     }
 
@@ -301,7 +301,7 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<()> {
-        let update = Update { operation: Operation::Prox, sums: false, weighted: penalty.into(), step };
+        let update = Update::prox(penalty, step);
         self.update(&update, None, weights, Patience::PolledElsewhere).await.map(drop)
     }
 
@@ -326,7 +326,7 @@ impl Backend {
         step: f64,
     ) -> Result<Report> {
         let weighted = penalty.into();
-        let update = Update { operation: Operation::Prox, sums: true, weighted, step };
+        let update = Update { sums: true, ..Update::prox(weighted, step) };
         self.block_on_update(&update, None, weights)?.report(weighted.penalty())
     }
 
@@ -342,7 +342,7 @@ impl Backend {
         step: f64,
     ) -> Result<Report> {
         let weighted = penalty.into();
-        let update = Update { operation: Operation::Prox, sums: true, weighted, step };
+        let update = Update { sums: true, ..Update::prox(weighted, step) };
         self.update(&update, None, weights, Patience::PolledElsewhere).await?.report(weighted.penalty())
     }
 
@@ -460,6 +460,17 @@ pub(crate) struct Update<'a, E> {
     pub(crate) sums: bool,
     pub(crate) weighted: Weighted<'a, [E]>,
     pub(crate) step: f64,
+}
+
+impl<'a, E> Update<'a, E> {
+    /// Of a gradient that is written, or added.
+    fn gradient(operation: Operation, penalty: impl Into<Weighted<'a, [E]>>) -> Update<'a, E> {
+        Update { operation, sums: false, weighted: penalty.into(), step: 0.0 }
+    }
+
+    fn prox(penalty: impl Into<Weighted<'a, [E]>>, step: f64) -> Update<'a, E> {
+        Update { operation: Operation::Prox, sums: false, weighted: penalty.into(), step }
+    }
 }
 
 /// Refuses penalty weights that are not as many as the elements.

@@ -26,11 +26,8 @@ pub(crate) trait Formula {
 
     /// The factors of Σ|θ|, Σθ² and Σterm in the value. An infinite one makes a constraint of its sum.
     fn weights(p: Parameters) -> [f64; 3];
-    /// What the rule compares a group's sum with in a prox at this step, and in the value.
+    /// What the rule compares a group's sum with in a prox at this step; in the value as at step 0.
     fn amount(_p: Parameters, _step: f64) -> f64 {
-        0.0
-    }
-    fn value_amount(_p: Parameters) -> f64 {
         0.0
     }
     /// The parameters as weights of this type can meet them.
@@ -91,7 +88,6 @@ pub(crate) struct Host {
     pub(crate) weights: fn(Parameters) -> [f64; 3],
     pub(crate) on: fn(Parameters, Dtype) -> Parameters,
     pub(crate) amount: fn(Parameters, f64) -> f64,
-    pub(crate) value_amount: fn(Parameters) -> f64,
     pub(crate) term_numbers: fn(Parameters) -> [f64; 3],
     pub(crate) gradient_numbers: fn(Parameters) -> [f64; 5],
     pub(crate) prox_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
@@ -108,7 +104,6 @@ impl Host {
             weights: F::weights,
             on: F::on,
             amount: F::amount,
-            value_amount: F::value_amount,
             term_numbers: F::term_numbers,
             gradient_numbers: F::gradient_numbers,
             prox_numbers: F::prox_numbers,

@@ -204,7 +204,7 @@ impl Penalty {
     pub(crate) fn term_numbers(&self, dtype: Dtype) -> Option<[f32; 3]> {
         let host = self.kind.host();
         if let Some(rule) = host.rule {
-            return Some(amount(rule, (host.value_amount)(self.parameters)));
+            return Some(amount(rule, (host.amount)(self.parameters, 0.0)));
         }
         self.sums_terms().then(|| (host.term_numbers)((host.on)(self.parameters, dtype)).map(coefficient))
     }

@@ -36,18 +36,6 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    /// The name and the number of the same rule in a kernel, and the file that it is in.
-    pub(crate) fn wgsl(self) -> (u32, &'static str) {
-        match self {
-            Rule::Shrink { sized } => (u32::from(sized), include_str!("../shaders/structure/norm.wgsl")),
-            Rule::Scale => (2, include_str!("../shaders/structure/norm.wgsl")),
-            Rule::Soft => (3, include_str!("../shaders/structure/threshold.wgsl")),
-            Rule::Clamp => (4, include_str!("../shaders/structure/threshold.wgsl")),
-            Rule::Simplex => (5, include_str!("../shaders/structure/threshold.wgsl")),
-            Rule::Select => (6, include_str!("../shaders/structure/select.wgsl")),
-        }
-    }
-
     /// Whether squares are compared with the amount's square.
     pub(crate) fn squares(self) -> bool {
         matches!(self, Rule::Shrink { .. } | Rule::Scale)

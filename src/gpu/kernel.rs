@@ -114,6 +114,19 @@ macro_rules! shader {
     };
 }
 
+/// What a rule is called in `shaders/structure/rules.wgsl`, and the file that it is in.
+fn shader_of(rule: Rule) -> (&'static str, &'static str) {
+    match rule {
+        Rule::Shrink { sized: false } => ("SHRINK", shader!("structure/norm")),
+        Rule::Shrink { sized: true } => ("SHRINK_SIZED", shader!("structure/norm")),
+        Rule::Scale => ("SCALE", shader!("structure/norm")),
+        Rule::Soft => ("SOFT", shader!("structure/threshold")),
+        Rule::Clamp => ("CLAMP", shader!("structure/threshold")),
+        Rule::Simplex => ("SIMPLEX", shader!("structure/threshold")),
+        Rule::Select => ("SELECT", shader!("structure/select")),
+    }
+}
+
 impl Kernel {
     /// Whether it adds to the results.
     pub(super) fn has_results(self) -> bool {
@@ -144,7 +157,7 @@ impl Kernel {
                 _ => shader!("shares/absent").to_owned(),
             };
             let formula = [shader!("elementwise"), shader!("arithmetic"), self.penalty.wgsl()].concat();
-            let structure = host.rule.map_or("", |rule| rule.wgsl().1);
+            let structure = host.rule.map_or("", |rule| shader_of(rule).1);
             let group = [shader!("fixed"), shader!("structure/group"), structure].concat();
             let run = shader!("find");
             let common = [shader!("prelude"), read, &operands, element, &rule, geometry, team];
@@ -192,19 +205,17 @@ impl Kernel {
 
     /// What a kernel of weights in groups is compiled for.
     fn rule(self, rule: Rule) -> String {
+        let (rule, _) = shader_of(rule);
         let purpose = match self.part {
-            Part::Find(purpose) => purpose as u32,
-            _ => u32::MAX,
+            Part::Find(Purpose::Value) => "VALUE",
+            Part::Find(Purpose::Gradient) => "GRADIENT",
+            Part::Find(Purpose::Prox) => "PROX",
+            _ => "NONE",
         };
         let slack = crate::structure::slack(self.dtype);
-        let rules = ["SHRINK", "SHRINK_SIZED", "SCALE", "SOFT", "CLAMP", "SIMPLEX", "SELECT"];
-        let purposes = ["VALUE", "GRADIENT", "PROX"];
-        let constants = |names: &[&str]| -> String {
-            (0..).zip(names).map(|(i, name): (u32, _)| format!("const {name}: u32 = {i}u;\n")).collect()
-        };
-        let chosen = [("RULE", rule.wgsl().0), ("PURPOSE", purpose), ("SLACK", slack)];
-        let chosen: String = chosen.iter().map(|(name, x)| format!("const {name}: u32 = {x}u;\n")).collect();
-        [constants(&rules), constants(&purposes), chosen].concat()
+        let chosen =
+            format!("const RULE: u32 = {rule};\nconst PURPOSE: u32 = {purpose};\nconst SLACK: u32 = {slack}u;\n");
+        [shader!("structure/rules"), &chosen].concat()
     }
 
     /// The bindings with their numbers.

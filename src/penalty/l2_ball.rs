@@ -49,10 +49,6 @@ impl Formula for L2Ball {
         radius
     }
 
-    fn value_amount([radius, _]: Parameters) -> f64 {
-        radius
-    }
-
     /// The radius.
     fn prox_numbers([radius, _]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([radius, 0.0, 0.0, 0.0, 0.0])

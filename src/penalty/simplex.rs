@@ -49,10 +49,6 @@ impl Formula for Simplex {
         radius
     }
 
-    fn value_amount([radius, _]: Parameters) -> f64 {
-        radius
-    }
-
     #[inline(always)]
     fn gradient(_: f32, _: &Numbers) -> f32 {
         0.0

@@ -75,10 +75,6 @@ impl Formula for TopK {
         k
     }
 
-    fn value_amount([k, _]: Parameters) -> f64 {
-        k
-    }
-
     #[inline(always)]
     fn gradient(_: f32, _: &Numbers) -> f32 {
         0.0
