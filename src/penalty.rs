@@ -79,6 +79,28 @@ impl Penalty {
         Ok(Penalty { groups: Some(groups), ..self.clone() })
     }
 
+    /// Refuses a tensor of so many weights where any operation on it would be refused for its groups: so that a program
+    /// can check a list of tensors before it begins with the first.
+    ///
+    /// ```
+    /// use penalty::Penalty;
+    ///
+    /// let pruning = Penalty::n_of_m(2, 4)?;
+    /// pruning.check_len(1024)?;
+    /// let error = pruning.check_len(10).unwrap_err();
+    /// assert_eq!(error.to_string(), "groups of runs of 4 must cover the tensor: its 10 weights do not divide so");
+    /// Penalty::l1(0.1)?.check_len(10)?; // no groups, nothing to cover
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Groups`] where the penalty's groups do not cover so many weights, or these are too many to be taken
+    /// together.
+    pub fn check_len(&self, len: u64) -> Result<()> {
+        self.geometry(len).map(|_| ())
+    }
+
     /// How its groups' numbers are found, where it has groups.
     pub(crate) fn rule(&self) -> Option<Rule> {
         self.kind.host().rule

@@ -214,6 +214,13 @@ const NOT_COVERED: &str = "groups of rows of 5 must cover the tensor: its 12 wei
 
 fn what_cannot_be_grouped_is_refused() {
     refusals(&Backend::cpu());
+    let rows = Penalty::l2_norm(1.0).and_then(|norm| norm.over(Groups::rows(5)?)).expect("it is valid");
+    assert_eq!(rows.check_len(12).expect_err("it is refused").to_string(), NOT_COVERED);
+    assert_eq!([0, 5, 1000].map(|len| rows.check_len(len)), [Ok(()), Ok(()), Ok(())]);
+    let long = "a group of all must have fewer than 2^32 weights: 4294967296";
+    let simplex = Penalty::simplex(1.0).expect("it is valid");
+    assert_eq!(simplex.check_len(1 << 32).expect_err("it is refused").to_string(), long);
+    assert_eq!(Penalty::none().check_len(u64::MAX), Ok(()));
     for call in [Call::Evaluate, Call::Prox(1.0), Call::GradientAdd] {
         let refused = half_covered().host(call).expect_err("the second is not covered");
         assert_eq!(refused.to_string(), NOT_COVERED, "{call:?}");
