@@ -7,6 +7,7 @@ use penalty::Penalty;
 use regex::Regex;
 
 use crate::checkpoint::Tensor;
+use crate::groups::{self, Grouping};
 use crate::named::{self, Asked};
 use crate::{error, weights};
 
@@ -16,13 +17,17 @@ Examples:
   penalty eval model.safetensors.index.json --lambda 0.01 --alpha 0.5 --json
   penalty eval model.safetensors --penalty mcp:lambda=0.1,gamma=3
   penalty eval model.safetensors --penalty weighted-l1:lambda=0.1 --weights weights.safetensors
+  penalty eval model.safetensors --penalty group-lasso:lambda=0.1 --groups rows --include 'weight$'
   penalty eval model.safetensors --l2 5e-4 --include 'weight$' --exclude norm --backend gpu";
 
 const SHRINK_EXAMPLES: &str = "\
 Examples:
   penalty shrink model.safetensors --out sparse.safetensors --l1 1e-3 --step 1
   penalty shrink model.safetensors --out sparse.safetensors --penalty l0:lambda=5e-5 --step 1
+  penalty shrink model.safetensors --out sparse.safetensors --penalty group-lasso:lambda=0.1 --groups tiles:4x4 --step 1
   penalty shrink model.safetensors --out bounded.safetensors --project box:lower=-1,upper=1
+  penalty shrink model.safetensors --out bounded.safetensors --project l1-ball:radius=10 --groups rows --include weight
+  penalty shrink model.safetensors --out sparse.safetensors --keep n-of-m:n=2,m=4 --include 'weight$'
   penalty shrink model.safetensors --out sparse.safetensors --l1 0.05 --step 0.1 --include 'weight$' --dry-run";
 
 const DEVICES_EXAMPLES: &str = "\
@@ -48,6 +53,17 @@ Examples:
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 no adapter, or none of that name.";
 
+/// What the options of eval that take names are given, and examples.
+fn eval_help() -> String {
+    [&named::penalties_help(), groups::HELP, EVAL_EXAMPLES].join("\n")
+}
+
+/// The same of shrink.
+fn shrink_help() -> String {
+    let [penalties, projections, keeps] = [named::penalties_help(), named::projections_help(), named::keeps_help()];
+    [&penalties, &projections, &keeps, groups::HELP, SHRINK_EXAMPLES].join("\n")
+}
+
 /// Regularization penalties over checkpoint files: evaluate them, and shrink weights to exact zeros.
 #[derive(Debug, Parser)]
 #[command(name = "penalty", version, after_help = EXAMPLES)]
@@ -59,17 +75,14 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Print the penalty and the statistics of every tensor in checkpoint files.
-    #[command(after_help = format!("{}\n{EVAL_EXAMPLES}", named::penalties_help()))]
-    Eval(Eval),
+    #[command(after_help = eval_help())]
+    Eval(Box<Eval>),
     /// Apply the penalty's proximal step to a checkpoint, so that small weights become exact zeros.
     ///
     /// Every selected F32, F16 and BF16 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖²: with --l1 that is soft
-    /// thresholding at step·λ, with --project the nearest point of the set. Types, order, names and metadata stay; all other
-    /// tensors are copied byte for byte.
-    #[command(
-        after_help = format!("{}\n{}\n{SHRINK_EXAMPLES}", named::penalties_help(), named::projections_help())
-    )]
-    Shrink(Shrink),
+    /// thresholding at step·λ, with --project the nearest point of the set, with --keep zeros but for what is kept. Types, order, names and metadata stay; all other tensors are copied byte for byte.
+    #[command(after_help = shrink_help())]
+    Shrink(Box<Shrink>),
     /// List every adapter, the outcome of its self-check and its bandwidth.
     ///
     /// The self-check compares the bits of sums, gradients and proxes of a built-in probe with the CPU's: gpu_to_gpu is
@@ -102,9 +115,12 @@ pub(crate) struct Eval {
     pub(crate) json: bool,
 }
 
+/// What neither a projection nor a choice of weights has.
+const PENALTY_AND_STEP: [&str; 7] = ["l1", "l2", "lambda", "alpha", "named", "weights", "step"];
+
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("some_penalty").required(true).multiple(true)
-    .args(["l1", "l2", "lambda", "named", "project"]))]
+    .args(["l1", "l2", "lambda", "named", "project", "keep"]))]
 pub(crate) struct Shrink {
     /// The checkpoint: .safetensors or .npy
     #[arg(value_name = "FILE")]
@@ -115,12 +131,16 @@ pub(crate) struct Shrink {
     #[command(flatten)]
     pub(crate) penalty: PenaltyArgs,
     /// The nearest point of a set, NAME:key=value,…: one of those listed below; takes no --step
-    #[arg(long, value_name = "SET", value_parser = named::projection,
-          conflicts_with_all = ["l1", "l2", "lambda", "alpha", "named", "weights", "step"])]
+    #[arg(long, value_name = "SET", value_parser = named::projection, conflicts_with_all = PENALTY_AND_STEP)]
     project: Option<Asked>,
+    /// The largest weights as they are and zeros for the others, NAME:key=value,…: one of those listed below; takes no
+    /// --step
+    #[arg(long, value_name = "CHOICE", value_parser = named::keep, conflicts_with_all = PENALTY_AND_STEP,
+          conflicts_with = "project")]
+    keep: Option<Asked>,
     /// The step size η that multiplies λ: a finite number ≥ 0
     #[arg(long, value_name = "η", value_parser = step, allow_negative_numbers = true,
-          required_unless_present = "project")]
+          required_unless_present_any = ["project", "keep"])]
     pub(crate) step: Option<f64>,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
@@ -186,16 +206,20 @@ pub(crate) struct PenaltyArgs {
     /// converted to its type; others in it are ignored
     #[arg(long, value_name = "FILE", requires = "named")]
     weights: Option<PathBuf>,
+    /// Which weights a penalty of weights together takes: whole, rows, columns, tiles:RxC or runs:N, as said below
+    #[arg(long, value_name = "GROUPS", value_parser = groups::parse)]
+    groups: Option<Grouping>,
 }
 
 impl PenaltyArgs {
     /// The penalty asked for; none where no option was given.
     pub(crate) fn asked(&self) -> penalty::Result<Asked> {
-        match (&self.named, self.lambda, self.alpha) {
-            (Some(asked), ..) => Ok(asked.clone().weighted(self.weights.as_deref())),
-            (None, Some(lambda), Some(alpha)) => Penalty::elastic_net(lambda, alpha).map(Asked::from),
-            _ => Penalty::keras(self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)).map(Asked::from),
-        }
+        let asked = match (&self.named, self.lambda, self.alpha) {
+            (Some(asked), ..) => asked.clone().weighted(self.weights.as_deref()),
+            (None, Some(lambda), Some(alpha)) => Penalty::elastic_net(lambda, alpha)?.into(),
+            _ => Penalty::keras(self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0))?.into(),
+        };
+        Ok(asked.over(self.groups))
     }
 }
 
@@ -219,9 +243,12 @@ impl PenaltyArgs {
 }
 
 impl Shrink {
-    /// The penalty asked for, or the set's.
+    /// The penalty asked for, or the one whose prox is the projection or the choice.
     pub(crate) fn asked(&self) -> penalty::Result<Asked> {
-        self.project.clone().map_or_else(|| self.penalty.asked(), Ok)
+        match self.project.as_ref().or(self.keep.as_ref()) {
+            Some(asked) => Ok(asked.clone().over(self.penalty.groups)),
+            None => self.penalty.asked(),
+        }
     }
 }
 
@@ -257,13 +284,17 @@ pub(crate) enum BackendName {
 impl Cli {
     /// What the parser cannot know: options that contradict each other by their values.
     pub(crate) fn validate(&self) -> Result<(), String> {
+        let penalty = |penalty: &PenaltyArgs, asked: penalty::Result<Asked>| {
+            penalty.validate()?;
+            asked.map_err(|error| error.to_string())?.validate()
+        };
         let backend = match &self.command {
             Command::Eval(eval) => {
-                eval.penalty.validate()?;
+                penalty(&eval.penalty, eval.penalty.asked())?;
                 &eval.backend
             }
             Command::Shrink(shrink) => {
-                shrink.penalty.validate()?;
+                penalty(&shrink.penalty, shrink.asked())?;
                 &shrink.backend
             }
             Command::Bench(bench) => &bench.backend,

@@ -32,6 +32,8 @@ pub(crate) struct Tensor {
     pub(crate) len: u64,
     /// Where they begin in the file, in bytes.
     pub(crate) offset: u64,
+    /// Whether the last dimension's weights are consecutive there.
+    pub(crate) row_major: bool,
 }
 
 impl Tensor {

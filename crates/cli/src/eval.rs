@@ -25,13 +25,14 @@ pub(crate) fn run(args: &args::Eval) -> Result<()> {
     checkpoint.tensors.retain(|tensor| args.selection.selects(&tensor.name));
     checkpoint.skipped.retain(|skipped| args.selection.selects(&skipped.name));
 
+    let penalties = asked.penalties(&checkpoint.tensors)?;
     let own = args.penalty.own(&checkpoint.tensors)?;
 
     let backend = args.backend.open()?;
     let started = Instant::now();
-    let partials = read::partials(&backend, &asked.penalty, &checkpoint.tensors, &own)?;
+    let partials = read::partials(&backend, &penalties, &checkpoint.tensors, &own)?;
     let seconds = started.elapsed().as_secs_f64();
-    let reports = Reports::new(partials.iter().map(|partial| (partial, &asked.penalty)))?;
+    let reports = Reports::new(partials.iter().zip(&penalties))?;
     let bytes = checkpoint.tensors.iter().chain(&own).map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);

@@ -7,6 +7,7 @@ mod checkpoint;
 mod devices;
 mod error;
 mod eval;
+mod groups;
 mod named;
 mod read;
 mod report;

@@ -1,19 +1,26 @@
-//! Penalties by their names, as `--penalty` and `--project` take them.
+//! Penalties by their names, as `--penalty`, `--project` and `--keep` take them.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use penalty::{Named, Penalty};
 use serde_json::{Map, Value, json};
 
+use crate::checkpoint::Tensor;
+use crate::error::Result;
+use crate::groups::{self, Grouping};
 use crate::{args, report};
 
 /// Those of the names that are projections onto a set: their prox is the same at every step.
-const PROJECTIONS: [&str; 1] = ["box"];
+const PROJECTIONS: [&str; 4] = ["box", "l1_ball", "l2_ball", "simplex"];
+/// Those that keep so many weights as they are: their prox is that too.
+const KEEPS: [&str; 2] = ["top_k", "n_of_m"];
 
-/// A penalty, and what JSON calls it.
+/// A penalty, its groups if they were asked for, and what JSON calls it.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) penalty: Penalty,
+    groups: Option<Grouping>,
     pub(crate) json: Value,
 }
 
@@ -21,17 +28,46 @@ impl From<Penalty> for Asked {
     /// Of a penalty that is its factors of Σ|θ| and Σθ².
     fn from(penalty: Penalty) -> Asked {
         let json = json!({"l1": penalty.l1_weight(), "l2_squared": penalty.l2_squared_weight()});
-        Asked { penalty, json }
+        Asked { penalty, groups: None, json }
     }
 }
 
 impl Asked {
     /// The same with the file of what it weighs elements with, if there is one.
-    pub(crate) fn weighted(mut self, weights: Option<&Path>) -> Asked {
-        if let (Some(weights), Value::Object(json)) = (weights, &mut self.json) {
-            json.insert("weights".to_owned(), json!(weights.display().to_string()));
+    pub(crate) fn weighted(self, weights: Option<&Path>) -> Asked {
+        self.said("weights", weights.map(Path::display))
+    }
+
+    /// The same of groups, if there are some.
+    pub(crate) fn over(self, groups: Option<Grouping>) -> Asked {
+        Asked { groups, ..self.said("groups", groups) }
+    }
+
+    /// The same with one more thing that JSON says of it.
+    fn said(mut self, key: &str, value: Option<impl Display>) -> Asked {
+        if let (Some(value), Value::Object(json)) = (value, &mut self.json) {
+            json.insert(key.to_owned(), json!(value.to_string()));
         }
         self
+    }
+
+    /// Refuses groups for a penalty that takes none, and for one that has them.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        if self.groups.is_none() || groups::are_open_in(&self.penalty) {
+            Ok(())
+        } else if groups::are_taken_by(&self.penalty) {
+            Err("--groups says which weights are taken together, and so does a parameter, group-size or n-of-m's m: \
+                 give one of the two"
+                .into())
+        } else {
+            Err("--groups is for what takes weights together, such as group-lasso, and this takes each weight alone"
+                .into())
+        }
+    }
+
+    /// The penalty of each of the tensors, which its groups must cover.
+    pub(crate) fn penalties(&self, tensors: &[Tensor]) -> Result<Vec<Penalty>> {
+        groups::of_tensors(&self.penalty, self.groups, tensors)
     }
 }
 
@@ -42,7 +78,12 @@ pub(crate) fn penalty(text: &str) -> Result<Asked, String> {
 
 /// Parses what `--project` is given.
 pub(crate) fn projection(text: &str) -> Result<Asked, String> {
-    parse(text, projections())
+    parse(text, among(&PROJECTIONS))
+}
+
+/// Parses what `--keep` is given.
+pub(crate) fn keep(text: &str) -> Result<Asked, String> {
+    parse(text, among(&KEEPS))
 }
 
 /// The help's list of what `--penalty` takes.
@@ -52,11 +93,16 @@ pub(crate) fn penalties_help() -> String {
 
 /// The help's list of what `--project` takes.
 pub(crate) fn projections_help() -> String {
-    help("--project", projections())
+    help("--project", among(&PROJECTIONS))
 }
 
-fn projections() -> impl Iterator<Item = &'static Named> {
-    Penalty::all().filter(|named| PROJECTIONS.contains(&named.name))
+/// The help's list of what `--keep` takes.
+pub(crate) fn keeps_help() -> String {
+    help("--keep", among(&KEEPS))
+}
+
+fn among(names: &[&str]) -> impl Iterator<Item = &'static Named> {
+    Penalty::all().filter(|named| names.contains(&named.name))
 }
 
 fn parse(text: &str, known: impl Iterator<Item = &'static Named>) -> Result<Asked, String> {
@@ -90,7 +136,7 @@ fn parse(text: &str, known: impl Iterator<Item = &'static Named>) -> Result<Aske
     let keys = forms.iter().filter(|form| form.parameters.len() == given.len()).flat_map(|form| form.parameters);
     let in_order = keys.filter_map(|&name| given.iter().find(|(key, _)| *key == name));
     let parameters: Map<String, Value> = in_order.map(|&(key, x)| (key.to_owned(), report::number(x))).collect();
-    Ok(Asked { penalty, json: json!({"name": stem, "parameters": parameters}) })
+    Ok(Asked { penalty, groups: None, json: json!({"name": stem, "parameters": parameters}) })
 }
 
 /// A name as a command line writes it.

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Dtype, Element, Groups, Partial, Penalty, TILE, Weighted};
+use penalty::{Backend, Dtype, Element, Partial, Penalty, TILE, Weighted};
 use rayon::prelude::*;
 
 use crate::checkpoint::Tensor;
 use crate::error::{Error, Result};
-use crate::weights;
+use crate::{groups, weights};
 
 /// How many weights a thread reads and sums at a time: they stay in the processor's second cache in between, and are few enough
 /// for the library to sum them on the calling thread.
@@ -30,6 +30,7 @@ const LONG: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chunk<'a> {
     pub(crate) tensor: &'a Tensor,
+    penalty: &'a Penalty,
     /// What a weighted penalty weighs the tensor's elements with.
     own: Option<&'a Tensor>,
     index: usize,
@@ -78,44 +79,43 @@ impl Chunk<'_> {
         tensor.source.read_at(&mut bytemuck::cast_slice_mut(words)[..bytes], offset)
     }
 
-    pub(crate) fn partial(&self, backend: &Backend, penalty: &Penalty, held: &Held) -> Result<Partial> {
-        fn of<E: Element>(chunk: &Chunk<'_>, backend: &Backend, penalty: &Penalty, held: &Held) -> Result<Partial> {
+    pub(crate) fn partial(&self, backend: &Backend, held: &Held) -> Result<Partial> {
+        fn of<E: Element>(chunk: &Chunk<'_>, backend: &Backend, held: &Held) -> Result<Partial> {
             let bytes: &[u8] = &bytemuck::cast_slice(&held.theta)[..chunk.bytes()];
-            let weighted = chunk.weighted::<E>(penalty, &held.own)?;
+            let weighted = chunk.weighted::<E>(&held.own)?;
             Ok(backend.partial_for(weighted, chunk.start, bytemuck::cast_slice(bytes))?)
         }
         match self.tensor.dtype {
-            Dtype::F32 => of::<f32>(self, backend, penalty, held),
-            Dtype::F16 => of::<f16>(self, backend, penalty, held),
-            Dtype::BF16 => of::<bf16>(self, backend, penalty, held),
+            Dtype::F32 => of::<f32>(self, backend, held),
+            Dtype::F16 => of::<f16>(self, backend, held),
+            Dtype::BF16 => of::<bf16>(self, backend, held),
         }
     }
 
     /// Makes the chunk the prox of itself.
-    pub(crate) fn prox(&self, backend: &Backend, penalty: &Penalty, step: f64, held: &mut Held) -> Result<()> {
+    pub(crate) fn prox(&self, backend: &Backend, step: f64, held: &mut Held) -> Result<()> {
         fn of<E: Element>(
             chunk: &Chunk<'_>,
             backend: &Backend,
-            penalty: &Penalty,
             step: f64,
             Held { theta, own, .. }: &mut Held,
         ) -> Result<()> {
             let bytes: &mut [u8] = &mut bytemuck::cast_slice_mut(theta)[..chunk.bytes()];
-            let weighted = chunk.weighted::<E>(penalty, own)?;
+            let weighted = chunk.weighted::<E>(own)?;
             Ok(backend.prox_in_place(weighted, bytemuck::cast_slice_mut(bytes), step)?)
         }
         match self.tensor.dtype {
-            Dtype::F32 => of::<f32>(self, backend, penalty, step, held),
-            Dtype::F16 => of::<f16>(self, backend, penalty, step, held),
-            Dtype::BF16 => of::<bf16>(self, backend, penalty, step, held),
+            Dtype::F32 => of::<f32>(self, backend, step, held),
+            Dtype::F16 => of::<f16>(self, backend, step, held),
+            Dtype::BF16 => of::<bf16>(self, backend, step, held),
         }
     }
 
     /// The penalty with what it weighs the chunk's elements with.
-    fn weighted<'a, E: Element>(&self, penalty: &'a Penalty, own: &'a [u32]) -> Result<Weighted<'a, [E]>> {
-        let Some(tensor) = self.own else { return Ok(penalty.into()) };
+    fn weighted<'a, E: Element>(&'a self, own: &'a [u32]) -> Result<Weighted<'a, [E]>> {
+        let Some(tensor) = self.own else { return Ok(self.penalty.into()) };
         let bytes: &[u8] = &bytemuck::cast_slice(own)[..self.bytes()];
-        penalty.with_weights(bytemuck::cast_slice(bytes)).map_err(|error| match error {
+        self.penalty.with_weights(bytemuck::cast_slice(bytes)).map_err(|error| match error {
             penalty::Error::PenaltyWeight { index, found } => {
                 let at = self.start + index;
                 let reason =
@@ -127,44 +127,43 @@ impl Chunk<'_> {
     }
 }
 
-/// The chunks of tensors, in order, each of at most `size` weights: whole tiles, or a whole tensor where the penalty takes its weights
-/// together. Where there are weights of elements, there are those of each tensor.
-pub(crate) fn chunks<'a>(penalty: &Penalty, tensors: &'a [Tensor], own: &'a [Tensor], size: u64) -> Vec<Chunk<'a>> {
-    let size = if penalty.over(Groups::whole()).is_ok() { u64::MAX } else { size };
-    let mut chunks = Vec::new();
-    for (index, tensor) in tensors.iter().enumerate() {
-        let starts = (0..tensor.len.div_ceil(size)).map(|i| i * size);
-        let chunk = |start| Chunk { tensor, own: own.get(index), index, start, len: size.min(tensor.len - start) };
-        chunks.extend(starts.map(chunk));
-    }
-    chunks
+/// The chunks of a tensor, in order, each of at most `size` weights: whole tiles, or the whole tensor where the penalty
+/// takes its weights together.
+pub(crate) fn chunks_of<'a>(
+    index: usize,
+    tensor: &'a Tensor,
+    penalty: &'a Penalty,
+    own: Option<&'a Tensor>,
+    size: u64,
+) -> impl Iterator<Item = Chunk<'a>> {
+    let size = if groups::are_taken_by(penalty) { u64::MAX } else { size };
+    let starts = (0..tensor.len.div_ceil(size)).map(move |i| i * size);
+    starts.map(move |start| Chunk { tensor, penalty, own, index, start, len: size.min(tensor.len - start) })
 }
 
-/// The exact statistics of every tensor, with what the penalty's value needs.
+/// The exact statistics of every tensor, with what its penalty's value needs. Where there are weights of elements,
+/// there are those of each tensor.
 pub(crate) fn partials(
     backend: &Backend,
-    penalty: &Penalty,
+    penalties: &[Penalty],
     tensors: &[Tensor],
     own: &[Tensor],
 ) -> Result<Vec<Partial>> {
     let progress = Progress::new(tensors.iter().map(Tensor::bytes).sum());
     let mut partials = vec![Partial::default(); tensors.len()];
-    let chunks = |size| chunks(penalty, tensors, own, size);
+    let chunks = |size| {
+        let each = tensors.iter().zip(penalties).enumerate();
+        each.flat_map(|(i, (tensor, penalty))| chunks_of(i, tensor, penalty, own.get(i), size)).collect::<Vec<_>>()
+    };
     match backend {
-        Backend::Gpu(_) => on_device(backend, penalty, &chunks(DEVICE_CHUNK), &mut partials, &progress),
-        _ => on_threads(backend, penalty, &chunks(CPU_CHUNK), &mut partials, &progress),
+        Backend::Gpu(_) => on_device(backend, &chunks(DEVICE_CHUNK), &mut partials, &progress),
+        _ => on_threads(backend, &chunks(CPU_CHUNK), &mut partials, &progress),
     }?;
     Ok(partials)
 }
 
 /// Each thread reads chunks of its own and sums them while they are in its cache.
-fn on_threads(
-    backend: &Backend,
-    penalty: &Penalty,
-    chunks: &[Chunk<'_>],
-    partials: &mut [Partial],
-    progress: &Progress,
-) -> Result<()> {
+fn on_threads(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], progress: &Progress) -> Result<()> {
     thread_local! {
         static HELD: Cell<Option<Held>> = const { Cell::new(None) };
     }
@@ -174,7 +173,7 @@ fn on_threads(
             .map(|chunk| {
                 // Taken, not borrowed: a thread that waits inside the library may be handed another chunk meanwhile.
                 let mut held = HELD.take().unwrap_or_default();
-                let partial = chunk.read(&mut held).and_then(|()| chunk.partial(backend, penalty, &held));
+                let partial = chunk.read(&mut held).and_then(|()| chunk.partial(backend, &held));
                 HELD.set(Some(held));
                 progress.add(chunk.bytes());
                 partial
@@ -188,13 +187,7 @@ fn on_threads(
 }
 
 /// One thread reads the next chunk while the device sums this one.
-fn on_device(
-    backend: &Backend,
-    penalty: &Penalty,
-    chunks: &[Chunk<'_>],
-    partials: &mut [Partial],
-    progress: &Progress,
-) -> Result<()> {
+fn on_device(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], progress: &Progress) -> Result<()> {
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(1);
         scope.spawn(|| {
@@ -209,7 +202,7 @@ fn on_device(
             }
         });
         for (chunk, held) in receiver {
-            partials[chunk.index].merge(&chunk.partial(backend, penalty, &held?)?);
+            partials[chunk.index].merge(&chunk.partial(backend, &held?)?);
             progress.add(chunk.bytes());
         }
         Ok(())

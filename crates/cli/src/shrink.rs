@@ -22,8 +22,7 @@ const COPY: u64 = 1 << 20;
 
 pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let asked = args.asked()?;
-    let penalty = &asked.penalty;
-    // Only a projection has none, and it is the same at every one.
+    // Only a projection or a choice has none, and it is the same at every one.
     let step = args.step.unwrap_or(1.0);
     if Checkpoint::is_sharded(&args.file) {
         return Err(Error::file(&args.file, "is an index of a sharded checkpoint: shrink each of its shards"));
@@ -33,6 +32,7 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     args.selection.check(checkpoint.names())?;
     checkpoint.tensors.retain(|tensor| args.selection.selects(&tensor.name));
     checkpoint.skipped.retain(|skipped| args.selection.selects(&skipped.name));
+    let penalties = asked.penalties(&checkpoint.tensors)?;
     let own = args.penalty.own(&checkpoint.tensors)?;
     let destination = match args.dry_run {
         true => Destination::Nowhere,
@@ -42,11 +42,13 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let backend = args.backend.open()?;
     let started = Instant::now();
     let (before, after) = match destination {
-        Destination::Nowhere => rewrite(&backend, (penalty, step), &source, &checkpoint.tensors, &own, &mut io::sink())
-            .map_err(|error| error.of(&args.out))?,
+        Destination::Nowhere => {
+            rewrite(&backend, (&penalties, step), &source, &checkpoint.tensors, &own, &mut io::sink())
+                .map_err(|error| error.of(&args.out))?
+        }
         Destination::File { mut temporary, force } => {
             let mut buffered = BufWriter::with_capacity(1 << 16, temporary.as_file_mut());
-            let sums = rewrite(&backend, (penalty, step), &source, &checkpoint.tensors, &own, &mut buffered)
+            let sums = rewrite(&backend, (&penalties, step), &source, &checkpoint.tensors, &own, &mut buffered)
                 .and_then(|sums| Ok(buffered.flush().map(|()| sums)?))
                 .map_err(|error| error.of(&args.out))?;
             drop(buffered);
@@ -55,8 +57,8 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
         }
     };
     let seconds = started.elapsed().as_secs_f64();
-    let before = Reports::new(before.iter().map(|partial| (partial, penalty)))?;
-    let after = Reports::new(after.iter().map(|partial| (partial, penalty)))?;
+    let before = Reports::new(before.iter().zip(&penalties))?;
+    let after = Reports::new(after.iter().zip(&penalties))?;
     let bytes = checkpoint.tensors.iter().chain(&own).map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
@@ -156,7 +158,7 @@ impl Failure {
 /// Copies a file, each of the tensors through the prox; returns their statistics before and after.
 fn rewrite(
     backend: &Backend,
-    (penalty, step): (&Penalty, f64),
+    (penalties, step): (&[Penalty], f64),
     source: &Arc<Source>,
     tensors: &[Tensor],
     own: &[Tensor],
@@ -166,17 +168,16 @@ fn rewrite(
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let mut held = Held::default();
     let mut at = 0;
-    for (i, tensor) in tensors.iter().enumerate() {
+    for (i, (tensor, penalty)) in tensors.iter().zip(penalties).enumerate() {
         copy(source, at..tensor.offset, out, &progress)?;
         let (mut old, mut new) = (Partial::default(), Partial::default());
-        let own = own.get(i).map_or(&[][..], std::slice::from_ref);
-        for chunk in read::chunks(penalty, std::slice::from_ref(tensor), own, read::DEVICE_CHUNK) {
+        for chunk in read::chunks_of(i, tensor, penalty, own.get(i), read::DEVICE_CHUNK) {
             chunk.read(&mut held)?;
-            old.merge(&chunk.partial(backend, penalty, &held)?);
-            chunk.prox(backend, penalty, step, &mut held)?;
+            old.merge(&chunk.partial(backend, &held)?);
+            chunk.prox(backend, step, &mut held)?;
             out.write_all(&bytemuck::cast_slice(&held.theta)[..chunk.bytes()])?;
             progress.add(chunk.bytes());
-            new.merge(&chunk.partial(backend, penalty, &held)?);
+            new.merge(&chunk.partial(backend, &held)?);
         }
         before.push(old);
         after.push(new);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use npyz::{DType, NpyHeader};
+use npyz::{DType, NpyHeader, Order};
 use penalty::Dtype;
 
 use super::{Checkpoint, Skipped, Source, Tensor, elements};
@@ -41,7 +41,9 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
         return Err(source.error(format!("{what}: its header says {expected} bytes, found {}", source.len)));
     }
     let len = (expected - offset) / dtype.size() as u64;
-    let tensors = vec![Tensor { source, name, dtype, shape, len, offset }];
+    // The order of one dimension is either.
+    let row_major = header.order() == Order::C || shape.len() < 2;
+    let tensors = vec![Tensor { source, name, dtype, shape, len, offset, row_major }];
     Ok(Checkpoint { tensors, ..Checkpoint::default() })
 }
 

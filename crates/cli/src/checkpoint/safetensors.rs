@@ -62,6 +62,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
             shape: info.shape.iter().map(|&n| n as u64).collect(),
             len: (end - start) as u64 / dtype.size() as u64,
             offset: data + start as u64,
+            row_major: true,
         });
     }
     Ok(checkpoint)

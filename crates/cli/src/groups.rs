@@ -1,0 +1,124 @@
+//! Which weights a penalty takes together, as `--groups` says it: what they are in a tensor follows from its shape.
+
+use std::fmt::{self, Display, Formatter};
+
+use penalty::{Groups, Penalty};
+
+use crate::checkpoint::Tensor;
+use crate::error::{Error, Result};
+
+/// The help's list of what `--groups` takes.
+pub(crate) const HELP: &str = "\
+--groups takes, of each tensor apart:
+  whole      all its weights, as without --groups
+  rows       each row of a matrix
+  columns    each column of a matrix
+  tiles:RxC  each block of R rows and C columns of a matrix; R must divide the rows, C the columns
+  runs:N     each N consecutive weights; N must divide the number of weights
+A tensor of shape [a, b, c, …] is a matrix of a rows and b·c·… columns; one of fewer than two dimensions is none.
+A norm, a radius or a k is then each group's. --groups is for norms, group lassos, balls, the simplex and top-k, unless
+a parameter says the groups, as group-size does.
+";
+
+/// How every tensor's weights are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    Whole,
+    Rows,
+    Columns,
+    Tiles { height: u64, width: u64 },
+    Runs(u64),
+}
+
+impl Display for Grouping {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Grouping::Whole => write!(f, "whole"),
+            Grouping::Rows => write!(f, "rows"),
+            Grouping::Columns => write!(f, "columns"),
+            Grouping::Tiles { height, width } => write!(f, "tiles:{height}x{width}"),
+            Grouping::Runs(len) => write!(f, "runs:{len}"),
+        }
+    }
+}
+
+/// Parses what `--groups` is given.
+pub(crate) fn parse(text: &str) -> Result<Grouping, String> {
+    let side = |text: &str| text.parse().ok().filter(|&side: &u64| side > 0);
+    let found = match text.split_once(':') {
+        None => match text {
+            "whole" => Some(Grouping::Whole),
+            "rows" => Some(Grouping::Rows),
+            "columns" => Some(Grouping::Columns),
+            _ => None,
+        },
+        Some(("tiles", sides)) => sides
+            .split_once('x')
+            .and_then(|(height, width)| Some(Grouping::Tiles { height: side(height)?, width: side(width)? })),
+        Some(("runs", len)) => side(len).map(Grouping::Runs),
+        Some(_) => None,
+    };
+    let expected = "expected whole, rows, columns, tiles:RxC or runs:N, with whole numbers from 1 on";
+    found.ok_or_else(|| format!("{expected}; found {text:?}"))
+}
+
+/// Whether a penalty takes weights together, so that a tensor cannot be cut.
+pub(crate) fn are_taken_by(penalty: &Penalty) -> bool {
+    penalty.over(Groups::whole()).is_ok()
+}
+
+/// Whether a penalty takes weights together and leaves open which.
+pub(crate) fn are_open_in(penalty: &Penalty) -> bool {
+    penalty.over(Groups::whole()).is_ok_and(|whole| whole == *penalty)
+}
+
+/// The penalty of each of the tensors, over its groups, which cover it.
+pub(crate) fn of_tensors(penalty: &Penalty, grouping: Option<Grouping>, tensors: &[Tensor]) -> Result<Vec<Penalty>> {
+    tensors
+        .iter()
+        .map(|tensor| {
+            of_tensor(penalty, grouping, tensor).map_err(|reason| {
+                let reason = format!("its tensor {:?} of shape {:?}: {reason}", tensor.name, tensor.shape);
+                Error::file(&tensor.source.path, reason)
+            })
+        })
+        .collect()
+}
+
+fn of_tensor(penalty: &Penalty, grouping: Option<Grouping>, tensor: &Tensor) -> Result<Penalty, String> {
+    let text = |error: penalty::Error| error.to_string();
+    let penalty = match grouping {
+        None => penalty.clone(),
+        Some(grouping) => penalty.over(grouping.of(tensor)?).map_err(text)?,
+    };
+    penalty.check_len(tensor.len).map_err(text)?;
+    Ok(penalty)
+}
+
+impl Grouping {
+    fn of(self, tensor: &Tensor) -> Result<Groups, String> {
+        let columns = || columns(tensor).map_err(|reason| format!("--groups {self}: {reason}"));
+        let groups = match self {
+            // Nothing has no groups, also where its rows have no columns.
+            _ if tensor.len == 0 => Ok(Groups::whole()),
+            Grouping::Whole => Ok(Groups::whole()),
+            Grouping::Rows => Groups::rows(columns()?),
+            Grouping::Columns => Groups::columns(columns()?),
+            Grouping::Tiles { height, width } => Groups::tiles(columns()?, height, width),
+            Grouping::Runs(len) => Groups::runs(len),
+        };
+        groups.map_err(|error| error.to_string())
+    }
+}
+
+/// How many columns a tensor has as a matrix, or why it is none.
+fn columns(tensor: &Tensor) -> Result<u64, String> {
+    match tensor.shape.as_slice() {
+        few @ ([] | [_]) => Err(format!(
+            "expected a matrix, of two dimensions or more, found {} (--include and --exclude choose tensors)",
+            few.len()
+        )),
+        _ if !tensor.row_major => Err("expected a matrix in C order, found one in Fortran order".to_owned()),
+        [_, rest @ ..] => Ok(rest.iter().product()),
+    }
+}
