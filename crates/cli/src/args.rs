@@ -80,7 +80,8 @@ pub(crate) enum Command {
     /// Apply the penalty's proximal step to a checkpoint, so that small weights become exact zeros.
     ///
     /// Every selected F32, F16 and BF16 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖²: with --l1 that is soft
-    /// thresholding at step·λ, with --project the nearest point of the set, with --keep zeros but for what is kept. Types, order, names and metadata stay; all other tensors are copied byte for byte.
+    /// thresholding at step·λ, with --project the nearest point of the set, with --keep zeros but for what is kept. Types,
+    /// order, names and metadata stay; all other tensors are copied byte for byte.
     #[command(after_help = shrink_help())]
     Shrink(Box<Shrink>),
     /// List every adapter, the outcome of its self-check and its bandwidth.

@@ -203,13 +203,25 @@ fn mistakes_in_a_named_penalty_say_what_it_takes() {
         assert_fails(&penalty(["shrink", &file, "--out", "x", "--step", "1", "--penalty", given]), 2, &[&line]);
     }
     for (given, message) in [
-        ("l1-ball:radius=1", "expected one of box; found \"l1-ball\""),
-        ("mcp:lambda=1,gamma=3", "expected one of box; found \"mcp\""),
+        ("top-k:k=1", "expected one of box, l2-ball, l1-ball, simplex; found \"top-k\""),
+        ("mcp:lambda=1,gamma=3", "expected one of box, l2-ball, l1-ball, simplex; found \"mcp\""),
+        ("l1-ball:radius=NaN", "radius must be a number from 0 to f32::MAX, found NaN"),
+        ("simplex", "expected simplex:radius=…, found \"simplex\""),
         ("box", "expected box:lower=…,upper=…, found \"box\""),
         ("box:lower=0", "box must have the parameters lower, upper; found lower"),
     ] {
         let line = format!("penalty: invalid value '{given}' for '--project <SET>': {message}");
         assert_fails(&penalty(["shrink", &file, "--out", "x", "--project", given]), 2, &[&line]);
+    }
+    for (given, message) in [
+        ("l1-ball:radius=1", "expected one of top-k, n-of-m; found \"l1-ball\"".to_owned()),
+        ("top-k", "expected top-k:k=…, found \"top-k\"".into()),
+        ("top-k:k=0", whole("k", "0")),
+        ("n-of-m:n=2", "n_of_m must have the parameters n, m; found n".into()),
+        ("n-of-m:n=2,m=4.5", whole("m", "4.5")),
+    ] {
+        let line = format!("penalty: invalid value '{given}' for '--keep <CHOICE>': {message}");
+        assert_fails(&penalty(["shrink", &file, "--out", "x", "--keep", given]), 2, &[&line]);
     }
 }
 
@@ -231,9 +243,14 @@ fn a_penalty_is_given_in_one_way() {
     assert_fails(&penalty(["eval", &file].iter().chain(&l0).chain(&l0)), 2, &["--penalty", "multiple times"]);
     assert_fails(&shrink(&[l0, set].concat()), 2, &["--project", "cannot be used with", "--penalty"]);
     assert_fails(&shrink(&[set, ["--step", "1"]].concat()), 2, &["--project", "cannot be used with", "--step"]);
+    let keep = ["--keep", "top-k:k=1"];
+    for other in others.into_iter().chain([&l0[..], &set, &["--step", "1"]]) {
+        assert_fails(&shrink(&[&keep, other].concat()), 2, &["--keep", "cannot be used with"]);
+    }
     assert_fails(&shrink(&l0), 2, &["not provided", "--step"]);
-    assert_fails(&shrink(&["--step", "1"]), 2, &["not provided", "--penalty", "--project"]);
+    assert_fails(&shrink(&["--step", "1"]), 2, &["not provided", "--penalty", "--project", "--keep"]);
     assert_fails(&penalty(["eval", &file].iter().chain(&set)), 2, &["--project"]);
+    assert_fails(&penalty(["eval", &file].iter().chain(&keep)), 2, &["--keep"]);
     // Each in range alone, and not together.
     let far = ["--penalty", "huber:lambda=1e38,delta=1e-5", "--step", "1e10", "--backend", "cpu"];
     assert_fails(&shrink(&far), 2, &["step·lambda must be below 2^119"]);

@@ -352,7 +352,18 @@ fn help_version_and_completions_are_there() {
             assert!(lines.any(|line| line.ends_with(named.formula)), "{command} {name}");
         }
     }
-    assert!(penalty(["shrink", "--help"]).out.contains("\n--project takes:\n  box:lower=…,upper=…  0 where"));
+    let [eval, shrink] = ["eval", "shrink"].map(|command| penalty([command, "--help"]).out);
+    for list in [
+        "\n--project takes:\n  box:lower=…,upper=…  0 where",
+        "\n  l1-ball:radius=…     0 where Σ|θ| ≤ radius, else ∞\n",
+        "\n--keep takes:\n  top-k:k=…       0 where at most k weights are not 0, else ∞\n  n-of-m:n=…,m=…  0 where",
+    ] {
+        assert!(shrink.contains(list) && !eval.contains(list), "{list}");
+    }
+    for form in ["whole ", "rows ", "columns ", "tiles:RxC ", "runs:N "].map(|form| format!("\n  {form}")) {
+        assert!([&eval, &shrink].iter().all(|help| help.contains(&form)), "{form}");
+    }
+    assert!([eval, shrink].iter().all(|help| help.contains("[a, b, c, …] is a matrix of a rows and b·c·… columns")));
     assert_eq!(penalty(["--version"]).out, format!("penalty {}\n", env!("CARGO_PKG_VERSION")));
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = penalty(["completions", shell]);

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use common::*;
 use libtest_mimic::{Arguments, Failed, Trial};
+use penalty::half::f16;
 
 fn main() -> ExitCode {
     let name = std::env::var("PENALTY_ADAPTER").unwrap_or_default();
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         trial("digits_checkpoints", digits_checkpoints),
         trial("scales_and_edges", scales_and_edges),
         trial("weights_of_elements", weights_of_elements),
+        trial("weights_taken_together", weights_taken_together),
         trial("the_device_says_its_name", the_device_says_its_name),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -113,6 +115,41 @@ fn weights_of_elements(adapter: &[String]) -> Result<(), Failed> {
     let own = own.display().to_string();
     let asked = ["--penalty", "weighted-elastic-net:lambda=0.4,alpha=0.5", "--weights", &own];
     same_run(&model.display().to_string(), adapter, &asked, &[&asked[..], &["--step", "0.7"]].concat())
+}
+
+/// How a matrix whose weights are taken together is evaluated, and how it is shrunk.
+const TOGETHER: [(&[&str], &[&str]); 6] = [
+    (
+        &["--penalty", "group-lasso:lambda=0.1", "--groups", "rows"],
+        &["--penalty", "group-lasso:lambda=0.1", "--groups", "columns", "--step", "0.7"],
+    ),
+    (
+        &["--penalty", "sparse-group-lasso:lambda=0.1,alpha=0.5", "--groups", "tiles:4x8"],
+        &["--penalty", "linf-norm:lambda=0.1", "--groups", "tiles:4x8", "--step", "0.7"],
+    ),
+    (
+        &["--penalty", "l2-norm:lambda=0.1", "--groups", "runs:24"],
+        &["--project", "l1-ball:radius=2", "--groups", "rows"],
+    ),
+    (
+        &["--penalty", "linf-norm:lambda=0.1", "--groups", "columns"],
+        &["--project", "simplex:radius=2", "--groups", "columns"],
+    ),
+    (
+        &["--penalty", "l2-ball:radius=2", "--groups", "rows"],
+        &["--project", "l2-ball:radius=2", "--groups", "tiles:16x24"],
+    ),
+    (&["--penalty", "n-of-m:n=2,m=4"], &["--keep", "top-k:k=5", "--groups", "rows"]),
+];
+
+fn weights_taken_together(adapter: &[String]) -> Result<(), Failed> {
+    let folder = folder();
+    let file = folder.path().join("matrices");
+    let wide = weights(64 * 48, 9);
+    let narrow: Vec<u8> = weights(16 * 8 * 9, 10).iter().flat_map(|w| f16::from_f32(*w).to_le_bytes()).collect();
+    safetensors(&file, &[("wide", "F32", vec![64, 48], f32s(&wide)), ("conv", "F16", vec![16, 8, 9], narrow)], 0);
+    let file = file.display().to_string();
+    TOGETHER.iter().try_for_each(|(eval, shrink)| same_run(&file, adapter, eval, shrink))
 }
 
 fn the_device_says_its_name(adapter: &[String]) -> Result<(), Failed> {
