@@ -113,14 +113,14 @@ type Prox64<'a> = &'a dyn Fn(&[f64]) -> Vec<f64>;
 
 /// Shrinks the matrices, over each kind of groups; each weight must be the formula's of its group, and the bias as it was. Hands
 /// each group's weights, before and after, to `also`.
-fn shrinks(args: &[&str], all: &[&str], formula: Prox64<'_>, also: impl Fn(&[f64], &[f64])) {
+fn shrinks(args: &[&str], formula: Prox64<'_>, also: impl Fn(&[f64], &[f64])) {
     let folder = folder();
     let [file, out] = ["in", "out"].map(|name| folder.path().join(name));
     matrices(&file);
-    for groups in all {
+    for (groups, _) in GROUPS {
         let run = ["shrink", &text(&file), "--out", &text(&out), "--force", "--exclude", "bias", "--json"];
         let shrunk = penalty(run.iter().chain(args).chain(&["--groups", groups])).json();
-        assert_eq!(shrunk["penalty"]["groups"], *groups);
+        assert_eq!(shrunk["penalty"]["groups"], groups);
         let (old, new) = (widened(&file), widened(&out));
         assert_eq!(old["bias"], new["bias"]);
         for (name, rows, columns, tolerance) in MATRICES {
@@ -138,8 +138,6 @@ fn shrinks(args: &[&str], all: &[&str], formula: Prox64<'_>, also: impl Fn(&[f64
     }
 }
 
-const ALL: [&str; 5] = ["whole", "rows", "columns", "tiles:4x8", "runs:16"];
-
 #[test]
 fn groups_are_shrunk_together() {
     let zeros = std::cell::Cell::new((0, 0));
@@ -148,7 +146,7 @@ fn groups_are_shrunk_together() {
         w.iter().map(|x| x * factor).collect()
     };
     let args = ["--penalty", "group-lasso:lambda=0.06", "--step", "0.5"];
-    shrinks(&args, &ALL, &formula, |_, after| {
+    shrinks(&args, &formula, |_, after| {
         let (none, some) = zeros.get();
         let gone = after.iter().all(|&x| x == 0.0);
         zeros.set(if gone { (none + 1, some) } else { (none, some + 1) });
@@ -188,12 +186,12 @@ fn one_projection_a_group() {
             }
         };
         let named = |name: &str| format!("{name}:radius={radius}");
-        shrinks(&["--project", &named("l1-ball")], &ALL, &ball, |before, after| {
+        shrinks(&["--project", &named("l1-ball")], &ball, |before, after| {
             assert!(l1(after) <= radius, "{} is above {radius}", l1(after));
             count(l1(before) <= radius, before, after);
         });
         let ball = |w: &[f64]| w.iter().map(|x| x * (radius / norm(w)).min(1.0)).collect();
-        shrinks(&["--project", &named("l2-ball")], &ALL, &ball, |before, after| {
+        shrinks(&["--project", &named("l2-ball")], &ball, |before, after| {
             // Of squares, whose sums here round.
             assert!(norm(after) <= radius * (1.0 + 1e-12), "{} is above {radius}", norm(after));
             count(norm(before) <= radius, before, after);
@@ -201,7 +199,7 @@ fn one_projection_a_group() {
         let (inside, outside) = inside.get();
         assert!(inside > 10 && outside > 10, "{inside} groups were inside, {outside} not");
         let simplex = |w: &[f64]| onto_simplex(w, radius);
-        shrinks(&["--project", &named("simplex")], &ALL, &simplex, |_, after| {
+        shrinks(&["--project", &named("simplex")], &simplex, |_, after| {
             let sum = after.iter().sum::<f64>();
             assert!(after.iter().all(|&x| x >= 0.0) && sum <= radius && sum >= radius * 0.98, "{sum} is not {radius}");
         });
@@ -224,7 +222,7 @@ fn bits(w: &[f64]) -> Vec<u64> {
 #[test]
 fn the_largest_of_each_group_are_kept_bit_by_bit() {
     for k in [1, 3, 200] {
-        shrinks(&["--keep", &format!("top-k:k={k}")], &ALL, &|w| largest(k, w), |before, after| {
+        shrinks(&["--keep", &format!("top-k:k={k}")], &|w| largest(k, w), |before, after| {
             assert_eq!(bits(after), bits(&largest(k, before)));
         });
     }
@@ -258,14 +256,11 @@ fn refused(file: &Path, asked: &[&str], code: i32, message: &str) {
     let file = text(file);
     let folder = Path::new(&file).parent().expect("the file is in a folder");
     let before = fs::read_dir(folder).unwrap().count();
-    let line = |run: Run| {
-        assert_fails(&run, code, &[message]);
-        assert!(run.err.starts_with("penalty: ") && run.err.contains(message), "{run:?}");
-    };
-    line(penalty(["eval", &file].iter().chain(asked)));
     let out = text(&folder.join("out"));
-    line(penalty(["shrink", &file, "--out", &out, "--step", "1"].iter().chain(asked)));
-    line(penalty(["shrink", &file, "--out", &out, "--step", "1", "--dry-run"].iter().chain(asked)));
+    let shrink = ["shrink", &file, "--out", &out, "--step", "1"];
+    for run in [&["eval", &file][..], &shrink, &[&shrink[..], &["--dry-run"]].concat()] {
+        assert_fails(&penalty(run.iter().chain(asked)), code, &["penalty: ", message]);
+    }
     assert_eq!(fs::read_dir(folder).unwrap().count(), before, "{asked:?} leaves nothing behind");
 }
 
