@@ -34,8 +34,11 @@ fn matrices(path: &Path) {
     safetensors(path, &tensors, 3);
 }
 
-/// What `--groups` may say, with the group of the weight in a row and a column, the `i`th of all.
-const GROUPS: [(&str, fn(usize, usize, usize) -> (usize, usize)); 5] = [
+/// The group of the weight in a row and a column, which is the `i`th of all.
+type GroupOf = fn(usize, usize, usize) -> (usize, usize);
+
+/// What `--groups` may say, with what it means.
+const GROUPS: [(&str, GroupOf); 5] = [
     ("whole", |_, _, _| (0, 0)),
     ("rows", |row, _, _| (row, 0)),
     ("columns", |_, column, _| (0, column)),
