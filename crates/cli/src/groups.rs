@@ -21,7 +21,7 @@ a parameter says the groups, as group-size does.
 ";
 
 /// How every tensor's weights are grouped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Grouping {
     Whole,
     Rows,
