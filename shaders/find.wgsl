@@ -1,4 +1,4 @@
-// The loop of the kernels that find groups' numbers: one span of groups a workgroup, a team of threads a group.
+// The loop of the kernels that find groups' numbers: one span of groups a workgroup, a team a group.
 //
 // `find` comes from one of the files in shaders/structure.
 
@@ -20,9 +20,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     for (var at = team_of(thread); at < span.len; at += TEAMS) {
         let number = span.first + at;
-        let group = Group(geometry, number, size_of(geometry, number), span.words.x, soft);
+        let size = size_of(geometry, number);
+        let group = Group(geometry, number, size, places_of(span, size), span.words.x, soft);
+        if (!begins(thread, group.places)) {
+            return;
+        }
         let found = find(thread, group, span);
-        if (member_of(thread) == 0u) {
+        if (ends(thread, group.places)) {
             numbers[geometry.numbers + number] = found.numbers;
             add_share(found);
         }

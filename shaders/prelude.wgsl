@@ -8,13 +8,17 @@ struct Parameters {
     spans: u32,
     // 0, which no compiler can know.
     zero: u32,
+    // Of the dispatches that find the numbers of groups together: how many came before this one, and whether it is the last.
+    dispatch: u32,
+    last: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 // The serial and two rows of an optimizer's scalars; then three rows a segment: the numbers of the gradient or the prox, flags, the
 // numbers of the value's own sum, and the weights of the sums in the value; then two rows a span: (segment, elements or groups; the
 // first word of the penalty's weights, or of weights in groups the row of their geometry; their first element or group), and its
-// other operands' first words, which count from the beginning of their bindings; then two rows of geometry for each segment in groups.
+// other operands' first words, which count from the beginning of their bindings; where many workgroups find a group's numbers, the last
+// three of these are instead its first member that this one sums, the end of them, and the first word of the group's journal; then two rows of geometry for each segment in groups.
 @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
 
 const SCALARS: u32 = 1u;

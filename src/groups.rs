@@ -253,6 +253,16 @@ impl Geometry {
         }
     }
 
+    /// How many weights there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.lists.as_ref().map_or(self.count * self.height * self.width, |lists| lists.members.len() as u64)
+    }
+
+    /// Whether groups are runs of weights, all as long, one behind the other.
+    pub(crate) fn is_contiguous(&self) -> bool {
+        self.lists.is_none() && (self.height == 1 || self.across == 1)
+    }
+
     /// The index of a group's `member`th weight.
     pub(crate) fn index(&self, group: u64, member: u64) -> u64 {
         match &self.lists {

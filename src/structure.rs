@@ -36,6 +36,15 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
+    /// How many sums over a group its numbers mostly need at most, and how many they ever do.
+    pub(crate) fn sums(self, purpose: Purpose) -> [u32; 2] {
+        match self {
+            Rule::Shrink { .. } | Rule::Scale => norm::sums(self, purpose),
+            Rule::Soft | Rule::Clamp | Rule::Simplex => threshold::sums(self, purpose),
+            Rule::Select => select::sums(purpose),
+        }
+    }
+
     /// Whether squares are compared with the amount's square.
     pub(crate) fn squares(self) -> bool {
         matches!(self, Rule::Shrink { .. } | Rule::Scale)

@@ -11,7 +11,9 @@ use common::golden;
 use common::oracle::Weight;
 use common::tensors::{Call, Layout, Tensors, equal, equal_step_by_step};
 use libtest_mimic::Trial;
+use penalty::gpu::Options;
 use penalty::half::{bf16, f16};
+use penalty::wgpu;
 use penalty::{Adam, Backend, Cpu, Dtype, Error, Groups, InstructionSet, Metric, Momentum, Penalty, Sgd};
 
 const ADAM: Adam =
@@ -47,6 +49,8 @@ fn main() {
     let tests: &[DeviceTest] = &[
         ("every_adapter_gives_the_same_bits", |device| same_bits_as_the_reference(&device.backend())),
         ("golden_vectors_come_out", |device| golden_vectors_come_out(&device.backend())),
+        ("large_groups_are_found_by_many_workgroups", large_groups_are_found_by_many_workgroups),
+        ("groups_need_not_fit_a_binding", groups_need_not_fit_a_binding),
         ("sets_with_groups_equal_the_host", sets_with_groups_equal_the_host),
         ("groups_may_change_from_step_to_step", groups_may_change_from_step_to_step),
         ("a_device_refuses_what_the_cpu_does", a_device_refuses_what_the_cpu_does),
@@ -143,6 +147,71 @@ fn golden_vectors_come_out(backend: &Backend) {
             close(want, value, 1e-6).unwrap_or_else(|error| panic!("the value of {}: {error}", case.name));
         }
     }
+}
+
+/// A few groups of a device's thousands of weights each.
+fn large_groupings(len: u64) -> [Groups; 4] {
+    let lists = [(0..len / 2).rev().collect::<Vec<u64>>(), (len / 2..len).collect()];
+    let groups = [Ok(Groups::whole()), Groups::rows(len / 2), Groups::columns(2), Groups::lists(&lists)];
+    groups.map(|groups| groups.expect("they are valid"))
+}
+
+/// Weights from which Michelot's iteration drops one at a time: the gap below each is more than all that is above it.
+fn slow(len: usize) -> Vec<f32> {
+    let mut weights = vec![0.0; len];
+    let (mut below, mut excess) = (0.0f64, 0.0);
+    for (m, w) in weights.iter_mut().step_by(len / 20).enumerate() {
+        *w = (1e16 - below) as f32;
+        let gap = 1.01 * excess + 1e-2;
+        excess += (m + 1) as f64 * gap;
+        below += gap;
+    }
+    weights
+}
+
+fn large_groups_are_found_by_many_workgroups(device: &Device) {
+    let backend = Backend::Gpu(device.plain().clone());
+    const LEN: usize = 80_002;
+    let ordinary = weights(LEN);
+    for (i, (penalty, step)) in penalties().into_iter().enumerate() {
+        for (j, groups) in large_groupings(LEN as u64).into_iter().enumerate() {
+            // Lists have kernels of their own.
+            if j < 3 || i % 4 == 1 {
+                let penalty = penalty.over(groups).expect("it takes weights together");
+                everything::same(&backend, (&penalty, step), &format!("{penalty:?}"), &ordinary, &ordinary);
+            }
+        }
+    }
+    let half: Vec<f16> = ordinary.iter().map(|&x| f16::nearest(x)).collect();
+    let radius = |r: f64| Penalty::l1_ball(r).expect("it is valid");
+    everything::same(&backend, (&radius(100.0), 1.0), "f16", &half, &half);
+    for r in [0.0, 1e-3, 3.0] {
+        everything::same(&backend, (&radius(r), 1.0), "slow", &slow(LEN), &ordinary);
+    }
+}
+
+fn groups_need_not_fit_a_binding(device: &Device) {
+    let options = Options { window: Some(1 << 17), ..Options::default() };
+    let backend = Backend::Gpu(common::device::open(device, wgpu::Limits::default(), &options));
+    const LEN: usize = 80_002;
+    let ordinary = weights(LEN);
+    for (penalty, step) in penalties() {
+        let rows = Groups::rows(LEN as u64 / 2).expect("it is valid");
+        for groups in [Groups::whole(), rows] {
+            let penalty = penalty.over(groups).expect("it takes weights together");
+            everything::same(&backend, (&penalty, step), &format!("{penalty:?}"), &ordinary, &ordinary);
+        }
+    }
+    let small = Penalty::group_lasso(0.1, Groups::runs(26).expect("it is valid")).expect("it is valid");
+    let odd = Penalty::l2_ball(0.1).and_then(|ball| ball.over(Groups::rows(181)?)).expect("it is valid");
+    let half: Vec<f16> = ordinary.iter().map(|&x| f16::nearest(x)).collect();
+    everything::same(&backend, (&small, 0.5), "small groups", &ordinary[..LEN / 26 * 26], &ordinary[..LEN / 26 * 26]);
+    everything::same(&backend, (&odd, 1.0), "odd groups", &half, &half);
+    everything::same(&backend, (&Penalty::l1_ball(1e-3).expect("it is valid"), 1.0), "slow", &slow(LEN), &ordinary);
+    let columns = Penalty::l2_ball(0.1).and_then(|ball| ball.over(Groups::columns(2)?)).expect("it is valid");
+    let refused = backend.prox(&columns, &ordinary, 1.0).expect_err("no column fits").to_string();
+    let text = "the weights: a tensor whose weights are in groups that are no runs must fit one binding of the device";
+    assert_eq!(refused, format!("{text}, found {}", 4 * LEN));
 }
 
 /// Tensors of one type whose penalties are of groups, two of others between.

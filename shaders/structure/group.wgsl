@@ -1,9 +1,17 @@
 // A group's weights, and what is found of them. Twin of src/structure.rs.
 
+// Which of a group's members a team sums, and where their journal is, if they have one.
+struct Places {
+    first: u32,
+    end: u32,
+    journal: u32,
+}
+
 struct Group {
     geometry: Geometry,
     number: u32,
     size: u32,
+    places: Places,
     // The first word of the segment's weights.
     word: u32,
     // What they are thresholded with before they are summed.
@@ -28,10 +36,10 @@ fn weight_of(group: Group, place: u32) -> u32 {
 // The largest magnitude's bits.
 fn largest_of(thread: u32, group: Group) -> u32 {
     var largest = 0u;
-    for (var place = member_of(thread); place < group.size; place += MEMBERS) {
+    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
         largest = max(largest, weight_of(group, place) & MAGNITUDE);
     }
-    return team_max(thread, largest);
+    return team_max(thread, group.places, largest);
 }
 
 // The segment's numbers with those of a group in the last two places.

@@ -40,11 +40,11 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
 
 fn sum_of_squares(thread: u32, group: Group, e: i32) -> vec3<u32> {
     var sum = vec3<u32>(0u);
-    for (var place = member_of(thread); place < group.size; place += MEMBERS) {
+    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
         let units = coarse(weight_of(group, place), e);
         sum = add_wide(sum, vec3<u32>(product(units, units), 0u));
     }
-    return team_sum(thread, vec4<u32>(sum, 0u)).xyz;
+    return team_sum(thread, group.places, vec4<u32>(sum, 0u)).xyz;
 }
 
 // r/‖v‖, lowered until the result is certainly inside the ball; 1 where v is.
@@ -63,11 +63,11 @@ fn scale_factor(thread: u32, group: Group, c: Numbers, top: u32, sum: vec3<u32>,
         }
         let e = exponent_below(largest);
         var squares = vec3<u32>(0u);
-        for (var place = member_of(thread); place < group.size; place += MEMBERS) {
+        for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
             let units = coarse(stored(weight_of(group, place), own), e);
             squares = add_wide(squares, vec3<u32>(product(units, units), 0u));
         }
-        if (at_most(team_sum(thread, vec4<u32>(squares, 0u)).xyz, in_units(amount, 1u, 2 * (COARSE - e)))) {
+        if (at_most(team_sum(thread, group.places, vec4<u32>(squares, 0u)).xyz, in_units(amount, 1u, 2 * (COARSE - e)))) {
             return bitcast<f32>(factor);
         }
         factor -= min(1u << attempt, factor);

@@ -41,22 +41,22 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
 // How many weights reach each of three magnitudes.
 fn count_from(thread: u32, group: Group, magnitudes: vec3<u32>) -> vec3<u32> {
     var counts = vec3<u32>(0u);
-    for (var place = member_of(thread); place < group.size; place += MEMBERS) {
+    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
         counts += vec3<u32>(vec3<u32>(weight_of(group, place) & MAGNITUDE) >= magnitudes);
     }
-    return team_sum(thread, vec4<u32>(counts, 0u)).xyz;
+    return team_sum(thread, group.places, vec4<u32>(counts, 0u)).xyz;
 }
 
 // How many weights of this magnitude have an index below each of three.
 fn count_before(thread: u32, group: Group, magnitude: u32, indices: vec3<u32>) -> vec3<u32> {
     var counts = vec3<u32>(0u);
-    for (var place = member_of(thread); place < group.size; place += MEMBERS) {
+    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
         if ((weight_of(group, place) & MAGNITUDE) == magnitude) {
             let index = index_of(group.geometry, group.number, place);
             counts += vec3<u32>(vec3<u32>(index) < indices);
         }
     }
-    return team_sum(thread, vec4<u32>(counts, 0u)).xyz;
+    return team_sum(thread, group.places, vec4<u32>(counts, 0u)).xyz;
 }
 
 // The magnitude and the index of the weight that has as many before it as are kept, itself among them.

@@ -2,6 +2,7 @@
 //
 // Twin of src/structure/threshold.rs.
 
+const STEPS: u32 = 62u;
 const ATTEMPTS: u32 = 40u;
 // The upper words of what is added to signed numbers, 2^57, and of the highest threshold.
 const BIAS: u32 = 0x2000000u;
@@ -40,19 +41,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     if (PURPOSE == VALUE) {
         return found_inside(false);
     }
-    var level = vec2<u32>(0u);
-    var above = all_above;
-    loop {
-        let next = share_of(excess_of(above.xyz, r), above.w);
-        if (!at_most(vec3<u32>(next, 0u), vec3<u32>(level, 0u))) {
-            level = next;
-        }
-        let left = sum_above(thread, group, e, level);
-        if (left.w == above.w || left.w == 0u) {
-            break;
-        }
-        above = left;
-    }
+    var level = level_of(thread, group, e, all_above, r);
     if (RULE == CLAMP) {
         return found_threshold(floats_of(level, e));
     }
@@ -60,11 +49,11 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         let floats = floats_of(level, e);
         let own = with_own(span.c, bitcast<vec2<u32>>(floats));
         var sum = vec4<u32>(0u);
-        for (var place = member_of(thread); place < group.size; place += MEMBERS) {
+        for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
             let units = fine(stored(weight_of(group, place), own), e);
             sum = vec4<u32>(add_wide(sum.xyz, vec3<u32>(units, 0u)), sum.w + select(0u, 1u, any(units != vec2<u32>(0u))));
         }
-        sum = team_sum(thread, sum);
+        sum = team_sum(thread, group.places, sum);
         if (at_most(sum.xyz, r)) {
             return found_threshold(floats);
         }
@@ -80,10 +69,28 @@ fn found_threshold(floats: vec2<f32>) -> Found {
 
 fn count_ties(thread: u32, group: Group, largest: u32) -> u32 {
     var ties = 0u;
-    for (var place = member_of(thread); place < group.size; place += MEMBERS) {
+    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
         ties += select(0u, 1u, (weight_of(group, place) & MAGNITUDE) == largest);
     }
-    return team_sum(thread, vec4<u32>(0u, 0u, 0u, ties)).w;
+    return team_sum(thread, group.places, vec4<u32>(0u, 0u, 0u, ties)).w;
+}
+
+// The smallest level of which Σ max(units − level, 0) ≤ r, from the sum of all units.
+fn level_of(thread: u32, group: Group, e: i32, all_above: vec4<u32>, r: vec3<u32>) -> vec2<u32> {
+    var level = vec2<u32>(0u);
+    var sum = all_above;
+    for (var i = 0u; i < STEPS; i++) {
+        let next = share_of(excess_of(sum.xyz, r), sum.w);
+        if (!at_most(vec3<u32>(next, 0u), vec3<u32>(level, 0u))) {
+            level = next;
+        }
+        let left = sum_above(thread, group, e, level);
+        if (left.w == sum.w || left.w == 0u) {
+            break;
+        }
+        sum = left;
+    }
+    return level;
 }
 
 // What a weight is in units of 2^(e − 55), rounded up; signed ones are biased.
@@ -101,13 +108,13 @@ fn threshold_units(bits: u32, e: i32) -> vec2<u32> {
 // The sum of what is above the level, and how much is.
 fn sum_above(thread: u32, group: Group, e: i32, level: vec2<u32>) -> vec4<u32> {
     var sum = vec4<u32>(0u);
-    for (var place = member_of(thread); place < group.size; place += MEMBERS) {
+    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
         let units = vec3<u32>(threshold_units(weight_of(group, place), e), 0u);
         if (!at_most(units, vec3<u32>(level, 0u))) {
             sum = vec4<u32>(add_wide(sum.xyz, units), sum.w + 1u);
         }
     }
-    return team_sum(thread, sum);
+    return team_sum(thread, group.places, sum);
 }
 
 fn is_inside(thread: u32, group: Group, all_above: vec4<u32>, r: vec3<u32>) -> bool {
@@ -115,10 +122,10 @@ fn is_inside(thread: u32, group: Group, all_above: vec4<u32>, r: vec3<u32>) -> b
         return at_most(all_above.xyz, r);
     }
     var negative = 0u;
-    for (var place = member_of(thread); place < group.size; place += MEMBERS) {
+    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
         negative += select(0u, 1u, weight_of(group, place) > MAGNITUDE);
     }
-    if (team_sum(thread, vec4<u32>(0u, 0u, 0u, negative)).w > 0u) {
+    if (team_sum(thread, group.places, vec4<u32>(0u, 0u, 0u, negative)).w > 0u) {
         return false;
     }
     let total = subtract_wide(all_above.xyz, vec3<u32>(0u, product(BIAS, all_above.w)));

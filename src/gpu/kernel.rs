@@ -27,8 +27,16 @@ pub(super) struct Kernel {
 pub(super) struct Grouped {
     /// Whether they are lists of indices, not tiles.
     pub(super) lists: bool,
-    /// Whether a workgroup finds a group's numbers, not a thread.
-    pub(super) together: bool,
+    pub(super) team: Team,
+}
+
+/// Who finds a group's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Team {
+    Thread,
+    Workgroup,
+    /// Many workgroups, in as many dispatches as sums are needed.
+    Grid,
 }
 
 /// How four elements are loaded and stored.
@@ -86,14 +94,20 @@ impl Bindings {
 
 /// The binding of the first operand; before it come the parameters, the table and the results.
 pub(super) const FIRST_OPERAND: usize = 3;
-/// The bindings of the groups' numbers and of the lists of their indices.
+/// The bindings of the groups' numbers, of the lists of their indices, and of the journal of what a grid has summed.
 pub(super) const NUMBERS: usize = 8;
 pub(super) const LISTS: usize = 9;
+pub(super) const JOURNAL: usize = 10;
+/// One more than the last binding.
+pub(super) const BINDINGS: usize = JOURNAL + 1;
+
+/// The bytes of a dispatch's parameters.
+pub(super) const PARAMETERS_BOUND: u64 = 32;
 
 const PARAMETERS: wgpu::BindingType = wgpu::BindingType::Buffer {
     ty: wgpu::BufferBindingType::Uniform,
     has_dynamic_offset: true,
-    min_binding_size: wgpu::BufferSize::new(16),
+    min_binding_size: wgpu::BufferSize::new(PARAMETERS_BOUND),
 };
 
 pub(super) fn storage(read_only: bool, has_dynamic_offset: bool) -> wgpu::BindingType {
@@ -150,8 +164,11 @@ impl Kernel {
         };
         if let Part::Find(purpose) = self.part {
             let read = if self.dtype.size() == 4 { shader!("access/element32") } else { shader!("access/element16") };
-            let together = self.groups.is_some_and(|groups| groups.together);
-            let team = if together { shader!("team/workgroup") } else { shader!("team/thread") };
+            let team = match self.groups.map(|groups| groups.team) {
+                Some(Team::Grid) => &[shader!("team/gather"), shader!("team/grid")][..],
+                Some(Team::Workgroup) => &[shader!("team/gather"), shader!("team/workgroup")],
+                _ => &[shader!("team/thread")],
+            };
             let shares = match purpose {
                 Purpose::Value => [shader!("accumulator"), shader!("shares/present")].concat(),
                 _ => shader!("shares/absent").to_owned(),
@@ -160,8 +177,8 @@ impl Kernel {
             let structure = host.rule.map_or("", |rule| shader_of(rule).1);
             let group = [shader!("fixed"), shader!("structure/group"), structure].concat();
             let run = shader!("find");
-            let common = [shader!("prelude"), read, &operands, element, &rule, geometry, team];
-            return [&common[..], &[&formula, &group, &shares, run]].concat().concat();
+            let common = [shader!("prelude"), read, &operands, element, &rule, geometry];
+            return [&common[..], team, &[&formula, &group, &shares, run]].concat().concat();
         }
         let (read, write) = match (self.access, self.dtype.size()) {
             (Access::Vector, 4) => (shader!("access/vector32"), shader!("access/vector32_write")),
@@ -230,6 +247,9 @@ impl Kernel {
             layout.push((NUMBERS, storage(self.part == Part::Apply, false)));
             if groups.lists {
                 layout.push((LISTS, storage(true, false)));
+            }
+            if groups.team == Team::Grid {
+                layout.push((JOURNAL, storage(false, false)));
             }
         }
         layout

@@ -1,10 +1,13 @@
 //! A plan and where its operands lie become windows of buffers, dispatches and the rows that kernels read of each span.
 
-use super::kernel::{Access, Bindings, Grouped, Kernel, READ, ROLES};
+use std::ops::Range;
+
+use super::kernel::{Access, Bindings, Grouped, Kernel, READ, ROLES, Team};
 use crate::groups::Geometry;
 use crate::penalty::Kind;
 use crate::plan::{Operation, Part, Plan, Segment, Span};
 use crate::structure::Purpose;
+use crate::tile::TILE;
 use crate::{Error, Result};
 
 /// Where one operand of one segment begins.
@@ -81,17 +84,33 @@ impl Window {
     }
 }
 
+/// When a span is run among the dispatches of its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Turns {
+    Once,
+    /// So often, once for each sum over its groups.
+    Each(u32),
+    /// When so many sums are known.
+    After(u32),
+}
+
 /// A span with its kernel and with the bytes that each of its operands begins at.
 #[derive(Debug)]
 struct Placed {
     /// Which of the operation's parts it is in.
     order: usize,
     kernel: Kernel,
+    turns: Turns,
     roles: Roles,
     /// Of elements, or of groups.
     span: Span,
     /// Which of the geometries is its segment's, where that has groups.
     geometry: usize,
+    /// Of what many workgroups sum: the first member, the end, and the journal's first word.
+    places: [u32; 3],
+    /// The bytes that its elements' indices count from.
+    origins: [u64; ROLES.len()],
+    /// The bytes that it reads or writes.
     starts: [u64; ROLES.len()],
     bytes: u64,
 }
@@ -115,6 +134,7 @@ impl Placed {
 pub(super) struct Dispatch {
     order: usize,
     pub(super) kernel: Kernel,
+    turns: Turns,
     pub(super) roles: Roles,
     /// One of the segments, to find the buffers by.
     pub(super) segment: u32,
@@ -136,18 +156,36 @@ pub(super) struct Limits {
 const THREADS: u64 = 256;
 /// In groups of at most so many weights, a thread finds the numbers of a group, in larger ones a workgroup.
 const ALONE: u64 = 64;
+/// Many workgroups find the numbers of a group of at least so many weights, where there are too few groups to keep the device busy.
+const LARGE: u64 = 1 << 15;
+/// As many groups for each workgroup are few.
+const FEW: u64 = 8;
+
+/// What is dispatched at one time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    /// Which of the dispatches.
+    pub(super) dispatch: usize,
+    /// How many sums over its groups are known, and whether this is the last turn.
+    pub(super) known: u32,
+    pub(super) last: bool,
+}
 
 /// The dispatches of a plan, and each span's rows in the table. Laid out again, it allocates only to grow.
 #[derive(Debug)]
 pub(super) struct Layout {
     operation: Operation,
     pub(super) dispatches: Vec<Dispatch>,
+    /// The order that they are run in.
+    pub(super) turns: Vec<Turn>,
     /// Of each span, then of each geometry.
     pub(super) rows: Vec<[[u32; 4]; 2]>,
     /// How many groups there are.
     pub(super) groups: u64,
     /// The indices of those groups that are lists.
     pub(super) lists: Vec<u32>,
+    /// The words of what many workgroups have summed.
+    pub(super) journal: u64,
     placed: Vec<Placed>,
     geometries: Vec<[[u32; 4]; 2]>,
 }
@@ -157,9 +195,11 @@ impl Layout {
         Layout {
             operation,
             dispatches: Vec::new(),
+            turns: Vec::new(),
             rows: Vec::new(),
             groups: 0,
             lists: Vec::new(),
+            journal: 0,
             placed: Vec::new(),
             geometries: Vec::new(),
         }
@@ -188,6 +228,7 @@ impl Layout {
                 let buffers = |segment| placement.buffers(segment, p.roles);
                 let same = dispatch.order == p.order
                     && dispatch.kernel == p.kernel
+                    && dispatch.turns == p.turns
                     && dispatch.roles == p.roles
                     && buffers(dispatch.segment) == buffers(p.span.segment);
                 let mut windows = dispatch.windows;
@@ -204,6 +245,7 @@ impl Layout {
                 None => self.dispatches.push(Dispatch {
                     order: p.order,
                     kernel: p.kernel,
+                    turns: p.turns,
                     roles: p.roles,
                     segment: p.span.segment,
                     first: at,
@@ -212,25 +254,58 @@ impl Layout {
                 }),
             }
         }
+        self.write_rows(rows_before);
+        self.take_turns();
+        Ok(())
+    }
+
+    fn write_rows(&mut self, rows_before: usize) {
         self.rows.clear();
         let first_geometry = rows_before + 2 * self.placed.len();
         for dispatch in &self.dispatches {
             for p in &self.placed[dispatch.first..dispatch.first + dispatch.spans] {
                 let mut words = [0; ROLES.len()];
-                for (word, (binding, start)) in words.iter_mut().zip(p.kernel.bindings.of.iter().zip(p.starts)) {
+                for (word, (binding, origin)) in words.iter_mut().zip(p.kernel.bindings.of.iter().zip(p.origins)) {
                     if let Some(binding) = binding {
-                        *word = ((start - dispatch.windows[usize::from(*binding)].start) / 4) as u32;
+                        let window = dispatch.windows[usize::from(*binding)];
+                        // A tensor may begin before the window on it; indices into the window wrap to what they should be.
+                        *word = (origin.wrapping_sub(window.start) as i64 / 4) as u32;
                     }
                 }
                 let [source, output, first, second, weights] = words;
                 let geometry = (first_geometry + 2 * p.geometry) as u32;
                 let third = if p.kernel.groups.is_some() { geometry } else { weights };
                 let head = [p.span.segment, p.span.len, third, p.span.start as u32];
-                self.rows.push([head, [source, output, first, second]]);
+                let [begin, end, journal] = p.places;
+                let sums = p.kernel.groups.is_some_and(|groups| groups.team == Team::Grid);
+                let tail = if sums { [source, begin, end, journal] } else { [source, output, first, second] };
+                self.rows.push([head, tail]);
             }
         }
         self.rows.extend(&self.geometries);
-        Ok(())
+    }
+
+    /// Every dispatch once, but those of sums over groups as often as there are sums, turn by turn.
+    fn take_turns(&mut self) {
+        self.turns.clear();
+        let mut first = 0;
+        for alike in self.dispatches.chunk_by(|a, b| a.order == b.order) {
+            let dispatches = first..first + alike.len();
+            first = dispatches.end;
+            let most = |dispatch: &Dispatch| if let Turns::Each(sums) = dispatch.turns { sums } else { 1 };
+            for known in 0..alike.iter().map(most).max().unwrap_or(0) {
+                for (dispatch, d) in dispatches.clone().zip(alike) {
+                    match d.turns {
+                        Turns::Once if known == 0 => self.turns.push(Turn { dispatch, known: 0, last: true }),
+                        Turns::Each(sums) if known < sums => self.turns.push(Turn { dispatch, known, last: false }),
+                        Turns::After(sums) if known == 0 => {
+                            self.turns.push(Turn { dispatch, known: sums, last: true });
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
     }
 
     /// Chooses each span's kernel from where its operands lie, and puts those of one kernel and one window side by side.
@@ -239,6 +314,7 @@ impl Layout {
         self.geometries.clear();
         self.lists.clear();
         self.groups = 0;
+        self.journal = 0;
         for stage in &plan.stages {
             for spans in stage.spans.chunk_by(|a, b| a.segment == b.segment) {
                 let segment = &plan.segments[spans[0].segment as usize];
@@ -253,13 +329,13 @@ impl Layout {
                     bindings: Bindings::default(),
                 };
                 match segment.penalty.geometry(segment.len)? {
-                    None => spans.iter().for_each(|span| self.put(placement, limits, (0, kernel), *span, None)),
+                    None => spans.iter().for_each(|span| self.put(placement, limits, (0, kernel), *span)),
                     Some(geometry) => self.put_groups(placement, limits, kernel, (segment, spans), &geometry)?,
                 }
             }
         }
         self.placed.sort_unstable_by(|a, b| {
-            let by_kernel = (a.order, a.kernel, a.roles).cmp(&(b.order, b.kernel, b.roles));
+            let by_kernel = (a.order, a.kernel, a.turns, a.roles).cmp(&(b.order, b.kernel, b.turns, b.roles));
             let buffers = |p: &Placed| placement.buffers(p.span.segment, p.roles);
             let by_buffers = || buffers(a).cmp(&buffers(b));
             let by_place = || (a.starts, a.span.segment, a.span.start).cmp(&(b.starts, b.span.segment, b.span.start));
@@ -280,8 +356,9 @@ impl Layout {
         // Refuses steps that groups do not take.
         kernel.operation.coefficients(segment, 0.0)?;
         let bytes = segment.len * segment.dtype.size() as u64;
-        if bytes + limits.alignment > limits.binding {
-            let rule = "a tensor whose weights are in groups must fit one binding of the device";
+        let reaches = |bytes: u64| bytes + limits.alignment <= limits.binding;
+        if !reaches(bytes) && !geometry.is_contiguous() {
+            let rule = "a tensor whose weights are in groups that are no runs must fit one binding of the device";
             return Err(Error::Operand { operand: "the weights", rule, found: bytes });
         }
         let numbers = [self.groups as u32, 0, 0, 0];
@@ -299,52 +376,143 @@ impl Layout {
             }
         };
         self.geometries.push([sides, numbers]);
+        let largest = geometry.largest();
+        let fits = !geometry.is_contiguous() || reaches(largest * segment.dtype.size() as u64);
+        let team = if !fits || (largest >= LARGE && FEW * geometry.count <= limits.workgroups) {
+            Team::Grid
+        } else if largest > ALONE {
+            Team::Workgroup
+        } else {
+            Team::Thread
+        };
         let lists = geometry.lists.is_some();
-        let together = geometry.largest() > ALONE;
-        for part in (0..).zip(kernel.operation.parts(kernel.sums)) {
-            let groups = Some(Grouped { lists, together: together && part.1 != Part::Apply });
+        for part in (0..).step_by(2).zip(kernel.operation.parts(kernel.sums)) {
+            let grouped = |team| Some(Grouped { lists, team });
             let kernel = match part.1 {
                 // The kernels that know nothing of groups are the same for all.
                 Part::Each if kernel.operation == Operation::Evaluate => Kernel { penalty: Kind::ElasticNet, ..kernel },
                 Part::Each => Kernel { penalty: Kind::L2Norm, sums: false, ..kernel },
-                Part::Find(_) => Kernel { operation: Operation::Evaluate, sums: false, part: part.1, groups, ..kernel },
-                Part::Apply => Kernel { operation: kernel.operation.applied(), part: part.1, groups, ..kernel },
+                Part::Find(_) => Kernel {
+                    operation: Operation::Evaluate,
+                    sums: false,
+                    part: part.1,
+                    groups: grouped(team),
+                    ..kernel
+                },
+                Part::Apply => Kernel {
+                    operation: kernel.operation.applied(),
+                    part: part.1,
+                    groups: grouped(Team::Thread),
+                    ..kernel
+                },
             };
-            if let Part::Find(_) = part.1 {
-                let fair = geometry.count.div_ceil(limits.workgroups).max(1);
-                let each = if together { fair } else { fair.next_multiple_of(THREADS) };
-                for start in (0..geometry.count).step_by(each as usize) {
-                    let len = each.min(geometry.count - start) as u32;
-                    let span = Span { segment: spans[0].segment, start, len };
-                    self.put(placement, limits, (part.0, kernel), span, Some(segment.len));
+            match part.1 {
+                Part::Find(purpose) => {
+                    let find = Find { placement, limits, order: part.0, kernel, segment: spans[0].segment, geometry };
+                    match (team, segment.penalty.rule()) {
+                        (Team::Grid, Some(rule)) => self.put_sums(&find, rule.sums(purpose), fits),
+                        _ => self.put_finds(&find, team),
+                    }
                 }
-            } else {
-                spans.iter().for_each(|span| self.put(placement, limits, (part.0, kernel), *span, None));
+                _ => spans.iter().for_each(|span| self.put(placement, limits, (part.0, kernel), *span)),
             }
         }
         Ok(())
     }
 
-    /// Puts a span of elements, or one of groups, which can be anywhere in their segment of so many elements.
-    fn put(
+    /// Puts spans of groups, each of which a thread or a workgroup finds the numbers of.
+    fn put_finds(&mut self, find: &Find<'_>, team: Team) {
+        let Find { limits, geometry, .. } = *find;
+        let fair = geometry.count.div_ceil(limits.workgroups).max(1);
+        let each = if team == Team::Workgroup { fair } else { fair.next_multiple_of(THREADS) };
+        let each = if geometry.is_contiguous() { each.min(find.reachable() / geometry.largest()).max(1) } else { each };
+        for start in (0..geometry.count).step_by(each as usize) {
+            let len = each.min(geometry.count - start);
+            let size = geometry.largest();
+            let elements = start * size..(start + len) * size;
+            self.put_find(find, Turns::Once, (start, len), [0; 3], elements);
+        }
+    }
+
+    /// Puts chunks of groups, which many workgroups sum, and the groups themselves for when so many sums are known. What sums are
+    /// missing then is taken by one workgroup a group, which must reach all of it; where it does not, all that there can be are taken
+    /// before.
+    fn put_sums(&mut self, find: &Find<'_>, [usual, most]: [u32; 2], fits: bool) {
+        let Find { limits, geometry, .. } = *find;
+        let sums = if fits { usual } else { most };
+        let all: u64 = (0..geometry.count).map(|group| geometry.size(group)).sum();
+        let chunk = all.div_ceil(limits.workgroups).max(LARGE / 8).next_multiple_of(TILE as u64).min(find.reachable());
+        for group in 0..geometry.count {
+            let (size, begin) = (geometry.size(group), group * geometry.largest());
+            let journal = self.journal as u32;
+            self.journal += 4 + 4 * u64::from(sums);
+            for first in (0..size).step_by(chunk as usize) {
+                let end = size.min(first + chunk);
+                let places = [first as u32, end as u32, journal];
+                self.put_find(find, Turns::Each(sums), (group, 1), places, begin + first..begin + end);
+            }
+            let reached = if fits { size } else { 0 };
+            let places = [0, reached as u32, journal];
+            self.put_find(find, Turns::After(sums), (group, 1), places, begin..begin + reached.max(1));
+        }
+    }
+
+    /// Puts a span of groups of which these elements are read, where groups are runs; else any element may be.
+    fn put_find(
         &mut self,
-        placement: &Placement<'_>,
-        limits: Limits,
-        (order, kernel): (usize, Kernel),
-        span: Span,
-        whole: Option<u64>,
+        find: &Find<'_>,
+        turns: Turns,
+        (start, len): (u64, u64),
+        places: [u32; 3],
+        elements: Range<u64>,
     ) {
-        let (start, len) = whole.map_or((span.start, span.len.into()), |len| (0, len));
+        let Find { placement, limits, order, kernel, segment, geometry } = *find;
+        let elements = if geometry.is_contiguous() { elements } else { 0..geometry.len() };
+        let size = kernel.dtype.size() as u64;
+        let roles = roles(self.operation, kernel.part);
+        let located = placement.in_roles(segment, roles);
+        let origins = located.map(|l| l.map_or(0, |l| l.offset));
+        let (begin, end) = (elements.start * size / 4 * 4, (elements.end * size).next_multiple_of(4));
+        let starts = located.map(|l| l.map_or(0, |l| l.offset + begin));
+        let bytes = end - begin;
+        let kernel = Kernel { bindings: bind(located, starts, bytes, limits), ..kernel };
+        let span = Span { segment, start, len: len as u32 };
+        let geometry = self.geometries.len() - 1;
+        let order = order + usize::from(matches!(turns, Turns::After(_)));
+        self.placed.push(Placed { order, kernel, turns, roles, span, geometry, places, origins, starts, bytes });
+    }
+
+    /// Puts a span of elements.
+    fn put(&mut self, placement: &Placement<'_>, limits: Limits, (order, kernel): (usize, Kernel), span: Span) {
         let size = kernel.dtype.size() as u64;
         let roles = roles(self.operation, kernel.part);
         let located = placement.in_roles(span.segment, roles);
-        let bytes = (len * size).next_multiple_of(4);
-        let starts = located.map(|l| l.map_or(0, |l| l.offset + start * size));
-        let aligned = starts.iter().all(|start| start.is_multiple_of(16)) && len.is_multiple_of(4);
-        let access = if aligned && whole.is_none() { Access::Vector } else { Access::Scalar };
+        let bytes = (u64::from(span.len) * size).next_multiple_of(4);
+        let starts = located.map(|l| l.map_or(0, |l| l.offset + span.start * size));
+        let aligned = starts.iter().all(|start| start.is_multiple_of(16)) && span.len.is_multiple_of(4);
+        let access = if aligned { Access::Vector } else { Access::Scalar };
         let kernel = Kernel { access, bindings: bind(located, starts, bytes, limits), ..kernel };
         let geometry = self.geometries.len().saturating_sub(1);
-        self.placed.push(Placed { order, kernel, roles, span, geometry, starts, bytes });
+        let (turns, places, origins) = (Turns::Once, [0; 3], starts);
+        self.placed.push(Placed { order, kernel, turns, roles, span, geometry, places, origins, starts, bytes });
+    }
+}
+
+/// A segment's groups, whose numbers are to be found.
+#[derive(Clone, Copy)]
+struct Find<'a> {
+    placement: &'a Placement<'a>,
+    limits: Limits,
+    order: usize,
+    kernel: Kernel,
+    segment: u32,
+    geometry: &'a Geometry,
+}
+
+impl Find<'_> {
+    /// How many elements a binding reaches, wherever it begins.
+    fn reachable(&self) -> u64 {
+        (self.limits.binding - self.limits.alignment) / self.kernel.dtype.size() as u64 / TILE as u64 * TILE as u64
     }
 }
 

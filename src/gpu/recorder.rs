@@ -3,7 +3,7 @@
 //! A step's coefficients, span rows and parameters lie in a slot of a ring, and so do its results: what is written for a
 //! step takes effect before the whole submission, so steps of one encoder must not share them.
 
-use super::kernel::{FIRST_OPERAND, Kernel, LISTS, NUMBERS, Pipeline};
+use super::kernel::{BINDINGS, FIRST_OPERAND, JOURNAL, Kernel, LISTS, NUMBERS, PARAMETERS_BOUND, Pipeline, Team};
 use super::layout::{Dispatch, Layout, Limits, Located, Placement, Window};
 use super::operand::Operand;
 use super::readback::Pending;
@@ -66,7 +66,7 @@ struct Written {
     made_of: Option<(u64, f64)>,
 }
 
-/// A buffer with a table in each slot: serial, scalars, segments, spans, then behind `parameters` the parameters of each dispatch.
+/// A buffer with a table in each slot: serial, scalars, segments, spans, then behind `parameters` the parameters of each turn.
 #[derive(Debug)]
 struct Table {
     buffer: wgpu::Buffer,
@@ -179,9 +179,9 @@ impl Recorder {
         self.commands.clear();
         for dispatch in &self.layout.dispatches {
             let pipeline = self.gpu.pipeline(dispatch.kernel)?;
-            let mut entries: [Option<wgpu::BindGroupEntry<'_>>; LISTS + 1] = Default::default();
+            let mut entries: [Option<wgpu::BindGroupEntry<'_>>; BINDINGS] = Default::default();
             let table = &self.table;
-            entries[0] = Some(entry(0, &table.buffer, Window { start: 0, end: 16 }));
+            entries[0] = Some(entry(0, &table.buffer, Window { start: 0, end: PARAMETERS_BOUND }));
             entries[1] = Some(entry(1, &table.buffer, Window { start: 0, end: table.parameters }));
             if let Some(results) = self.results.as_ref().filter(|_| dispatch.kernel.has_results()) {
                 entries[2] = Some(entry(2, &results.buffer, Window { start: 0, end: results.size }));
@@ -194,6 +194,8 @@ impl Recorder {
                 entries[NUMBERS] = Some(entry(NUMBERS, &groups.numbers, whole(&groups.numbers)));
                 let lists = groups.lists.as_ref().filter(|_| grouped.lists);
                 entries[LISTS] = lists.map(|lists| entry(LISTS, lists, whole(lists)));
+                let journal = groups.journal.as_ref().filter(|_| grouped.team == Team::Grid);
+                entries[JOURNAL] = journal.map(|journal| entry(JOURNAL, journal, whole(journal)));
             }
             let entries: Vec<wgpu::BindGroupEntry<'_>> = entries.into_iter().flatten().collect();
             let descriptor =
@@ -224,10 +226,15 @@ impl Recorder {
         if let Some(results) = &self.results {
             encoder.clear_buffer(&results.buffer, results_base, Some(results.size));
         }
+        if let Some(journal) = self.groups.as_ref().and_then(|groups| groups.journal.as_ref()) {
+            encoder.clear_buffer(journal, 0, None);
+        }
         if !self.commands.is_empty() {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             let parameters = base + self.table.parameters;
-            for (i, ((pipeline, group), dispatch)) in (1..).zip(self.commands.iter().zip(&self.layout.dispatches)) {
+            for (i, turn) in (1..).zip(&self.layout.turns) {
+                let ((pipeline, group), dispatch) =
+                    (&self.commands[turn.dispatch], &self.layout.dispatches[turn.dispatch]);
                 pass.set_pipeline(&pipeline.pipeline);
                 let offsets = [(parameters + i * PARAMETERS) as u32, base as u32, results_base as u32];
                 pass.set_bind_group(0, group, &offsets[..if dispatch.kernel.has_results() { 3 } else { 2 }]);
@@ -256,7 +263,7 @@ impl Recorder {
         }
         let pipeline = self.gpu.finish_pipeline()?;
         let entries = [
-            entry(0, &self.table.buffer, Window { start: 0, end: 16 }),
+            entry(0, &self.table.buffer, Window { start: 0, end: PARAMETERS_BOUND }),
             entry(1, &self.table.buffer, Window { start: 0, end: self.table.parameters }),
             entry(2, &results.buffer, Window { start: 0, end: results.size }),
             entry(3, output.buffer, Window { start: output.offset, end: output.end() }),
@@ -319,10 +326,13 @@ impl Recorder {
             bytes.extend_from_slice(bytemuck::cast_slice(&self.layout.rows));
             bytes.resize(self.table.parameters as usize, 0);
             let first = |dispatch: &Dispatch| (rows / ROW_BYTES) as u32 + 2 * dispatch.first as u32;
-            let dispatches = self.layout.dispatches.iter().map(|d| [first(d), d.spans as u32, 0, 0]);
-            for parameters in std::iter::once([0, self.coefficients.len() as u32, 0, 0]).chain(dispatches) {
+            let turns = self.layout.turns.iter().map(|turn| {
+                let dispatch = &self.layout.dispatches[turn.dispatch];
+                [first(dispatch), dispatch.spans as u32, 0, turn.known, turn.last.into()]
+            });
+            for parameters in std::iter::once([0, self.coefficients.len() as u32, 0, 0, 0]).chain(turns) {
                 bytes.extend_from_slice(bytemuck::cast_slice(&parameters));
-                bytes.resize(bytes.len() + PARAMETERS as usize - 16, 0);
+                bytes.resize(bytes.len() + PARAMETERS as usize - size_of_val(&parameters), 0);
             }
         }
         self.gpu.guarded(|| self.gpu.queue().write_buffer(&self.table.buffer, base, bytes))?;
@@ -361,6 +371,8 @@ struct Groups {
     numbers: wgpu::Buffer,
     /// The indices of those groups that are lists.
     lists: Option<wgpu::Buffer>,
+    /// What many workgroups have summed.
+    journal: Option<wgpu::Buffer>,
 }
 
 impl Groups {
@@ -377,7 +389,11 @@ impl Groups {
             gpu.guarded(|| gpu.queue().write_buffer(&lists, 0, bytes))?;
             Some(lists)
         };
-        Ok(Some(Groups { numbers, lists }))
+        let journal = match layout.journal {
+            0 => None,
+            words => Some(gpu.storage_buffer("penalty groups", 4 * words)?),
+        };
+        Ok(Some(Groups { numbers, lists, journal }))
     }
 }
 
@@ -395,9 +411,9 @@ fn whole(buffer: &wgpu::Buffer) -> Window {
     Window { start: 0, end: buffer.size() }
 }
 
-/// The bytes of a slot's parameters: of finishing, and of each dispatch.
+/// The bytes of a slot's parameters: of finishing, and of each turn.
 fn parameters_size(layout: &Layout) -> u64 {
-    (layout.dispatches.len() as u64 + 1) * PARAMETERS
+    (layout.turns.len() as u64 + 1) * PARAMETERS
 }
 
 /// The distance of slots of this size: what dynamic offsets must be multiples of.

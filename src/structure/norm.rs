@@ -11,6 +11,14 @@ use crate::formula::{Formula, Numbers};
 /// How often a factor is lowered, by twice as much each time, until the result is inside the ball.
 const ATTEMPTS: u32 = 25;
 
+/// The largest weight, the sum of squares, and those of results.
+pub(super) fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
+    match (rule, purpose) {
+        (Rule::Scale, Purpose::Prox) => [2 + 2, 2 + ATTEMPTS],
+        _ => [2, 2],
+    }
+}
+
 pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
     let sized = rule == Rule::Shrink { sized: true };
     let size = if sized { group.bits.len() as u32 } else { 1 };

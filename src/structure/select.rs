@@ -7,6 +7,11 @@ use crate::elementwise::{INFINITY, MAGNITUDE};
 use crate::fixed::Amount;
 use crate::formula::Numbers;
 
+/// On a device: how many reach a magnitude, then how many of one are before an index, for two bits at a time of each.
+pub(super) fn sums(purpose: Purpose) -> [u32; 2] {
+    if purpose == Purpose::Value { [1, 1] } else { [33, 33] }
+}
+
 /// The smallest magnitude that is kept, and the last member of that magnitude that is.
 pub(super) fn find(group: &Group<'_>, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
     let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };

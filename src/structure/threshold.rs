@@ -1,7 +1,9 @@
 //! The threshold that a sum of magnitudes, or of what is above it, meets an amount at: by Michelot's iteration, without sorting.
 //!
 //! Twin of `shaders/structure/threshold.wgsl`. Where τ solves Σ max(|v| − τ, 0) = r, every τ from a set that holds the weights above it
-//! is too low; so the weights that are not above it are dropped, and the set shrinks until it is right (Michelot 1986; Condat 2016).
+//! is too low; so the weights that are not above it are dropped, and the set shrinks until it is right (Michelot 1986; Condat 2016). That
+//! is Newton's method on a convex function of f units and a slope of as many weights: of f and the slope, a step leaves fractions that
+//! sum to at most 1, so their product falls to a quarter at most, from below 2^122 to 1.
 
 use super::{Found, Group, Purpose, Rule, Sum, slack, with_own};
 use crate::arithmetic::quotient;
@@ -9,12 +11,25 @@ use crate::elementwise::MAGNITUDE;
 use crate::fixed::{Amount, FINE, exponent, fine, nearest, two_floats, whole};
 use crate::formula::{Formula, Numbers};
 
+/// How many of Michelot's steps there are at most, and how many are mostly enough.
+const STEPS: u32 = 62;
+const USUAL_STEPS: u32 = 16;
 /// How often a threshold is raised, by twice as much each time, until the result is inside.
 const ATTEMPTS: u32 = 40;
 /// Added to signed numbers, so that none is negative.
 const BIAS: u64 = 1 << 57;
 /// No threshold is higher.
 const HIGHEST: u64 = BIAS + (1 << 56);
+
+/// The largest weight, the sum of all, the negative ones, those above a level, and those of results.
+pub(super) fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
+    match (rule, purpose) {
+        (_, Purpose::Value) => [3, 3],
+        (_, Purpose::Gradient) => [2, 2],
+        (Rule::Clamp, Purpose::Prox) => [3 + USUAL_STEPS, 3 + STEPS],
+        (_, Purpose::Prox) => [3 + USUAL_STEPS + 2, 3 + STEPS + ATTEMPTS],
+    }
+}
 
 pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
     let largest = group.largest();
@@ -61,21 +76,16 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     if inside {
         return Found::default();
     }
-    let (mut threshold, mut above) = (0, all);
-    loop {
-        threshold = share(above.total.saturating_sub(r), above.count).max(threshold);
-        let left = group.sum(
+    let above = |level: u64| {
+        group.sum(
             #[inline(always)]
             |b| {
                 let units = units(b, e, simplex);
-                if units > threshold { units } else { 0 }
+                if units > level { units } else { 0 }
             },
-        );
-        if left.count == above.count || left.count == 0 {
-            break;
-        }
-        above = left;
-    }
+        )
+    };
+    let mut threshold = level(all, r, above);
     let floats = |threshold: u64| {
         let bias = if simplex { BIAS } else { 0 };
         let size = two_floats(threshold.abs_diff(bias), e - FINE);
@@ -100,6 +110,20 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     Found { numbers: [f32::MAX, 0.0], ..Found::default() }
 }
 
+/// The smallest level of which Σ max(units − level, 0) ≤ r, from the sum of all units and of those above a level.
+fn level(all: Sum, r: u128, above: impl Fn(u64) -> Sum) -> u64 {
+    let (mut level, mut sum) = (0, all);
+    for _ in 0..STEPS {
+        level = share(sum.total.saturating_sub(r), sum.count).max(level);
+        let left = above(level);
+        if left.count == sum.count || left.count == 0 {
+            break;
+        }
+        sum = left;
+    }
+    level
+}
+
 /// What a weight is in units of 2^(e − 55), rounded up; signed ones are biased.
 #[inline(always)]
 fn units(b: u32, e: i32, signed: bool) -> u64 {
@@ -113,4 +137,51 @@ fn units(b: u32, e: i32, signed: bool) -> u64 {
 /// An excess divided among so many, rounded up.
 fn share(excess: u128, count: u64) -> u64 {
     excess.div_ceil(count.into()).min(HIGHEST.into()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Units of which Michelot drops one at a time: each is below the mean of itself and those above, and the next is not.
+    fn slow(n: usize) -> Vec<u64> {
+        let mut below = vec![0];
+        let mut excess = 0;
+        for m in 1..n as u64 {
+            let gap = excess + m + 2;
+            excess += m * gap;
+            below.push(below[below.len() - 1] + gap);
+        }
+        let most = below[below.len() - 1];
+        below.iter().map(|x| most + 1 - x).collect()
+    }
+
+    #[test]
+    fn the_smallest_level_that_is_not_too_low_is_found_in_time() {
+        let mut random = 12345u64;
+        let mut next = || {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            random >> 20
+        };
+        let mut sets = vec![slow(10), slow(18), vec![1], vec![7, 7, 7], vec![HIGHEST; 3]];
+        sets.extend((1..50).map(|n| (0..n).map(|_| 1 + next() % (1 << (n % 45))).collect()));
+        let mut slowest = 0;
+        for units in sets {
+            let steps = std::cell::Cell::new(0);
+            let above = |level: u64| {
+                steps.set(steps.get() + 1);
+                let above = units.iter().filter(|&&u| u > level);
+                Sum { total: above.clone().map(|&u| u128::from(u)).sum(), count: above.count() as u64 }
+            };
+            let all = Sum { total: units.iter().map(|&u| u128::from(u)).sum(), count: units.len() as u64 };
+            let left = |level: u64| units.iter().map(|&u| u128::from(u.saturating_sub(level))).sum::<u128>();
+            for r in [0, 1, all.total / 100, all.total / 3, all.total - 1] {
+                steps.set(0);
+                let found = level(all, r, above);
+                assert!(left(found) <= r && (found == 0 || left(found - 1) > r), "{found} of {units:?} at {r}");
+                slowest = slowest.max(steps.get());
+            }
+        }
+        assert!((USUAL_STEPS..STEPS).contains(&slowest), "{slowest}");
+    }
 }

@@ -1,0 +1,120 @@
+// Many workgroups take a group together, a chunk of it each.
+//
+// They cannot wait for one another inside a dispatch, so there is a dispatch for each maximum or sum over the group, and every one runs
+// `find` from its beginning: what earlier dispatches have summed is read from the journal, the first sum that is not there is added to
+// it, and all that `find` does behind it is void. The last dispatch has one workgroup a group; it finds every sum in the journal, or
+// takes those that are missing alone, and says what was found.
+
+const TEAMS: u32 = 1u;
+const MEMBERS: u32 = 256u;
+
+// Of each group 1 where nothing is left to sum, three unused, then four words for each maximum or sum.
+@group(0) @binding(10) var<storage, read_write> journal: array<atomic<u32>>;
+
+// How many sums `find` has asked for.
+var<workgroup> asked: u32;
+var<workgroup> done: u32;
+
+fn team_of(thread: u32) -> u32 {
+    return 0u;
+}
+
+fn is_last() -> bool {
+    return parameters.last == 1u;
+}
+
+fn places_of(span: Span, size: u32) -> Places {
+    return Places(span.words.y, span.words.z, span.words.w);
+}
+
+fn begins(thread: u32, places: Places) -> bool {
+    if (thread == 0u) {
+        asked = 0u;
+        done = atomicLoad(&journal[places.journal]);
+    }
+    let nothing_left = workgroupUniformLoad(&done) == 1u;
+    return is_last() || !nothing_left;
+}
+
+fn ends(thread: u32, places: Places) -> bool {
+    if (thread == 0u && !is_last() && asked <= parameters.dispatch) {
+        atomicStore(&journal[places.journal], 1u);
+    }
+    return thread == 0u && is_last();
+}
+
+// Only those members are read whose sum is to be taken.
+fn first_place(thread: u32, places: Places) -> u32 {
+    let takes = asked == parameters.dispatch || (is_last() && asked > parameters.dispatch);
+    return select(places.end, places.first + thread, takes);
+}
+
+// The number of the sum that is asked for.
+fn next_sum(thread: u32) -> u32 {
+    let at = workgroupUniformLoad(&asked);
+    if (thread == 0u) {
+        asked = at + 1u;
+    }
+    workgroupBarrier();
+    return at;
+}
+
+fn team_max(thread: u32, places: Places, x: u32) -> u32 {
+    let at = next_sum(thread);
+    if (at < parameters.dispatch) {
+        return recalled(thread, places, at).x;
+    }
+    if (is_last()) {
+        return workgroup_max(thread, x);
+    }
+    if (at == parameters.dispatch) {
+        let largest = workgroup_max(thread, x);
+        if (thread == 0u) {
+            atomicMax(&journal[entry_of(places, at)], largest);
+        }
+    }
+    return 0u;
+}
+
+fn team_sum(thread: u32, places: Places, sum: vec4<u32>) -> vec4<u32> {
+    let at = next_sum(thread);
+    if (at < parameters.dispatch) {
+        return recalled(thread, places, at);
+    }
+    if (is_last()) {
+        return workgroup_sum(thread, sum);
+    }
+    if (at == parameters.dispatch) {
+        let all = workgroup_sum(thread, sum);
+        if (thread == 0u) {
+            add_to_journal(entry_of(places, at), all);
+        }
+    }
+    return vec4<u32>(0u);
+}
+
+fn add_to_journal(entry: u32, sum: vec4<u32>) {
+    for (var word = 0u; word < 3u; word++) {
+        var carry = sum[word];
+        for (var to = word; to < 3u && carry != 0u; to++) {
+            let old = atomicAdd(&journal[entry + to], carry);
+            carry = select(0u, 1u, old + carry < old);
+        }
+    }
+    atomicAdd(&journal[entry + 3u], sum.w);
+}
+
+fn entry_of(places: Places, at: u32) -> u32 {
+    return places.journal + 4u + 4u * at;
+}
+
+// What an earlier dispatch has summed.
+fn recalled(thread: u32, places: Places, at: u32) -> vec4<u32> {
+    if (thread == 0u) {
+        let first = entry_of(places, at);
+        for (var word = 0u; word < 4u; word++) {
+            gathered_sum[word] = atomicLoad(&journal[first + word]);
+        }
+    }
+    return workgroupUniformLoad(&gathered_sum);
+}
