@@ -86,8 +86,25 @@ struct Sum {
 
 /// Groups of more weights are summed by several threads.
 const PARALLEL: usize = 1 << 16;
-/// How many integers below 2^58 are added in 64 bits.
-const BLOCK: usize = 32;
+
+/// A sum of fewer than 2^32 integers of 64 bits, as those of their halves, neither of which overflows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Halves {
+    high: u64,
+    low: u64,
+}
+
+impl Halves {
+    #[inline(always)]
+    fn add(&mut self, x: u64) {
+        self.high += x >> 32;
+        self.low += x & 0xffff_ffff;
+    }
+
+    fn sum(self) -> u128 {
+        (u128::from(self.high) << 32) + u128::from(self.low)
+    }
+}
 
 impl Group<'_> {
     /// What this formula needs to know of the group. The numbers are the segment's, and those of the value.
@@ -108,23 +125,18 @@ impl Group<'_> {
         )
     }
 
-    /// Adds up integers below 2^58; weights that give 0 do not count.
+    /// Adds up integers; weights that give 0 do not count.
     fn sum(&self, f: impl Fn(u32) -> u64 + Sync) -> Sum {
         self.fold(
             #[inline(always)]
             |bits| {
-                let mut sum = Sum::default();
-                for block in bits.chunks(BLOCK) {
-                    let (mut total, mut count) = (0, 0);
-                    for b in block {
-                        let x = f(*b);
-                        total += x;
-                        count += u64::from(x > 0);
-                    }
-                    sum.total += u128::from(total);
-                    sum.count += count;
+                let (mut total, mut count) = (Halves::default(), 0);
+                for b in bits {
+                    let x = f(*b);
+                    total.add(x);
+                    count += u64::from(x > 0);
                 }
-                sum
+                Sum { total: total.sum(), count }
             },
             |a, b| Sum { total: a.total + b.total, count: a.count + b.count },
         )
@@ -135,14 +147,11 @@ impl Group<'_> {
         self.fold(
             #[inline(always)]
             |bits| {
-                // Of fewer than 2^32 weights neither half overflows.
-                let (mut high, mut low) = (0, 0);
+                let mut total = Halves::default();
                 for b in bits {
-                    let square = f(*b) * f(*b);
-                    high += square >> 32;
-                    low += square & 0xffff_ffff;
+                    total.add(f(*b) * f(*b));
                 }
-                (u128::from(high) << 32) + u128::from(low)
+                total.sum()
             },
             |a, b| a + b,
         )

@@ -1,6 +1,10 @@
 //! Laws of the penalties that take weights together, on the CPU, against formulas in f64 that sort; `tests/groups.rs` gives every other
 //! backend the CPU's bits.
 
+#[path = "common/laws.rs"]
+mod laws;
+
+use laws::{largest, laws, of, wide};
 use penalty::half::{bf16, f16};
 use penalty::{Backend, Groups, Penalty};
 use proptest::collection::vec;
@@ -23,144 +27,6 @@ fn prox(penalty: &Penalty, v: &[f32], step: f64) -> Vec<f32> {
 
 fn value(penalty: &Penalty, theta: &[f32]) -> f64 {
     Backend::cpu().evaluate(penalty, theta).expect("the groups cover it").value
-}
-
-fn of(penalty: penalty::Result<Penalty>) -> Penalty {
-    penalty.expect("its parameters are valid")
-}
-
-fn wide(weights: &[f32]) -> Vec<f64> {
-    weights.iter().map(|&w| w.into()).collect()
-}
-
-fn norm(x: &[f64]) -> f64 {
-    x.iter().map(|x| x * x).sum::<f64>().sqrt()
-}
-
-fn largest(x: &[f64]) -> f64 {
-    x.iter().map(|x| x.abs()).fold(0.0, f64::max)
-}
-
-/// The projection on the simplex by sorting (Held, Wolfe, Crowder 1974).
-fn onto_simplex(v: &[f64], radius: f64) -> Vec<f64> {
-    let mut sorted = v.to_vec();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let (mut sum, mut threshold) = (0.0, 0.0);
-    for (i, x) in sorted.iter().enumerate() {
-        sum += x;
-        let t = (sum - radius) / (i + 1) as f64;
-        if i == 0 || *x > t {
-            threshold = t;
-        }
-    }
-    v.iter().map(|x| (x - threshold).max(0.0)).collect()
-}
-
-fn onto_l1_ball(v: &[f64], radius: f64) -> Vec<f64> {
-    let sizes: Vec<f64> = v.iter().map(|x| x.abs()).collect();
-    if sizes.iter().sum::<f64>() <= radius {
-        return v.to_vec();
-    }
-    onto_simplex(&sizes, radius).iter().zip(v).map(|(x, v)| x * v.signum()).collect()
-}
-
-fn shrunk(v: &[f64], soft: f64, amount: f64) -> Vec<f64> {
-    let u: Vec<f64> = v.iter().map(|x| x.signum() * (x.abs() - soft).max(0.0)).collect();
-    let factor = if norm(&u) > amount { 1.0 - amount / norm(&u) } else { 0.0 };
-    u.iter().map(|x| x * factor).collect()
-}
-
-fn kept(v: &[f32], k: usize) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..v.len()).collect();
-    order.sort_by(|&a, &b| v[b].abs().total_cmp(&v[a].abs()).then(a.cmp(&b)));
-    let mut x = vec![0.0; v.len()];
-    order.iter().take(k).for_each(|&i| x[i] = v[i].into());
-    x
-}
-
-type GroupProx = Box<dyn Fn(&[f32], f64) -> Vec<f64>>;
-type GroupValue = Box<dyn Fn(&[f64]) -> f64>;
-
-/// A penalty over runs, with what it does in `f64`.
-struct Law {
-    penalty: Penalty,
-    /// The prox of one group, with this step.
-    prox: GroupProx,
-    /// The value of one group.
-    value: GroupValue,
-    convex: bool,
-    projects: bool,
-}
-
-/// Each rule with an amount, over runs of so many weights.
-fn laws(amount: f64, alpha: f64, run: usize) -> Vec<Law> {
-    let groups = Groups::runs(run as u64).expect("it is valid");
-    let root = (run as f64).sqrt();
-    let over = |penalty: penalty::Result<Penalty>| of(of(penalty).over(groups.clone()));
-    let inside = move |is: bool| if is { 0.0 } else { f64::INFINITY };
-    let k = (amount.ceil() as usize).max(1);
-    let (l1, l2) = (amount * alpha, amount * (1.0 - alpha) * root);
-    vec![
-        Law {
-            penalty: over(Penalty::l2_norm(amount)),
-            prox: Box::new(move |v, step| shrunk(&wide(v), 0.0, step * amount)),
-            value: Box::new(move |x| amount * norm(x)),
-            convex: true,
-            projects: false,
-        },
-        Law {
-            penalty: over(Penalty::sparse_group_lasso(amount, alpha, Groups::whole())),
-            prox: Box::new(move |v, step| shrunk(&wide(v), step * l1, step * l2)),
-            value: Box::new(move |x| l1 * x.iter().map(|x| x.abs()).sum::<f64>() + l2 * norm(x)),
-            convex: true,
-            projects: false,
-        },
-        Law {
-            penalty: over(Penalty::linf_norm(amount)),
-            prox: Box::new(move |v, step| {
-                let v = wide(v);
-                onto_l1_ball(&v, step * amount).iter().zip(&v).map(|(p, v)| v - p).collect()
-            }),
-            value: Box::new(move |x| amount * largest(x)),
-            convex: true,
-            projects: false,
-        },
-        Law {
-            penalty: over(Penalty::l2_ball(amount)),
-            prox: Box::new(move |v, _| {
-                let v = wide(v);
-                let factor = (amount / norm(&v)).min(1.0);
-                v.iter().map(|x| x * factor).collect()
-            }),
-            value: Box::new(move |x| inside(norm(x) <= amount)),
-            convex: true,
-            projects: true,
-        },
-        Law {
-            penalty: over(Penalty::l1_ball(amount)),
-            prox: Box::new(move |v, _| onto_l1_ball(&wide(v), amount)),
-            value: Box::new(move |x| inside(x.iter().map(|x| x.abs()).sum::<f64>() <= amount)),
-            convex: true,
-            projects: true,
-        },
-        Law {
-            penalty: over(Penalty::simplex(amount)),
-            prox: Box::new(move |v, _| onto_simplex(&wide(v), amount)),
-            value: Box::new(move |x| {
-                let sum: f64 = x.iter().sum();
-                inside(x.iter().all(|x| *x >= 0.0) && sum <= amount && sum >= amount * (1.0 - 2f64.powi(-20)))
-            }),
-            convex: true,
-            projects: true,
-        },
-        Law {
-            penalty: over(Penalty::top_k(k as u64)),
-            prox: Box::new(move |v, _| kept(v, k)),
-            value: Box::new(move |x| inside(x.iter().filter(|x| **x != 0.0).count() <= k)),
-            convex: false,
-            projects: true,
-        },
-    ]
 }
 
 proptest! {

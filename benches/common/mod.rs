@@ -19,17 +19,31 @@ pub(crate) fn weights(len: usize) -> Vec<f32> {
     weights
 }
 
+/// The seconds that something takes.
+pub(crate) fn seconds(run: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let start = Instant::now();
+    run()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
 /// Runs each of `N` contenders in every round, another one first each time, and gives the medians of their times.
 pub(crate) fn interleaved<const N: usize>(rounds: usize, mut run: impl FnMut(usize) -> Result<()>) -> Result<[f64; N]> {
+    interleaved_seconds(rounds, |which| seconds(|| run(which)))
+}
+
+/// The same of contenders that say how many seconds they took.
+pub(crate) fn interleaved_seconds<const N: usize>(
+    rounds: usize,
+    mut run: impl FnMut(usize) -> Result<f64>,
+) -> Result<[f64; N]> {
     let mut times = [const { Vec::new() }; N];
     for round in 0..=rounds {
         for turn in 0..N {
             let which = (round + turn) % N;
-            let start = Instant::now();
-            run(which)?;
+            let seconds = run(which)?;
             // The first round only warms up.
             if round > 0 {
-                times[which].push(start.elapsed().as_secs_f64());
+                times[which].push(seconds);
             }
         }
     }
