@@ -105,7 +105,11 @@ impl Amount {
 
 /// The `f32` nearest to an integer, ties to even.
 pub(crate) fn nearest(x: u128) -> f32 {
-    x as f32
+    // The conversion of 64 bits is an instruction or two. Of more, what is below them only decides ties.
+    let excess = (128 - x.leading_zeros()).saturating_sub(64);
+    let top = (x >> excess) as u64;
+    let lost = u128::from(top) << excess != x;
+    (top | u64::from(lost)) as f32 * f32::from_bits((127 + excess) << 23)
 }
 
 /// x·2^e for x ≥ 0: at most the largest `f32`, and 0 below 2^-120.
@@ -157,6 +161,20 @@ mod tests {
         assert_eq!(Amount::square_of(3.0).in_units(5, 2), 9 * 5 * 4);
         assert_eq!(Amount::square_of(1e-200).in_units(1, 100), 0);
         assert_eq!(Amount::of(f64::MAX).in_units(7, 62), (1 << 96) - 1);
+    }
+
+    #[test]
+    fn the_nearest_float_is_that_of_a_conversion() {
+        let mut x = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834u128;
+        for i in 0..10_000u32 {
+            x = x.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(1);
+            let some = x >> (32 + i % 96);
+            assert_eq!(nearest(some), some as f32, "{some}");
+        }
+        for tie in [(1 << 72) + (1 << 48), (1 << 72) + (3 << 48), (1 << 72) + (1 << 48) + 1, (1 << 95) + (1 << 71) - 1]
+        {
+            assert_eq!(nearest(tie), tie as f32, "{tie}");
+        }
     }
 
     #[test]

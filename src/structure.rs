@@ -70,11 +70,19 @@ pub(crate) struct Found {
 }
 
 /// A group's weights as bits, in the order of their indices: +0 for what is not finite or is below 2^-120.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Group<'a> {
-    pub(crate) bits: &'a [u32],
+    pub(crate) members: Members<'a>,
     pub(crate) dtype: Dtype,
     pub(crate) set: InstructionSet,
+}
+
+/// Where a group's weights are.
+#[derive(Clone, Copy)]
+pub(crate) enum Members<'a> {
+    Gathered(&'a [u32]),
+    /// As many, of which any are written where they are asked for.
+    Read(usize, &'a (dyn Fn(usize, &mut [u32]) + Sync)),
 }
 
 /// An exact sum, and how many weights took part.
@@ -84,8 +92,18 @@ struct Sum {
     count: u64,
 }
 
-/// Groups of more weights are summed by several threads.
-const PARALLEL: usize = 1 << 16;
+impl Sum {
+    fn add(self, other: Sum) -> Sum {
+        Sum { total: self.total + other.total, count: self.count + other.count }
+    }
+}
+
+/// Groups of as many weights are summed by several threads.
+pub(crate) const PARALLEL: usize = 1 << 16;
+/// How many weights are taken at a time where there are so many: they stay in a processor's first cache.
+const CHUNK: usize = 1 << 12;
+/// As many chunks are worth a task.
+const CHUNKS_PER_TASK: usize = 4;
 
 /// A sum of fewer than 2^32 integers of 64 bits, as those of their halves, neither of which overflows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -138,7 +156,7 @@ impl Group<'_> {
                 }
                 Sum { total: total.sum(), count }
             },
-            |a, b| Sum { total: a.total + b.total, count: a.count + b.count },
+            Sum::add,
         )
     }
 
@@ -157,6 +175,15 @@ impl Group<'_> {
         )
     }
 
+    /// How many weights there are.
+    fn len(&self) -> usize {
+        match self.members {
+            Members::Gathered(bits) => bits.len(),
+            Members::Read(len, _) => len,
+        }
+    }
+
+    /// What there is of each few of the weights, added up in any order.
     fn fold<R: Send + Default>(&self, f: impl Fn(&[u32]) -> R + Sync, add: impl Fn(R, R) -> R + Sync + Send) -> R {
         let run = |bits: &[u32]| {
             self.set.run(
@@ -164,28 +191,81 @@ impl Group<'_> {
                 || f(bits),
             )
         };
-        if self.bits.len() < PARALLEL {
-            run(self.bits)
-        } else {
-            self.bits.par_chunks(PARALLEL / 4).map(run).reduce(R::default, add)
+        match self.members {
+            Members::Gathered(bits) if bits.len() < PARALLEL => run(bits),
+            _ => self.chunks(|_, bits| run(bits)).reduce(R::default, add),
+        }
+    }
+
+    /// What there is of each chunk of the weights, with the place of its first.
+    fn chunks<R: Send>(&self, f: impl Fn(usize, &[u32]) -> R + Sync + Send) -> impl IndexedParallelIterator<Item = R> {
+        let chunks = (0..self.len().div_ceil(CHUNK)).into_par_iter().with_min_len(CHUNKS_PER_TASK);
+        chunks.map(move |chunk| self.chunk(chunk, &f))
+    }
+
+    fn chunk<R>(&self, chunk: usize, f: impl FnOnce(usize, &[u32]) -> R) -> R {
+        let first = chunk * CHUNK;
+        let len = CHUNK.min(self.len() - first);
+        match self.members {
+            Members::Gathered(bits) => f(first, &bits[first..first + len]),
+            Members::Read(_, read) => {
+                let mut bits = [0; CHUNK];
+                read(first, &mut bits[..len]);
+                f(first, &bits[..len])
+            }
+        }
+    }
+
+    /// [`sum`](Group::sum) of what weights become under these numbers, as their type holds it.
+    fn sum_stored<F: Formula>(&self, c: &Numbers, f: impl Fn(u32) -> u64 + Sync) -> Sum {
+        // A loop for each type, as none that asks for the type is made of vectors.
+        match self.dtype {
+            Dtype::F32 => self.sum(
+                #[inline(always)]
+                |b| f(stored::<F, f32>(b, c)),
+            ),
+            Dtype::F16 => self.sum(
+                #[inline(always)]
+                |b| f(stored::<F, f16>(b, c)),
+            ),
+            Dtype::BF16 => self.sum(
+                #[inline(always)]
+                |b| f(stored::<F, bf16>(b, c)),
+            ),
+        }
+    }
+
+    /// The same of squares.
+    fn sum_stored_squares<F: Formula>(&self, c: &Numbers, f: impl Fn(u32) -> u64 + Sync) -> u128 {
+        match self.dtype {
+            Dtype::F32 => self.sum_squares(
+                #[inline(always)]
+                |b| f(stored::<F, f32>(b, c)),
+            ),
+            Dtype::F16 => self.sum_squares(
+                #[inline(always)]
+                |b| f(stored::<F, f16>(b, c)),
+            ),
+            Dtype::BF16 => self.sum_squares(
+                #[inline(always)]
+                |b| f(stored::<F, bf16>(b, c)),
+            ),
         }
     }
 
     /// The bits of what a weight becomes under these numbers, as its type holds it.
-    #[inline(always)]
     fn stored<F: Formula>(&self, b: u32, c: &Numbers) -> u32 {
-        stored(elementwise::prox::<F>(b, c), self.dtype)
+        match self.dtype {
+            Dtype::F32 => stored::<F, f32>(b, c),
+            Dtype::F16 => stored::<F, f16>(b, c),
+            Dtype::BF16 => stored::<F, bf16>(b, c),
+        }
     }
 }
 
-/// The bits of a number as a type of weights holds it.
 #[inline(always)]
-fn stored(bits: u32, dtype: Dtype) -> u32 {
-    match dtype {
-        Dtype::F32 => bits,
-        Dtype::F16 => f16::encode(bits).decode(),
-        Dtype::BF16 => bf16::encode(bits).decode(),
-    }
+fn stored<F: Formula, E: Bits>(b: u32, c: &Numbers) -> u32 {
+    E::encode(elementwise::prox::<F>(b, c)).decode()
 }
 
 /// A segment's numbers with those of a group in the last two places.

@@ -45,7 +45,7 @@ proptest! {
                 let scale = largest(&want).max(2f64.powi(-4) * largest(&wide(v)));
                 for (x, want) in x.iter().zip(&want) {
                     let off = (f64::from(*x) - want).abs();
-                    prop_assert!(off <= VECTOR * scale, "{x}, not {want}, of {v:?} by {:?}", law.penalty);
+                    prop_assert!(off <= VECTOR * scale, "{x}, not {want}, of {v:?} by {}", law.name);
                 }
             }
         }
@@ -57,7 +57,7 @@ proptest! {
         for law in laws(amount, alpha, run) {
             let want: f64 = v.chunks(run).map(|group| (law.value)(&wide(group))).sum();
             let found = value(&law.penalty, v);
-            prop_assert!(found == want || (found - want).abs() <= VECTOR * want, "{found}, not {want}, by {:?}", law.penalty);
+            prop_assert!(found == want || (found - want).abs() <= VECTOR * want, "{found}, not {want}, by {}", law.name);
         }
     }
 

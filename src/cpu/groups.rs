@@ -9,7 +9,7 @@ use crate::exact::Partial;
 use crate::groups::Geometry;
 use crate::optimizer::Scalars;
 use crate::plan::{Coefficients, Operation, Part, Plan, Segment};
-use crate::structure::{Found, Group, Purpose, Rule};
+use crate::structure::{Found, Group, Members, PARALLEL, Purpose, Rule};
 
 /// About how many weights a task of the pool finds numbers for.
 const TASK: u64 = 1 << 14;
@@ -135,8 +135,8 @@ impl Cpu {
         let loops = segment.penalty.kind().loops();
         let soft =
             if matches!((rule, purpose), (Rule::Shrink { .. }, Purpose::Prox)) { coefficients.c[0] } else { 0.0 };
-        let find = |group: u64, bits: &[u32]| {
-            let group_of = Group { bits, dtype: E::DTYPE, set: self.set };
+        let find = |group: u64, members: Members<'_>| {
+            let group_of = Group { members, dtype: E::DTYPE, set: self.set };
             let mut found =
                 (loops.find)(&group_of, rule, purpose, &coefficients.c, coefficients.terms.map(f32::to_bits));
             if rule == Rule::Select && found.numbers[1].to_bits() != u32::MAX {
@@ -145,12 +145,21 @@ impl Cpu {
             }
             found
         };
-        let across = if geometry.lists.is_none() && geometry.height > 1 { geometry.across } else { geometry.count };
+        if geometry.is_contiguous() && geometry.largest() >= PARALLEL as u64 {
+            let size = geometry.largest() as usize;
+            let find = |group: u64| {
+                let own = &weights[group as usize * size..][..size];
+                find(group, Members::Read(size, &|first, bits| self.clean(&own[first..], soft, bits)))
+            };
+            return (0..geometry.count).map(find).collect();
+        }
+        let across =
+            if geometry.lists.is_none() && !geometry.is_contiguous() { geometry.across } else { geometry.count };
         let few = (TASK / geometry.largest().max(1)).clamp(1, across.max(1));
         // How many are gathered at once: consecutive ones all.
         let joint = match &geometry.lists {
             Some(_) => 1,
-            None if geometry.height == 1 => few,
+            None if geometry.is_contiguous() => few,
             None => (JOINT / geometry.width).clamp(1, across.max(1)),
         };
         let per_task = few.next_multiple_of(joint);
@@ -165,12 +174,12 @@ impl Cpu {
             let mut found = Vec::with_capacity((groups.end - groups.start) as usize);
             for first in groups.clone().step_by(joint as usize) {
                 let together = first..(first + joint).min(groups.end);
-                gather(geometry, together.clone(), weights, soft, &mut bits);
+                self.gather(geometry, together.clone(), weights, soft, &mut bits);
                 let mut rest = &bits[..];
                 for group in together {
                     let (own, others) = rest.split_at(geometry.size(group) as usize);
                     rest = others;
-                    found.push(find(group, own));
+                    found.push(find(group, Members::Gathered(own)));
                 }
             }
             found
@@ -178,41 +187,48 @@ impl Cpu {
         let found: Vec<Vec<Found>> = tasks.into_par_iter().map(run).collect();
         found.concat()
     }
-}
 
-/// The bits of these groups' weights, one group after the other: +0 for what is not finite, and thresholded.
-fn gather<E: Element>(
-    geometry: &Geometry,
-    groups: std::ops::Range<u64>,
-    weights: &[E],
-    soft: f32,
-    bits: &mut Vec<u32>,
-) {
-    let clean = |weight: &E| clean(weight.decode(), soft);
-    bits.clear();
-    if let (None, 1) = (&geometry.lists, geometry.height) {
-        let start = geometry.index(groups.start, 0) as usize;
-        let len = ((groups.end - groups.start) * geometry.width) as usize;
-        weights[start..start + len].par_iter().with_min_len(TASK as usize).map(clean).collect_into_vec(bits);
-        return;
-    }
-    if geometry.lists.is_some() {
-        for group in groups {
-            bits.extend((0..geometry.size(group)).map(|m| clean(&weights[geometry.index(group, m) as usize])));
+    /// The bits of these groups' weights, one group after the other: +0 for what is not finite, and thresholded.
+    fn gather<E: Element>(
+        &self,
+        geometry: &Geometry,
+        groups: std::ops::Range<u64>,
+        weights: &[E],
+        soft: f32,
+        bits: &mut Vec<u32>,
+    ) {
+        bits.clear();
+        if geometry.lists.is_some() {
+            for group in groups {
+                let members = (0..geometry.size(group)).map(|member| &weights[geometry.index(group, member) as usize]);
+                bits.extend(members.map(|weight| clean(weight.decode(), soft)));
+            }
+            return;
         }
-        return;
-    }
-    let size = (geometry.height * geometry.width) as usize;
-    let width = geometry.width as usize;
-    bits.resize(size * (groups.end - groups.start) as usize, 0);
-    for row in 0..geometry.height {
-        for (at, group) in groups.clone().enumerate() {
-            let from = geometry.index(group, row * geometry.width) as usize;
-            let to = at * size + row as usize * width;
-            for (bits, weight) in bits[to..to + width].iter_mut().zip(&weights[from..from + width]) {
-                *bits = clean(weight);
+        let size = geometry.largest() as usize;
+        bits.resize(size * (groups.end - groups.start) as usize, 0);
+        if geometry.is_contiguous() {
+            self.clean(&weights[geometry.index(groups.start, 0) as usize..], soft, bits);
+            return;
+        }
+        let width = geometry.width as usize;
+        for row in 0..geometry.height {
+            for (at, group) in groups.clone().enumerate() {
+                let from = geometry.index(group, row * geometry.width) as usize;
+                let to = at * size + row as usize * width;
+                for (bits, weight) in bits[to..to + width].iter_mut().zip(&weights[from..from + width]) {
+                    *bits = clean(weight.decode(), soft);
+                }
             }
         }
+    }
+
+    /// The bits of as many weights as there is room for.
+    fn clean<E: Element>(&self, weights: &[E], soft: f32, bits: &mut [u32]) {
+        self.set.run(
+            #[inline(always)]
+            || bits.iter_mut().zip(weights).for_each(|(bits, weight)| *bits = clean(weight.decode(), soft)),
+        );
     }
 }
 

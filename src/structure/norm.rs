@@ -21,7 +21,7 @@ pub(super) fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
 
 pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
     let sized = rule == Rule::Shrink { sized: true };
-    let size = if sized { group.bits.len() as u32 } else { 1 };
+    let size = if sized { group.len() as u32 } else { 1 };
     let weight = root(nearest(size.into()));
     // What the gradient tends to as one weight grows.
     let slope = flush(c[1] * weight);
@@ -76,9 +76,10 @@ fn scale<F: Formula>(group: &Group<'_>, c: &Numbers, (largest, sum, norm): (u32,
             return 0.0;
         }
         let e = exponent(largest);
-        let sum = group.sum_squares(
+        let sum = group.sum_stored_squares::<F>(
+            &c,
             #[inline(always)]
-            |b| coarse(group.stored::<F>(b, &c), e),
+            |b| coarse(b, e),
         );
         if sum <= amount.in_units(1, 2 * (COARSE - e)) {
             return factor;

@@ -5,7 +5,7 @@
 //! is Newton's method on a convex function of f units and a slope of as many weights: of f and the slope, a step leaves fractions that
 //! sum to at most 1, so their product falls to a quarter at most, from below 2^122 to 1.
 
-use super::{Found, Group, Purpose, Rule, Sum, slack, with_own};
+use super::{Found, Group, Halves, Members, PARALLEL, Purpose, Rule, Sum, slack, with_own};
 use crate::arithmetic::quotient;
 use crate::elementwise::MAGNITUDE;
 use crate::fixed::{Amount, FINE, exponent, fine, nearest, two_floats, whole};
@@ -14,6 +14,8 @@ use crate::formula::{Formula, Numbers};
 /// How many of Michelot's steps there are at most, and how many are mostly enough.
 const STEPS: u32 = 62;
 const USUAL_STEPS: u32 = 16;
+/// The units of so many weights need no memory of their own.
+const FEW: usize = 64;
 /// How often a threshold is raised, by twice as much each time, until the result is inside.
 const ATTEMPTS: u32 = 40;
 /// Added to signed numbers, so that none is negative.
@@ -76,16 +78,7 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     if inside {
         return Found::default();
     }
-    let above = |level: u64| {
-        group.sum(
-            #[inline(always)]
-            |b| {
-                let units = units(b, e, simplex);
-                if units > level { units } else { 0 }
-            },
-        )
-    };
-    let mut threshold = level(all, r, above);
+    let mut threshold = Units { group, e, signed: simplex }.level(all, r);
     let floats = |threshold: u64| {
         let bias = if simplex { BIAS } else { 0 };
         let size = two_floats(threshold.abs_diff(bias), e - FINE);
@@ -97,9 +90,10 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     for attempt in 0..ATTEMPTS {
         let numbers = floats(threshold);
         let c = with_own(c, numbers);
-        let Sum { total, count } = group.sum(
+        let Sum { total, count } = group.sum_stored::<F>(
+            &c,
             #[inline(always)]
-            |b| fine(group.stored::<F>(b, &c), e),
+            |b| fine(b, e),
         );
         if total <= r {
             return Found { numbers, ..Found::default() };
@@ -108,6 +102,70 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
         threshold = (u128::from(threshold) + step).min(HIGHEST.into()) as u64;
     }
     Found { numbers: [f32::MAX, 0.0], ..Found::default() }
+}
+
+/// A group's weights in units of 2^(e − 55).
+struct Units<'a> {
+    group: &'a Group<'a>,
+    e: i32,
+    signed: bool,
+}
+
+impl Units<'_> {
+    /// The smallest level that is not too low, from the sum of all.
+    fn level(&self, all: Sum, r: u128) -> u64 {
+        match self.group.members {
+            Members::Gathered(bits) if bits.len() <= FEW => {
+                self.level_of_few(bits, &mut [0; FEW][..bits.len()], all, r)
+            }
+            Members::Gathered(bits) if bits.len() < PARALLEL => {
+                self.level_of_few(bits, &mut vec![0; bits.len()], all, r)
+            }
+            // Their units would take more memory than the weights.
+            _ => level(all, r, |level| {
+                self.group.sum(
+                    #[inline(always)]
+                    |b| over(self.of(b), level),
+                )
+            }),
+        }
+    }
+
+    fn level_of_few(&self, bits: &[u32], units: &mut [u64], all: Sum, r: u128) -> u64 {
+        let set = self.group.set;
+        set.run(
+            #[inline(always)]
+            || units.iter_mut().zip(bits).for_each(|(u, b)| *u = self.of(*b)),
+        );
+        level(all, r, |level| {
+            set.run(
+                #[inline(always)]
+                || sum_above(units, level),
+            )
+        })
+    }
+
+    #[inline(always)]
+    fn of(&self, b: u32) -> u64 {
+        units(b, self.e, self.signed)
+    }
+}
+
+/// Units that are above a level.
+#[inline(always)]
+fn over(units: u64, level: u64) -> u64 {
+    if units > level { units } else { 0 }
+}
+
+/// The sum of the units that are above a level.
+#[inline(always)]
+fn sum_above(units: &[u64], level: u64) -> Sum {
+    let (mut total, mut count) = (Halves::default(), 0);
+    for &u in units {
+        total.add(over(u, level));
+        count += u64::from(u > level);
+    }
+    Sum { total: total.sum(), count }
 }
 
 /// The smallest level of which Σ max(units − level, 0) ≤ r, from the sum of all units and of those above a level.
@@ -136,7 +194,11 @@ fn units(b: u32, e: i32, signed: bool) -> u64 {
 
 /// An excess divided among so many, rounded up.
 fn share(excess: u128, count: u64) -> u64 {
-    excess.div_ceil(count.into()).min(HIGHEST.into()) as u64
+    // A division of 64 bits is an instruction.
+    match u64::try_from(excess) {
+        Ok(excess) => excess.div_ceil(count).min(HIGHEST),
+        Err(_) => excess.div_ceil(count.into()).min(HIGHEST.into()) as u64,
+    }
 }
 
 #[cfg(test)]
