@@ -8,13 +8,13 @@ use crate::elementwise::bounded;
 
 /// a/b for a ≥ 0 and b > 0, correctly rounded; at most the largest `f32`, and +0 below 2^-120.
 #[inline(always)]
-pub(crate) fn quotient(a: f32, b: f32) -> f32 {
+pub fn quotient(a: f32, b: f32) -> f32 {
     bounded(a / b)
 }
 
 /// √x for x ≥ 0, correctly rounded.
 #[inline(always)]
-pub(crate) fn root(x: f32) -> f32 {
+pub fn root(x: f32) -> f32 {
     x.sqrt()
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn root(x: f32) -> f32 {
 ///
 /// x = 2ᵏ(1 + f) with 1 + f from √½ to √2, and ln(1 + f) is the polynomial of Moshier's Cephes, `logf`.
 #[inline(always)]
-pub(crate) fn ln(x: f32, lost: f32) -> f32 {
+pub fn ln(x: f32, lost: f32) -> f32 {
     let power = (x.to_bits() as i32 - 0x3f35_04f3) >> 23;
     let f = f32::from_bits((x.to_bits() as i32 - (power << 23)) as u32) - 1.0;
     let k = power as f32;
@@ -51,7 +51,7 @@ pub(crate) fn ln(x: f32, lost: f32) -> f32 {
 
 /// ln(1 + u) for u ≥ 0, within 3 units in the last place.
 #[inline(always)]
-pub(crate) fn ln_1p(u: f32) -> f32 {
+pub fn ln_1p(u: f32) -> f32 {
     let y = 1.0 + u;
     ln(y, u - (y - 1.0))
 }

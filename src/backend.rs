@@ -87,8 +87,9 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] or [`Error::Timeout`] from a GPU; on the CPU only [`Error::PenaltyWeights`] where a weighted penalty has no
-    /// weights, and [`Error::Length`] where those are not as many.
+    /// [`Error::Device`] or [`Error::Timeout`] from a GPU, and those of [`Gpu::check`] from the first use there of a penalty of the caller's
+    /// [`own`](Penalty::own); on the CPU only [`Error::PenaltyWeights`] where a weighted penalty has no weights, and [`Error::Length`]
+    /// where those are not as many.
     pub fn evaluate<'a, E: Element>(&self, penalty: impl Into<Weighted<'a, [E]>>, weights: &[E]) -> Result<Report> {
         let (penalty, penalty_weights) = penalty.into().parts()?;
         self.block_on_partial(penalty, penalty_weights, weights)?.report(penalty)
@@ -407,7 +408,10 @@ impl Backend {
                     slices.iter().zip(own).map(|(slice, own)| Operands::read(slice, own)).collect(),
                 ))
             }
-            Backend::Gpu(gpu) => gpu.partials(penalty, slices, penalty_weights, patience).await,
+            Backend::Gpu(gpu) => {
+                gpu.check_once(penalty, patience).await?;
+                gpu.partials(penalty, slices, penalty_weights, patience).await
+            }
         }
     }
 
@@ -448,7 +452,10 @@ impl Backend {
                 let partials = cpu.run(&plan, &pass, vec![operands]);
                 Ok(partials.into_iter().next().unwrap_or_default())
             }
-            Backend::Gpu(gpu) => gpu.update(update, source, output, patience).await,
+            Backend::Gpu(gpu) => {
+                gpu.check_once(penalty, patience).await?;
+                gpu.update(update, source, output, patience).await
+            }
         }
     }
 }

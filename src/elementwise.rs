@@ -15,7 +15,7 @@ const LARGEST: u32 = f32::MAX.to_bits();
 
 /// +0 for a number below 2^-120 in magnitude, −0 among them.
 #[inline(always)]
-pub(crate) fn flush(x: f32) -> f32 {
+pub fn flush(x: f32) -> f32 {
     if x.to_bits() & MAGNITUDE < SMALLEST.to_bits() { 0.0 } else { x }
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn penalty_weight(bits: u32) -> f32 {
 
 /// A product or a sum ≥ 0 as what follows can take it: at most the largest `f32`, and +0 below 2^-120.
 #[inline(always)]
-pub(crate) fn bounded(x: f32) -> f32 {
+pub fn bounded(x: f32) -> f32 {
     let y = flush(x);
     if y < f32::MAX { y } else { f32::MAX }
 }

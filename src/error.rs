@@ -97,11 +97,41 @@ pub enum Error {
         /// The element that the chunk starts at.
         found: u64,
     },
-    /// A penalty of groups was to be stepped in Adam's metric, where its prox has no closed form.
+    /// A penalty was to be stepped in Adam's metric, in which it has no prox in closed form: one of groups, or one of the caller's own
+    /// that gives none.
     #[error(
         "the prox of {penalty} must be taken in the plain metric, Metric::Plain; found Adam's, in which it has no closed form"
     )]
     GroupMetric {
+        /// What the penalty is called.
+        penalty: &'static str,
+    },
+    /// The WGSL of a penalty of the caller's own does not compile, or has not the functions that it must have.
+    #[error("the WGSL of {penalty} must compile as part of a kernel, found {error}")]
+    Wgsl {
+        /// What the penalty is called.
+        penalty: &'static str,
+        /// What the compiler says, in one line.
+        error: String,
+    },
+    /// A function of a penalty of the caller's own gave a number that it must not: another in WGSL than in Rust, or one that no penalty
+    /// may give. See [`Gpu::check`](crate::Gpu::check).
+    #[error("{penalty}: {operation} at {input:e} must be {expected}, found {found}")]
+    OwnPenalty {
+        /// What the penalty is called.
+        penalty: &'static str,
+        /// Which function, with its step.
+        operation: String,
+        /// The first number at which it did.
+        input: f32,
+        /// What it must be: the number and the bits that the Rust function gives, or a rule.
+        expected: String,
+        /// The number and the bits that were found.
+        found: String,
+    },
+    /// A penalty of the caller's own was to be recorded for a device on which it was not checked.
+    #[error("{penalty} must be checked on this device before it is recorded: call Gpu::check first")]
+    Unchecked {
         /// What the penalty is called.
         penalty: &'static str,
     },

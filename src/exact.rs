@@ -191,6 +191,11 @@ impl Partial {
         Ok(partial)
     }
 
+    /// The value's own sum, rounded once to `f64`.
+    pub(crate) fn terms(&self) -> f64 {
+        to_f64(&self.terms, L1_LOWEST)
+    }
+
     /// The value of `penalty` and the statistics, in `f64`: each sum rounded once, to nearest.
     ///
     /// # Errors
@@ -225,7 +230,7 @@ impl Partial {
             nonzero: self.nonzero,
             nan: self.nan,
             inf: self.inf,
-            value: spoilt.unwrap_or_else(|| penalty.value([l1, l2_squared, to_f64(&self.terms, L1_LOWEST)])),
+            value: spoilt.unwrap_or_else(|| penalty.value([l1, l2_squared, self.terms()])),
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) trait Formula {
     const WEIGHTED: bool = false;
     /// What users call the penalties of this formula.
     const NAMED: &'static [Named];
+    /// What errors call it: the most general of these.
+    const NAME: &'static str = Self::NAMED[Self::NAMED.len() - 1].name;
 
     /// The factors of Σ|θ|, Σθ² and Σterm in the value. An infinite one makes a constraint of its sum.
     fn weights(p: Parameters) -> [f64; 3];
@@ -85,6 +87,7 @@ pub(crate) struct Host {
     pub(crate) rule: Option<Rule>,
     pub(crate) weighted: bool,
     pub(crate) named: &'static [Named],
+    pub(crate) name: &'static str,
     pub(crate) weights: fn(Parameters) -> [f64; 3],
     pub(crate) on: fn(Parameters, Dtype) -> Parameters,
     pub(crate) amount: fn(Parameters, f64) -> f64,
@@ -101,6 +104,7 @@ impl Host {
             rule: F::RULE,
             weighted: F::WEIGHTED,
             named: F::NAMED,
+            name: F::NAME,
             weights: F::weights,
             on: F::on,
             amount: F::amount,
@@ -121,14 +125,17 @@ macro_rules! formulas {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub(crate) enum Kind {
             $($kind,)*
+            Own(OwnFormula),
         }
 
         impl Kind {
+            /// The built-in ones.
             pub(crate) const ALL: &'static [Kind] = &[$(Kind::$kind),*];
 
             pub(crate) fn host(self) -> &'static Host {
                 match self {
                     $(Kind::$kind => const { &Host::of::<$file::$kind>() },)*
+                    Kind::Own(own) => own.host,
                 }
             }
 
@@ -136,13 +143,15 @@ macro_rules! formulas {
             pub(crate) fn loops(self) -> &'static Loops {
                 match self {
                     $(Kind::$kind => const { &Loops::of::<$file::$kind>() },)*
+                    Kind::Own(own) => own.loops,
                 }
             }
 
             /// The twin's source.
-            pub(crate) fn wgsl(self) -> &'static str {
+            pub(crate) fn wgsl(self) -> String {
                 match self {
-                    $(Kind::$kind => include_str!(concat!("../shaders/penalty/", stringify!($file), ".wgsl")),)*
+                    $(Kind::$kind => include_str!(concat!("../shaders/penalty/", stringify!($file), ".wgsl")).into(),)*
+                    Kind::Own(own) => [own.wgsl, include_str!("../shaders/own.wgsl")].join("\n"),
                 }
             }
         }

@@ -37,7 +37,9 @@ mod recorder;
 mod ring;
 mod set;
 mod single;
+mod twins;
 
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,6 +87,8 @@ struct Inner {
     checked: bool,
     window: u64,
     pipelines: Mutex<HashMap<Kernel, Pipeline>>,
+    /// The types of users' own penalties that were checked here.
+    verdicts: Mutex<HashMap<TypeId, twins::Verdict>>,
     finish: Mutex<Option<Pipeline>>,
     serial: AtomicU32,
     waiting: Waiting,
@@ -144,6 +148,7 @@ impl Gpu {
             checked: options.checked,
             window,
             pipelines: Mutex::default(),
+            verdicts: Mutex::default(),
             finish: Mutex::default(),
             serial: AtomicU32::new(1),
             waiting: Waiting::default(),

@@ -45,6 +45,7 @@ mod formula;
 pub mod gpu;
 mod groups;
 mod optimizer;
+pub mod own;
 mod penalty;
 mod plan;
 mod set;

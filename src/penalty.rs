@@ -5,6 +5,7 @@ use crate::fixed::Amount;
 use crate::formula::{Host, Named, Parameters, coefficient, formulas};
 use crate::groups::{Geometry, Groups};
 use crate::optimizer::Metric;
+use crate::own::OwnFormula;
 use crate::structure::Rule;
 use crate::{Dtype, Error, Result};
 
@@ -50,7 +51,7 @@ pub struct Penalty {
 }
 
 impl Penalty {
-    fn of(kind: Kind, parameters: Parameters) -> Penalty {
+    pub(crate) fn of(kind: Kind, parameters: Parameters) -> Penalty {
         Penalty { kind, parameters, groups: None }
     }
 
@@ -175,9 +176,9 @@ impl Penalty {
         self.weights()[1]
     }
 
-    /// Whether R(θ) = 0 for every θ.
+    /// Whether R(θ) = 0 for every θ, so that nothing need be done; of a penalty of the caller's [`own`](Penalty::own) nobody knows.
     pub fn is_none(&self) -> bool {
-        self.weights() == [0.0; 3]
+        self.weights() == [0.0; 3] && !matches!(self.kind, Kind::Own(_))
     }
 
     /// Whether every element must be given a weight of its own, as [`weighted_l1`](Penalty::weighted_l1) needs; see
@@ -190,9 +191,13 @@ impl Penalty {
         self.kind
     }
 
+    pub(crate) fn parameters(&self) -> Parameters {
+        self.parameters
+    }
+
     /// What errors call it: the name of the formula's most general penalty.
     pub(crate) fn name(&self) -> &'static str {
-        self.kind.host().named.last().map_or("none", |named| named.name)
+        self.kind.host().name
     }
 
     /// Whether the value has a sum of its own, beside Σ|θ| and Σθ².
@@ -200,9 +205,12 @@ impl Penalty {
         self.kind.host().sums_terms
     }
 
-    /// The formula's number.
+    /// The formula's number: its place in the list.
     pub(crate) fn code(&self) -> u32 {
-        self.kind as u32
+        match self.kind {
+            Kind::Own(own) => own.code(),
+            kind => Kind::ALL.iter().take_while(|other| **other != kind).count() as u32,
+        }
     }
 
     fn weights(&self) -> [f64; 3] {
@@ -283,7 +291,7 @@ fn radius(x: f64) -> Result<f64> {
     }
 }
 
-fn weight(name: &'static str, x: f64) -> Result<f64> {
+pub(crate) fn weight(name: &'static str, x: f64) -> Result<f64> {
     if (0.0..=MAX_LAMBDA).contains(&x) {
         Ok(x)
     } else {
@@ -312,17 +320,17 @@ fn shape(name: &'static str, x: f64, above: f64) -> Result<f64> {
     Err(Error::Parameter { name, expected, found: x })
 }
 
-/// Soft thresholding: v − clamp(v, −t, t).
+/// Soft thresholding: v − clamp(v, −t, t), rounded once.
 #[inline(always)]
-pub(crate) fn threshold(v: f32, t: f32) -> f32 {
+pub fn threshold(v: f32, t: f32) -> f32 {
     // Comparisons, not `f32::clamp`: it asks for NaN too, which costs two instructions a weight.
     let raised = if v > -t { v } else { -t };
     let clamped = if raised < t { raised } else { t };
     v - clamped
 }
 
-/// A magnitude with the sign of `like`.
+/// A magnitude ≥ 0 with the sign of `like`.
 #[inline(always)]
-fn signed(magnitude: f32, like: f32) -> f32 {
+pub fn signed(magnitude: f32, like: f32) -> f32 {
     f32::from_bits(magnitude.to_bits() | (like.to_bits() & 0x8000_0000))
 }

@@ -124,7 +124,7 @@ impl Gpu {
     }
 
     /// Writes weights at an offset, whole words at a time: half a word that 16-bit weights leave over is zero.
-    fn write<E: Element>(&self, buffer: &wgpu::Buffer, offset: u64, weights: &[E]) -> Result<()> {
+    pub(super) fn write<E: Element>(&self, buffer: &wgpu::Buffer, offset: u64, weights: &[E]) -> Result<()> {
         let bytes: &[u8] = bytemuck::cast_slice(weights);
         let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
         self.guarded(|| {
@@ -140,7 +140,7 @@ impl Gpu {
     }
 
     /// Records into an encoder of our own and submits it.
-    fn submit<R>(&self, record: impl FnOnce(&Gpu, &mut wgpu::CommandEncoder) -> Result<R>) -> Result<R> {
+    pub(super) fn submit<R>(&self, record: impl FnOnce(&Gpu, &mut wgpu::CommandEncoder) -> Result<R>) -> Result<R> {
         let mut encoder =
             self.guarded(|| self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
         let recorded = record(self, &mut encoder)?;

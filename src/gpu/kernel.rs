@@ -5,7 +5,7 @@ use crate::optimizer::Metric;
 use crate::penalty::Kind;
 use crate::plan::{Direction, Operation, Part};
 use crate::structure::{Purpose, Rule};
-use crate::{Dtype, Result};
+use crate::{Dtype, Error, Result};
 
 /// What a kernel is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -173,7 +173,7 @@ impl Kernel {
                 Purpose::Value => [shader!("accumulator"), shader!("shares/present")].concat(),
                 _ => shader!("shares/absent").to_owned(),
             };
-            let formula = [shader!("elementwise"), shader!("arithmetic"), self.penalty.wgsl()].concat();
+            let formula = [shader!("elementwise"), shader!("arithmetic"), &self.penalty.wgsl()].concat();
             let structure = host.rule.map_or("", |rule| shader_of(rule).1);
             let group = [shader!("fixed"), shader!("structure/group"), structure].concat();
             let run = shader!("find");
@@ -187,8 +187,8 @@ impl Kernel {
             (Access::Scalar, _) => (shader!("access/scalar16"), shader!("access/scalar16_write")),
         };
         let stepped = host.rule.is_some() && self.part == Part::Each;
-        let penalty = if stepped { shader!("structure/step") } else { self.penalty.wgsl() };
-        let formula = [shader!("elementwise"), shader!("arithmetic"), penalty];
+        let penalty = if stepped { shader!("structure/step").into() } else { self.penalty.wgsl() };
+        let formula = [shader!("elementwise"), shader!("arithmetic"), &penalty];
         let operation = match self.operation {
             Operation::Evaluate => vec![shader!("operation/evaluate")],
             Operation::Gradient => vec![shader!("operation/gradient")],
@@ -263,8 +263,18 @@ impl Gpu {
         if let Some(pipeline) = pipelines.get(&kernel) {
             return Ok(pipeline.clone());
         }
-        let label = format!("penalty {kernel:?}");
-        let pipeline = self.guarded(|| self.compile(&label, kernel.source(), &kernel.layout()))?;
+        let label = match kernel.penalty {
+            // A compiler's messages repeat it.
+            Kind::Own(own) => format!("penalty {own:?}"),
+            _ => format!("penalty {kernel:?}"),
+        };
+        // Nobody has proved anything of a user's functions.
+        let checked = self.inner.checked || matches!(kernel.penalty, Kind::Own(_));
+        let compiled = self.guarded(|| self.compile(&label, kernel.source(), &kernel.layout(), checked));
+        let pipeline = compiled.map_err(|error| match (kernel.penalty, error) {
+            (Kind::Own(own), Error::Device(error)) => Error::Wgsl { penalty: own.host.name, error },
+            (_, error) => error,
+        })?;
         pipelines.insert(kernel, pipeline.clone());
         Ok(pipeline)
     }
@@ -277,15 +287,15 @@ impl Gpu {
         }
         let source = [shader!("prelude"), shader!("accumulator"), shader!("finish")].concat();
         let layout = [(0, PARAMETERS), (1, storage(true, true)), (2, storage(false, true)), (3, storage(false, false))];
-        let pipeline = self.guarded(|| self.compile("penalty finish", source, &layout))?;
+        let pipeline = self.guarded(|| self.compile("penalty finish", source, &layout, self.inner.checked))?;
         Ok(finish.insert(pipeline).clone())
     }
 
-    fn compile(&self, label: &str, source: String, layout: &[(usize, wgpu::BindingType)]) -> Pipeline {
+    fn compile(&self, label: &str, source: String, layout: &[(usize, wgpu::BindingType)], checked: bool) -> Pipeline {
         let device = &self.inner.device;
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
-        let module = if self.inner.checked {
+        let module = if checked {
             device.create_shader_module(descriptor)
         } else {
             // SAFETY: what the checks would check is so by construction. Loops are bounded by the counts of spans, which
@@ -316,7 +326,7 @@ impl Gpu {
             entry_point: Some("main"),
             // Every workgroup variable is written before it is read.
             compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: self.inner.checked,
+                zero_initialize_workgroup_memory: checked,
                 ..Default::default()
             },
             cache: None,

@@ -328,6 +328,10 @@ impl Layout {
                     access: Access::Scalar,
                     bindings: Bindings::default(),
                 };
+                if let Kind::Own(_) = kernel.penalty {
+                    // Refuses steps that it does not take: its WGSL need not have what they call.
+                    self.operation.coefficients(segment, 0.0)?;
+                }
                 match segment.penalty.geometry(segment.len)? {
                     None => spans.iter().for_each(|span| self.put(placement, limits, (0, kernel), *span)),
                     Some(geometry) => self.put_groups(placement, limits, kernel, (segment, spans), &geometry)?,

@@ -136,7 +136,7 @@ pub struct ParameterSet {
     located: [Vec<Located>; NAMES.len()],
     /// Of the tensors that have some.
     penalty_weights: Vec<Option<Located>>,
-    /// The plan's edition and the placement of which every penalty is known to have the weights that it takes.
+    /// The plan's edition and the placement of which every penalty is known to have the weights that it takes, and to be checked.
     matched: Option<(u64, u64)>,
     /// Counts the placements, and the changes of a penalty's formula, which other kernels do.
     generation: u64,
@@ -157,11 +157,13 @@ impl ParameterSet {
     ///
     /// [`Error::Missing`] unless there is an operand for each tensor, [`Error::InParameter`] where one breaks a rule of
     /// [`Operand`] or differs from its tensor in length or type, [`Error::Overlap`] where two share memory,
-    /// [`Error::Device`] where a buffer is of another device or destroyed, [`Error::Parameter`] for no slots.
+    /// [`Error::Device`] where a buffer is of another device or destroyed, [`Error::Parameter`] for no slots,
+    /// [`Error::InParameter`] where a penalty of the caller's [`own`](Penalty::own) was not [checked](Gpu::check) on this device.
     pub fn new(gpu: &Gpu, parameters: Vec<Parameter>, operands: &Operands<'_>, slots: usize) -> Result<ParameterSet> {
         if slots == 0 {
             return Err(Error::Parameter { name: "slots", expected: "at least 1", found: 0.0 });
         }
+        parameters.iter().try_for_each(|p| about(&p.name, gpu.checked(&p.penalty)))?;
         let plan = gpu.plan(parameters.iter().map(Parameter::segment).collect());
         let probe = gpu.guarded(|| {
             gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
@@ -314,7 +316,7 @@ impl ParameterSet {
     /// # Errors
     ///
     /// [`Error::RingFull`] where every slot is taken, [`Error::InParameter`] where a penalty has not the weights that it takes or has
-    /// some and takes none, [`Error::Device`] where memory cannot be had or the device is lost; then nothing is recorded.
+    /// some and takes none, or is the caller's own and was not [checked](Gpu::check), [`Error::Device`] where memory cannot be had or the device is lost; then nothing is recorded.
     pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
         self.record(encoder, Recording::Evaluate, &Step::NONE)
     }
@@ -446,7 +448,7 @@ impl ParameterSet {
         for list in lists.into_iter().flatten() {
             one_each(operation.name(), NAMES[list], self.names.len(), self.located[list].len())?;
         }
-        self.match_penalty_weights()?;
+        self.match_penalties()?;
         if self.kinds.0 != self.plan.edition {
             let same = |((kind, groups), s): (&(Kind, Option<Groups>), &Segment)| {
                 *kind == s.penalty.kind() && groups.as_ref() == s.penalty.groups()
@@ -537,13 +539,14 @@ impl ParameterSet {
         Ok(())
     }
 
-    /// Refuses penalties that have not the weights that they take.
-    fn match_penalty_weights(&mut self) -> Result<()> {
+    /// Refuses penalties that have not the weights that they take, and those that were not checked.
+    fn match_penalties(&mut self) -> Result<()> {
         let of = Some((self.plan.edition, self.generation));
         if self.matched != of {
             for (at, segment) in self.plan.segments.iter().enumerate() {
                 let given = self.penalty_weights.get(at).is_some_and(Option::is_some);
-                about(&self.names[at], matched(&segment.penalty, given))?;
+                let penalty = &segment.penalty;
+                about(&self.names[at], matched(penalty, given).and_then(|()| self.gpu.checked(penalty)))?;
             }
             self.matched = of;
         }

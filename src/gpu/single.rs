@@ -19,7 +19,8 @@ impl Gpu {
     ///
     /// [`Error::Operand`] where the range breaks a rule of [`Operand`], [`Error::Device`] where memory cannot be had; then
     /// nothing is recorded. [`Error::PenaltyWeights`] where a weighted penalty has no weights; [`Error::Operand`], [`Error::Length`] and
-    /// [`Error::Type`] where those break a rule, overlap another operand, or differ in length or type.
+    /// [`Error::Type`] where those break a rule, overlap another operand, or differ in length or type. [`Error::Unchecked`] where a
+    /// penalty of the caller's [`own`](Penalty::own) was not [checked](Gpu::check) on this device.
     pub fn record_evaluate<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -27,7 +28,7 @@ impl Gpu {
         weights: &Operand<'_>,
     ) -> Result<PendingReport> {
         weights.validate("the weights")?;
-        let (penalty, own) = own(penalty.into(), &[weights])?;
+        let (penalty, own) = self.own(penalty.into(), &[weights])?;
         let plan = self.plan(vec![segment(weights, penalty)]);
         let placement = Placement { roles: [Some(&[weights.located()]), None, None, None], penalty_weights: &[own] };
         once(self, encoder, (Operation::Evaluate, true), &plan, &placement, &Step::NONE).map(PendingReport)
@@ -80,7 +81,7 @@ impl Gpu {
         step: f64,
     ) -> Result<()> {
         weights.validate("the weights")?;
-        let (penalty, own) = own(penalty.into(), &[weights])?;
+        let (penalty, own) = self.own(penalty.into(), &[weights])?;
         let plan = self.plan(vec![segment(weights, penalty)]);
         let located = [weights.located()];
         let placement = Placement { roles: [Some(&located), Some(&located), None, None], penalty_weights: &[own] };
@@ -103,25 +104,31 @@ impl Gpu {
             let rule = "it must not overlap the weights";
             return Err(Error::Operand { operand: "the gradient", rule, found: gradient.offset });
         }
-        let (penalty, own) = own(penalty, &[weights, gradient])?;
+        let (penalty, own) = self.own(penalty, &[weights, gradient])?;
         let plan = self.plan(vec![segment(weights, penalty)]);
         let located: [&[Located]; 2] = [&[weights.located()], &[gradient.located()]];
         let placement = Placement { roles: [Some(located[0]), Some(located[1]), None, None], penalty_weights: &[own] };
         once(self, encoder, (operation, false), &plan, &placement, &Step::NONE).map(drop)
     }
-}
 
-/// The penalty, and where its weights lie: apart from the other operands, and as many as the first of them has elements.
-fn own<'a>(weighted: Weighted<'a, Operand<'_>>, others: &[&Operand<'_>]) -> Result<(&'a Penalty, Option<Located>)> {
-    let (penalty, own) = weighted.parts()?;
-    let Some(own) = own else { return Ok((penalty, None)) };
-    own.validate(PENALTY_WEIGHTS)?;
-    same_shape(PENALTY_WEIGHTS, (others[0].len, others[0].dtype), (own.len, own.dtype))?;
-    if others.iter().any(|other| own.overlaps(other)) {
-        let rule = "they must overlap no other operand";
-        return Err(Error::Operand { operand: PENALTY_WEIGHTS, rule, found: own.offset });
+    /// The penalty, which must be one that may be recorded here, and where its weights lie: apart from the other operands, and as many as
+    /// the first of them has elements.
+    fn own<'a>(
+        &self,
+        weighted: Weighted<'a, Operand<'_>>,
+        others: &[&Operand<'_>],
+    ) -> Result<(&'a Penalty, Option<Located>)> {
+        let (penalty, own) = weighted.parts()?;
+        self.checked(penalty)?;
+        let Some(own) = own else { return Ok((penalty, None)) };
+        own.validate(PENALTY_WEIGHTS)?;
+        same_shape(PENALTY_WEIGHTS, (others[0].len, others[0].dtype), (own.len, own.dtype))?;
+        if others.iter().any(|other| own.overlaps(other)) {
+            let rule = "they must overlap no other operand";
+            return Err(Error::Operand { operand: PENALTY_WEIGHTS, rule, found: own.offset });
+        }
+        Ok((penalty, Some(own.located())))
     }
-    Ok((penalty, Some(own.located())))
 }
 
 fn segment(operand: &Operand<'_>, penalty: &Penalty) -> Segment {
