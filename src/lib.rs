@@ -1,7 +1,7 @@
 //! Regularization penalties over millions to billions of weights: their value, gradient, proximal operator and statistics,
 //! on any GPU that wgpu reaches and on the CPU, with the same bits on all of them.
 //!
-//! - [`Penalty`]: what is computed, with its formulas and conventions.
+//! - [`Penalty`]: what is computed, with its formulas and conventions; [`own`]: penalties of one's own.
 //! - [`Backend`]: computes it over host slices, on the CPU or on a GPU.
 //! - [`Gpu`] and [`gpu`]: computes it over weights that live on the caller's device, in the caller's encoder.
 //! - [`gpu::ParameterSet`] and [`HostSet`]: many tensors in one call, and an optimizer's step with the prox in it.

@@ -104,8 +104,8 @@ pub use crate::penalty::{signed, threshold};
 /// [`WGSL`](Elementwise::WGSL) defines `term`, `gradient` and `prox` as above, on four numbers at a time, and where there is a
 /// metric prox `metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers)`; the library defines `gradient_limits`. Numbers come as
 /// `alias Numbers = array<vec4<f32>, 5>` and `alias TermNumbers = array<vec4<f32>, 3>`. The functions of this module are there under
-/// their names for `vec4<f32>`. A name that the kernels have taken is refused when it is compiled. Kernels with it are compiled with wgpu's bounds
-/// and loop checks, which those of the built-in penalties do without.
+/// their names for `vec4<f32>`. A name that the kernels have taken is refused when it is compiled. Its kernels have wgpu's checks of
+/// bounds and loops, which those of the built-in penalties do without.
 ///
 /// For the same bits on every device:
 ///
@@ -123,8 +123,8 @@ pub trait Elementwise: 'static {
     fn accept(_parameters: [f64; 2]) -> Result<()> {
         Ok(())
     }
-    /// The factor of the sum of terms in the value, ≥ 0; without more said, the first parameter. ∞ makes a constraint: the value is then ∞
-    /// unless every term is 0.
+    /// The factor of the sum of terms in the value, ≥ 0; without more said, the first parameter. ∞ makes a constraint: the value is
+    /// then ∞ unless every term is 0.
     fn weight(parameters: [f64; 2]) -> f64 {
         parameters[0]
     }
@@ -150,8 +150,8 @@ pub trait Elementwise: 'static {
         Err(Error::GroupMetric { penalty: Self::NAME })
     }
 
-    /// A share of the value, without its weight: a number ≥ 0 that is finite, and at most 2^115 where |θ| < 2^57, so that those of a tile can be
-    /// summed.
+    /// A share of the value, without its weight: a number ≥ 0 that is finite, and at most 2^115 where |θ| < 2^57, so that those of a
+    /// tile can be summed.
     fn term(theta: f32, t: &[f32; 3]) -> f32;
     /// ∂R/∂θ, 0 at a kink.
     fn gradient(theta: f32, c: &[f32; 3]) -> f32;
@@ -173,8 +173,8 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// Those of its [`accept`](crate::own::Elementwise::accept), and [`Error::Parameter`] unless its weight is from 0 to half of `f32::MAX` or infinite
-    /// and none of its numbers NaN.
+    /// Those of its [`accept`](crate::own::Elementwise::accept), and [`Error::Parameter`] unless its weight is from 0 to half of
+    /// `f32::MAX` or infinite, and none of its numbers NaN.
     pub fn own<E: Elementwise>(parameters: [f64; 2]) -> Result<Penalty> {
         E::accept(parameters)?;
         let factor = E::weight(parameters);

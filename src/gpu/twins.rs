@@ -29,6 +29,8 @@ impl Gpu {
     /// A type that passed, at whatever parameters, may be recorded here from then on, and one that was refused stays so; both are
     /// remembered with the device. To check others of its parameters, call this with them. Built-in penalties pass at once.
     ///
+    /// On a device that is not [`GpuToGpu`](super::Determinism::GpuToGpu) a pair may be refused that is right elsewhere.
+    ///
     /// Compiles and waits: call it where a program begins. Calls on host slices check by themselves on their first use.
     ///
     /// # Errors
