@@ -123,16 +123,15 @@ impl Twins<'_> {
     async fn compare_terms(&self) -> Result<()> {
         let numbers = self.penalty.term_numbers(Dtype::F32).unwrap_or_default();
         let probe = self.probe(&numbers);
-        let fours: Vec<[f32; 4]> = probe.iter().map(|&x| [x; 4]).collect();
-        let slices: Vec<&[f32]> = fours.iter().map(|four| &four[..]).collect();
-        let partials = self.gpu.partials(self.penalty, &slices, &[], self.patience).await?;
-        let at = |x: f32| (self.own.term)(x.to_bits(), &numbers);
         let bound = |x: f32| if x.abs() < power(57) { power(115) } else { f32::MAX };
         let rule = ("a finite number ≥ 0, and at most 2^115 where |θ| < 2^57", |x: f32, term: f32| {
             (0.0..=bound(x)).contains(&term)
         });
-        let terms: Vec<f32> = probe.iter().map(|&x| at(x)).collect();
+        let terms: Vec<f32> = probe.iter().map(|x| (self.own.term)(x.to_bits(), &numbers)).collect();
         self.follows("the term", rule, &probe, &terms)?;
+        let fours: Vec<[f32; 4]> = probe.iter().map(|&x| [x; 4]).collect();
+        let slices: Vec<&[f32]> = fours.iter().map(|four| &four[..]).collect();
+        let partials = self.gpu.partials(self.penalty, &slices, &[], self.patience).await?;
         for ((slice, partial), term) in slices.iter().zip(&partials).zip(terms) {
             let want = self.cpu.partial_for(self.penalty, 0, slice)?;
             if partial.terms() != want.terms() {
@@ -147,14 +146,16 @@ impl Twins<'_> {
         let probe = self.probe(&self.penalty.gradient_numbers());
         let rust = self.cpu.gradient(self.penalty, &probe)?;
         let rule = ("a number", |_, gradient: f32| !gradient.is_nan());
-        self.same("the gradient", rule, &probe, &rust, &self.updated(Operation::Gradient, 0.0, &probe).await?)
+        self.follows("the gradient", rule, &probe, &rust)?;
+        self.same("the gradient", &probe, &rust, &self.updated(Operation::Gradient, 0.0, &probe).await?)
     }
 
     async fn compare_proxes(&self, step: f64, numbers: &[f32]) -> Result<()> {
         let probe = self.probe(numbers);
         let rust = self.cpu.prox(self.penalty, &probe, step)?;
-        let wgsl = self.updated(Operation::Prox, step, &probe).await?;
-        self.same(&format!("the prox with the step {step}"), FINITE, &probe, &rust, &wgsl)
+        let operation = format!("the prox with the step {step}");
+        self.follows(&operation, FINITE, &probe, &rust)?;
+        self.same(&operation, &probe, &rust, &self.updated(Operation::Prox, step, &probe).await?)
     }
 
     /// Adam's step along no gradient moves nothing but by the prox.
@@ -173,8 +174,9 @@ impl Twins<'_> {
             &mut [(&mut first[..]).into()],
             &mut [(&mut second[..]).into()],
         )?;
-        let wgsl = self.stepped(&adam, [&zeros, &probe, &zeros, &squares]).await?;
-        self.same(&format!("the prox in Adam's metric with the step {step}"), FINITE, &probe, &rust, &wgsl)
+        let operation = format!("the prox in Adam's metric with the step {step}");
+        self.follows(&operation, FINITE, &probe, &rust)?;
+        self.same(&operation, &probe, &rust, &self.stepped(&adam, [&zeros, &probe, &zeros, &squares]).await?)
     }
 
     /// What a kernel makes of the probe.
@@ -228,16 +230,8 @@ impl Twins<'_> {
         probe
     }
 
-    /// Refuses numbers of the Rust half that break a rule, then such that the WGSL gives others.
-    fn same(
-        &self,
-        operation: &str,
-        rule: (&'static str, impl Fn(f32, f32) -> bool),
-        probe: &[f32],
-        rust: &[f32],
-        wgsl: &[f32],
-    ) -> Result<()> {
-        self.follows(operation, rule, probe, rust)?;
+    /// Refuses numbers of which the WGSL gives others.
+    fn same(&self, operation: &str, probe: &[f32], rust: &[f32], wgsl: &[f32]) -> Result<()> {
         let differ = |((_, r), w): &((&f32, &f32), &f32)| r.to_bits() != w.to_bits();
         match probe.iter().zip(rust).zip(wgsl).find(differ) {
             None => Ok(()),
@@ -245,6 +239,7 @@ impl Twins<'_> {
         }
     }
 
+    /// Refuses numbers of the Rust half that break a rule.
     fn follows(
         &self,
         operation: &str,
