@@ -200,8 +200,8 @@ impl Twins<'_> {
         let placement = Placement { roles, penalty_weights: &[] };
         let segment = Segment { len: operands[1].len() as u64, dtype: Dtype::F32, penalty: self.penalty.clone() };
         let (plan, step) = (self.gpu.plan(vec![segment]), Step { size: adam.step, scalars: adam.scalars()? });
-        // With sums, as sets step.
-        let pass = (adam.operation(), true);
+        // Without sums, whose kernel is the longest there is.
+        let pass = (adam.operation(), false);
         self.gpu.submit(|gpu, encoder| once(gpu, encoder, pass, &plan, &placement, &step))?;
         let bytes = self.gpu.read_buffer(&located[1][0].buffer, size, self.patience).await?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
