@@ -66,13 +66,30 @@ impl Device {
         self.run(penalties, weights, &[], |set, encoder| set.record_prox_and_evaluate(encoder, step))
     }
 
-    /// Records an operation on these tensors and submits it, behind what Burn does with them and before what it will do.
+    /// [`submit`](Device::submit), of penalties of the caller's own behind their check.
     fn run(
         &mut self,
         penalties: &[Penalty],
         weights: &[Memory],
         gradients: &[Memory],
         record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<PendingReports>,
+    ) -> Result<PendingReports, Error> {
+        match self.submit(penalties, weights, gradients, &record) {
+            Err(Error::Penalty(error)) if is_unchecked(&error) => {
+                penalties.iter().try_for_each(|penalty| self.gpu.check(penalty))?;
+                self.submit(penalties, weights, gradients, &record)
+            }
+            submitted => submitted,
+        }
+    }
+
+    /// Records an operation on these tensors and submits it, behind what Burn does with them and before what it will do.
+    fn submit(
+        &mut self,
+        penalties: &[Penalty],
+        weights: &[Memory],
+        gradients: &[Memory],
+        record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<PendingReports>,
     ) -> Result<PendingReports, Error> {
         let weights = self.pin(WEIGHTS, weights)?;
         let gradients = self.pin(GRADIENT, gradients)?;
@@ -138,6 +155,15 @@ impl Device {
             })?;
         }
         Ok(pins)
+    }
+}
+
+/// Whether a penalty of the caller's own must be checked first.
+fn is_unchecked(error: &penalty::Error) -> bool {
+    match error {
+        penalty::Error::Unchecked { .. } => true,
+        penalty::Error::InParameter { error, .. } => is_unchecked(error),
+        _ => false,
     }
 }
 

@@ -12,6 +12,7 @@ use burn_cubecl::Cube;
 use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
 use common::adapters::{Opened, run};
 use common::{Fresh, Net, Tied, gradient_values, linear, net, values, wait};
+use penalty_burn::penalty::own::Elementwise;
 use penalty_burn::penalty::{self, Penalty, wgpu};
 use penalty_burn::{Error, Regularizer, Rules};
 
@@ -161,11 +162,41 @@ fn proximal_route(opened: &Opened) {
     assert!(wait(&pending).total.zeros() > 100);
 }
 
+/// A penalty of one's own: λΣ max(θ, 0).
+enum Positive {}
+
+impl Elementwise for Positive {
+    const NAME: &'static str = "positive";
+    const WGSL: &'static str = "
+        fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> { return max(theta, vec4<f32>(0.0)); }
+        fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+            return select(vec4<f32>(0.0), c[0], theta > vec4<f32>(0.0));
+        }
+        fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> { return opaque(v - clamp(v, vec4<f32>(0.0), c[0])); }";
+
+    fn gradient_limits([lambda, _]: [f64; 2]) -> [f64; 2] {
+        [0.0, lambda]
+    }
+
+    fn term(theta: f32, _: &[f32; 3]) -> f32 {
+        theta.max(0.0)
+    }
+
+    fn gradient(theta: f32, c: &[f32; 3]) -> f32 {
+        if theta > 0.0 { c[0] } else { 0.0 }
+    }
+
+    fn prox(v: f32, c: &[f32; 5]) -> f32 {
+        v - v.clamp(0.0, c[0])
+    }
+}
+
 fn host_and_device(opened: &Opened) {
     let flex = Device::flex().autodiff();
     let device = opened.device.clone().autodiff();
     let rules = || {
         let rules = Rules::new(Penalty::elastic_net(0.02, 0.7).unwrap()).include("gamma").unwrap();
+        let rules = rules.penalty_for("embed", Penalty::own::<Positive>([0.01, 0.0]).unwrap()).unwrap();
         rules.penalty_for("layers", Penalty::l2_squared(0.3).unwrap()).unwrap()
     };
     let host = net(&flex);
