@@ -117,6 +117,7 @@ fn same_bits_as_the_reference(backend: &Backend) {
     let ordinary = weights(1536);
     let half: Vec<f16> = ordinary.iter().map(|&x| f16::nearest(x)).collect();
     let brain: Vec<bf16> = ordinary.iter().map(|&x| bf16::nearest(x)).collect();
+    the_least_excess_counts(backend);
     let scales = [-120, -60, 60, 127].map(|k| at_scale(k, 1536));
     for (i, (penalty, step)) in penalties().iter().enumerate() {
         for (j, groups) in groupings().into_iter().enumerate() {
@@ -131,6 +132,23 @@ fn same_bits_as_the_reference(backend: &Backend) {
                 same(backend, (&penalty, *step), &brain);
             }
         }
+    }
+}
+
+/// Groups that lie outside by less than a unit of their sums are known to.
+fn the_least_excess_counts(backend: &Backend) {
+    let mut weights = vec![0.0f32; 96];
+    for (at, w) in [(3, 0.5), (9, 2f32.powi(-70)), (70, 0.5), (80, 2f32.powi(-70))] {
+        weights[at] = w;
+    }
+    let ball = |radius: f64, groups: Groups| Penalty::l1_ball(radius).and_then(|ball| ball.over(groups));
+    let runs = Groups::runs(48).expect("they are valid");
+    for penalty in [ball(1.0, Groups::whole()), ball(0.5, runs)] {
+        let penalty = penalty.expect("its parameters are valid");
+        everything::same(backend, (&penalty, 1.0), &format!("{penalty:?}"), &weights, &weights);
+        let value = |weights: &[f32]| backend.evaluate(&penalty, weights).expect("the groups cover it").value;
+        assert_eq!(value(&weights), f64::INFINITY);
+        assert_eq!(value(&backend.prox(&penalty, &weights, 1.0).expect("the groups cover it")), 0.0);
     }
 }
 
