@@ -22,13 +22,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let number = span.first + at;
         let size = size_of(geometry, number);
         let group = Group(geometry, number, size, places_of(span, size), span.words.x, soft);
-        if (!begins(thread, group.places)) {
-            return;
-        }
-        let found = find(thread, group, span);
-        if (ends(thread, group.places)) {
-            numbers[geometry.numbers + number] = found.numbers;
-            add_share(found);
+        if (begins(thread, group.places)) {
+            let found = find(thread, group, span);
+            if (ends(thread, group.places)) {
+                numbers[geometry.numbers + number] = found.numbers;
+                add_share(found);
+            }
         }
     }
     end_shares(thread, span.segment);

@@ -125,7 +125,7 @@ macro_rules! formulas {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub(crate) enum Kind {
             $($kind,)*
-            Own(OwnFormula),
+            Own(&'static OwnFormula),
         }
 
         impl Kind {
@@ -135,7 +135,7 @@ macro_rules! formulas {
             pub(crate) fn host(self) -> &'static Host {
                 match self {
                     $(Kind::$kind => const { &Host::of::<$file::$kind>() },)*
-                    Kind::Own(own) => own.host,
+                    Kind::Own(own) => &own.host,
                 }
             }
 
@@ -143,7 +143,7 @@ macro_rules! formulas {
             pub(crate) fn loops(self) -> &'static Loops {
                 match self {
                     $(Kind::$kind => const { &Loops::of::<$file::$kind>() },)*
-                    Kind::Own(own) => own.loops,
+                    Kind::Own(own) => &own.loops,
                 }
             }
 

@@ -237,6 +237,14 @@ impl Gpu {
     ///
     /// [`Error::Device`] with the first of them, in one line; [`Error::Forked`] in a fork, where nothing runs.
     pub fn guarded<R>(&self, calls: impl FnOnce() -> R) -> Result<R> {
+        match self.scoped(calls)? {
+            (result, None) => Ok(result),
+            (_, Some(error)) => Err(Error::Device(one_line(&error))),
+        }
+    }
+
+    /// What calls return, and the error they raised on the device.
+    fn scoped<R>(&self, calls: impl FnOnce() -> R) -> Result<(R, Option<wgpu::Error>)> {
         self.alive()?;
         let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
         let scopes = filters.map(|filter| self.inner.device.push_error_scope(filter));
@@ -245,12 +253,13 @@ impl Gpu {
         for scope in scopes.into_iter().rev() {
             error = error.or(pollster::block_on(scope.pop()));
         }
-        match error {
-            None => Ok(result),
-            // One line: wgpu's texts go on with the chain of causes.
-            Some(error) => Err(Error::Device(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))),
-        }
+        Ok((result, error))
     }
+}
+
+/// wgpu's texts go on with the chain of causes.
+fn one_line(error: &wgpu::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A lock whose holder panicked still guards sound data here: every critical section leaves it whole.

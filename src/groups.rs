@@ -60,6 +60,9 @@ fn hash_of(x: &impl Hash) -> u64 {
     hasher.finish()
 }
 
+/// How many weights a tensor in groups has at most.
+const LONGEST: u64 = (1 << 32) - 256;
+
 impl Groups {
     /// All weights are one group.
     pub fn whole() -> Groups {
@@ -174,8 +177,9 @@ impl Groups {
                 found: format!("its {len} weights do not divide so"),
             });
         }
-        if len > u32::MAX.into() {
-            let expected = "have fewer than 2^32 weights".into();
+        // Members are counted in 32 bits, 256 at a time.
+        if len > LONGEST {
+            let expected = "have at most 2^32 − 256 weights".into();
             return Err(Error::Groups { groups: self.to_string(), expected, found: len.to_string() });
         }
         let across = columns / width;

@@ -184,7 +184,7 @@ impl Penalty {
         numbers("the numbers of the term", E::term_numbers(parameters))?;
         numbers("the numbers of the gradient", E::gradient_numbers(parameters))?;
         numbers("the limits of the gradient", E::gradient_limits(parameters))?;
-        Ok(Penalty::of(Kind::Own(OwnFormula::of::<E>()), parameters))
+        Ok(Penalty::of(Kind::Own(const { &OwnFormula::of::<E>() }), parameters))
     }
 }
 
@@ -227,12 +227,12 @@ impl<E: Elementwise> Formula for Adapted<E> {
 
     #[inline(always)]
     fn term(theta: f32, t: &TermNumbers) -> f32 {
-        E::term(theta, t)
+        E::term(finite(theta), t)
     }
 
     #[inline(always)]
     fn gradient(theta: f32, c: &Numbers) -> f32 {
-        E::gradient(theta, &[c[0], c[1], c[2]])
+        E::gradient(finite(theta), &[c[0], c[1], c[2]])
     }
 
     /// Numbers are finite: the largest says that the limit is infinite.
@@ -243,39 +243,48 @@ impl<E: Elementwise> Formula for Adapted<E> {
 
     #[inline(always)]
     fn prox(v: f32, c: &Numbers) -> f32 {
-        E::prox(v, c)
+        E::prox(finite(v), c)
     }
 
     #[inline(always)]
     fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
-        E::metric_prox(v, d, c)
+        E::metric_prox(finite(v), d, c)
     }
 }
 
+/// What is there in place of what is not finite, whose results nobody uses: the built-in functions take anything, a user's need not.
+#[inline(always)]
+fn finite(x: f32) -> f32 {
+    if x.is_finite() { x } else { 0.0 }
+}
+
 /// What the library knows of a user's type. It is that type, whatever it is called.
-#[derive(Clone, Copy)]
 pub(crate) struct OwnFormula {
-    pub(crate) id: TypeId,
-    pub(crate) host: &'static Host,
-    pub(crate) loops: &'static Loops,
+    id: fn() -> TypeId,
+    pub(crate) host: Host,
+    pub(crate) loops: Loops,
     pub(crate) wgsl: &'static str,
     /// What a weight gives to the value's own sum.
     pub(crate) term: fn(u32, &TermNumbers) -> f32,
 }
 
 impl OwnFormula {
-    fn of<E: Elementwise>() -> OwnFormula {
+    const fn of<E: Elementwise>() -> OwnFormula {
         OwnFormula {
-            id: TypeId::of::<E>(),
-            host: const { &Host::of::<Adapted<E>>() },
-            loops: const { &Loops::of::<Adapted<E>>() },
+            id: TypeId::of::<E>,
+            host: Host::of::<Adapted<E>>(),
+            loops: Loops::of::<Adapted<E>>(),
             wgsl: E::WGSL,
             term: elementwise::term::<Adapted<E>>,
         }
     }
 
+    pub(crate) fn id(&self) -> TypeId {
+        (self.id)()
+    }
+
     /// A number for serialized partials, apart from those of the built-in formulas: FNV-1a of the name.
-    pub(crate) fn code(self) -> u32 {
+    pub(crate) fn code(&self) -> u32 {
         let hash =
             self.host.name.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193));
         hash | 1 << 31
@@ -290,7 +299,7 @@ impl fmt::Debug for OwnFormula {
 
 impl PartialEq for OwnFormula {
     fn eq(&self, other: &OwnFormula) -> bool {
-        self.id == other.id
+        self.id() == other.id()
     }
 }
 
@@ -298,7 +307,7 @@ impl Eq for OwnFormula {}
 
 impl Hash for OwnFormula {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
+        self.id().hash(state);
     }
 }
 
@@ -310,6 +319,6 @@ impl PartialOrd for OwnFormula {
 
 impl Ord for OwnFormula {
     fn cmp(&self, other: &OwnFormula) -> std::cmp::Ordering {
-        self.id.cmp(&other.id)
+        self.id().cmp(&other.id())
     }
 }

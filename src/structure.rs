@@ -81,7 +81,7 @@ pub(crate) struct Group<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Members<'a> {
     Gathered(&'a [u32]),
-    /// As many, of which any are written where they are asked for.
+    /// So many, which a function writes from a place on.
     Read(usize, &'a (dyn Fn(usize, &mut [u32]) + Sync)),
 }
 
@@ -199,8 +199,11 @@ impl Group<'_> {
 
     /// What there is of each chunk of the weights, with the place of its first.
     fn chunks<R: Send>(&self, f: impl Fn(usize, &[u32]) -> R + Sync + Send) -> impl IndexedParallelIterator<Item = R> {
-        let chunks = (0..self.len().div_ceil(CHUNK)).into_par_iter().with_min_len(CHUNKS_PER_TASK);
-        chunks.map(move |chunk| self.chunk(chunk, &f))
+        self.chunk_numbers().map(move |chunk| self.chunk(chunk, &f))
+    }
+
+    fn chunk_numbers(&self) -> impl IndexedParallelIterator<Item = usize> + use<> {
+        (0..self.len().div_ceil(CHUNK)).into_par_iter().with_min_len(CHUNKS_PER_TASK)
     }
 
     fn chunk<R>(&self, chunk: usize, f: impl FnOnce(usize, &[u32]) -> R) -> R {

@@ -52,6 +52,7 @@ fn main() {
         ("large_groups_are_found_by_many_workgroups", large_groups_are_found_by_many_workgroups),
         ("groups_need_not_fit_a_binding", groups_need_not_fit_a_binding),
         ("sets_with_groups_equal_the_host", sets_with_groups_equal_the_host),
+        ("sets_of_large_groups_equal_the_host", sets_of_large_groups_equal_the_host),
         ("groups_may_change_from_step_to_step", groups_may_change_from_step_to_step),
         ("a_device_refuses_what_the_cpu_does", a_device_refuses_what_the_cpu_does),
     ];
@@ -226,9 +227,11 @@ fn groups_need_not_fit_a_binding(device: &Device) {
     everything::same(&backend, (&small, 0.5), "small groups", &ordinary[..LEN / 26 * 26], &ordinary[..LEN / 26 * 26]);
     everything::same(&backend, (&odd, 1.0), "odd groups", &half, &half);
     everything::same(&backend, (&Penalty::l1_ball(1e-3).expect("it is valid"), 1.0), "slow", &slow(LEN), &ordinary);
+    let halves = Penalty::l1_ball(9.0).and_then(|ball| ball.over(Groups::rows(40_001)?)).expect("it is valid");
+    everything::same(&backend, (&halves, 1.0), "rows that begin within a word", &half, &half);
     let columns = Penalty::l2_ball(0.1).and_then(|ball| ball.over(Groups::columns(2)?)).expect("it is valid");
     let refused = backend.prox(&columns, &ordinary, 1.0).expect_err("no column fits").to_string();
-    let text = "the weights: a tensor whose weights are in groups that are no runs must fit one binding of the device";
+    let text = "the weights: a tensor whose groups are no runs must fit one binding of the device";
     assert_eq!(refused, format!("{text}, found {}", 4 * LEN));
 }
 
@@ -256,6 +259,44 @@ fn sets_with_groups_equal_the_host(device: &Device) {
         equal(device.plain(), &tensors(Dtype::F32), Layout::Page, call);
     }
     equal(device.plain(), &tensors(Dtype::F16), Layout::Scattered(3), CALLS[1]);
+}
+
+/// Groups that many workgroups find, of several rules; steps that are recorded before any is submitted, and operands that move.
+fn sets_of_large_groups_equal_the_host(device: &Device) {
+    let mut tensors = Tensors::of(Dtype::F32, &[80_002, 5000, 70_002, 40_000]);
+    let penalties = [
+        Penalty::l1_ball(3.0),
+        Penalty::l2_norm(0.5),
+        Penalty::l2_ball(0.5).and_then(|ball| ball.over(Groups::rows(35_001)?)),
+        Penalty::top_k(700),
+    ];
+    for (parameter, penalty) in tensors.parameters.iter_mut().zip(penalties) {
+        parameter.penalty = penalty.expect("its parameters are valid");
+    }
+    for call in CALLS {
+        equal(device.plain(), &tensors, Layout::Page, call);
+    }
+    const STEPS: [f64; 3] = [0.25, 2.0, 0.5];
+    let images = [Layout::Page, Layout::Scattered(2)].map(|layout| tensors.lay_out(layout));
+    let buffers = images.each_ref().map(|images| images.upload(device.plain()));
+    let mut set = common::tensors::set(device.plain(), &tensors, &images[0], &buffers[0], STEPS.len());
+    for (images, buffers) in images.iter().zip(&buffers) {
+        let lists = images.operands(&tensors, buffers);
+        set.place(&common::tensors::operands(&lists)).expect("they are valid");
+        let (mut after, mut encoder) = (tensors.clone(), common::device::encoder(device.plain()));
+        let record = |&step| common::tensors::record(&mut set, &mut encoder, Call::ProxAndEvaluate(step));
+        let pending: Vec<_> = STEPS.iter().map(record).collect();
+        common::device::submit(device.plain(), encoder);
+        for (pending, step) in pending.into_iter().zip(STEPS) {
+            let want = after.host(Call::ProxAndEvaluate(step)).expect("the call is valid").expect("it reports");
+            let got = pending.expect("the call is valid").expect("it reports").wait(common::device::PATIENCE);
+            common::tensors::reports_equal(&want, &got.expect("it was submitted"), &step);
+        }
+        for (want, buffer) in images.with(&after).bytes.iter().zip(buffers) {
+            let got = common::device::contents(device.plain(), buffer);
+            common::compare::same_bytes(want, &got).expect("every byte is the host's");
+        }
+    }
 }
 
 fn groups_may_change_from_step_to_step(device: &Device) {
@@ -304,7 +345,7 @@ fn what_cannot_be_grouped_is_refused() {
     let rows = Penalty::l2_norm(1.0).and_then(|norm| norm.over(Groups::rows(5)?)).expect("it is valid");
     assert_eq!(rows.check_len(12).expect_err("it is refused").to_string(), NOT_COVERED);
     assert_eq!([0, 5, 1000].map(|len| rows.check_len(len)), [Ok(()), Ok(()), Ok(())]);
-    let long = "a group of all must have fewer than 2^32 weights: 4294967296";
+    let long = "a group of all must have at most 2^32 − 256 weights: 4294967296";
     let simplex = Penalty::simplex(1.0).expect("it is valid");
     assert_eq!(simplex.check_len(1 << 32).expect_err("it is refused").to_string(), long);
     assert_eq!(Penalty::none().check_len(u64::MAX), Ok(()));

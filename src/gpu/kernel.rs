@@ -1,6 +1,6 @@
 //! Kernels: joined strings, compiled when first needed, one for each key.
 
-use super::{Gpu, lock};
+use super::{Gpu, lock, one_line};
 use crate::optimizer::Metric;
 use crate::penalty::Kind;
 use crate::plan::{Direction, Operation, Part};
@@ -270,11 +270,14 @@ impl Gpu {
         };
         // Nobody has proved anything of a user's functions.
         let checked = self.inner.checked || matches!(kernel.penalty, Kind::Own(_));
-        let compiled = self.guarded(|| self.compile(&label, kernel.source(), &kernel.layout(), checked));
-        let pipeline = compiled.map_err(|error| match (kernel.penalty, error) {
-            (Kind::Own(own), Error::Device(error)) => Error::Wgsl { penalty: own.host.name, error },
-            (_, error) => error,
-        })?;
+        let (pipeline, error) = self.scoped(|| self.compile(&label, kernel.source(), &kernel.layout(), checked))?;
+        match (kernel.penalty, error) {
+            (_, None) => {}
+            (Kind::Own(own), Some(error @ wgpu::Error::Validation { .. })) => {
+                return Err(Error::Wgsl { penalty: own.host.name, error: one_line(&error) });
+            }
+            (_, Some(error)) => return Err(Error::Device(one_line(&error))),
+        }
         pipelines.insert(kernel, pipeline.clone());
         Ok(pipeline)
     }

@@ -184,6 +184,8 @@ pub(super) struct Layout {
     pub(super) groups: u64,
     /// The indices of those groups that are lists.
     pub(super) lists: Vec<u32>,
+    /// Those of the layout before.
+    former_lists: Vec<u32>,
     /// The words of what many workgroups have summed.
     pub(super) journal: u64,
     placed: Vec<Placed>,
@@ -199,6 +201,7 @@ impl Layout {
             rows: Vec::new(),
             groups: 0,
             lists: Vec::new(),
+            former_lists: Vec::new(),
             journal: 0,
             placed: Vec::new(),
             geometries: Vec::new(),
@@ -259,6 +262,11 @@ impl Layout {
         Ok(())
     }
 
+    /// Whether the lists are others than before.
+    pub(super) fn lists_differ(&self) -> bool {
+        self.lists != self.former_lists
+    }
+
     fn write_rows(&mut self, rows_before: usize) {
         self.rows.clear();
         let first_geometry = rows_before + 2 * self.placed.len();
@@ -312,6 +320,7 @@ impl Layout {
     fn place(&mut self, plan: &Plan, sums: bool, placement: &Placement<'_>, limits: Limits) -> Result<()> {
         self.placed.clear();
         self.geometries.clear();
+        std::mem::swap(&mut self.lists, &mut self.former_lists);
         self.lists.clear();
         self.groups = 0;
         self.journal = 0;
@@ -329,8 +338,10 @@ impl Layout {
                     bindings: Bindings::default(),
                 };
                 if let Kind::Own(_) = kernel.penalty {
-                    // Refuses steps that it does not take: its WGSL need not have what they call.
-                    self.operation.coefficients(segment, 0.0)?;
+                    // Its WGSL need not have what steps call that it does not take. Which sizes of a step it takes is no matter here.
+                    if let Err(error @ Error::GroupMetric { .. }) = self.operation.coefficients(segment, 0.0) {
+                        return Err(error);
+                    }
                 }
                 match segment.penalty.geometry(segment.len)? {
                     None => spans.iter().for_each(|span| self.put(placement, limits, (0, kernel), *span)),
@@ -362,7 +373,7 @@ impl Layout {
         let bytes = segment.len * segment.dtype.size() as u64;
         let reaches = |bytes: u64| bytes + limits.alignment <= limits.binding;
         if !reaches(bytes) && !geometry.is_contiguous() {
-            let rule = "a tensor whose weights are in groups that are no runs must fit one binding of the device";
+            let rule = "a tensor whose groups are no runs must fit one binding of the device";
             return Err(Error::Operand { operand: "the weights", rule, found: bytes });
         }
         let numbers = [self.groups as u32, 0, 0, 0];
@@ -412,7 +423,8 @@ impl Layout {
             };
             match part.1 {
                 Part::Find(purpose) => {
-                    let find = Find { placement, limits, order: part.0, kernel, segment: spans[0].segment, geometry };
+                    let (order, segment_at) = (part.0, spans[0].segment);
+                    let find = Find { placement, limits, order, kernel, segment: segment_at, geometry, largest };
                     match (team, segment.penalty.rule()) {
                         (Team::Grid, Some(rule)) => self.put_sums(&find, rule.sums(purpose), fits),
                         _ => self.put_finds(&find, team),
@@ -426,13 +438,12 @@ impl Layout {
 
     /// Puts spans of groups, each of which a thread or a workgroup finds the numbers of.
     fn put_finds(&mut self, find: &Find<'_>, team: Team) {
-        let Find { limits, geometry, .. } = *find;
+        let Find { limits, geometry, largest: size, .. } = *find;
         let fair = geometry.count.div_ceil(limits.workgroups).max(1);
         let each = if team == Team::Workgroup { fair } else { fair.next_multiple_of(THREADS) };
-        let each = if geometry.is_contiguous() { each.min(find.reachable() / geometry.largest()).max(1) } else { each };
+        let each = if geometry.is_contiguous() { each.min(find.reachable() / size).max(1) } else { each };
         for start in (0..geometry.count).step_by(each as usize) {
             let len = each.min(geometry.count - start);
-            let size = geometry.largest();
             let elements = start * size..(start + len) * size;
             self.put_find(find, Turns::Once, (start, len), [0; 3], elements);
         }
@@ -442,12 +453,12 @@ impl Layout {
     /// missing then is taken by one workgroup a group, which must reach all of it; where it does not, all that there can be are taken
     /// before.
     fn put_sums(&mut self, find: &Find<'_>, [usual, most]: [u32; 2], fits: bool) {
-        let Find { limits, geometry, .. } = *find;
+        let Find { limits, geometry, largest, .. } = *find;
         let sums = if fits { usual } else { most };
         let all: u64 = (0..geometry.count).map(|group| geometry.size(group)).sum();
         let chunk = all.div_ceil(limits.workgroups).max(LARGE / 8).next_multiple_of(TILE as u64).min(find.reachable());
         for group in 0..geometry.count {
-            let (size, begin) = (geometry.size(group), group * geometry.largest());
+            let (size, begin) = (geometry.size(group), group * largest);
             let journal = self.journal as u32;
             self.journal += 4 + 4 * u64::from(sums);
             for first in (0..size).step_by(chunk as usize) {
@@ -470,7 +481,7 @@ impl Layout {
         places: [u32; 3],
         elements: Range<u64>,
     ) {
-        let Find { placement, limits, order, kernel, segment, geometry } = *find;
+        let Find { placement, limits, order, kernel, segment, geometry, .. } = *find;
         let elements = if geometry.is_contiguous() { elements } else { 0..geometry.len() };
         let size = kernel.dtype.size() as u64;
         let roles = roles(self.operation, kernel.part);
@@ -511,6 +522,8 @@ struct Find<'a> {
     kernel: Kernel,
     segment: u32,
     geometry: &'a Geometry,
+    /// The size of the largest of them.
+    largest: u64,
 }
 
 impl Find<'_> {

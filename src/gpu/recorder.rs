@@ -160,7 +160,10 @@ impl Recorder {
     /// Lays the operation out anew: the operands have moved.
     pub(super) fn place(&mut self, plan: &Plan, placement: &Placement<'_>, generation: u64) -> Result<()> {
         self.layout.lay_out(plan, self.sums, placement, self.gpu.limits(), rows_before(plan))?;
-        self.groups = Groups::new(&self.gpu, &self.layout)?;
+        let held = self.groups.as_ref().map_or([0; 3], |groups| groups.sizes);
+        if held != group_sizes(&self.layout) || self.layout.lists_differ() {
+            self.groups = Groups::new(&self.gpu, &self.layout)?;
+        }
         let (rows, parameters) = (rows_size(plan, &self.layout), parameters_size(&self.layout));
         if rows > self.table.parameters || parameters > self.table.stride - self.table.parameters {
             // Recorded steps keep the old buffer.
@@ -373,6 +376,13 @@ struct Groups {
     lists: Option<wgpu::Buffer>,
     /// What many workgroups have summed.
     journal: Option<wgpu::Buffer>,
+    /// Of each, in bytes.
+    sizes: [u64; 3],
+}
+
+/// The bytes of the groups' numbers, of their lists, and of what many workgroups sum.
+fn group_sizes(layout: &Layout) -> [u64; 3] {
+    [8 * layout.groups, 4 * layout.lists.len() as u64, 4 * layout.journal]
 }
 
 impl Groups {
@@ -380,7 +390,15 @@ impl Groups {
         if layout.groups == 0 {
             return Ok(None);
         }
-        let numbers = gpu.storage_buffer("penalty groups", 8 * layout.groups)?;
+        let limits = gpu.device().limits();
+        let largest = limits.max_storage_buffer_binding_size.min(LARGEST_BINDING).min(limits.max_buffer_size);
+        let sizes = group_sizes(layout);
+        if let Some(found) = sizes.into_iter().find(|size| *size > largest) {
+            let rule = "their numbers, indices and sums must fit one binding of the device";
+            return Err(Error::Operand { operand: "the groups", rule, found });
+        }
+        let [numbers, _, journal] = sizes;
+        let numbers = gpu.storage_buffer("penalty groups", numbers)?;
         let lists = if layout.lists.is_empty() {
             None
         } else {
@@ -389,11 +407,11 @@ impl Groups {
             gpu.guarded(|| gpu.queue().write_buffer(&lists, 0, bytes))?;
             Some(lists)
         };
-        let journal = match layout.journal {
+        let journal = match journal {
             0 => None,
-            words => Some(gpu.storage_buffer("penalty groups", 4 * words)?),
+            size => Some(gpu.storage_buffer("penalty groups", size)?),
         };
-        Ok(Some(Groups { numbers, lists, journal }))
+        Ok(Some(Groups { numbers, lists, journal, sizes }))
     }
 }
 

@@ -66,13 +66,13 @@ impl Gpu {
     /// What is known of a penalty's type.
     fn verdict(&self, penalty: &Penalty) -> Option<Result<()>> {
         let Kind::Own(own) = penalty.kind() else { return Some(Ok(())) };
-        lock(&self.inner.verdicts).get(&own.id).map(|verdict| verdict.as_ref().map(drop).map_err(Error::clone))
+        lock(&self.inner.verdicts).get(&own.id()).map(|verdict| verdict.as_ref().map(drop).map_err(Error::clone))
     }
 
     async fn check_anew(&self, penalty: &Penalty, patience: Patience) -> Result<()> {
         let Kind::Own(own) = penalty.kind() else { return Ok(()) };
         let parameters = penalty.parameters();
-        match lock(&self.inner.verdicts).get(&own.id) {
+        match lock(&self.inner.verdicts).get(&own.id()) {
             Some(Err(error)) => return Err(error.clone()),
             Some(Ok(known)) if known.contains(&parameters) => return Ok(()),
             _ => {}
@@ -81,12 +81,12 @@ impl Gpu {
         let mut verdicts = lock(&self.inner.verdicts);
         match &found {
             Ok(()) => {
-                if let Ok(known) = verdicts.entry(own.id).or_insert_with(|| Ok(Vec::new())) {
+                if let Ok(known) = verdicts.entry(own.id()).or_insert_with(|| Ok(Vec::new())) {
                     known.push(parameters);
                 }
             }
             Err(error @ (Error::Wgsl { .. } | Error::OwnPenalty { .. })) => {
-                verdicts.insert(own.id, Err(error.clone()));
+                verdicts.insert(own.id(), Err(error.clone()));
             }
             // The device's fault.
             Err(_) => {}
@@ -100,7 +100,7 @@ struct Twins<'a> {
     gpu: &'a Gpu,
     cpu: Backend,
     penalty: &'a Penalty,
-    own: OwnFormula,
+    own: &'static OwnFormula,
     patience: Patience,
 }
 

@@ -11,7 +11,7 @@ use crate::formula::{Formula, Numbers};
 /// How often a factor is lowered, by twice as much each time, until the result is inside the ball.
 const ATTEMPTS: u32 = 25;
 
-/// The largest weight, the sum of squares, and those of results.
+/// Those of the largest weight and of squares, then one for each certificate.
 pub(super) fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
     match (rule, purpose) {
         (Rule::Scale, Purpose::Prox) => [2 + 2, 2 + ATTEMPTS],

@@ -15,7 +15,7 @@ const FEW: usize = 16;
 const DIGIT: u32 = 11;
 const DIGITS: [u32; 3] = [22, 11, 0];
 
-/// On a device: how many reach a magnitude, then how many of one are before an index, for two bits at a time of each.
+/// On a device, which finds two bits at a time: 16 of the smallest magnitude, one of those above it, 16 of the last index.
 pub(super) fn sums(purpose: Purpose) -> [u32; 2] {
     if purpose == Purpose::Value { [1, 1] } else { [33, 33] }
 }
@@ -72,18 +72,19 @@ fn counted(group: &Group<'_>, kept: usize) -> (u32, u32) {
     let (mut smallest, mut missing) = (0u32, kept);
     for shift in DIGITS {
         let above = shift + DIGIT;
-        let count = |_, bits: &[u32]| {
-            let mut counts = vec![0; 1 << DIGIT];
-            for magnitude in bits.iter().map(|b| b & MAGNITUDE) {
-                if magnitude.checked_shr(above) == smallest.checked_shr(above) {
-                    counts[(magnitude >> shift) as usize & ((1 << DIGIT) - 1)] += 1;
+        let nothing = || vec![0usize; 1 << DIGIT];
+        let count = |mut counts: Vec<usize>, chunk| {
+            group.chunk(chunk, |_, bits| {
+                for magnitude in bits.iter().map(|b| b & MAGNITUDE) {
+                    if magnitude.checked_shr(above) == smallest.checked_shr(above) {
+                        counts[(magnitude >> shift) as usize & ((1 << DIGIT) - 1)] += 1;
+                    }
                 }
-            }
+            });
             counts
         };
-        let counts = group.chunks(count).reduce(Vec::new, |a: Vec<usize>, b| {
-            if a.is_empty() { b } else { a.iter().zip(&b).map(|(a, b)| a + b).collect() }
-        });
+        let add = |a: Vec<usize>, b: Vec<usize>| a.iter().zip(b).map(|(a, b)| a + b).collect();
+        let counts = group.chunk_numbers().fold(nothing, count).reduce(nothing, add);
         let mut digit = counts.len() - 1;
         while digit > 0 && counts[digit] < missing {
             missing -= counts[digit];

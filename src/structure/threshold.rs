@@ -2,8 +2,9 @@
 //!
 //! Twin of `shaders/structure/threshold.wgsl`. Where τ solves Σ max(|v| − τ, 0) = r, every τ from a set that holds the weights above it
 //! is too low; so the weights that are not above it are dropped, and the set shrinks until it is right (Michelot 1986; Condat 2016). That
-//! is Newton's method on a convex function of f units and a slope of as many weights: of f and the slope, a step leaves fractions that
-//! sum to at most 1, so their product falls to a quarter at most, from below 2^122 to 1.
+//! is Newton's method on f(τ) = Σ max(|v| − τ, 0) − r, which is convex: a step leaves a fraction a of f and a fraction b of its slope, which is
+//! the number of weights above τ, with a + b ≤ 1. So their product falls to a quarter or less at each step, and from below 2^122 units it
+//! is below 1 after 61.
 
 use super::{Found, Group, Halves, Members, PARALLEL, Purpose, Rule, Sum, slack, with_own};
 use crate::arithmetic::quotient;
@@ -23,7 +24,7 @@ const BIAS: u64 = 1 << 57;
 /// No threshold is higher.
 const HIGHEST: u64 = BIAS + (1 << 56);
 
-/// The largest weight, the sum of all, the negative ones, those above a level, and those of results.
+/// Those of the largest weight, of all units, of negative weights, then one for each level, and one for each certificate.
 pub(super) fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
     match (rule, purpose) {
         (_, Purpose::Value) => [3, 3],
