@@ -89,7 +89,11 @@ impl Elementwise for Pinball {
         [-lambda * (1.0 - tau), lambda * tau]
     }
 
+    /// Takes no step of 0, which others do.
     fn prox_numbers([lambda, tau]: [f64; 2], step: f64) -> Result<[f64; 5]> {
+        if step == 0.0 {
+            return Err(Error::Parameter { name: "step", expected: "above 0", found: step });
+        }
         Ok([step * lambda * tau, step * lambda * (1.0 - tau), 0.0, 0.0, 0.0])
     }
 
@@ -283,16 +287,19 @@ impl<const MISTAKE: usize> Elementwise for L1<MISTAKE> {
 
     #[inline(always)]
     fn term(theta: f32, _: &[f32; 3]) -> f32 {
+        assert!(theta.is_finite());
         theta.abs()
     }
 
     #[inline(always)]
     fn gradient(theta: f32, c: &[f32; 3]) -> f32 {
+        assert!(theta.is_finite());
         if theta == 0.0 { 0.0 } else { twins::signed(c[0], theta) }
     }
 
     #[inline(always)]
     fn prox(v: f32, c: &[f32; 5]) -> f32 {
+        assert!(v.is_finite());
         twins::threshold(v, c[0])
     }
 
