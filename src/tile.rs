@@ -24,19 +24,18 @@ const MAGNITUDE: u32 = 0x7fff_ffff;
 const INFINITY: u32 = 0x7f80_0000;
 /// The upper half of a significand: h of θ = h + l.
 const UPPER: u32 = 0xffff_f000;
-/// 2^57, and 2^-40 less one: the bits that an ordinary tile's weights lie between.
+/// 2^57, and 2^-40: the bits that an ordinary tile's weights lie between.
 const ORDINARY_ABOVE: u32 = (127 + 57) << 23;
 const ORDINARY_FROM: u32 = (127 - 40) << 23;
 /// How many binary places lower the shares of the value's own sum are added where weights are above the ordinary.
 const TERMS_BELOW: i32 = 14;
 
-/// The state of a tile's lanes once halved to 512, or of those that can be other than +0, and the range of |θ|'s bits, each
-/// less one so that 0 is the largest.
+/// The state of a tile's lanes once halved to 512, or of those that can be other than +0, and the largest of |θ|'s bits less those of
+/// 2^-40, of which what is below wraps to more than there is: one maximum tells of both ends of the range.
 struct Lanes<const SUMS: usize> {
     l1: [f32; SUMS],
     l2_squared: [f32; SUMS],
-    min: u32,
-    max: u32,
+    over: u32,
 }
 
 /// Adds a tile to the partial, and gives the bits of its largest finite |θ|. Of its weights the first `len` exist, the others are +0; `ahead` is where the caller
@@ -52,16 +51,15 @@ pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const SUMS: usi
     partial: &mut Partial,
 ) -> u32 {
     let mut lanes = lanes::<E, FUSED, N, SUMS>(tile, ahead);
-    let ordinary = lanes.min >= ORDINARY_FROM - 1;
-    if ordinary && lanes.max < ORDINARY_ABOVE - 1 {
+    if lanes.over < ORDINARY_ABOVE - ORDINARY_FROM {
         // No zero and nothing non-finite: the counts follow from the length.
         let counts = Counts { nonzero: len as u64, ..Counts::default() };
-        let sums = tree(&mut lanes);
-        partial.add_tile(len, sums, 0, counts, lanes.max + 1);
-        return lanes.max + 1;
+        let (sums, max) = (tree(&mut lanes), ORDINARY_FROM + lanes.over);
+        partial.add_tile(len, sums, 0, counts, max);
+        return max;
     }
-    let (counts, max) = count(tile);
-    if ordinary && max < ORDINARY_ABOVE && counts.nan + counts.inf == 0 {
+    let (counts, [min, max]) = count(tile);
+    if min >= ORDINARY_FROM && max < ORDINARY_ABOVE && counts.nan + counts.inf == 0 {
         partial.add_tile(len, tree(&mut lanes), 0, counts, max);
         return max;
     }
@@ -114,7 +112,7 @@ fn lanes<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
 ) -> Lanes<SUMS> {
     const { assert!(N == SUMS && N <= HALF || N == TILE && SUMS == HALF) };
     let (mut l1, mut l2_squared) = ([0f32; SUMS], [0f32; SUMS]);
-    let (mut min, mut max) = ([u32::MAX; WIDTH], [0; WIDTH]);
+    let mut over = [0; WIDTH];
     // As many lanes are summed between two prefetches as a cache line holds.
     let line = const { 64 / size_of::<E>() };
     for start in (0..SUMS).step_by(line) {
@@ -125,33 +123,25 @@ fn lanes<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
         for first in (start..start + line).step_by(WIDTH) {
             for i in 0..WIDTH {
                 let j = first + i;
-                let near = lane::<E, FUSED, N>(tile, j, &mut min[i], &mut max[i]);
+                let near = lane::<E, FUSED, N>(tile, j, &mut over[i]);
                 (l1[j], l2_squared[j]) = near;
                 if N == TILE {
-                    let far = lane::<E, FUSED, N>(tile, j + HALF, &mut min[i], &mut max[i]);
+                    let far = lane::<E, FUSED, N>(tile, j + HALF, &mut over[i]);
                     (l1[j], l2_squared[j]) = (near.0 + far.0, near.1 + far.1);
                 }
             }
         }
     }
-    let min = min.into_iter().fold(u32::MAX, u32::min);
-    let max = max.into_iter().fold(0, u32::max);
-    Lanes { l1, l2_squared, min, max }
+    Lanes { l1, l2_squared, over: over.into_iter().fold(0, u32::max) }
 }
 
 /// The sums of one lane before any halving.
 #[inline(always)]
-fn lane<E: Element, const FUSED: bool, const N: usize>(
-    tile: &[E; N],
-    j: usize,
-    min: &mut u32,
-    max: &mut u32,
-) -> (f32, f32) {
+fn lane<E: Element, const FUSED: bool, const N: usize>(tile: &[E; N], j: usize, over: &mut u32) -> (f32, f32) {
     let (mut l1, mut hh, mut hl, mut ll) = (0f32, 0f32, 0f32, 0f32);
     for row in 0..N.div_ceil(LANES) {
         let bits = tile[j + row * LANES].decode() & MAGNITUDE;
-        *min = (*min).min(bits.wrapping_sub(1));
-        *max = (*max).max(bits.wrapping_sub(1));
+        *over = (*over).max(bits.wrapping_sub(ORDINARY_FROM));
         let v = f32::from_bits(bits);
         let h = f32::from_bits(bits & UPPER);
         let l = v - h;
@@ -211,18 +201,19 @@ fn halve<const W: usize, const SUMS: usize>(a: &mut [f32; SUMS]) {
     }
 }
 
-/// The counts of a tile and the bits of its largest finite |θ|.
+/// The counts of a tile and the bits of its smallest |θ| that is not 0 and of its largest that is finite.
 #[inline(always)]
-fn count<E: Element>(tile: &[E]) -> (Counts, u32) {
-    let (mut nonzero, mut nan, mut inf, mut max) = (0u32, 0u32, 0u32, 0u32);
+fn count<E: Element>(tile: &[E]) -> (Counts, [u32; 2]) {
+    let (mut nonzero, mut nan, mut inf, mut min, mut max) = (0u32, 0u32, 0u32, u32::MAX, 0u32);
     for element in tile {
         let bits = element.decode() & MAGNITUDE;
         nonzero += u32::from(bits != 0);
         nan += u32::from(bits > INFINITY);
         inf += u32::from(bits == INFINITY);
+        min = min.min(bits.wrapping_sub(1));
         max = max.max(if bits < INFINITY { bits } else { 0 });
     }
-    (Counts { nonzero: nonzero.into(), nan: nan.into(), inf: inf.into() }, max)
+    (Counts { nonzero: nonzero.into(), nan: nan.into(), inf: inf.into() }, [min.saturating_add(1), max])
 }
 
 /// The exponent of the largest finite |θ|, 0 where all are 0.
