@@ -14,11 +14,12 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-// The serial and two rows of an optimizer's scalars; then three rows a segment: the numbers of the gradient or the prox, flags, the
-// numbers of the value's own sum, and the weights of the sums in the value; then two rows a span: (segment, elements or groups; the
-// first word of the penalty's weights, or of weights in groups the row of their geometry; their first element or group), and its
-// other operands' first words, which count from the beginning of their bindings; where many workgroups find a group's numbers, the last
-// three of these are instead its first member that this one sums, the end of them, and the first word of the group's journal; then two rows of geometry for each segment in groups.
+// The serial and two rows of an optimizer's scalars; then three rows a segment: the numbers of the gradient or the prox, flags,
+// the numbers of the value's own sum, and the weights of the sums in the value; then two rows a span: (segment, elements or
+// groups; the first word of the penalty's weights, or of weights in groups the row of their geometry; their first element or
+// group), and its other operands' first words, which count from the beginning of their bindings; where many workgroups find a
+// group's numbers, the last three of these are instead its first member that this one sums, the end of them, and the first word
+// of the group's journal; then two rows of geometry for each segment in groups.
 @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
 
 const SCALARS: u32 = 1u;

@@ -23,10 +23,10 @@
 //!
 //! # Determinism
 //!
-//! Statistics, values, gradients, proxes and steps of optimizers have the same bits from one thread and many, from every instruction set, and from every
-//! adapter whose self-check, made when it is opened, says [`Determinism::GpuToGpu`]. Inside a tile of [`TILE`] consecutive weights
-//! sums are `f32` in one order; above it they are exact integers. A sum of finite weights is within 9.0e-7 of the exact one,
-//! relative, at any length and scale.
+//! Statistics, values, gradients, proxes and steps of optimizers have the same bits from one thread and many, from every
+//! instruction set, and from every adapter whose self-check, made when it is opened, says [`Determinism::GpuToGpu`]. Inside a
+//! tile of [`TILE`] consecutive weights sums are `f32` in one order; above it they are exact integers. A sum of finite weights
+//! is within 9.0e-7 of the exact one, relative, at any length and scale.
 //!
 //! # Numbers that are not ordinary
 //!

@@ -38,8 +38,8 @@ struct Lanes<const SUMS: usize> {
     over: u32,
 }
 
-/// Adds a tile to the partial, and gives the bits of its largest finite |θ|. Of its weights the first `len` exist, the others are +0; `ahead` is where the caller
-/// reads soon.
+/// Adds a tile to the partial, and gives the bits of its largest finite |θ|. Of its weights the first `len` exist, the others
+/// are +0; `ahead` is where the caller reads soon.
 ///
 /// Of a tile whose last weights are absent, `N` may be fewer, a power of two from 16 to 512: adding +0 to what is no less
 /// changes nothing, so the bits are the same. `SUMS` is `N`, or 512 of a whole tile.

@@ -126,9 +126,10 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`](crate::Error::Missing) unless there is an entry for each tensor, [`Error::InParameter`](crate::Error::InParameter) where weights differ from
-    /// their tensor in length or type, or one of them is negative or NaN. Every call then refuses, with
-    /// [`Error::PenaltyWeights`](crate::Error::PenaltyWeights), a penalty that has not the weights that it takes, or that takes none and has some.
+    /// [`Error::Missing`](crate::Error::Missing) unless there is an entry for each tensor,
+    /// [`Error::InParameter`](crate::Error::InParameter) where weights differ from their tensor in length or type, or one of
+    /// them is negative or NaN. Every call then refuses, with [`Error::PenaltyWeights`](crate::Error::PenaltyWeights), a
+    /// penalty that has not the weights that it takes, or that takes none and has some.
     pub fn with_penalty_weights<'v>(self, penalty_weights: &[Option<Slice<'v>>]) -> Result<HostSet<'v>> {
         one_each("a set", PENALTY_WEIGHTS, self.segments.len(), penalty_weights.len())?;
         for (at, own) in penalty_weights.iter().enumerate() {
@@ -161,8 +162,9 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`](crate::Error::Missing) unless there is a slice for each tensor, [`Error::InParameter`](crate::Error::InParameter) where one differs from its tensor in
-    /// length or type, [`Error::Overlap`](crate::Error::Overlap) where two share memory.
+    /// [`Error::Missing`](crate::Error::Missing) unless there is a slice for each tensor,
+    /// [`Error::InParameter`](crate::Error::InParameter) where one differs from its tensor in length or type,
+    /// [`Error::Overlap`](crate::Error::Overlap) where two share memory.
     pub fn evaluate(&self, weights: &[Slice<'_>]) -> Result<Reports> {
         let call = Call::new(Operation::Evaluate);
         self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?)

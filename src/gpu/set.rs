@@ -315,8 +315,9 @@ impl ParameterSet {
     ///
     /// # Errors
     ///
-    /// [`Error::RingFull`] where every slot is taken, [`Error::InParameter`] where a penalty has not the weights that it takes or has
-    /// some and takes none, or is the caller's own and was not [checked](Gpu::check), [`Error::Device`] where memory cannot be had or the device is lost; then nothing is recorded.
+    /// [`Error::RingFull`] where every slot is taken, [`Error::InParameter`] where a penalty has not the weights that it takes
+    /// or has some and takes none, or is the caller's own and was not [checked](Gpu::check), [`Error::Device`] where memory
+    /// cannot be had or the device is lost; then nothing is recorded.
     pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
         self.record(encoder, Recording::Evaluate, &Step::NONE)
     }
@@ -395,8 +396,9 @@ impl ParameterSet {
     ///
     /// The output holds 4·(n+1) `f32` for n tensors: (value, Σ|θ|, Σθ², max|θ|) of the total, then of each tensor in the set's
     /// order; NaN or infinity as in [`Report`](crate::Report). It starts at a multiple of the device's
-    /// `min_storage_buffer_offset_alignment`. A sum is the exact one rounded once, and 0 below 2^-120, as a λ is; a tensor's value is λ₁Σ|θ| + λ₂Σθ², plus
-    /// the factor of its own sum times that, in `f32` of the rounded sums, the total value their sum: thread t of 256 adds tensors t, t+256, …, then threads are halved.
+    /// `min_storage_buffer_offset_alignment`. A sum is the exact one rounded once, and 0 below 2^-120, as a λ is; a tensor's
+    /// value is λ₁Σ|θ| + λ₂Σθ², plus the factor of its own sum times that, in `f32` of the rounded sums, the total value their
+    /// sum: thread t of 256 adds tensors t, t+256, …, then threads are halved.
     ///
     /// # Errors
     ///
