@@ -121,12 +121,12 @@ fn lanes<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
             prefetch(ahead.wrapping_add(N / SUMS * start + i * line));
         }
         for first in (start..start + line).step_by(WIDTH) {
-            for i in 0..WIDTH {
+            for (i, over) in over.iter_mut().enumerate() {
                 let j = first + i;
-                let near = lane::<E, FUSED, N>(tile, j, &mut over[i]);
+                let near = lane::<E, FUSED, N>(tile, j, over);
                 (l1[j], l2_squared[j]) = near;
                 if N == TILE {
-                    let far = lane::<E, FUSED, N>(tile, j + HALF, &mut over[i]);
+                    let far = lane::<E, FUSED, N>(tile, j + HALF, over);
                     (l1[j], l2_squared[j]) = (near.0 + far.0, near.1 + far.1);
                 }
             }
