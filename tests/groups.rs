@@ -51,6 +51,7 @@ fn main() {
         ("golden_vectors_come_out", |device| golden_vectors_come_out(&device.backend())),
         ("large_groups_are_found_by_many_workgroups", large_groups_are_found_by_many_workgroups),
         ("groups_need_not_fit_a_binding", groups_need_not_fit_a_binding),
+        ("loops_go_round_as_often_as_they_must", loops_go_round_as_often_as_they_must),
         ("sets_with_groups_equal_the_host", sets_with_groups_equal_the_host),
         ("sets_of_large_groups_equal_the_host", sets_of_large_groups_equal_the_host),
         ("groups_may_change_from_step_to_step", groups_may_change_from_step_to_step),
@@ -233,6 +234,16 @@ fn groups_need_not_fit_a_binding(device: &Device) {
     let refused = backend.prox(&columns, &ordinary, 1.0).expect_err("no column fits").to_string();
     let text = "the weights: a tensor whose groups are no runs must fit one binding of the device";
     assert_eq!(refused, format!("{text}, found {}", 4 * LEN));
+}
+
+/// Mesa's llvmpipe ends an invocation's loops when they have gone round 65535 times in all: larger groups are cut.
+fn loops_go_round_as_often_as_they_must(device: &Device) {
+    // More groups than are few, of 2048 weights a thread, each of which 33 counts look at.
+    let weights = noise(9 << 19, 3);
+    let top = Penalty::top_k(1000).and_then(|top| top.over(Groups::rows(1 << 19)?)).expect("it is valid");
+    let backends = [Backend::cpu(), Backend::Gpu(device.plain().clone())];
+    let [want, got] = backends.map(|backend| backend.prox(&top, &weights, 1.0).expect("it is covered"));
+    common::compare::same_bits(&want, &got).expect("the same bits");
 }
 
 /// Tensors of one type whose penalties are of groups, two of others between.

@@ -144,12 +144,14 @@ pub(super) struct Dispatch {
     pub(super) windows: [Window; ROLES.len()],
 }
 
-/// What the device must respect: the largest binding and the alignment of its start; and how many workgroups keep it busy.
+/// What the device must respect: the largest binding and the alignment of its start; how many workgroups keep it busy; and how often
+/// an invocation's loops may go round in all.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) binding: u64,
     pub(super) alignment: u64,
     pub(super) workgroups: u64,
+    pub(super) iterations: u64,
 }
 
 /// The threads of a workgroup.
@@ -158,6 +160,8 @@ const THREADS: u64 = 256;
 const ALONE: u64 = 64;
 /// Many workgroups find the numbers of a group of at least so many weights, where there are too few groups to keep the device busy.
 const LARGE: u64 = 1 << 15;
+/// A sum's loops of fixed lengths go round no more often.
+const FIXED: u64 = 128;
 /// As many groups for each workgroup are few.
 const FEW: u64 = 8;
 
@@ -392,8 +396,14 @@ impl Layout {
         };
         self.geometries.push([sides, numbers]);
         let largest = geometry.largest();
+        let sums_for = |part| match (part, segment.penalty.rule()) {
+            (Part::Find(purpose), Some(rule)) => rule.sums(purpose),
+            _ => [0, 0],
+        };
+        let most = kernel.operation.parts(kernel.sums).map(|part| u64::from(sums_for(part)[1])).max().unwrap_or(0);
         let fits = !geometry.is_contiguous() || reaches(largest * segment.dtype.size() as u64);
-        let team = if !fits || (largest >= LARGE && FEW * geometry.count <= limits.workgroups) {
+        let is_too_long = most * rounds(largest, THREADS) > limits.iterations;
+        let team = if !fits || is_too_long || (largest >= LARGE && FEW * geometry.count <= limits.workgroups) {
             Team::Grid
         } else if largest > ALONE {
             Team::Workgroup
@@ -422,12 +432,12 @@ impl Layout {
                 },
             };
             match part.1 {
-                Part::Find(purpose) => {
+                Part::Find(_) => {
                     let (order, segment_at) = (part.0, spans[0].segment);
                     let find = Find { placement, limits, order, kernel, segment: segment_at, geometry, largest };
-                    match (team, segment.penalty.rule()) {
-                        (Team::Grid, Some(rule)) => self.put_sums(&find, rule.sums(purpose), fits),
-                        _ => self.put_finds(&find, team),
+                    match team {
+                        Team::Grid => self.put_sums(&find, sums_for(part.1), fits),
+                        _ => self.put_finds(&find, team, most),
                     }
                 }
                 _ => spans.iter().for_each(|span| self.put(placement, limits, (part.0, kernel), *span)),
@@ -437,10 +447,14 @@ impl Layout {
     }
 
     /// Puts spans of groups, each of which a thread or a workgroup finds the numbers of.
-    fn put_finds(&mut self, find: &Find<'_>, team: Team) {
+    fn put_finds(&mut self, find: &Find<'_>, team: Team, most: u64) {
         let Find { limits, geometry, largest: size, .. } = *find;
         let fair = geometry.count.div_ceil(limits.workgroups).max(1);
-        let each = if team == Team::Workgroup { fair } else { fair.next_multiple_of(THREADS) };
+        let at_once = |members| (limits.iterations / (most * rounds(size, members))).max(1);
+        let each = match team {
+            Team::Thread => fair.next_multiple_of(THREADS).min(THREADS * at_once(1)),
+            _ => fair.min(at_once(THREADS)),
+        };
         let each = if geometry.is_contiguous() { each.min(find.reachable() / size).max(1) } else { each };
         for start in (0..geometry.count).step_by(each as usize) {
             let len = each.min(geometry.count - start);
@@ -450,13 +464,16 @@ impl Layout {
     }
 
     /// Puts chunks of groups, which many workgroups sum, and the groups themselves for when so many sums are known. What sums are
-    /// missing then is taken by one workgroup a group, which must reach all of it; where it does not, all that there can be are taken
-    /// before.
+    /// missing then is taken by one workgroup a group, which must reach all of it and be done in time; else all that there can be are
+    /// taken before.
     fn put_sums(&mut self, find: &Find<'_>, [usual, most]: [u32; 2], fits: bool) {
         let Find { limits, geometry, largest, .. } = *find;
-        let sums = if fits { usual } else { most };
+        let missing = u64::from(most - usual);
+        let alone = fits && missing * rounds(largest, THREADS) <= limits.iterations;
+        let sums = if alone { usual } else { most };
         let all: u64 = (0..geometry.count).map(|group| geometry.size(group)).sum();
-        let chunk = all.div_ceil(limits.workgroups).max(LARGE / 8).next_multiple_of(TILE as u64).min(find.reachable());
+        let longest = find.reachable().min(THREADS * limits.iterations);
+        let chunk = all.div_ceil(limits.workgroups).max(LARGE / 8).next_multiple_of(TILE as u64).min(longest);
         for group in 0..geometry.count {
             let (size, begin) = (geometry.size(group), group * largest);
             let journal = self.journal as u32;
@@ -466,7 +483,7 @@ impl Layout {
                 let places = [first as u32, end as u32, journal];
                 self.put_find(find, Turns::Each(sums), (group, 1), places, begin + first..begin + end);
             }
-            let reached = if fits { size } else { 0 };
+            let reached = if alone { size } else { 0 };
             let places = [0, reached as u32, journal];
             self.put_find(find, Turns::After(sums), (group, 1), places, begin..begin + reached.max(1));
         }
@@ -531,6 +548,11 @@ impl Find<'_> {
     fn reachable(&self) -> u64 {
         (self.limits.binding - self.limits.alignment) / self.kernel.dtype.size() as u64 / TILE as u64 * TILE as u64
     }
+}
+
+/// How often the loops of one sum over a group go round, where so many threads share it.
+fn rounds(size: u64, members: u64) -> u64 {
+    size.div_ceil(members) + FIXED
 }
 
 fn aligned(window: Window, limits: Limits) -> Window {

@@ -19,6 +19,10 @@ use crate::{Error, Result};
 const WORKGROUPS: u64 = 2048;
 /// The same for a software adapter, where each costs more than it gains.
 const SOFTWARE_WORKGROUPS: u64 = 64;
+/// How often an invocation's loops go round in all, so that no dispatch takes long.
+const ITERATIONS: u64 = 1 << 24;
+/// Mesa's llvmpipe ends every loop of an invocation without a word when they have gone round 65535 times in all.
+const SOFTWARE_ITERATIONS: u64 = 1 << 15;
 /// Beyond this many tiles, longer spans save nothing.
 const LONGEST_SPAN: u64 = 64;
 /// Workgroups along x; `ROW` in the prelude.
@@ -107,13 +111,17 @@ impl Gpu {
 
     fn limits(&self) -> Limits {
         let alignment = u64::from(self.device().limits().min_storage_buffer_offset_alignment);
-        Limits { binding: self.inner.window, alignment, workgroups: self.workgroups() }
+        let iterations = if self.is_software() { SOFTWARE_ITERATIONS } else { ITERATIONS };
+        Limits { binding: self.inner.window, alignment, workgroups: self.workgroups(), iterations }
+    }
+
+    fn is_software(&self) -> bool {
+        self.adapter_info().device_type == wgpu::DeviceType::Cpu
     }
 
     /// How many workgroups keep the device busy.
     fn workgroups(&self) -> u64 {
-        let software = self.adapter_info().device_type == wgpu::DeviceType::Cpu;
-        if software { SOFTWARE_WORKGROUPS } else { WORKGROUPS }
+        if self.is_software() { SOFTWARE_WORKGROUPS } else { WORKGROUPS }
     }
 }
 
