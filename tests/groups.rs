@@ -55,6 +55,7 @@ fn main() {
         ("sets_with_groups_equal_the_host", sets_with_groups_equal_the_host),
         ("sets_of_large_groups_equal_the_host", sets_of_large_groups_equal_the_host),
         ("groups_may_change_from_step_to_step", groups_may_change_from_step_to_step),
+        ("a_layout_that_fails_leaves_nothing_behind", a_layout_that_fails_leaves_nothing_behind),
         ("a_device_refuses_what_the_cpu_does", a_device_refuses_what_the_cpu_does),
     ];
     common::adapters::run(sets.chain(more).collect(), tests);
@@ -316,6 +317,35 @@ fn groups_may_change_from_step_to_step(device: &Device) {
     let steps = [Penalty::l1(0.2)].into_iter().chain(groups.map(lasso)).chain([Penalty::l1(0.1)]);
     let steps: Vec<Penalty> = steps.map(|penalty| penalty.expect("its parameters are valid")).collect();
     equal_step_by_step(device.plain(), Tensors::of(Dtype::F32, &[960, 72, 4]), &steps);
+}
+
+/// Lists that were laid out when another tensor was refused are uploaded when it is not.
+fn a_layout_that_fails_leaves_nothing_behind(device: &Device) {
+    let lists = |at: u64| {
+        let lists = Groups::lists(&[(0..at).collect::<Vec<u64>>(), (at..96).collect()]);
+        Penalty::group_lasso(0.3, lists.expect("they are valid")).expect("it is valid")
+    };
+    let norm = Penalty::l2_norm(0.5).expect("it is valid");
+    let uncovered = norm.over(Groups::rows(5).expect("it is valid")).expect("it takes weights together");
+    let mut tensors = Tensors::with(&[96, 96], |_| Dtype::F32, &[lists(50), norm.clone()]);
+    let images = tensors.lay_out(Layout::Page);
+    let buffers = images.upload(device.plain());
+    let mut set = common::tensors::set(device.plain(), &tensors, &images, &buffers, 2);
+    for (penalties, covered) in
+        [([lists(50), norm.clone()], true), ([lists(46), uncovered], false), ([lists(46), norm], true)]
+    {
+        set.penalties_mut().zip(&penalties).for_each(|((_, to), from)| *to = from.clone());
+        tensors.parameters.iter_mut().zip(penalties).for_each(|(parameter, penalty)| parameter.penalty = penalty);
+        let mut encoder = common::device::encoder(device.plain());
+        let recorded = common::tensors::record(&mut set, &mut encoder, Call::Evaluate);
+        assert_eq!(recorded.is_ok(), covered);
+        if let Ok(Some(pending)) = recorded {
+            common::device::submit(device.plain(), encoder);
+            let want = tensors.host(Call::Evaluate).expect("it is covered").expect("it reports");
+            let got = pending.wait(common::device::PATIENCE).expect("it was submitted");
+            common::tensors::reports_equal(&want, &got, &"another list");
+        }
+    }
 }
 
 fn refusals(backend: &Backend) {

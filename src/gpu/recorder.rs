@@ -167,11 +167,14 @@ impl Recorder {
 
     /// Lays the operation out anew: the operands have moved.
     pub(super) fn place(&mut self, plan: &Plan, placement: &Placement<'_>, generation: u64) -> Result<()> {
+        // A layout that fails leaves lists that nobody has uploaded, so nothing is kept behind it.
+        let held = self.groups.take();
         self.layout.lay_out(plan, self.sums, placement, self.gpu.limits(), rows_before(plan))?;
-        let held = self.groups.as_ref().map_or([0; 3], |groups| groups.sizes);
-        if held != group_sizes(&self.layout) || self.layout.lists_differ() {
-            self.groups = Groups::new(&self.gpu, &self.layout)?;
-        }
+        let same = |groups: &Groups| groups.sizes == group_sizes(&self.layout) && !self.layout.lists_differ();
+        self.groups = match held.filter(same) {
+            Some(held) => Some(held),
+            None => Groups::new(&self.gpu, &self.layout)?,
+        };
         let (rows, parameters) = (rows_size(plan, &self.layout), parameters_size(&self.layout));
         if rows > self.table.parameters || parameters > self.table.stride - self.table.parameters {
             // Recorded steps keep the old buffer.
