@@ -408,28 +408,28 @@ fn add_tiles<E: Element, const FUSED: bool>(weights: &[E], partial: &mut Partial
     let mut max = 0;
     for tile in tiles {
         let ahead = tile.as_ptr().wrapping_add(AHEAD * TILE);
-        max = tile::add::<E, FUSED, TILE, { tile::HALF }>(tile, TILE, ahead, partial);
+        max = tile::add::<E, FUSED, TILE, { tile::rows(TILE) }>(tile, TILE, ahead, partial);
     }
     if part.is_empty() {
         max
     } else if part.len() <= SHORT {
-        add_part::<E, FUSED, SHORT, SHORT>(part, partial)
+        add_part::<E, FUSED, SHORT, { tile::rows(SHORT) }>(part, partial)
     } else if part.len() <= tile::HALF {
-        add_part::<E, FUSED, { tile::HALF }, { tile::HALF }>(part, partial)
+        add_part::<E, FUSED, { tile::HALF }, { tile::rows(tile::HALF) }>(part, partial)
     } else {
-        add_part::<E, FUSED, TILE, { tile::HALF }>(part, partial)
+        add_part::<E, FUSED, TILE, { tile::rows(TILE) }>(part, partial)
     }
 }
 
 /// Adds a part of a tile, with +0 for what is absent.
 #[inline(always)]
-fn add_part<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
+fn add_part<E: Element, const FUSED: bool, const N: usize, const ROWS: usize>(
     weights: &[E],
     partial: &mut Partial,
 ) -> u32 {
     let mut part = [E::zeroed(); N];
     part[..weights.len()].copy_from_slice(weights);
-    tile::add::<E, FUSED, N, SUMS>(&part, weights.len(), part.as_ptr(), partial)
+    tile::add::<E, FUSED, N, ROWS>(&part, weights.len(), part.as_ptr(), partial)
 }
 
 /// The bits of at most a block: the elements themselves where those are bits, else held where the caller says.

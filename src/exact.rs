@@ -111,7 +111,7 @@ impl Partial {
     }
 
     /// Adds a tile of `len` weights whose sums, scaled by 2^-`exponent` and its square, are `l1` and `l2_squared`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add_tile(&mut self, len: usize, sums: [f32; 2], exponent: i32, counts: Counts, max_bits: u32) {
         add_f32(&mut self.l1, sums[0], exponent - 149 - L1_LOWEST);
         add_f32(&mut self.l2_squared, sums[1], 2 * exponent - 149 - L2_LOWEST);
@@ -324,13 +324,19 @@ fn add_f32(limbs: &mut [u32], x: f32, at: i32) {
         significand >>= -position as u32;
         position = 0;
     }
-    let mut limb = position as usize / 32;
-    let mut carry = u64::from(significand) << (position % 32);
-    while carry != 0 && limb < limbs.len() {
-        let sum = u64::from(limbs[limb]) + (carry & 0xffff_ffff);
-        limbs[limb] = sum as u32;
-        carry = (carry >> 32) + (sum >> 32);
-        limb += 1;
+    let carry = u64::from(significand) << (position % 32);
+    // Two limbs at once: that something is left for the next ones is so rare that a processor guesses it right.
+    let limbs = &mut limbs[position as usize / 32..];
+    let (sum, over) = (u64::from(limbs[0]) | u64::from(limbs[1]) << 32).overflowing_add(carry);
+    (limbs[0], limbs[1]) = (sum as u32, (sum >> 32) as u32);
+    if over {
+        for limb in &mut limbs[2..] {
+            let (sum, over) = limb.overflowing_add(1);
+            *limb = sum;
+            if !over {
+                break;
+            }
+        }
     }
 }
 

@@ -30,27 +30,38 @@ const ORDINARY_FROM: u32 = (127 - 40) << 23;
 /// How many binary places lower the shares of the value's own sum are added where weights are above the ordinary.
 const TERMS_BELOW: i32 = 14;
 
-/// The state of a tile's lanes once halved to 512, or of those that can be other than +0, and the largest of |θ|'s bits less those of
-/// 2^-40, of which what is below wraps to more than there is: one maximum tells of both ends of the range.
-struct Lanes<const SUMS: usize> {
-    l1: [f32; SUMS],
-    l2_squared: [f32; SUMS],
+/// Something of each of as many neighbouring lanes as the widest register holds.
+type Row<T> = [T; WIDTH];
+
+/// The sums of a tile's lanes once halved twice, and the largest of |θ|'s bits less those of 2^-40, of which what is below wraps to
+/// more than there is: one maximum tells of both ends of the range.
+#[repr(C, align(64))]
+struct Lanes<const ROWS: usize> {
+    l1: [Row<f32>; ROWS],
+    l2_squared: [Row<f32>; ROWS],
     over: u32,
+}
+
+/// How many rows hold the lanes of so many weights once they are halved twice.
+pub(crate) const fn rows(weights: usize) -> usize {
+    let lanes = if weights < LANES { weights } else { LANES };
+    lanes / (4 * WIDTH)
 }
 
 /// Adds a tile to the partial, and gives the bits of its largest finite |θ|. Of its weights the first `len` exist, the others
 /// are +0; `ahead` is where the caller reads soon.
 ///
-/// Of a tile whose last weights are absent, `N` may be fewer, a power of two from 16 to 512: adding +0 to what is no less
-/// changes nothing, so the bits are the same. `SUMS` is `N`, or 512 of a whole tile.
+/// Of a tile whose last weights are absent, `N` may be fewer, a power of two from 64 to 512: adding +0 to what is no less
+/// changes nothing, so the bits are the same. `ROWS` is [`rows`] of `N`.
 #[inline(always)]
-pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
+pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const ROWS: usize>(
     tile: &[E; N],
     len: usize,
     ahead: *const E,
     partial: &mut Partial,
 ) -> u32 {
-    let mut lanes = lanes::<E, FUSED, N, SUMS>(tile, ahead);
+    let mut lanes = Lanes { l1: [[0.0; WIDTH]; ROWS], l2_squared: [[0.0; WIDTH]; ROWS], over: 0 };
+    Reader::<E, FUSED, N> { tile, ahead, over: [0; WIDTH] }.read(&mut lanes);
     if lanes.over < ORDINARY_ABOVE - ORDINARY_FROM {
         // No zero and nothing non-finite: the counts follow from the length.
         let counts = Counts { nonzero: len as u64, ..Counts::default() };
@@ -68,14 +79,14 @@ pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const SUMS: usi
     for (to, from) in scaled.iter_mut().zip(tile) {
         *to = f32::from_bits(scale(from.decode() & MAGNITUDE, exponent));
     }
-    let mut lanes = self::lanes::<f32, FUSED, N, SUMS>(&scaled, scaled.as_ptr());
+    Reader::<f32, FUSED, N> { tile: &scaled, ahead: scaled.as_ptr(), over: [0; WIDTH] }.read(&mut lanes);
     partial.add_tile(len, tree(&mut lanes), exponent, counts, max);
     max
 }
 
 /// The lanes of the value's own sum in one tile.
 pub(crate) struct TermLanes {
-    lanes: [f32; LANES],
+    lanes: [Row<f32>; LANES / WIDTH],
     large: bool,
 }
 
@@ -84,74 +95,88 @@ impl TermLanes {
     ///
     /// Where a |θ| is large a share may be any finite number: at 2^-14 of their size 4096 of them cannot overflow.
     pub(crate) fn new(max: u32) -> TermLanes {
-        TermLanes { lanes: [0.0; LANES], large: max >= ORDINARY_ABOVE }
+        TermLanes { lanes: [[0.0; WIDTH]; LANES / WIDTH], large: max >= ORDINARY_ABOVE }
     }
 
     /// Adds the shares of the next row, or of what there is of it.
     #[inline(always)]
     pub(crate) fn add(&mut self, shares: &[f32]) {
+        let lanes = self.lanes.as_flattened_mut();
         if self.large {
             let scale = f32::from_bits((127 - TERMS_BELOW as u32) << 23);
-            self.lanes.iter_mut().zip(shares).for_each(|(lane, share)| *lane += flush(share * scale));
+            lanes.iter_mut().zip(shares).for_each(|(lane, share)| *lane += flush(share * scale));
         } else {
-            self.lanes.iter_mut().zip(shares).for_each(|(lane, share)| *lane += share);
+            lanes.iter_mut().zip(shares).for_each(|(lane, share)| *lane += share);
         }
     }
 
     #[inline(always)]
     pub(crate) fn finish(mut self, partial: &mut Partial) {
-        halve::<HALF, LANES>(&mut self.lanes);
         partial.add_terms(fold(&mut self.lanes), if self.large { TERMS_BELOW } else { 0 });
     }
 }
 
-#[inline(always)]
-fn lanes<E: Element, const FUSED: bool, const N: usize, const SUMS: usize>(
-    tile: &[E; N],
+/// Reads a tile once, and asks for the memory that is read next.
+struct Reader<'a, E, const FUSED: bool, const N: usize> {
+    tile: &'a [E; N],
     ahead: *const E,
-) -> Lanes<SUMS> {
-    const { assert!(N == SUMS && N <= HALF || N == TILE && SUMS == HALF) };
-    let (mut l1, mut l2_squared) = ([0f32; SUMS], [0f32; SUMS]);
-    let mut over = [0; WIDTH];
-    // As many lanes are summed between two prefetches as a cache line holds.
-    let line = const { 64 / size_of::<E>() };
-    for start in (0..SUMS).step_by(line) {
-        // In the order of addresses, not of lanes: so the hardware's prefetchers join in.
-        for i in 0..N / SUMS {
-            prefetch(ahead.wrapping_add(N / SUMS * start + i * line));
-        }
-        for first in (start..start + line).step_by(WIDTH) {
-            for (i, over) in over.iter_mut().enumerate() {
-                let j = first + i;
-                let near = lane::<E, FUSED, N>(tile, j, over);
-                (l1[j], l2_squared[j]) = near;
-                if N == TILE {
-                    let far = lane::<E, FUSED, N>(tile, j + HALF, over);
-                    (l1[j], l2_squared[j]) = (near.0 + far.0, near.1 + far.1);
-                }
-            }
-        }
-    }
-    Lanes { l1, l2_squared, over: over.into_iter().fold(0, u32::max) }
+    over: Row<u32>,
 }
 
-/// The sums of one lane before any halving.
-#[inline(always)]
-fn lane<E: Element, const FUSED: bool, const N: usize>(tile: &[E; N], j: usize, over: &mut u32) -> (f32, f32) {
-    let (mut l1, mut hh, mut hl, mut ll) = (0f32, 0f32, 0f32, 0f32);
-    for row in 0..N.div_ceil(LANES) {
-        let bits = tile[j + row * LANES].decode() & MAGNITUDE;
-        *over = (*over).max(bits.wrapping_sub(ORDINARY_FROM));
-        let v = f32::from_bits(bits);
-        let h = f32::from_bits(bits & UPPER);
-        let l = v - h;
-        l1 += v;
-        hh = plus_product::<FUSED>(hh, h, h);
-        hl = plus_product::<FUSED>(hl, h, l);
-        ll = plus_product::<FUSED>(ll, l, l);
+impl<E: Element, const FUSED: bool, const N: usize> Reader<'_, E, FUSED, N> {
+    /// The lanes, halved twice: a row is summed of four at once, so that three quarters of the sums are never stored.
+    #[inline(always)]
+    fn read<const ROWS: usize>(mut self, lanes: &mut Lanes<ROWS>) {
+        let apart = const { ROWS * WIDTH };
+        const { assert!(ROWS == rows(N)) };
+        for row in 0..ROWS {
+            let first = row * WIDTH;
+            let near = plus(self.sums(first), self.sums(first + 2 * apart));
+            let far = plus(self.sums(first + apart), self.sums(first + 3 * apart));
+            [lanes.l1[row], lanes.l2_squared[row]] = plus(near, far);
+        }
+        lanes.over = self.over.into_iter().fold(0, u32::max);
     }
-    // Twice the sum of the h·l is the sum of the 2h·l: nothing here is near the ends of the exponents.
-    (l1, hh + plus_product::<FUSED>(ll, 2.0, hl))
+
+    /// Both sums of the lanes from `first` on, before any halving.
+    #[inline(always)]
+    fn sums(&mut self, first: usize) -> [Row<f32>; 2] {
+        let rows = const { N.div_ceil(LANES) };
+        // As much as is read here: asked for at once, more would only wait in the queue of missing lines. In the order of
+        // addresses, not of lanes, so the hardware's prefetchers join in.
+        for _ in 0..rows * WIDTH * size_of::<E>() / 64 {
+            prefetch(self.ahead);
+            self.ahead = self.ahead.wrapping_byte_add(64);
+        }
+        let (mut l1s, mut squares) = ([0.0; WIDTH], [0.0; WIDTH]);
+        // By index, which is what LLVM makes vectors of.
+        for i in 0..WIDTH {
+            let (mut l1, mut hh, mut hl, mut ll) = (0f32, 0f32, 0f32, 0f32);
+            for row in 0..rows {
+                let bits = self.tile[first + i + row * LANES].decode() & MAGNITUDE;
+                self.over[i] = self.over[i].max(bits.wrapping_sub(ORDINARY_FROM));
+                let v = f32::from_bits(bits);
+                let h = f32::from_bits(bits & UPPER);
+                let l = v - h;
+                l1 += v;
+                hh = plus_product::<FUSED>(hh, h, h);
+                hl = plus_product::<FUSED>(hl, h, l);
+                ll = plus_product::<FUSED>(ll, l, l);
+            }
+            l1s[i] = l1;
+            // Twice the sum of the h·l is the sum of the 2h·l: nothing here is near the ends of the exponents.
+            squares[i] = hh + plus_product::<FUSED>(ll, 2.0, hl);
+        }
+        [l1s, squares]
+    }
+}
+
+#[inline(always)]
+fn plus(mut near: [Row<f32>; 2], far: [Row<f32>; 2]) -> [Row<f32>; 2] {
+    for (near, far) in near.as_flattened_mut().iter_mut().zip(far.as_flattened()) {
+        *near += far;
+    }
+    near
 }
 
 /// sum + a·b, where the product is exact: one rounding or two are the same.
@@ -175,29 +200,37 @@ pub(crate) fn prefetch<E>(from: *const E) {
 
 /// Halves the lanes down to both sums.
 #[inline(always)]
-fn tree<const SUMS: usize>(lanes: &mut Lanes<SUMS>) -> [f32; 2] {
+fn tree<const ROWS: usize>(lanes: &mut Lanes<ROWS>) -> [f32; 2] {
     [fold(&mut lanes.l1), fold(&mut lanes.l2_squared)]
 }
 
 #[inline(always)]
-fn fold<const SUMS: usize>(a: &mut [f32; SUMS]) -> f32 {
-    halve::<256, SUMS>(a);
-    halve::<128, SUMS>(a);
-    halve::<64, SUMS>(a);
-    halve::<32, SUMS>(a);
-    halve::<16, SUMS>(a);
-    halve::<8, SUMS>(a);
-    halve::<4, SUMS>(a);
-    (a[0] + a[1]) + (a[2] + a[3])
+fn fold<const ROWS: usize>(rows: &mut [Row<f32>; ROWS]) -> f32 {
+    halve::<32, ROWS>(rows);
+    halve::<16, ROWS>(rows);
+    halve::<8, ROWS>(rows);
+    halve::<4, ROWS>(rows);
+    halve::<2, ROWS>(rows);
+    halve::<1, ROWS>(rows);
+    // By value from here on: LLVM makes vectors of that, and hundreds of shuffles of the same in place.
+    let a = rows[0];
+    let mut b = [0.0; 8];
+    for j in 0..8 {
+        b[j] = a[j] + a[j + 8];
+    }
+    let mut c = [0.0; 4];
+    for j in 0..4 {
+        c[j] = b[j] + b[j + 4];
+    }
+    (c[0] + c[1]) + (c[2] + c[3])
 }
 
 #[inline(always)]
-fn halve<const W: usize, const SUMS: usize>(a: &mut [f32; SUMS]) {
+fn halve<const W: usize, const ROWS: usize>(rows: &mut [Row<f32>; ROWS]) {
     // Beyond the array the lanes are +0.
-    if W < SUMS {
-        for j in 0..W {
-            a[j] += a[j + W];
-        }
+    if W < ROWS {
+        let (near, far) = rows.as_flattened_mut().split_at_mut(W * WIDTH);
+        near.iter_mut().zip(far).for_each(|(near, far)| *near += *far);
     }
 }
 
