@@ -10,8 +10,17 @@ use futures_intrusive::channel::shared::OneshotSender;
 use super::{Gpu, lock};
 use crate::{Error, Result};
 
-/// How long one poll waits for the device; the longest that stopping the thread or noticing a time-out is late.
-const POLL: Duration = Duration::from_millis(20);
+/// What is ready sooner is waited for awake: the system's shortest sleep is about as long.
+const AWAKE: Duration = Duration::from_micros(100);
+/// The longest that an answer, the end of the thread or a time-out is noticed late.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What a thread does between two polls: it sleeps for an eighth of the time that it has waited, so that it notices an answer late by
+/// a part of what that took.
+pub(super) fn pause(began: Instant) {
+    let waited = began.elapsed();
+    if waited < AWAKE { std::thread::yield_now() } else { std::thread::sleep((waited / 8).min(PAUSE)) }
+}
 
 /// What a future waits for: sent once, by the device's callback or by a poller whose patience ended.
 #[derive(Debug, Clone)]
@@ -121,17 +130,15 @@ fn poll(gpu: &Gpu, stop: &AtomicBool, timeout: Duration) {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        if replies.is_empty() {
+        let Some((youngest, _)) = replies.last() else {
             // Woken by a new future or by the end; a spurious wake only looks again.
             drop(waiting.added.wait(replies));
             continue;
-        }
+        };
+        let began = *youngest;
         drop(replies);
-        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(POLL) };
-        if !matches!(gpu.device().poll(wait), Ok(status) if status.wait_finished()) {
-            continue;
-        }
-        // Nothing is in flight, so what still waits waits for a submission: do not spin.
-        std::thread::sleep(Duration::from_millis(1));
+        // An error says that the device is lost, which its futures hear from their callbacks.
+        let _ = gpu.poll();
+        pause(began);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_intrusive::channel::shared::oneshot_channel;
 
-use super::poller::Reply;
+use super::poller::{Reply, pause};
 use super::recorder::HEADER;
 use super::ring::{Phase, Slot, State};
 use super::{Gpu, lock};
@@ -13,8 +13,6 @@ use crate::backend::Patience;
 use crate::exact::{Partial, Report, Reports, WORDS};
 use crate::{Error, Penalty, Result};
 
-/// How often a thread looks whether another one has handed it its answer.
-const HANDOVER: Duration = Duration::from_micros(100);
 const LOST: &str = "it was lost";
 
 /// What the device calls back; where it drops the callback uncalled, nothing will ever answer.
@@ -28,8 +26,6 @@ impl Drop for Callback {
 
 /// How long after the device has become idle another thread may still be on its way to hand over its answer.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long one poll waits.
-const POLL: Duration = Duration::from_millis(1);
 
 /// A step that was recorded, in a slot that it may have lost to a later one.
 #[derive(Debug)]
@@ -93,31 +89,21 @@ impl Pending {
         let began = Instant::now();
         let mut idle: Option<Instant> = None;
         loop {
-            let phase = self.state()?.phase.clone();
-            match (phase, idle) {
-                (Phase::Recorded, Some(since)) if since.elapsed() >= GRACE => {
-                    return Err(Error::NotSubmitted { expected: self.serial, found: 0 });
-                }
-                (Phase::Recorded, _) => {}
-                (Phase::Failed(error), _) => return Err(error),
-                _ => return Ok(()),
+            let status = self.gpu.poll()?;
+            match self.state()?.phase.clone() {
+                Phase::Recorded => {}
+                Phase::Failed(error) => return Err(error),
+                Phase::Free | Phase::Done => return Ok(()),
             }
-            let Some(left) = timeout.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) else {
+            // Either it was not submitted, or another thread's poll has collected the answer.
+            idle = if status.is_queue_empty() { idle.or(Some(Instant::now())) } else { None };
+            if idle.is_some_and(|since| since.elapsed() >= GRACE) {
+                return Err(Error::NotSubmitted { expected: self.serial, found: 0 });
+            }
+            if began.elapsed() >= timeout {
                 return Err(Error::Timeout(timeout));
-            };
-            // Not longer: a later step may be on the device, which this one need not wait for.
-            let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(POLL.min(left)) };
-            match self.gpu.device().poll(wait) {
-                // Either it was not submitted, or another thread's poll has collected the answer.
-                Ok(status) if status.is_queue_empty() => {
-                    if idle.is_some() {
-                        std::thread::sleep(HANDOVER);
-                    }
-                    idle = idle.or(Some(Instant::now()));
-                }
-                Ok(_) | Err(wgpu::PollError::Timeout) => idle = None,
-                Err(error) => return Err(Error::Device(error.to_string())),
             }
+            pause(began);
         }
     }
 
@@ -228,34 +214,41 @@ fn reports(partials: Vec<(Partial, Penalty)>) -> Result<Reports> {
 }
 
 impl Gpu {
+    /// Runs the callbacks of what the device has done. Never a wait: where one times out while another thread's poll collects what
+    /// it waited for, wgpu 30 panics (<https://github.com/gfx-rs/wgpu/pull/9958>).
+    pub(super) fn poll(&self) -> Result<wgpu::PollStatus> {
+        self.device().poll(wgpu::PollType::Poll).map_err(|error| Error::Device(error.to_string()))
+    }
+
     /// Copies the first `size` bytes of a buffer to the host, behind everything submitted so far.
     pub(super) async fn read_buffer(&self, buffer: &wgpu::Buffer, size: u64, patience: Patience) -> Result<Vec<u8>> {
         let (sender, receiver) = oneshot_channel();
         let reply = Reply::new(sender);
         let mapped = Callback(reply.clone());
         let staging = self.staging_buffer(size)?;
-        let submission = self.guarded(|| {
+        self.guarded(|| {
             let mut encoder = self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
-            let submission = self.queue().submit([encoder.finish()]);
+            self.queue().submit([encoder.finish()]);
             staging.map_async(wgpu::MapMode::Read, .., move |result| {
                 mapped.0.send(result.map_err(|error| Error::Device(format!("mapping its memory failed: {error}"))));
             });
-            submission
         })?;
         match patience {
             Patience::Block(timeout) => {
                 let began = Instant::now();
-                let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(timeout) };
-                match self.device().poll(wait) {
-                    Ok(_) | Err(wgpu::PollError::Timeout) => {}
-                    Err(error) => reply.send(Err(Error::Device(error.to_string()))),
+                loop {
+                    if let Err(error) = self.poll() {
+                        reply.send(Err(error));
+                    }
+                    if reply.sent() {
+                        break;
+                    }
+                    if began.elapsed() >= timeout {
+                        reply.send(Err(Error::Timeout(timeout)));
+                    }
+                    pause(began);
                 }
-                // Another thread's poll may have collected the callback, and be busy with somebody else's before it.
-                while !reply.sent() && began.elapsed() < timeout {
-                    std::thread::sleep(HANDOVER);
-                }
-                reply.send(Err(Error::Timeout(timeout)));
             }
             Patience::PolledElsewhere => self.inner.waiting.add(reply),
         }

@@ -118,11 +118,10 @@ impl Device {
             match record(set, &mut encoder) {
                 // Burn queues steps as fast as the host makes them; this keeps them within reach.
                 Err(penalty::Error::RingFull { .. }) if began.elapsed() < Gpu::TIMEOUT => {
-                    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_millis(1)) };
-                    match device.poll(wait) {
-                        Ok(_) | Err(wgpu::PollError::Timeout) => {}
-                        Err(error) => return Err(penalty::Error::Device(error.to_string()).into()),
-                    }
+                    // Not a wait: wgpu 30 panics where one times out while another thread, such as Burn's, polls.
+                    let polled = device.poll(wgpu::PollType::Poll);
+                    polled.map_err(|error| penalty::Error::Device(error.to_string()))?;
+                    std::thread::sleep(Duration::from_micros(100));
                 }
                 Err(penalty::Error::RingFull { .. }) => return Err(Error::Busy(Gpu::TIMEOUT)),
                 other => break other?,
