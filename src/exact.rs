@@ -326,11 +326,13 @@ fn add_f32(limbs: &mut [u32], x: f32, at: i32) {
     }
     let carry = u64::from(significand) << (position % 32);
     // Two limbs at once: that something is left for the next ones is so rare that a processor guesses it right.
-    let limbs = &mut limbs[position as usize / 32..];
-    let (sum, over) = (u64::from(limbs[0]) | u64::from(limbs[1]) << 32).overflowing_add(carry);
-    (limbs[0], limbs[1]) = (sum as u32, (sum >> 32) as u32);
+    let above = limbs.get_mut(position as usize / 32..).and_then(|limbs| limbs.split_first_chunk_mut::<2>());
+    // Only a negative sum lies above all limbs: of a user's own penalty whose terms break its rules.
+    let Some((pair, rest)) = above else { return };
+    let (sum, over) = (u64::from(pair[0]) | u64::from(pair[1]) << 32).overflowing_add(carry);
+    *pair = [sum as u32, (sum >> 32) as u32];
     if over {
-        for limb in &mut limbs[2..] {
+        for limb in rest {
             let (sum, over) = limb.overflowing_add(1);
             *limb = sum;
             if !over {
