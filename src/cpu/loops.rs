@@ -151,12 +151,26 @@ fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], own: Own<'_,
     set.run(
         #[inline(always)]
         || {
-            let c = own.each::<F>(bits.len());
-            for (i, b) in bits.iter_mut().enumerate() {
-                *b = elementwise::prox::<F>(*b, &c.at::<F>(i));
+            let all = own.each::<F>(bits.len());
+            let (blocks, rest) = bits.as_chunks_mut::<BLOCK>();
+            let start = blocks.len() * BLOCK;
+            for (block, bits) in blocks.iter_mut().enumerate() {
+                for line in (0..BLOCK).step_by(16) {
+                    tile::prefetch(bits.as_ptr().wrapping_add(AHEAD * TILE + line));
+                }
+                shrink::<F>(bits, &all.part::<F>(block * BLOCK, BLOCK));
             }
+            let left = rest.len();
+            shrink::<F>(rest, &all.part::<F>(start, left));
         },
     );
+}
+
+#[inline(always)]
+fn shrink<F: Formula>(bits: &mut [u32], c: &Each<'_, Numbers>) {
+    for (i, b) in bits.iter_mut().enumerate() {
+        *b = elementwise::prox::<F>(*b, &c.at::<F>(i));
+    }
 }
 
 fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metric: &[f32], own: Own<'_, Numbers>) {
