@@ -104,10 +104,8 @@ fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u
             let (sources, source) = source.as_chunks::<BLOCK>();
             let (outputs, output) = output.as_chunks_mut::<BLOCK>();
             for (block, (source, output)) in sources.iter().zip(outputs).enumerate() {
-                for line in (0..BLOCK).step_by(16) {
-                    tile::prefetch(output.as_ptr().wrapping_add(AHEAD * TILE + line));
-                    tile::prefetch(source.as_ptr().wrapping_add(AHEAD * TILE + line));
-                }
+                ask_ahead(output);
+                ask_ahead(source);
                 let c = all.part::<F>(block * BLOCK, BLOCK);
                 if finite(source) & finite(output) {
                     for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
@@ -127,6 +125,14 @@ fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u
 fn add_any_gradient<F: Formula>(source: &[u32], output: &mut [u32], c: &Each<'_, Numbers>) {
     for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
         *out = elementwise::add(*out, elementwise::gradient::<F>(*theta, &c.at::<F>(i)));
+    }
+}
+
+/// Asks for the memory of the block a tile ahead.
+#[inline(always)]
+fn ask_ahead(block: &[u32; BLOCK]) {
+    for line in (0..BLOCK).step_by(16) {
+        tile::prefetch(block.as_ptr().wrapping_add(AHEAD * TILE + line));
     }
 }
 
@@ -155,9 +161,7 @@ fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], own: Own<'_,
             let (blocks, rest) = bits.as_chunks_mut::<BLOCK>();
             let start = blocks.len() * BLOCK;
             for (block, bits) in blocks.iter_mut().enumerate() {
-                for line in (0..BLOCK).step_by(16) {
-                    tile::prefetch(bits.as_ptr().wrapping_add(AHEAD * TILE + line));
-                }
+                ask_ahead(bits);
                 shrink::<F>(bits, &all.part::<F>(block * BLOCK, BLOCK));
             }
             let left = rest.len();
