@@ -49,6 +49,16 @@ fn root(x: vec4<f32>) -> vec4<f32> {
     return select(assembled(s, exponent), vec4<f32>(0.0), bits == vec4<u32>(0u));
 }
 
+// x times a factor that may lie outside the range of f32: |c| times the power of two in |c|, and twice that where c < 0. Only the last
+// product is rounded.
+fn times_wide(x: vec4<f32>, c: vec4<f32>) -> vec4<f32> {
+    let bits = bitcast<vec4<u32>>(c);
+    let magnitude = bits & vec4<u32>(MAGNITUDE);
+    let power = bitcast<vec4<f32>>(magnitude & vec4<u32>(INFINITY));
+    let rest = bitcast<vec4<f32>>(magnitude + ((bits >> vec4<u32>(31u)) << vec4<u32>(23u)));
+    return opaque(opaque(x * power) * rest);
+}
+
 // ln(x + lost) for x > 0 and a `lost` of at most half a unit in x's last place; within 3 units in the last place.
 fn ln(x: vec4<f32>, lost: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<i32>>(x);

@@ -5,6 +5,9 @@
 
 const FINE: i32 = 55;
 const COARSE: i32 = 31;
+// The largest f32 is this significand, and 2^104.
+const LARGEST_SIGNIFICAND: u32 = 0xffffffu;
+const LARGEST_PLACES: i32 = 104;
 const MOST: vec3<u32> = vec3<u32>(0xffffffffu);
 
 // The exponent of a weight that is not 0.
@@ -12,12 +15,12 @@ fn exponent_below(bits: u32) -> i32 {
     return i32((bits & MAGNITUDE) >> 23u) - 127;
 }
 
-// |x|·2^(places − e), rounded up or down.
+// |x|·2^(places − e), rounded up or down. Where |x| is 2^(e + 2) or more and the places are FINE, some number from 2^57 on.
 fn units_of(bits: u32, e: i32, places: i32, up: bool) -> vec2<u32> {
     let significand = select((bits & 0x7fffffu) | 0x800000u, 0u, (bits & MAGNITUDE) == 0u);
     let shift = exponent_below(bits) - 23 + places - e;
     if (shift >= 32) {
-        return vec2<u32>(0u, significand);
+        return vec2<u32>(0u, significand << u32(min(shift - 32, 2)));
     }
     if (shift >= 0) {
         let left = u32(shift);
@@ -129,11 +132,11 @@ fn in_units(amount: Amount, times: u32, places: i32) -> vec3<u32> {
     return shifted_left(whole, u32(shift));
 }
 
-// The f32 nearest to an integer, ties to even.
-fn nearest(x: vec3<u32>) -> f32 {
+// The significand of the f32 nearest to an integer, ties to even, and how many places it is shifted by; at most 2^24.
+fn rounded(x: vec3<u32>) -> vec2<u32> {
     let bits = bits_in(x);
     if (bits <= 24u) {
-        return f32(x.x);
+        return vec2<u32>(x.x, 0u);
     }
     let cut = bits - 24u;
     var significand = shifted_right(x, cut).x;
@@ -142,8 +145,17 @@ fn nearest(x: vec3<u32>) -> f32 {
     if (!at_most(rest, half) || (all(rest == half) && (significand & 1u) == 1u)) {
         significand++;
     }
+    return vec2<u32>(significand, cut);
+}
+
+// The f32 nearest to an integer, ties to even.
+fn nearest(x: vec3<u32>) -> f32 {
+    let parts = rounded(x);
+    if (parts.y == 0u) {
+        return f32(parts.x);
+    }
     // The significand's own highest bit adds one to the exponent.
-    return bitcast<f32>((((149u + cut) << 23u) + significand) ^ parameters.zero);
+    return bitcast<f32>((((149u + parts.y) << 23u) + parts.x) ^ parameters.zero);
 }
 
 // x·2^e for x ≥ 0: at most the largest f32, and 0 below 2^-120.
@@ -159,15 +171,43 @@ fn scaled(x: f32, e: i32) -> f32 {
     return bitcast<f32>((u32(exponent) << 23u) | (bits & 0x7fffffu));
 }
 
-// An integer below 2^58 times 2^e as the sum of two f32s, the upper one first; what is left of it is lost.
-fn two_floats(x: vec2<u32>, e: i32) -> vec2<f32> {
-    let wide = vec3<u32>(x, 0u);
-    let upper = max(bits_in(wide), 24u) - 24u;
-    let high = shifted_right(wide, upper);
-    let rest = subtract_wide(wide, shifted_left(high, upper));
-    let lower = max(bits_in(rest), 24u) - 24u;
-    let low = shifted_right(rest, lower);
-    return vec2<f32>(scaled(f32(high.x), e + i32(upper)), scaled(f32(low.x), e + i32(lower)));
+// x·2^e as the sum of two f32s: the nearest one, and the nearest to what is left.
+fn two_floats(x: vec3<u32>, e: i32) -> vec2<f32> {
+    // What is above the largest f32 goes to the second.
+    let most = shifted_left(vec3<u32>(LARGEST_SIGNIFICAND, 0u, 0u), u32(clamp(LARGEST_PLACES - e, 0, 72)));
+    let parts = rounded(x);
+    var first = shifted_left(vec3<u32>(parts.x, 0u, 0u), parts.y);
+    first = select(most, first, at_most(first, most));
+    let below = at_most(first, x);
+    let rest = nearest(subtract_wide(select(first, x, below), select(x, first, below)));
+    return vec2<f32>(scaled(nearest(first), e), select(-scaled(rest, e), scaled(rest, e), below));
+}
+
+// The significand of x > 0, from 1 to 2.
+fn significand_of(x: f32) -> f32 {
+    return bitcast<f32>((bitcast<u32>(x) & 0x7fffffu) | 0x3f800000u);
+}
+
+const WIDEST: i32 = 250;
+const WIDE_BIAS: i32 = 256;
+
+// m·2^k for m > 0 as an integer: an exponent of 9 bits, then the 23 of a fraction. 0 below 2^-250, and the largest from 2^251 on.
+fn wide_factor(m: f32, k: i32) -> u32 {
+    let exponent = i32(bitcast<u32>(m) >> 23u) - 127 + k;
+    if (exponent < -WIDEST) {
+        return 0u;
+    }
+    if (exponent > WIDEST) {
+        return (u32(WIDEST + WIDE_BIAS) << 23u) | 0x7fffffu;
+    }
+    return (u32(exponent + WIDE_BIAS) << 23u) | (bitcast<u32>(m) & 0x7fffffu);
+}
+
+// A wide factor as an f32 c: it is |c| times the power of two in |c|, and twice that where c < 0.
+fn wide_float(factor: u32) -> f32 {
+    let half = (factor >> 24u) + 127u - (u32(WIDE_BIAS) >> 1u);
+    let bits = ((factor << 8u) & 0x80000000u) | (half << 23u) | (factor & 0x7fffffu);
+    return bitcast<f32>(select(bits, 0u, factor == 0u));
 }
 
 fn quotient_of(a: f32, b: f32) -> f32 {

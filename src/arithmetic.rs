@@ -18,6 +18,17 @@ pub fn root(x: f32) -> f32 {
     x.sqrt()
 }
 
+/// x times a factor that may lie outside the range of `f32`, as [`wide_float`](crate::fixed::wide_float) makes it: |c| times the power
+/// of two in |c|, and twice that where c < 0. Both halves of the factor are on the same side of 1, so nothing in between leaves the range that
+/// x and the product lie in, and only the last product is rounded.
+#[inline(always)]
+pub(crate) fn times_wide(x: f32, c: f32) -> f32 {
+    let magnitude = c.to_bits() & 0x7fff_ffff;
+    let power = f32::from_bits(magnitude & 0x7f80_0000);
+    let rest = f32::from_bits(magnitude + (c.to_bits() >> 31 << 23));
+    (x * power) * rest
+}
+
 /// ln(x + lost) for x > 0 and a `lost` of at most half a unit in x's last place; within 3 units in the last place.
 ///
 /// x = 2ᵏ(1 + f) with 1 + f from √½ to √2, and ln(1 + f) is the polynomial of Moshier's Cephes, `logf`.

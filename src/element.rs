@@ -23,6 +23,15 @@ impl Dtype {
             Dtype::F16 | Dtype::BF16 => 2,
         }
     }
+
+    /// How many bits of an `f32`'s significand it lacks.
+    pub(crate) const fn lost_bits(self) -> u32 {
+        match self {
+            Dtype::F32 => 0,
+            Dtype::F16 => 13,
+            Dtype::BF16 => 16,
+        }
+    }
 }
 
 impl fmt::Display for Dtype {

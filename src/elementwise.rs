@@ -34,6 +34,13 @@ pub fn bounded(x: f32) -> f32 {
     if y < f32::MAX { y } else { f32::MAX }
 }
 
+/// A number without the last bits of its significand where it must not be rounded away from 0, else as it is.
+#[inline(always)]
+pub(crate) fn toward_zero(x: f32, lost_bits: f32, must: bool) -> f32 {
+    let kept = u32::MAX << (lost_bits as u32 & 31);
+    f32::from_bits(x.to_bits() & select(must, kept, u32::MAX))
+}
+
 /// The gradient at a weight, as bits: a NaN is itself, an infinity the limit there.
 #[inline(always)]
 pub(crate) fn gradient<F: Formula>(theta: u32, c: &Numbers) -> u32 {

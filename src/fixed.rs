@@ -10,6 +10,9 @@ use crate::elementwise::{MAGNITUDE, SMALLEST};
 /// `COARSE` places below it.
 pub(crate) const FINE: i32 = 55;
 pub(crate) const COARSE: i32 = 31;
+/// The largest `f32` is this significand, and 2^104.
+const LARGEST_SIGNIFICAND: u32 = 0xff_ffff;
+const LARGEST_PLACES: i32 = 104;
 /// The bits of a device's sums.
 const BITS: u32 = 96;
 
@@ -19,13 +22,13 @@ pub(crate) fn exponent(bits: u32) -> i32 {
     ((bits & MAGNITUDE) >> 23) as i32 - 127
 }
 
-/// |x|·2^(places − e), rounded up or down, at most 2^(places + 1), where no |x| is 2^(e + 1) or more.
+/// |x|·2^(places − e), rounded up or down. Where |x| is 2^(e + 2) or more and the places are [`FINE`], some number from 2^57 on.
 #[inline(always)]
 fn units(bits: u32, e: i32, places: i32, up: bool) -> u64 {
     let magnitude = bits & MAGNITUDE;
     let significand = if magnitude == 0 { 0 } else { u64::from((magnitude & 0x7f_ffff) | 0x80_0000) };
     let shift = exponent(magnitude) - 23 + places - e;
-    let left = shift.clamp(0, 32) as u32;
+    let left = shift.clamp(0, 34) as u32;
     let right = (-shift).clamp(0, 25) as u32;
     ((significand << left) + if up { (1 << right) - 1 } else { 0 }) >> right
 }
@@ -112,6 +115,15 @@ pub(crate) fn nearest(x: u128) -> f32 {
     (top | u64::from(lost)) as f32 * f32::from_bits((127 + excess) << 23)
 }
 
+/// The integer nearest to x that an `f32` holds, ties to even.
+fn rounded(x: u128) -> u128 {
+    let cut = (128 - x.leading_zeros()).saturating_sub(24);
+    let top = x >> cut;
+    let (rest, half) = (x - (top << cut), (1u128 << cut) >> 1);
+    let up = cut > 0 && (rest > half || (rest == half && top & 1 == 1));
+    (top + u128::from(up)) << cut
+}
+
 /// x·2^e for x ≥ 0: at most the largest `f32`, and 0 below 2^-120.
 pub(crate) fn scaled(x: f32, e: i32) -> f32 {
     let bits = x.to_bits();
@@ -126,18 +138,55 @@ pub(crate) fn scaled(x: f32, e: i32) -> f32 {
     }
 }
 
-/// An integer below 2^58 times 2^e as the sum of two `f32`s, the upper one first; what is left of it is lost.
-pub(crate) fn two_floats(x: u64, e: i32) -> [f32; 2] {
-    let upper = (64 - x.leading_zeros()).saturating_sub(24);
-    let high = x >> upper;
-    let rest = x - (high << upper);
-    let lower = (64 - rest.leading_zeros()).saturating_sub(24);
-    [scaled(high as f32, e + upper as i32), scaled((rest >> lower) as f32, e + lower as i32)]
+/// x·2^e for x < 2^96 as the sum of two `f32`s: the nearest one, and the nearest to what is left. So a number that comes from subtracting
+/// both, one after the other, is as exact as if it came from x·2^e and were rounded twice.
+pub(crate) fn two_floats(x: u128, e: i32) -> [f32; 2] {
+    // What is above the largest `f32` goes to the second.
+    let most = u128::from(LARGEST_SIGNIFICAND) << (LARGEST_PLACES - e).clamp(0, 72);
+    let first = rounded(x).min(most);
+    let rest = nearest(x.abs_diff(first));
+    [scaled(nearest(first), e), scaled(rest, e) * if x < first { -1.0 } else { 1.0 }]
+}
+
+/// The significand of x > 0, from 1 to 2.
+#[inline(always)]
+pub(crate) fn significand(x: f32) -> f32 {
+    f32::from_bits((x.to_bits() & 0x7f_ffff) | 0x3f80_0000)
+}
+
+/// How far the exponent of a wide factor reaches in either direction. No factor beyond leaves a weight and its result both in range.
+const WIDEST: i32 = 250;
+/// What is added to a wide factor's exponent, so that its integer is positive.
+const WIDE_BIAS: i32 = 256;
+
+/// m·2^k for m > 0 as an integer of 32 bits: an exponent of 9 bits, then the 23 of a fraction. So greater factors are greater integers,
+/// and the next factor is the next integer. 0 below 2^-250, and the largest from 2^251 on.
+///
+/// Factors such as λ/‖θ‖ reach further than an `f32` even where θ and the product are ordinary.
+pub(crate) fn wide_factor(m: f32, k: i32) -> u32 {
+    let exponent = (m.to_bits() >> 23) as i32 - 127 + k;
+    if exponent < -WIDEST {
+        return 0;
+    }
+    if exponent > WIDEST {
+        return ((WIDEST + WIDE_BIAS) << 23) as u32 | 0x7f_ffff;
+    }
+    ((exponent + WIDE_BIAS) << 23) as u32 | (m.to_bits() & 0x7f_ffff)
+}
+
+/// A wide factor as an `f32` c: it is |c| times the power of two in |c|, and twice that where c < 0.
+pub(crate) fn wide_float(factor: u32) -> f32 {
+    if factor == 0 {
+        return 0.0;
+    }
+    let half = (factor >> 24) + 127 - (WIDE_BIAS as u32 >> 1);
+    f32::from_bits((factor << 8 & 0x8000_0000) | half << 23 | (factor & 0x7f_ffff))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arithmetic::times_wide;
 
     #[test]
     fn units_are_rounded_up_and_exact_where_they_can_be() {
@@ -178,11 +227,46 @@ mod tests {
     }
 
     #[test]
-    fn two_floats_have_forty_eight_bits() {
-        for x in [0, 1, 0xff_ffff, 0x1ff_ffff, (1 << 57) + 12345, (1 << 48) - 1] {
-            let [high, low] = two_floats(x, -20);
-            let sum = (f64::from(high) + f64::from(low)) * 2f64.powi(20);
-            assert!((sum - x as f64).abs() <= x as f64 * 2f64.powi(-47), "{x} {high} {low}");
+    fn two_floats_are_each_the_nearest() {
+        let ties = [(1 << 72) + (1 << 48), (3 << 48) + (1 << 72), (0xff_ffff << 72) - (1 << 48)];
+        for x in [0, 1, 0xff_ffff, 0x1ff_ffff, (1 << 57) + 12345, (1 << 48) - 1].into_iter().chain(ties) {
+            let [first, rest] = two_floats(x, -20).map(|x| f64::from(x) * 2f64.powi(20));
+            assert_eq!(first as u128, rounded(x), "{x}");
+            assert_eq!(first, f64::from(x as f32), "{x}");
+            let left = x as i128 - first as i128;
+            assert_eq!(rest, f64::from(left as f32), "{x}");
         }
+    }
+
+    #[test]
+    fn what_is_above_the_largest_float_goes_to_the_second() {
+        // 1.5 times 2^128, then the largest float itself and half a unit of it more.
+        assert_eq!(two_floats(3 << 60, 67), [f32::MAX, 2f32.powi(127) + 2f32.powi(104)]);
+        assert_eq!(two_floats(0xff_ffff << 30, 74), [f32::MAX, 0.0]);
+        assert_eq!(two_floats((0xff_ffff << 30) + (1 << 29), 74), [f32::MAX, 2f32.powi(103)]);
+    }
+
+    #[test]
+    fn wide_factors_are_exact_and_in_order() {
+        let mut last = 0;
+        for k in -260..260 {
+            for m in [1.0f32, 1.0 + f32::EPSILON, 1.5, 2.0 - f32::EPSILON] {
+                let factor = wide_factor(m, k);
+                let exact = f64::from(m) * 2f64.powi(k);
+                // The largest number that times the factor stays inside, or the smallest.
+                for x in [1.0f32, 1.75, 2f32.powi(100), 2f32.powi(-100), 2f32.powi(-119), 2f32.powi(126)] {
+                    let (found, want) = (f64::from(times_wide(x, wide_float(factor))), f64::from(x) * exact);
+                    let reached = (-250..=250).contains(&k) && want < f64::from(f32::MAX) && want >= 2f64.powi(-120);
+                    assert!(!reached || found == f64::from(want as f32), "{x:e} times {m}·2^{k} is {found:e}");
+                }
+                assert!(k < -250 || k > 250 || factor > last, "{m}·2^{k}");
+                last = factor;
+            }
+        }
+        assert_eq!(
+            [wide_float(wide_factor(1.0, 0)), wide_float(wide_factor(1.5, -260)), times_wide(f32::MAX, 0.0)],
+            [1.0, 0.0, 0.0]
+        );
+        assert_eq!(wide_factor(4.0, -2), wide_factor(1.0, 0));
     }
 }

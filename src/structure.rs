@@ -136,9 +136,17 @@ impl Group<'_> {
 
     /// The largest magnitude's bits.
     fn largest(&self) -> u32 {
+        self.greatest(
+            #[inline(always)]
+            |b| b & MAGNITUDE,
+        )
+    }
+
+    /// The greatest of what there is of each weight; 0 of none.
+    fn greatest(&self, f: impl Fn(u32) -> u32 + Sync) -> u32 {
         self.fold(
             #[inline(always)]
-            |bits| bits.iter().fold(0, |max, b| max.max(b & MAGNITUDE)),
+            |bits| bits.iter().fold(0, |max, b| max.max(f(*b))),
             u32::max,
         )
     }

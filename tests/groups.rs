@@ -9,6 +9,7 @@ use common::compare::close;
 use common::everything;
 use common::golden;
 use common::oracle::Weight;
+use common::ranges;
 use common::tensors::{Call, Layout, Tensors, equal, equal_step_by_step};
 use libtest_mimic::Trial;
 use penalty::gpu::Options;
@@ -37,9 +38,16 @@ fn main() {
             Ok(())
         };
         let kind = format!("CPU, {set:?}");
+        let ranges = move || {
+            ranges::projections_are_exact_at_every_ratio(&backend());
+            ranges::reported_projections_are_right(&backend());
+            ranges::norm_gradients_are_right_at_every_scale(&backend());
+            Ok(())
+        };
         [
             Trial::test("every_instruction_set_gives_the_same_bits", bits).with_kind(&kind),
             Trial::test("golden_vectors_come_out", golden).with_kind(&kind),
+            Trial::test("no_scale_is_too_far_from_another", ranges).with_kind(&kind),
         ]
     });
     let more = [Trial::test("what_cannot_be_grouped_is_refused", || {
@@ -49,6 +57,13 @@ fn main() {
     let tests: &[DeviceTest] = &[
         ("every_adapter_gives_the_same_bits", |device| same_bits_as_the_reference(&device.backend())),
         ("golden_vectors_come_out", |device| golden_vectors_come_out(&device.backend())),
+        ("projections_are_exact_at_every_ratio", |device| {
+            ranges::projections_are_exact_at_every_ratio(&device.backend());
+        }),
+        ("reported_projections_are_right", |device| ranges::reported_projections_are_right(&device.backend())),
+        ("norm_gradients_are_right_at_every_scale", |device| {
+            ranges::norm_gradients_are_right_at_every_scale(&device.backend());
+        }),
         ("large_groups_are_found_by_many_workgroups", large_groups_are_found_by_many_workgroups),
         ("groups_need_not_fit_a_binding", groups_need_not_fit_a_binding),
         ("loops_go_round_as_often_as_they_must", loops_go_round_as_often_as_they_must),

@@ -2,7 +2,7 @@
 
 fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
     let kink = select(signed(c[0], theta), vec4<f32>(0.0), theta == vec4<f32>(0.0));
-    return opaque(kink + flush(theta * c[3]));
+    return opaque(kink + flush(times_wide(theta, c[3])));
 }
 
 fn gradient_limits(c: Numbers) -> Limits {

@@ -9,6 +9,7 @@ fn gradient_limits(c: Numbers) -> Limits {
 }
 
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
-    let rest = opaque(opaque(abs(v) - c[3]) - c[4]);
+    let down = (bitcast<vec4<u32>>(c[4]) & vec4<u32>(1u)) == vec4<u32>(1u);
+    let rest = toward_zero(opaque(opaque(abs(v) - c[3]) - c[4]), c[0], down);
     return select(vec4<f32>(0.0), signed(rest, v), rest > vec4<f32>(0.0));
 }

@@ -9,5 +9,5 @@ fn gradient_limits(c: Numbers) -> Limits {
 }
 
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return v * c[3];
+    return toward_zero(times_wide(v, c[3]), c[1], c[4] != vec4<f32>(0.0));
 }

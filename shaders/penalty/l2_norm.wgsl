@@ -1,7 +1,7 @@
 // The norm ‖θ‖₂, not squared. Twin of src/penalty/l2_norm.rs.
 
 fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return opaque(theta * c[3]);
+    return times_wide(theta, c[3]);
 }
 
 fn gradient_limits(c: Numbers) -> Limits {

@@ -4,19 +4,19 @@
 
 const STEPS: u32 = 62u;
 const ATTEMPTS: u32 = 40u;
-// The upper words of what is added to signed numbers, 2^57, and of the highest threshold.
+// The upper words of the integer of 0, or of the largest weight, which is 2^57, and of the highest threshold.
 const BIAS: u32 = 0x2000000u;
 const HIGHEST: u32 = 0x3000000u;
 
 fn find(thread: u32, group: Group, span: Span) -> Found {
-    let largest = largest_of(thread, group);
+    let top = top_of(thread, group);
     if (RULE == CLAMP && PURPOSE == VALUE) {
-        return found_share(bitcast<f32>(largest), 0);
+        return found_share(bitcast<f32>(top), 0);
     }
     if (RULE == CLAMP && PURPOSE == GRADIENT) {
         // Where several weights are the largest, they share the slope.
-        let ties = max(count_ties(thread, group, largest), 1u);
-        return found_numbers(bitcast<f32>(largest), quotient_of(span.c[0].x, nearest(vec3<u32>(ties, 0u, 0u))));
+        let ties = max(count_ties(thread, group, top), 1u);
+        return found_numbers(bitcast<f32>(top), quotient_of(span.c[0].x, nearest(vec3<u32>(ties, 0u, 0u))));
     }
     if (PURPOSE == GRADIENT) {
         return found_numbers(0.0, 0.0);
@@ -25,37 +25,38 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     if (PURPOSE == VALUE) {
         amount = value_amount_of(span.terms);
     }
-    let nothing = -0x7fffffff - 1;
-    var e = select(exponent_below(largest), nothing, largest == 0u);
-    if (RULE == SIMPLEX) {
-        e = max(e, log2_of(amount));
-    }
-    if (e == nothing) {
-        return found_numbers(0.0, 0.0);
-    }
-    let r = in_units(amount, 1u, FINE - e);
-    let all_above = sum_above(thread, group, e, vec2<u32>(0u));
-    if (is_inside(thread, group, all_above, r)) {
+    let units = units_for(top, amount);
+    let r = in_units(amount, 1u, FINE - units.e);
+    let all_above = sum_above(thread, group, units, vec2<u32>(0u));
+    if (is_inside(thread, group, units, all_above, r)) {
         return found_numbers(0.0, 0.0);
     }
     if (PURPOSE == VALUE) {
         return found_inside(false);
     }
-    var level = level_of(thread, group, e, all_above, r);
+    var level = level_of(thread, group, units, all_above, r);
     if (RULE == CLAMP) {
-        return found_threshold(floats_of(level, e));
+        return found_threshold(floats_of(units, level));
     }
+    // Weights that lose bits are rounded toward 0 where the nearest ones are outside: raising the threshold by what a large weight
+    // was rounded up by would cost small ones more than their own rounding. In an f32 it costs nothing that counts.
+    let loses = span.c[0].x != 0.0;
     for (var attempt = 0u; attempt < ATTEMPTS; attempt++) {
-        let floats = floats_of(level, e);
+        let nearest_floats = floats_of(units, level);
+        let down = select(0u, 1u, loses && attempt > 0u);
+        let floats = vec2<f32>(nearest_floats.x, bitcast<f32>((bitcast<u32>(nearest_floats.y) & ~1u) | down));
         let own = with_own(span.c, bitcast<vec2<u32>>(floats));
         var sum = vec4<u32>(0u);
         for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
-            let units = fine(stored(weight_of(group, place), own), e);
-            sum = vec4<u32>(add_wide(sum.xyz, vec3<u32>(units, 0u)), sum.w + select(0u, 1u, any(units != vec2<u32>(0u))));
+            let stored_units = fine(stored(weight_of(group, place), own), units.e);
+            sum = vec4<u32>(add_wide(sum.xyz, vec3<u32>(stored_units, 0u)), sum.w + select(0u, 1u, any(stored_units != vec2<u32>(0u))));
         }
         sum = team_sum(thread, group.places, sum);
         if (at_most(sum.xyz, r)) {
             return found_threshold(floats);
+        }
+        if (loses && attempt == 0u) {
+            continue;
         }
         let step = max_one(share_of(subtract_wide(sum.xyz, r), max(sum.w, 1u)));
         level = raised(level, step, attempt);
@@ -76,7 +77,7 @@ fn count_ties(thread: u32, group: Group, largest: u32) -> u32 {
 }
 
 // The smallest level of which Σ max(units − level, 0) ≤ r, from the sum of all units.
-fn level_of(thread: u32, group: Group, e: i32, all_above: vec4<u32>, r: vec3<u32>) -> vec2<u32> {
+fn level_of(thread: u32, group: Group, units: Units, all_above: vec4<u32>, r: vec3<u32>) -> vec2<u32> {
     var level = vec2<u32>(0u);
     var sum = all_above;
     for (var i = 0u; i < STEPS; i++) {
@@ -84,7 +85,7 @@ fn level_of(thread: u32, group: Group, e: i32, all_above: vec4<u32>, r: vec3<u32
         if (!at_most(vec3<u32>(next, 0u), vec3<u32>(level, 0u))) {
             level = next;
         }
-        let left = sum_above(thread, group, e, level);
+        let left = sum_above(thread, group, units, level);
         if (left.w == sum.w || left.w == 0u) {
             break;
         }
@@ -93,45 +94,105 @@ fn level_of(thread: u32, group: Group, e: i32, all_above: vec4<u32>, r: vec3<u32
     return level;
 }
 
-// What a weight is in units of 2^(e − 55), rounded up; signed ones are biased.
-fn threshold_units(bits: u32, e: i32) -> vec2<u32> {
+// Bits as integers in the order of their numbers; 0 is none.
+fn ordered(bits: u32) -> u32 {
+    return select(bits | 0x80000000u, ~bits, bits > MAGNITUDE);
+}
+
+fn unordered(order: u32) -> u32 {
+    return select(~order, order & MAGNITUDE, order > MAGNITUDE);
+}
+
+// The bits of the largest weight of a simplex, of the largest magnitude else.
+fn top_of(thread: u32, group: Group) -> u32 {
     if (RULE != SIMPLEX) {
-        return fine(bits, e);
+        return largest_of(thread, group);
     }
+    var top = 0u;
+    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
+        top = max(top, ordered(weight_of(group, place)));
+    }
+    return unordered(team_max(thread, group.places, top));
+}
+
+// A group's weights as integers: those that can be above the threshold are as fine as the amount needs them, and the others 0.
+struct Units {
+    // The unit is 2^(e − 55).
+    e: i32,
+    // The bits of the largest weight.
+    top: u32,
+    // Whether BIAS stands for the largest weight, not for 0.
+    from_top: bool,
+}
+
+fn units_for(top: u32, amount: Amount) -> Units {
+    let log2 = log2_of(amount);
+    let nothing = -0x7fffffff - 1;
+    let e = select(log2 + 2, exponent_below(top), log2 == nothing);
+    return Units(e, top, (top & MAGNITUDE) != 0u && exponent_below(top) > e);
+}
+
+fn units_at(units: Units, bits: u32) -> vec2<u32> {
+    if (units.from_top) {
+        return from_top(units, select(bits & MAGNITUDE, bits, RULE == SIMPLEX));
+    }
+    return from_zero(units, bits);
+}
+
+// A weight, rounded up where 0 is BIAS.
+fn from_zero(units: Units, bits: u32) -> vec2<u32> {
     let bias = vec3<u32>(0u, BIAS, 0u);
-    if (bits > MAGNITUDE) {
-        return subtract_wide(bias, vec3<u32>(units_of(bits, e, FINE, false), 0u)).xy;
+    if (RULE == SIMPLEX && bits > MAGNITUDE) {
+        let whole = vec3<u32>(units_of(bits, units.e, FINE, false), 0u);
+        return subtract_wide(bias, select(bias, whole, at_most(whole, bias))).xy;
     }
-    return add_wide(bias, vec3<u32>(fine(bits, e), 0u)).xy;
+    return add_wide(bias, vec3<u32>(fine(bits, units.e), 0u)).xy;
+}
+
+// A weight, exactly, where the largest is BIAS.
+fn from_top(units: Units, bits: u32) -> vec2<u32> {
+    let shift = exponent_below(bits) - exponent_below(units.top) + 1;
+    let near = (bits ^ units.top) <= MAGNITUDE && shift >= 0 && shift <= 2;
+    let halves = ((bits & 0x7fffffu) | 0x800000u) << u32(clamp(shift, 0, 2));
+    let top_halves = ((units.top & 0x7fffffu) | 0x800000u) << 1u;
+    let gap = max(halves, top_halves) - min(halves, top_halves);
+    let places = u32(clamp(exponent_below(units.top) - units.e + 31, 32, 57));
+    let most = 1u << (57u - places);
+    return vec2<u32>(0u, BIAS - (select(most, gap, near && gap < most) << (places - 32u)));
 }
 
 // The sum of what is above the level, and how much is.
-fn sum_above(thread: u32, group: Group, e: i32, level: vec2<u32>) -> vec4<u32> {
+fn sum_above(thread: u32, group: Group, units: Units, level: vec2<u32>) -> vec4<u32> {
     var sum = vec4<u32>(0u);
     for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
-        let units = vec3<u32>(threshold_units(weight_of(group, place), e), 0u);
-        if (!at_most(units, vec3<u32>(level, 0u))) {
-            sum = vec4<u32>(add_wide(sum.xyz, units), sum.w + 1u);
+        let weight = vec3<u32>(units_at(units, weight_of(group, place)), 0u);
+        if (!at_most(weight, vec3<u32>(level, 0u))) {
+            sum = vec4<u32>(add_wide(sum.xyz, weight), sum.w + 1u);
         }
     }
     return team_sum(thread, group.places, sum);
 }
 
-fn is_inside(thread: u32, group: Group, all_above: vec4<u32>, r: vec3<u32>) -> bool {
-    if (RULE != SIMPLEX) {
-        return at_most(all_above.xyz, r);
-    }
-    var negative = 0u;
-    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
-        negative += select(0u, 1u, weight_of(group, place) > MAGNITUDE);
-    }
-    if (team_sum(thread, group.places, vec4<u32>(0u, 0u, 0u, negative)).w > 0u) {
+fn is_inside(thread: u32, group: Group, units: Units, all_above: vec4<u32>, r: vec3<u32>) -> bool {
+    if (units.from_top) {
         return false;
     }
-    let total = subtract_wide(all_above.xyz, vec3<u32>(0u, product(BIAS, all_above.w)));
-    return at_most(total, r) && at_most(subtract_wide(r, shifted_right(r, SLACK)), total);
+    var least = vec3<u32>(0u);
+    if (RULE == SIMPLEX) {
+        var negative = 0u;
+        for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
+            negative += select(0u, 1u, weight_of(group, place) > MAGNITUDE);
+        }
+        if (team_sum(thread, group.places, vec4<u32>(0u, 0u, 0u, negative)).w > 0u) {
+            return false;
+        }
+        least = least_on_simplex(group, units, r);
+    }
+    let total = excess_of(all_above.xyz, vec3<u32>(0u, product(BIAS, all_above.w)));
+    return at_most(total, r) && at_most(least, total);
 }
 
+// a − b, or 0 where that is negative.
 fn excess_of(total: vec3<u32>, r: vec3<u32>) -> vec3<u32> {
     if (at_most(total, r)) {
         return vec3<u32>(0u);
@@ -171,14 +232,32 @@ fn raised(level: vec2<u32>, step: vec2<u32>, doublings: u32) -> vec2<u32> {
     return next.xy;
 }
 
-fn floats_of(level: vec2<u32>, e: i32) -> vec2<f32> {
-    if (RULE != SIMPLEX) {
-        return two_floats(level, e - FINE);
-    }
+// What a sum is at least that is as near to r as weights of this type can be: each may have been below 2^-120, which is 0.
+fn least_on_simplex(group: Group, units: Units, r: vec3<u32>) -> vec3<u32> {
+    let smallest = -120 - (units.e - FINE);
+    let flushed = shifted_left(vec3<u32>(group.size, 0u, 0u), u32(clamp(smallest, 0, 63)));
+    let slack = add_wide(shifted_right(r, SLACK), select(flushed, vec3<u32>(0u), smallest < 0));
+    return excess_of(r, slack);
+}
+
+// A level as the sum of two f32s.
+fn floats_of(units: Units, level: vec2<u32>) -> vec2<f32> {
     let bias = vec3<u32>(0u, BIAS, 0u);
-    let wide = vec3<u32>(level, 0u);
-    if (at_most(bias, wide)) {
-        return two_floats(subtract_wide(wide, bias).xy, e - FINE);
+    let wide_level = vec3<u32>(level, 0u);
+    let above = excess_of(wide_level, bias);
+    let below = excess_of(bias, wide_level);
+    let e = units.e - FINE;
+    if (!units.from_top) {
+        return select(two_floats(above, e), 0.0 - two_floats(below, e), any(below != vec3<u32>(0u)));
     }
-    return 0.0 - two_floats(subtract_wide(bias, wide).xy, e - FINE);
+    // The last place of the largest weight in units; where even half of it is above any level, the largest is the nearest float.
+    let places = exponent_below(units.top) - 23 - e;
+    if (places > 72) {
+        return vec2<f32>(bitcast<f32>(units.top), 0.0 - scaled(nearest(below), e));
+    }
+    let top = shifted_left(vec3<u32>((units.top & 0x7fffffu) | 0x800000u, 0u, 0u), u32(max(places, 0)));
+    if (units.top > MAGNITUDE) {
+        return 0.0 - two_floats(add_wide(top, below), e);
+    }
+    return two_floats(excess_of(top, below), e);
 }

@@ -1,6 +1,7 @@
 //! The group lasso and the sparse-group lasso: λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂).
 
 use super::{Kind, Penalty, ratio, threshold, weight, whole};
+use crate::arithmetic::times_wide;
 use crate::elementwise::flush;
 use crate::formula::{Formula, Named, Numbers, Parameters};
 use crate::structure::Rule;
@@ -111,7 +112,7 @@ impl Formula for GroupLasso {
         } else {
             0.0
         };
-        kink + flush(theta * c[3])
+        kink + flush(times_wide(theta, c[3]))
     }
 
     #[inline(always)]

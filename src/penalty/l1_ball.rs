@@ -1,9 +1,10 @@
 //! The L1 ball: 0 where Σ|θ| is at most a radius, else ∞.
 
 use super::{Kind, Penalty, radius, signed};
+use crate::elementwise::toward_zero;
 use crate::formula::{Formula, Named, Numbers, Parameters};
 use crate::structure::Rule;
-use crate::{Groups, Result};
+use crate::{Dtype, Groups, Result};
 
 pub(crate) struct L1Ball;
 
@@ -11,7 +12,8 @@ impl Penalty {
     /// R(θ) = 0 where Σ|θ| ≤ radius, else ∞: the lasso as a constraint, or one of each group [`over`](Penalty::over) groups.
     ///
     /// prox(v) is the projection, sign v·max(|v| − τ, 0) with the τ that makes its sum the radius, whatever the step; the result, as
-    /// its type holds it, is certainly inside. The gradient is 0. Convex.
+    /// its type holds it, is certainly inside. Each weight is within 1e-6 of the radius of the exact projection, and what its type rounds,
+    /// however different the scales of weights and radius are. The gradient is 0. Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -47,6 +49,16 @@ impl Formula for L1Ball {
         radius
     }
 
+    /// How many bits weights of this type lack is a number of the formula's.
+    fn on([radius, _]: Parameters, dtype: Dtype) -> Parameters {
+        [radius, dtype.lost_bits().into()]
+    }
+
+    /// The bits that are lost.
+    fn prox_numbers([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
+        Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
+    }
+
     #[inline(always)]
     fn gradient(_: f32, _: &Numbers) -> f32 {
         0.0
@@ -57,10 +69,11 @@ impl Formula for L1Ball {
         [0.0; 2]
     }
 
-    /// The threshold is in two parts, the first of which is subtracted without rounding where the rest is small.
+    /// The threshold is in two parts, the first of which is subtracted without rounding where the rest is small. The last bit of the second
+    /// says whether the result is rounded toward 0.
     #[inline(always)]
     fn prox(v: f32, c: &Numbers) -> f32 {
-        let rest = (v.abs() - c[3]) - c[4];
+        let rest = toward_zero((v.abs() - c[3]) - c[4], c[0], c[4].to_bits() & 1 == 1);
         if rest > 0.0 { signed(rest, v) } else { 0.0 }
     }
 }

@@ -1,6 +1,7 @@
 //! The norm ‖θ‖₂, not squared.
 
 use super::{Kind, Penalty, weight};
+use crate::arithmetic::times_wide;
 use crate::formula::{Formula, Named, Numbers, Parameters};
 use crate::structure::Rule;
 use crate::{Groups, Result};
@@ -55,7 +56,7 @@ impl Formula for L2Norm {
 
     #[inline(always)]
     fn gradient(theta: f32, c: &Numbers) -> f32 {
-        theta * c[3]
+        times_wide(theta, c[3])
     }
 
     #[inline(always)]

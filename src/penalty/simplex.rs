@@ -1,9 +1,10 @@
 //! The simplex: 0 where θ ≥ 0 and Σθ is a radius, else ∞.
 
 use super::{Kind, Penalty, radius};
+use crate::elementwise::toward_zero;
 use crate::formula::{Formula, Named, Numbers, Parameters};
 use crate::structure::Rule;
-use crate::{Groups, Result};
+use crate::{Dtype, Groups, Result};
 
 pub(crate) struct Simplex;
 
@@ -12,8 +13,9 @@ impl Penalty {
     /// [`over`](Penalty::over) groups.
     ///
     /// prox(v) is the projection, max(v − τ, 0) with the τ, of any sign, that makes its sum the radius, whatever the step; that sum, of
-    /// what the weights' type holds, is never above the radius. The value takes a sum for equal that is above it by nothing and below it
-    /// by at most 2^-20 of it, 2^-8 of f16 and 2^-5 of bf16. The gradient is 0. Convex.
+    /// what the weights' type holds, is never above the radius. Each weight is within 1e-6 of the radius of the exact projection, and what
+    /// its type rounds, however different the scales of weights and radius are. The value takes a sum for equal that is above the radius by
+    /// nothing and below it by at most 2^-20 of it, 2^-8 of f16 and 2^-5 of bf16, and 2^-120 a weight. The gradient is 0. Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -49,6 +51,16 @@ impl Formula for Simplex {
         radius
     }
 
+    /// How many bits weights of this type lack is a number of the formula's.
+    fn on([radius, _]: Parameters, dtype: Dtype) -> Parameters {
+        [radius, dtype.lost_bits().into()]
+    }
+
+    /// The bits that are lost.
+    fn prox_numbers([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
+        Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
+    }
+
     #[inline(always)]
     fn gradient(_: f32, _: &Numbers) -> f32 {
         0.0
@@ -62,7 +74,7 @@ impl Formula for Simplex {
     /// As the L1 ball's, of signed weights.
     #[inline(always)]
     fn prox(v: f32, c: &Numbers) -> f32 {
-        let rest = (v - c[3]) - c[4];
+        let rest = toward_zero((v - c[3]) - c[4], c[0], c[4].to_bits() & 1 == 1);
         if rest > 0.0 { rest } else { 0.0 }
     }
 }

@@ -9,7 +9,7 @@
 use super::{Found, Group, Halves, Members, PARALLEL, Purpose, Rule, Sum, slack, with_own};
 use crate::arithmetic::quotient;
 use crate::elementwise::MAGNITUDE;
-use crate::fixed::{Amount, FINE, exponent, fine, nearest, two_floats, whole};
+use crate::fixed::{Amount, FINE, exponent, fine, nearest, scaled, two_floats, whole};
 use crate::formula::{Formula, Numbers};
 
 /// How many of Michelot's steps there are at most, and how many are mostly enough.
@@ -19,7 +19,7 @@ const USUAL_STEPS: u32 = 16;
 const FEW: usize = 64;
 /// How often a threshold is raised, by twice as much each time, until the result is inside.
 const ATTEMPTS: u32 = 40;
-/// Added to signed numbers, so that none is negative.
+/// The integer of 0, or of the largest weight, so that no integer is negative.
 const BIAS: u64 = 1 << 57;
 /// No threshold is higher.
 const HIGHEST: u64 = BIAS + (1 << 56);
@@ -35,43 +35,39 @@ pub(super) fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
 }
 
 pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
-    let largest = group.largest();
+    let simplex = rule == Rule::Simplex;
+    let top = if simplex { unordered(group.greatest(ordered)) } else { group.largest() };
     match (rule, purpose) {
-        (Rule::Clamp, Purpose::Value) => return Found { share: f32::from_bits(largest), ..Found::default() },
+        (Rule::Clamp, Purpose::Value) => return Found { share: f32::from_bits(top), ..Found::default() },
         (Rule::Clamp, Purpose::Gradient) => {
             // Where several weights are the largest, they share the slope.
             let ties = group.sum(
                 #[inline(always)]
-                |b| u64::from(b & MAGNITUDE == largest),
+                |b| u64::from(b & MAGNITUDE == top),
             );
             let slope = quotient(c[0], nearest(ties.total.max(1)));
-            return Found { numbers: [f32::from_bits(largest), slope], ..Found::default() };
+            return Found { numbers: [f32::from_bits(top), slope], ..Found::default() };
         }
         (_, Purpose::Gradient) => return Found::default(),
         _ => {}
     }
     let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };
     let amount = Amount::from_words(words);
-    let simplex = rule == Rule::Simplex;
-    let own = if largest == 0 { i32::MIN } else { exponent(largest) };
-    let e = if simplex { own.max(amount.log2()) } else { own };
-    if e == i32::MIN {
-        return Found::default();
-    }
-    let r = amount.in_units(1, FINE - e);
-    let all = group.sum(
-        #[inline(always)]
-        |b| units(b, e, simplex),
-    );
-    let inside = if simplex {
-        let negative = group.sum(
-            #[inline(always)]
-            |b| u64::from(b > MAGNITUDE),
-        );
+    let units = Units::of(group, top, amount, simplex);
+    let r = amount.in_units(1, FINE - units.e);
+    let all = units.above(0);
+    let inside = !units.from_top && {
+        let negative = if simplex {
+            group.sum(
+                #[inline(always)]
+                |b| u64::from(b > MAGNITUDE),
+            )
+        } else {
+            Sum::default()
+        };
         let total = all.total.saturating_sub(u128::from(all.count) * u128::from(BIAS));
-        negative.count == 0 && total <= r && total >= r - (r >> slack(group.dtype))
-    } else {
-        all.total <= r
+        let least = if simplex { units.least_on_simplex(r) } else { 0 };
+        negative.count == 0 && (least..=r).contains(&total)
     };
     if purpose == Purpose::Value {
         return Found { share: if inside { 0.0 } else { 1.0 }, ..Found::default() };
@@ -79,25 +75,28 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     if inside {
         return Found::default();
     }
-    let mut threshold = Units { group, e, signed: simplex }.level(all, r);
-    let floats = |threshold: u64| {
-        let bias = if simplex { BIAS } else { 0 };
-        let size = two_floats(threshold.abs_diff(bias), e - FINE);
-        if threshold < bias { size.map(|x| 0.0 - x) } else { size }
-    };
+    let mut threshold = units.level(all, r);
     if rule == Rule::Clamp {
-        return Found { numbers: floats(threshold), ..Found::default() };
+        return Found { numbers: units.floats(threshold), ..Found::default() };
     }
+    // Weights that lose bits are rounded toward 0 where the nearest ones are outside: raising the threshold by what a large weight
+    // was rounded up by would cost small ones more than their own rounding. In an `f32` it costs nothing that counts.
+    let loses = c[0] != 0.0;
     for attempt in 0..ATTEMPTS {
-        let numbers = floats(threshold);
+        let [first, second] = units.floats(threshold);
+        let down = u32::from(loses && attempt > 0);
+        let numbers = [first, f32::from_bits(second.to_bits() & !1 | down)];
         let c = with_own(c, numbers);
         let Sum { total, count } = group.sum_stored::<F>(
             &c,
             #[inline(always)]
-            |b| fine(b, e),
+            |b| fine(b, units.e),
         );
         if total <= r {
             return Found { numbers, ..Found::default() };
+        }
+        if loses && attempt == 0 {
+            continue;
         }
         let step = u128::from(share(total - r, count.max(1)).max(1)) << attempt;
         threshold = (u128::from(threshold) + step).min(HIGHEST.into()) as u64;
@@ -105,14 +104,63 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     Found { numbers: [f32::MAX, 0.0], ..Found::default() }
 }
 
-/// A group's weights in units of 2^(e − 55).
+/// A group's weights as integers: those that can be above the threshold are as fine as the amount needs them, and the others 0.
+///
+/// No threshold is further below the largest weight than the amount r. So the unit is 2^-53 of r, whatever the weights are, and where
+/// these are much larger than r they are counted from the largest, from which only those differ by less than r that are near it.
 struct Units<'a> {
     group: &'a Group<'a>,
+    /// The unit is 2^(e − 55).
     e: i32,
+    /// The bits of the largest weight.
+    top: u32,
+    /// Whether BIAS stands for the largest weight, not for 0.
+    from_top: bool,
     signed: bool,
 }
 
-impl Units<'_> {
+impl<'a> Units<'a> {
+    fn of(group: &'a Group<'a>, top: u32, amount: Amount, signed: bool) -> Units<'a> {
+        let log2 = amount.log2();
+        let e = if log2 == i32::MIN { exponent(top) } else { log2 + 2 };
+        Units { group, e, top, from_top: exponent(top) > e, signed }
+    }
+
+    /// A weight, rounded up where 0 is BIAS.
+    #[inline(always)]
+    fn from_zero(&self, b: u32) -> u64 {
+        if self.signed && b > MAGNITUDE { BIAS - whole(b, self.e).min(BIAS) } else { BIAS + fine(b, self.e) }
+    }
+
+    /// A weight, exactly, where the largest is BIAS. It is in units of half the largest's last place first, in which all weights are
+    /// integers that are not twice as far from 0 or half as far.
+    #[inline(always)]
+    fn from_top(&self, b: u32) -> u64 {
+        let b = if self.signed { b } else { b & MAGNITUDE };
+        let halves = |b: u32, shift: u32| ((b & 0x7f_ffff) | 0x80_0000) << shift;
+        let shift = exponent(b) - exponent(self.top) + 1;
+        let near = (b ^ self.top) <= MAGNITUDE && (0..=2).contains(&shift);
+        let gap = halves(self.top, 1).abs_diff(halves(b, shift.clamp(0, 2) as u32));
+        let places = (exponent(self.top) - self.e + 31).min(57);
+        let most = 1u32 << (57 - places);
+        BIAS - (u64::from(if near && gap < most { gap } else { most }) << places)
+    }
+
+    /// The sum of what is above a level, and how much is.
+    fn above(&self, level: u64) -> Sum {
+        if self.from_top {
+            self.group.sum(
+                #[inline(always)]
+                |b| over(self.from_top(b), level),
+            )
+        } else {
+            self.group.sum(
+                #[inline(always)]
+                |b| over(self.from_zero(b), level),
+            )
+        }
+    }
+
     /// The smallest level that is not too low, from the sum of all.
     fn level(&self, all: Sum, r: u128) -> u64 {
         match self.group.members {
@@ -123,12 +171,7 @@ impl Units<'_> {
                 self.level_of_few(bits, &mut vec![0; bits.len()], all, r)
             }
             // Their units would take more memory than the weights.
-            _ => level(all, r, |level| {
-                self.group.sum(
-                    #[inline(always)]
-                    |b| over(self.of(b), level),
-                )
-            }),
+            _ => level(all, r, |level| self.above(level)),
         }
     }
 
@@ -136,7 +179,14 @@ impl Units<'_> {
         let set = self.group.set;
         set.run(
             #[inline(always)]
-            || units.iter_mut().zip(bits).for_each(|(u, b)| *u = self.of(*b)),
+            || {
+                let each = units.iter_mut().zip(bits);
+                if self.from_top {
+                    each.for_each(|(u, b)| *u = self.from_top(*b));
+                } else {
+                    each.for_each(|(u, b)| *u = self.from_zero(*b));
+                }
+            },
         );
         level(all, r, |level| {
             set.run(
@@ -146,10 +196,39 @@ impl Units<'_> {
         })
     }
 
-    #[inline(always)]
-    fn of(&self, b: u32) -> u64 {
-        units(b, self.e, self.signed)
+    /// What a sum is at least that is as near to r as weights of this type can be: each may have been below 2^-120, which is 0.
+    fn least_on_simplex(&self, r: u128) -> u128 {
+        let smallest = -120 - (self.e - FINE);
+        let flushed = if smallest < 0 { 0 } else { (self.group.len() as u128) << smallest.min(63) };
+        r.saturating_sub((r >> slack(self.group.dtype)) + flushed)
     }
+
+    /// A level as the sum of two `f32`s.
+    fn floats(&self, level: u64) -> [f32; 2] {
+        let (e, size) = (self.e - FINE, u128::from(level.abs_diff(BIAS)));
+        if !self.from_top {
+            let size = two_floats(size, e);
+            return if level < BIAS { size.map(|x| 0.0 - x) } else { size };
+        }
+        // The last place of the largest weight in units; where even half of it is above any level, the largest is the nearest float.
+        let places = exponent(self.top) - 23 - e;
+        let below = if level < BIAS { size } else { 0 };
+        if places > 72 {
+            return [f32::from_bits(self.top), 0.0 - scaled(nearest(below), e)];
+        }
+        let top = u128::from((self.top & 0x7f_ffff) | 0x80_0000) << places;
+        if self.top > MAGNITUDE { two_floats(top + below, e).map(|x| 0.0 - x) } else { two_floats(top - below, e) }
+    }
+}
+
+/// Bits as integers in the order of their numbers; 0 is none.
+#[inline(always)]
+fn ordered(b: u32) -> u32 {
+    if b > MAGNITUDE { !b } else { b | !MAGNITUDE }
+}
+
+fn unordered(order: u32) -> u32 {
+    if order > MAGNITUDE { order & MAGNITUDE } else { !order }
 }
 
 /// Units that are above a level.
@@ -181,16 +260,6 @@ fn level(all: Sum, r: u128, above: impl Fn(u64) -> Sum) -> u64 {
         sum = left;
     }
     level
-}
-
-/// What a weight is in units of 2^(e − 55), rounded up; signed ones are biased.
-#[inline(always)]
-fn units(b: u32, e: i32, signed: bool) -> u64 {
-    match (signed, b > MAGNITUDE) {
-        (true, true) => BIAS - whole(b, e),
-        (true, false) => BIAS + fine(b, e),
-        _ => fine(b, e),
-    }
 }
 
 /// An excess divided among so many, rounded up.
