@@ -43,8 +43,8 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     let loses = span.c[0].x != 0.0;
     for (var attempt = 0u; attempt < ATTEMPTS; attempt++) {
         let nearest_floats = floats_of(units, level);
-        let down = select(0u, 1u, loses && attempt > 0u);
-        let floats = vec2<f32>(nearest_floats.x, bitcast<f32>((bitcast<u32>(nearest_floats.y) & ~1u) | down));
+        let marked = bitcast<f32>((bitcast<u32>(nearest_floats.y) & ~1u) | select(0u, 1u, attempt > 0u));
+        let floats = vec2<f32>(nearest_floats.x, select(nearest_floats.y, marked, loses));
         let own = with_own(span.c, bitcast<vec2<u32>>(floats));
         var sum = vec4<u32>(0u);
         for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {

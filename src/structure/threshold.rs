@@ -84,8 +84,8 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     let loses = c[0] != 0.0;
     for attempt in 0..ATTEMPTS {
         let [first, second] = units.floats(threshold);
-        let down = u32::from(loses && attempt > 0);
-        let numbers = [first, f32::from_bits(second.to_bits() & !1 | down)];
+        let marked = f32::from_bits(second.to_bits() & !1 | u32::from(attempt > 0));
+        let numbers = [first, if loses { marked } else { second }];
         let c = with_own(c, numbers);
         let Sum { total, count } = group.sum_stored::<F>(
             &c,
