@@ -1,7 +1,8 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use penalty::Penalty;
 use regex::Regex;
@@ -126,8 +127,9 @@ pub(crate) struct Shrink {
     /// The checkpoint: .safetensors or .npy
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Where the shrunk checkpoint goes
-    #[arg(long, value_name = "OUT")]
+    /// Where the shrunk checkpoint goes: a new name, or with --force a regular file. A symbolic link stays, and the file that it
+    /// leads to is written
+    #[arg(long, value_name = "OUT", value_parser = PathBufValueParser::new().try_map(file))]
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) penalty: PenaltyArgs,
@@ -309,7 +311,7 @@ impl Cli {
 }
 
 pub(crate) fn number(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| format!("expected a number, found {text:?}"))
+    text.trim().parse().map_err(|_| format!("expected a number, found {text:?}"))
 }
 
 fn lambda(text: &str) -> Result<f64, String> {
@@ -326,6 +328,14 @@ fn step(text: &str) -> Result<f64, String> {
     let step = number(text)?;
     let valid = step >= 0.0 && step.is_finite();
     if valid { Ok(step) } else { Err(format!("step must be a finite number ≥ 0, found {text}")) }
+}
+
+/// A path that is no request for standard output.
+fn file(path: PathBuf) -> Result<PathBuf, &'static str> {
+    match path == Path::new("-") {
+        true => Err("standard output takes no checkpoint: give a file (./- is one called -)"),
+        false => Ok(path),
+    }
 }
 
 fn regex(text: &str) -> Result<Regex, String> {
@@ -356,6 +366,7 @@ fn sizes(text: &str) -> Result<Sizes, String> {
 }
 
 fn size(text: &str) -> Result<usize, String> {
+    let text = text.trim();
     let n = match text.strip_prefix("2^") {
         Some(exponent) => exponent.parse().ok().and_then(|exponent| 1usize.checked_shl(exponent)),
         None => text.parse().ok(),

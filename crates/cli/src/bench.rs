@@ -3,8 +3,6 @@
 mod device;
 mod host;
 
-use std::io::{self, Write};
-
 use penalty::{Backend, Penalty, Report, wgpu};
 use serde_json::{Value, json};
 
@@ -12,6 +10,7 @@ use crate::args::{self, Sizes};
 use crate::backend::Device;
 use crate::error::{Error, Result};
 use crate::named::Asked;
+use crate::output;
 use crate::report::{self, Table};
 
 /// How often the kernels take turns; medians count.
@@ -80,13 +79,13 @@ pub(crate) fn run(args: &args::Bench) -> Result<()> {
         });
     }
     let device = Device::of(&backend);
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = output::stdout();
     if args.json {
         let mut object = report::head(&device, &Asked::from(penalty));
         object.insert("rows".to_owned(), rows.iter().map(json_row).collect());
-        report::print_json(&mut out, object)?;
+        out.json(object)?;
     } else {
-        writeln!(out, "{device}")?;
+        out.line(&device)?;
         table(&rows).print(&mut out)?;
     }
     Ok(out.flush()?)

@@ -1,6 +1,7 @@
 //! What tensors a checkpoint holds, and where in which file.
 
 mod index;
+mod mistaken;
 mod npy;
 mod safetensors;
 
@@ -9,9 +10,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mistaken::Expected;
 use penalty::Dtype;
 
 use crate::error::{Error, Result};
+
+/// What the safetensors format allows a header at most.
+const LONGEST_HEADER: u64 = 100_000_000;
 
 /// A file of a checkpoint, open for reading.
 #[derive(Debug)]
@@ -75,7 +80,14 @@ impl Checkpoint {
     pub(crate) fn of(source: Arc<Source>) -> Result<Checkpoint> {
         let mut magic = [0; npy::MAGIC.len()];
         let is_npy = (&source.file).read_exact(&mut magic).is_ok() && magic == npy::MAGIC;
-        if is_npy { npy::open(source) } else { safetensors::open(source) }
+        match source.path.extension().is_some_and(|extension| extension == "npy") {
+            _ if is_npy => npy::open(source),
+            true => {
+                let unknown = || source.error("is no .npy file: its first bytes are not those of a NumPy array");
+                Err(source.mistaken(Expected::Npy).unwrap_or_else(unknown))
+            }
+            false => safetensors::open(source),
+        }
     }
 
     /// The names of all tensors, skipped ones among them.

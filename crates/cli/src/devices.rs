@@ -1,7 +1,5 @@
 //! `penalty devices`.
 
-use std::io::{self, Write};
-
 use penalty::gpu::{Options, adapters};
 use penalty::{Backend, Gpu, wgpu};
 use penalty_bandwidth::{cpu, gpu};
@@ -10,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::args;
 use crate::backend::{Device, driver};
 use crate::error::Result;
+use crate::output;
 use crate::report::{self, Table};
 
 /// What is read to measure a bandwidth: more than a cache holds, and less where a processor plays the GPU.
@@ -30,17 +29,17 @@ pub(crate) fn run(args: &args::Devices) -> Result<()> {
     let processor = Device::of(&Backend::cpu());
     let read = cpu::bandwidth(BYTES as usize).read;
     let rows: Vec<Row> = adapters().iter().map(measure).collect();
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = output::stdout();
     if args.json {
         let mut object = Map::new();
         object.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
         object.insert("cpu".to_owned(), json!({"device": processor, "read_gb_per_second": read}));
         object.insert("adapters".to_owned(), rows.iter().map(Row::json).collect());
-        report::print_json(&mut out, object)?;
+        out.json(object)?;
     } else {
-        writeln!(out, "{processor}, reads {read:.1} GB/s")?;
+        out.line(format_args!("{processor}, reads {read:.1} GB/s"))?;
         if rows.is_empty() {
-            writeln!(out, "no adapters: wgpu needs a Vulkan, Metal, DirectX 12 or OpenGL driver")?;
+            out.line("no adapters: wgpu needs a Vulkan, Metal, DirectX 12 or OpenGL driver")?;
         } else {
             table(&rows).print(&mut out)?;
         }

@@ -13,6 +13,11 @@ pub(crate) enum Error {
     /// A pattern that matches no tensor.
     #[error("{option} {pattern:?} matches no tensor")]
     NoMatch { option: &'static str, pattern: String },
+    /// Tensors, all of them of types that have no penalties.
+    #[error(
+        "{files}: nothing to do: expected tensors of the types F32, F16 or BF16 (f4 or f2 in .npy), found only {found}"
+    )]
+    NoWeights { files: String, found: String },
     /// The library refused, or its device failed.
     #[error(transparent)]
     Penalty(#[from] penalty::Error),

@@ -1,6 +1,5 @@
 //! `penalty eval`.
 
-use std::io::{self, Write};
 use std::time::Instant;
 
 use penalty::Reports;
@@ -10,6 +9,7 @@ use crate::args;
 use crate::backend::Device;
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::error::Result;
+use crate::output;
 use crate::read;
 use crate::report::{self, Table};
 
@@ -21,9 +21,7 @@ pub(crate) fn run(args: &args::Eval) -> Result<()> {
         checkpoint.tensors.extend(held.tensors);
         checkpoint.skipped.extend(held.skipped);
     }
-    args.selection.check(checkpoint.names())?;
-    checkpoint.tensors.retain(|tensor| args.selection.selects(&tensor.name));
-    checkpoint.skipped.retain(|skipped| args.selection.selects(&skipped.name));
+    args.selection.choose(&mut checkpoint, &args.files)?;
 
     let penalties = asked.penalties(&checkpoint.tensors)?;
     let own = args.penalty.own(&checkpoint.tensors)?;
@@ -36,7 +34,7 @@ pub(crate) fn run(args: &args::Eval) -> Result<()> {
     let bytes = checkpoint.tensors.iter().chain(&own).map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = output::stdout();
     if args.json {
         let mut object = report::head(&device, &asked);
         object.insert("total".to_owned(), Value::Object(report::numbers(&reports.total)));
@@ -47,7 +45,7 @@ pub(crate) fn run(args: &args::Eval) -> Result<()> {
         });
         object.insert("tensors".to_owned(), tensors.collect());
         report::tail(&mut object, &checkpoint.skipped, bytes, seconds);
-        report::print_json(&mut out, object)?;
+        out.json(object)?;
     } else {
         table(&checkpoint, &reports).print(&mut out)?;
         report::footer(&mut out, &checkpoint.skipped, &device, bytes, seconds)?;
@@ -67,7 +65,7 @@ fn table(checkpoint: &Checkpoint, reports: &Reports) -> Table {
     };
     for (tensor, r) in checkpoint.tensors.iter().zip(&reports.tensors) {
         let file = tensor.source.path.display().to_string();
-        let text = [file, report::name(&tensor.name), report::shape(tensor), tensor.dtype.to_string()];
+        let text = [file, tensor.name.clone(), report::shape(tensor), tensor.dtype.to_string()];
         table.row(text.into_iter().skip(shown).chain(numbers(r)));
     }
     let text = ["total", "", "", ""].map(str::to_owned);

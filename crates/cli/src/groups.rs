@@ -44,9 +44,9 @@ impl Display for Grouping {
 
 /// Parses what `--groups` is given.
 pub(crate) fn parse(text: &str) -> Result<Grouping, String> {
-    let side = |text: &str| text.parse().ok().filter(|&side: &u64| side > 0);
-    let found = match text.split_once(':') {
-        None => match text {
+    let side = |text: &str| text.trim().parse().ok().filter(|&side: &u64| side > 0);
+    let found = match text.split_once(':').map(|(name, sides)| (name.trim(), sides)) {
+        None => match text.trim() {
             "whole" => Some(Grouping::Whole),
             "rows" => Some(Grouping::Rows),
             "columns" => Some(Grouping::Columns),

@@ -4,11 +4,13 @@ mod args;
 mod backend;
 mod bench;
 mod checkpoint;
+mod destination;
 mod devices;
 mod error;
 mod eval;
 mod groups;
 mod named;
+mod output;
 mod read;
 mod report;
 mod select;
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     if let Err(message) = cli.validate() {
-        eprintln!("penalty: {message}");
+        complain(message);
         return ExitCode::from(USAGE);
     }
     match run(&cli) {
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
         // Whoever read the output has seen enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("penalty: {error}");
+            complain(&error);
             ExitCode::from(error.exit_code())
         }
     }
@@ -78,8 +80,17 @@ fn usage(error: &clap::Error) -> ExitCode {
         return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
     }
     let text = error.to_string();
-    let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    eprintln!("penalty: {message} (see --help)");
+    // The advice behind the message; an argument that is quoted in it may have empty lines too.
+    let advice = ["\n\n  tip: ", "\n\nUsage: ", "\n\nFor more information"];
+    let end = advice.iter().filter_map(|begin| text.find(begin)).min().unwrap_or(text.len());
+    let message = text[..end].trim_start_matches("error: ");
+    let message = message.split([' ', '\n']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    complain(format_args!("{message} (see --help)"));
     ExitCode::from(USAGE)
+}
+
+/// One line on standard error.
+fn complain(message: impl std::fmt::Display) {
+    // Nobody to tell where that is closed.
+    let _ = output::stderr().line(format_args!("penalty: {message}"));
 }

@@ -105,9 +105,10 @@ fn among(names: &[&str]) -> impl Iterator<Item = &'static Named> {
     Penalty::all().filter(|named| names.contains(&named.name))
 }
 
-fn parse(text: &str, known: impl Iterator<Item = &'static Named>) -> Result<Asked, String> {
+fn parse<'a>(text: &'a str, known: impl Iterator<Item = &'static Named>) -> Result<Asked, String> {
     let known: Vec<&Named> = known.collect();
     let (name, parameters) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
+    let name = name.trim();
     let stem = name.replace('-', "_");
     // One name can have several lists of parameters.
     let forms: Vec<&Named> = known.iter().copied().filter(|named| named.name == stem).collect();
@@ -116,8 +117,8 @@ fn parse(text: &str, known: impl Iterator<Item = &'static Named>) -> Result<Aske
         names.dedup();
         return Err(format!("expected one of {}; found {name:?}", names.join(", ")));
     }
-    let pairs =
-        parameters.and_then(|list| list.split(',').map(|pair| pair.split_once('=')).collect::<Option<Vec<_>>>());
+    let pair = |pair: &'a str| pair.split_once('=').map(|(key, value)| (key.trim(), value));
+    let pairs = parameters.and_then(|list| list.split(',').map(pair).collect::<Option<Vec<_>>>());
     let usages = || forms.iter().map(|form| usage(form)).collect::<Vec<_>>().join(" or ");
     let pairs = pairs.ok_or_else(|| format!("expected {}, found {text:?}", usages()))?;
     let value = |(key, text): (&str, &str)| {
@@ -126,7 +127,10 @@ fn parse(text: &str, known: impl Iterator<Item = &'static Named>) -> Result<Aske
     };
     let values: Vec<(String, f64)> = pairs.into_iter().map(value).collect::<Result<_, _>>()?;
     let given: Vec<(&str, f64)> = values.iter().map(|(key, value)| (key.as_str(), *value)).collect();
-    let penalty = Penalty::named(&stem, &given).map_err(|error| error.to_string())?;
+    let penalty = Penalty::named(&stem, &given).map_err(|error| match faults(&forms, &given) {
+        faults if faults.is_empty() => error.to_string(),
+        faults => format!("{error}: {}", faults.join(", ")),
+    })?;
 
     // One of L1 and L2² alone is called by its factors, however it was asked for.
     let factors = Penalty::keras(penalty.l1_weight(), penalty.l2_squared_weight());
@@ -137,6 +141,22 @@ fn parse(text: &str, known: impl Iterator<Item = &'static Named>) -> Result<Aske
     let in_order = keys.filter_map(|&name| given.iter().find(|(key, _)| *key == name));
     let parameters: Map<String, Value> = in_order.map(|&(key, x)| (key.to_owned(), report::number(x))).collect();
     Ok(Asked { penalty, groups: None, json: json!({"name": stem, "parameters": parameters}) })
+}
+
+/// What is wrong with the keys of parameters, beside the nearest of the forms.
+fn faults(forms: &[&Named], given: &[(&str, f64)]) -> Vec<String> {
+    let count = |name: &str| given.iter().filter(|(key, _)| *key == name).count();
+    let faults = |form: &&Named| {
+        let is_first = |at: usize| given[..at].iter().all(|(key, _)| *key != given[at].0);
+        let keys = given.iter().enumerate().filter(|(at, _)| is_first(*at)).map(|(_, (key, _))| *key);
+        let of_key = |key| match form.parameters.contains(&key) {
+            false => Some(format!("{} is unknown", shown(key))),
+            true => (count(key) > 1).then(|| format!("{} is given {} times", shown(key), count(key))),
+        };
+        let missing = form.parameters.iter().filter(|name| count(name) == 0);
+        keys.filter_map(of_key).chain(missing.map(|name| format!("{} is missing", shown(name)))).collect::<Vec<_>>()
+    };
+    forms.iter().map(faults).min_by_key(Vec::len).unwrap_or_default()
 }
 
 /// A name as a command line writes it.

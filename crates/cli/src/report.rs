@@ -4,16 +4,21 @@ use std::io::{self, Write};
 
 use penalty::Report;
 use serde_json::{Map, Value, json};
+use unicode_width::UnicodeWidthStr;
 
 use crate::backend::Device;
 use crate::checkpoint::{Skipped, Tensor};
 use crate::named::Asked;
+use crate::output::{self, Output};
 
-/// A table: the first column and those named in `text` to the left, numbers to the right.
+/// A table: the first columns hold text, to the left, the others numbers, to the right.
 pub(crate) struct Table {
     text: usize,
     rows: Vec<Vec<String>>,
 }
+
+/// A text that is wider than the terminal keeps at least so many columns.
+const LEAST: usize = 8;
 
 impl Table {
     /// With these headings, of which the first `text` are of text columns.
@@ -22,20 +27,36 @@ impl Table {
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(cells.into_iter().map(|cell| output::escaped(&cell).into_owned()).collect());
     }
 
-    pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
-        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    pub(crate) fn print(&self, out: &mut Output<impl Write>) -> io::Result<()> {
+        let widths = self.widths(out.columns().unwrap_or(usize::MAX));
         for row in &self.rows {
             let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
-                if column < self.text { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                let cell = output::shortened(cell, width);
+                let space = " ".repeat(width.saturating_sub(cell.width()));
+                if column < self.text { format!("{cell}{space}") } else { format!("{space}{cell}") }
             });
-            writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+            out.line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
         }
         Ok(())
+    }
+
+    /// How wide each column is: as its widest cell, but a text that is wider than the terminal takes what the other columns leave.
+    fn widths(&self, terminal: usize) -> Vec<usize> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column)).map(|cell| cell.width());
+        let most = |column| if column < self.text { terminal } else { usize::MAX };
+        let widest = |column| cells(column).filter(|&width| width <= most(column)).max().unwrap_or(0);
+        let mut widths: Vec<usize> = (0..columns).map(widest).collect();
+        let long: Vec<usize> = (0..columns).filter(|&column| cells(column).any(|width| width > most(column))).collect();
+        let others: usize = (0..columns).filter(|column| !long.contains(column)).map(|column| widths[column]).sum();
+        let left = terminal.saturating_sub(others + 2 * columns.saturating_sub(1));
+        for &column in &long {
+            widths[column] = widths[column].max(left / long.len()).max(LEAST);
+        }
+        widths
     }
 }
 
@@ -57,28 +78,23 @@ pub(crate) fn zeros(report: &Report) -> String {
     format!("{:.2}", if report.len == 0 { 0.0 } else { 100.0 * report.zeros() as f64 / report.len as f64 })
 }
 
-/// A name that cannot break a line.
-pub(crate) fn name(text: &str) -> String {
-    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text.to_owned() }
-}
-
 pub(crate) fn shape(tensor: &Tensor) -> String {
     format!("{:?}", tensor.shape).replace(' ', "")
 }
 
 /// The lines behind a table: what was skipped, who answered, how fast.
 pub(crate) fn footer(
-    out: &mut impl Write,
+    out: &mut Output<impl Write>,
     skipped: &[Skipped],
     device: &Device,
     bytes: u64,
     seconds: f64,
 ) -> io::Result<()> {
     for tensor in skipped {
-        writeln!(out, "skipped {}: {}", name(&tensor.name), tensor.reason)?;
+        out.line(format_args!("skipped {}: {}", tensor.name, tensor.reason))?;
     }
-    writeln!(out, "{device}")?;
-    writeln!(out, "{bytes} bytes in {seconds:.3} s, {:.2} GB/s", bytes as f64 / seconds.max(1e-9) / 1e9)
+    out.line(device)?;
+    out.line(format_args!("{bytes} bytes in {seconds:.3} s, {:.2} GB/s", bytes as f64 / seconds.max(1e-9) / 1e9))
 }
 
 /// A float that JSON can carry: what it cannot is a string.
@@ -125,9 +141,4 @@ pub(crate) fn tail(object: &mut Map<String, Value>, skipped: &[Skipped], bytes: 
     object.insert("skipped".to_owned(), skipped.collect());
     object.insert("bytes".to_owned(), json!(bytes));
     object.insert("seconds".to_owned(), json!(seconds));
-}
-
-pub(crate) fn print_json(out: &mut impl Write, object: Map<String, Value>) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Value::Object(object))?;
-    writeln!(out)
 }

@@ -1,19 +1,38 @@
 //! Which tensors an operation is for.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use regex::Regex;
 
 use crate::args::SelectionArgs;
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 
 impl SelectionArgs {
+    /// Leaves the selected tensors of a checkpoint that these files hold. Rejects one that has some, and none with penalties:
+    /// a total of 0 would look like a result.
+    pub(crate) fn choose(&self, checkpoint: &mut Checkpoint, files: &[PathBuf]) -> Result<()> {
+        self.check(checkpoint.names())?;
+        checkpoint.tensors.retain(|tensor| self.selects(&tensor.name));
+        checkpoint.skipped.retain(|skipped| self.selects(&skipped.name));
+        if !checkpoint.tensors.is_empty() || checkpoint.skipped.is_empty() {
+            return Ok(());
+        }
+        let found: BTreeSet<&str> = checkpoint.skipped.iter().map(|skipped| skipped.dtype.as_str()).collect();
+        let found = found.into_iter().collect::<Vec<_>>().join(", ");
+        let files = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+        Err(Error::NoWeights { files, found })
+    }
+
     /// Whether a tensor is meant: it matches an include, where there are any, and no exclude.
-    pub(crate) fn selects(&self, name: &str) -> bool {
+    fn selects(&self, name: &str) -> bool {
         let included = self.include.is_empty() || self.include.iter().any(|regex| regex.is_match(name));
         included && !self.exclude.iter().any(|regex| regex.is_match(name))
     }
 
     /// Refuses a pattern that matches none of the names: a misspelt one would silently penalise too much or nothing.
-    pub(crate) fn check<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+    fn check<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
         let unmatched = |option, regexes: &[Regex]| match regexes
             .iter()
             .find(|regex| !names.clone().any(|name| regex.is_match(name)))

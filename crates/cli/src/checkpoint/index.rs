@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
+use super::mistaken::Expected;
 use super::{Checkpoint, Source, safetensors};
 use crate::error::{Error, Result};
 
@@ -16,8 +17,8 @@ struct Index {
 
 pub(super) fn open(path: &Path) -> Result<Checkpoint> {
     let source = Source::open(path)?;
-    let index: Index = serde_json::from_reader(std::io::BufReader::new(&source.file))
-        .map_err(|error| source.error(format!("is no index of a sharded checkpoint: {error}")))?;
+    let index: Index =
+        serde_json::from_reader(std::io::BufReader::new(&source.file)).map_err(|error| not_one(&source, &error))?;
     let mut shards: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, shard) in index.weight_map {
         shards.entry(shard).or_default().insert(name);
@@ -41,4 +42,17 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint> {
         }
     }
     Ok(checkpoint)
+}
+
+/// Why a file is no index.
+fn not_one(source: &Source, error: &serde_json::Error) -> Error {
+    let reason = error.to_string();
+    if reason.starts_with("missing field `weight_map`") {
+        return source.error(
+            "is no index of a sharded checkpoint but other JSON, without a weight_map: name the checkpoint, a .safetensors file \
+             or its .safetensors.index.json",
+        );
+    }
+    let unknown = || source.error(format!("is no index of a sharded checkpoint: {reason}"));
+    source.mistaken(Expected::Index).unwrap_or_else(unknown)
 }

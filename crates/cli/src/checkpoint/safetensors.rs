@@ -5,16 +5,16 @@ use std::sync::Arc;
 use penalty::Dtype;
 use safetensors::tensor::{Dtype as Stored, Metadata};
 
-use super::{Checkpoint, Skipped, Source, Tensor};
+use super::mistaken::Expected;
+use super::{Checkpoint, LONGEST_HEADER, Skipped, Source, Tensor};
 use crate::error::Result;
 
-/// What the format allows a header at most.
-const LONGEST_HEADER: u64 = 100_000_000;
-
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
+    // What the file is instead says more than what is wrong with it.
+    let wrong = |reason: String| source.mistaken(Expected::Safetensors).unwrap_or_else(|| source.error(reason));
     let mut length = [0; 8];
     if source.len < 8 {
-        return Err(source.error(format!(
+        return Err(wrong(format!(
             "is no checkpoint: a safetensors file has at least 8 bytes, found {}; known are safetensors, its .index.json, \
              and .npy",
             source.len
@@ -23,7 +23,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     source.read_at(&mut length, 0)?;
     let length = u64::from_le_bytes(length);
     if length > LONGEST_HEADER || length > source.len - 8 {
-        return Err(source.error(format!(
+        return Err(wrong(format!(
             "is no safetensors file, or is truncated: its first bytes say a header of {length} bytes, and {} follow; \
              known are safetensors, its .index.json, and .npy",
             source.len - 8
@@ -32,7 +32,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     let mut header = vec![0; length as usize];
     source.read_at(&mut header, 8)?;
     let metadata: Metadata =
-        serde_json::from_slice(&header).map_err(|error| source.error(format!("its safetensors header: {error}")))?;
+        serde_json::from_slice(&header).map_err(|error| wrong(format!("its safetensors header: {error}")))?;
     let data = 8 + length;
     let Some(expected) = data.checked_add(metadata.data_len() as u64) else {
         return Err(source.error("its header says more bytes than 2^64"));
@@ -42,8 +42,10 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
         return Err(source.error(format!("{what}: its header says {expected} bytes, found {}", source.len)));
     }
     let mut checkpoint = Checkpoint::default();
-    for name in metadata.offset_keys() {
-        let Some(info) = metadata.info(&name) else { continue };
+    // Tensors without weights can begin where another does.
+    let mut tensors: Vec<_> = metadata.tensors().into_iter().collect();
+    tensors.sort_by(|(a, left), (b, right)| (left.data_offsets.0, a).cmp(&(right.data_offsets.0, b)));
+    for (name, info) in tensors {
         let dtype = match info.dtype {
             Stored::F32 => Dtype::F32,
             Stored::F16 => Dtype::F16,

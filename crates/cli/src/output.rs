@@ -1,0 +1,94 @@
+//! Everything printed passes here: no character of it acts on the terminal, and no name is wider than the terminal.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::{self, BufWriter, StderrLock, StdoutLock, Write};
+use std::sync::LazyLock;
+
+use console::Term;
+use regex::{Captures, Regex};
+use serde_json::{Map, Value};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Characters that a terminal acts on or draws nothing for: control and format characters, line and paragraph separators,
+/// and what else Unicode says to ignore.
+static UNSEEN: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").expect("a class of characters")
+});
+
+/// Standard output or standard error.
+pub(crate) struct Output<W> {
+    writer: W,
+    /// How many columns the terminal has; none where there is no terminal.
+    columns: Option<usize>,
+}
+
+pub(crate) fn stdout() -> Output<BufWriter<StdoutLock<'static>>> {
+    Output { writer: BufWriter::new(io::stdout().lock()), columns: columns(&Term::stdout()) }
+}
+
+pub(crate) fn stderr() -> Output<StderrLock<'static>> {
+    Output { writer: io::stderr().lock(), columns: columns(&Term::stderr()) }
+}
+
+fn columns(terminal: &Term) -> Option<usize> {
+    terminal.size_checked().map(|(_, columns)| columns.into())
+}
+
+impl<W: Write> Output<W> {
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.columns
+    }
+
+    /// Prints one line, whatever the text.
+    pub(crate) fn line(&mut self, text: impl Display) -> io::Result<()> {
+        let text = text.to_string();
+        let text = escaped(&text);
+        let Some(columns) = self.columns.filter(|&columns| text.width() > columns) else {
+            return writeln!(self.writer, "{text}");
+        };
+        // A word that wide is a name or a path. Half of the terminal leaves space for the words beside it.
+        let words =
+            text.split(' ').map(|word| if word.width() > columns { shortened(word, columns / 2) } else { word.into() });
+        writeln!(self.writer, "{}", words.collect::<Vec<_>>().join(" "))
+    }
+
+    /// Prints an object as JSON that reads back as the same object.
+    pub(crate) fn json(&mut self, object: Map<String, Value>) -> io::Result<()> {
+        let unit = |unit: u16| format!("\\u{unit:04x}");
+        let escape = |found: &Captures<'_>| found[0].encode_utf16().map(unit).collect::<String>();
+        // Only strings hold such characters. Line breaks are the formatter's.
+        let text = serde_json::to_string_pretty(&Value::Object(object))?;
+        text.lines().try_for_each(|line| writeln!(self.writer, "{}", UNSEEN.replace_all(line, escape)))
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// A text with `\n`, `\u{1b}` and the like for what would not be seen.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    UNSEEN.replace_all(text, |found: &Captures<'_>| found[0].escape_default().to_string())
+}
+
+/// A text, or its beginning and its end, in at most so many columns.
+pub(crate) fn shortened(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return text.into();
+    }
+    let width = |c: char| c.width().unwrap_or(0);
+    let fits = |room: usize| {
+        let mut taken = 0;
+        move |&c: &char| {
+            taken += width(c);
+            taken <= room
+        }
+    };
+    let room = columns.saturating_sub(1);
+    let head: usize = text.chars().take_while(fits(room.div_ceil(2))).map(char::len_utf8).sum();
+    let tail: usize = text.chars().rev().take_while(fits(room / 2)).map(char::len_utf8).sum();
+    // A mark whose letter is cut off would stand on the ellipsis.
+    let tail = text[text.len() - tail..].trim_start_matches(|c| width(c) == 0);
+    format!("{}…{tail}", &text[..head]).into()
+}
