@@ -26,6 +26,8 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     // Only a projection or a choice has none, and it is the same at every one.
     let step = args.step.unwrap_or(1.0);
     if Checkpoint::is_sharded(&args.file) {
+        // What is no index has an error of its own.
+        Checkpoint::open(&args.file)?;
         return Err(Error::file(&args.file, "is an index of a sharded checkpoint: shrink each of its shards"));
     }
     // Before anything is read.

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
 use common::*;
 
@@ -16,8 +17,7 @@ fn refused(name: &str, fragments: &[&str], make: impl FnOnce(&std::path::Path)) 
     let fragments: Vec<&str> = fragments.iter().copied().chain([text.as_str()]).collect();
     assert_fails(&penalty(["eval", &text, "--l1", "1"]), 1, &fragments);
     let out = folder.path().join("out").display().to_string();
-    let shrink = penalty(["shrink", &text, "--out", &out, "--l1", "1", "--step", "1"]);
-    assert_eq!((shrink.code, shrink.err.lines().count()), (1, 1), "{shrink:?}");
+    assert_fails(&penalty(["shrink", &text, "--out", &out, "--l1", "1", "--step", "1"]), 1, &fragments);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before);
 }
 
@@ -29,7 +29,131 @@ fn files_that_are_no_checkpoints() {
     refused("short", &["at least 8 bytes, found 3"], |path| fs::write(path, "abc").unwrap());
     refused("text.txt", &["no safetensors file"], |path| fs::write(path, "just some text, you know").unwrap());
     refused("huge", &["a header of 18446744073709551615 bytes"], |path| fs::write(path, [0xff; 64]).unwrap());
-    refused("pickle.pt", &["no safetensors file"], |path| fs::write(path, b"PK\x03\x04 zip archive here").unwrap());
+    refused("broken.npy", &["is no .npy file: its first bytes"], |path| fs::write(path, [0xff; 64]).unwrap());
+}
+
+/// What a file is that was given by mistake, and what its error says, whatever it was read as.
+const MISTAKEN: [(&str, &[u8], &str); 24] = [
+    (
+        "lfs",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4976698672\n",
+        "a Git LFS pointer: run `git lfs pull` to fetch",
+    ),
+    (
+        "lfs crlf",
+        b"version https://git-lfs.github.com/spec/v1\r\noid sha256:00\r\n",
+        "a Git LFS pointer: run `git lfs pull`",
+    ),
+    ("login", b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>\n", "HTML, a web page"),
+    ("page", b"\xef\xbb\xbf\n  <HTML lang=en>\n<p>404 Not Found</p>", "HTML, a web page"),
+    ("denied", b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "XML, such as a server's error"),
+    ("says", b"Invalid username or password.", "text, which begins with \"Invalid username or password.\""),
+    ("m.gguf", b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0", "GGUF, llama.cpp's format: use the safetensors files"),
+    ("m.h5", b"\x89HDF\r\n\x1a\n\0\0\0\0\0\0\0\0", "HDF5, as .h5 files of Keras are: save its weights"),
+    ("m.onnx", b"\x08\x08\x12\x07pytorch\0\0\0\0\0", "an ONNX model: use the checkpoint"),
+    ("graph", b"\x08\x0a:\xff\x01\0\0\0\0\0\0\0", "an ONNX model: use the checkpoint"),
+    (
+        "old.pt",
+        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\0\0",
+        "a pickle, such as torch.save writes, which can run code",
+    ),
+    ("m.pkl", b"\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94.", "a pickle, such as torch.save writes, which can run code"),
+    ("m.bin", b"PK\x03\x04\0\0\0\0\0\0", "a zip with a pickle in it, such as torch.save writes"),
+    ("torch", b"PK\x03\x04\0\0 archive/data.pkl PK\x01\x02", "a zip with a pickle in it, such as torch.save writes"),
+    ("arrays", b"PK\x03\x04\0\0 arr_0.npy PK\x01\x02", "a .npz archive of NumPy arrays: unzip it"),
+    ("w.npz", b"PK\x05\x06\0\0\0\0\0\0\0\0", "a .npz archive of NumPy arrays: unzip it"),
+    ("m.keras", b"PK\x03\x04\0\0 config.json", "a Keras archive"),
+    ("x.zip", b"PK\x03\x04\0\0 weights.dat", "a zip archive: unzip it"),
+    ("x.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "gzip: unpack it with gunzip"),
+    ("x.zst", b"\x28\xb5\x2f\xfd\x24\0\0\0\0\0", "zstd: unpack it"),
+    ("x.xz", b"\xfd7zXZ\0\0\x04\0\0\0\0", "xz: unpack it"),
+    ("x.bz2", b"BZh91AY&SY\0\0\0\0", "bzip2: unpack it"),
+    ("x.7z", b"7z\xbc\xaf\x27\x1c\0\x04\0\0\0\0", "7z: unpack it"),
+    ("m.tflite", b"\x1c\0\0\0TFL3\x14\0\x20\0", "a TensorFlow Lite model"),
+];
+
+#[test]
+fn files_given_by_mistake_are_named() {
+    let tar = [&[b'x'; 257][..], b"ustar\x0000", &[0; 248]].concat();
+    for (name, bytes, found) in MISTAKEN.iter().copied().chain([("x.tar", &tar[..], "a tar archive: unpack it")]) {
+        let write = |path: &Path| fs::write(path, bytes).unwrap();
+        // Under its own name, those that it may be downloaded under, and as a shard.
+        refused(name, &[&format!("is no safetensors file but {found}")], write);
+        refused("model.safetensors", &["is no safetensors file but"], write);
+        refused("w.npy", &["is no .npy file but"], write);
+        refused("model.safetensors.index.json", &["is no index of a sharded checkpoint but"], write);
+        let folder = folder();
+        write(&folder.path().join(name));
+        let index = folder.path().join("model.index.json");
+        fs::write(&index, serde_json::json!({"weight_map": {"w": name}}).to_string()).unwrap();
+        let shard = folder.path().join(name).display().to_string();
+        let message = format!("{shard}: is no safetensors file but {found}");
+        assert_fails(&penalty(["eval", &index.display().to_string()]), 1, &[&message]);
+    }
+    // What has the right contents under a wrong name.
+    let json = |path: &Path| fs::write(path, r#"{"weight_map": {}}"#).unwrap();
+    let index = "but the index of a sharded checkpoint: give it a name that ends in .json";
+    refused("index", &["is no safetensors file", index], json);
+    refused("index.npy", &["is no .npy file", index], json);
+    refused("model.safetensors", &["is no safetensors file but JSON, such as", "a server's error"], |path| {
+        fs::write(path, r#"{"error":"Repository not found"}"#).unwrap();
+    });
+    let tensors = |path: &Path| raw_safetensors(path, r#"{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#, &[1]);
+    refused("m.json", &["but a safetensors file: give it a name that does not end in .json"], tensors);
+    refused("w.json", &["but a NumPy array"], |path| npy(path, "'<f4'", "False", "(1,)", &[0; 4]));
+    refused("config.json", &["but other JSON, without a weight_map"], |path| {
+        fs::write(path, r#"{"architectures": ["GPT2"]}"#).unwrap();
+    });
+}
+
+/// Files that begin as one of another kind does, and are none.
+#[test]
+fn a_damaged_checkpoint_is_not_taken_for_another_kind() {
+    for length in [0x28b, 0x0308, 0x088b1f, 0x0280] {
+        refused(
+            "cut.safetensors",
+            &[&format!("or is truncated: its first bytes say a header of {length} bytes")],
+            |path| {
+                fs::write(path, [&u64::to_le_bytes(length)[..], b"{\"w\":"].concat()).unwrap();
+            },
+        );
+    }
+    refused("cut.safetensors", &["its safetensors header: EOF"], |path| raw_safetensors(path, r#"{"w":"#, &[0; 8]));
+    refused("cut.index.json", &["no index of a sharded checkpoint: EOF"], |path| fs::write(path, "{").unwrap());
+}
+
+#[test]
+fn where_every_selected_tensor_is_skipped_nothing_is_done() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let text = |name: &str| path(name).display().to_string();
+    npy(&path("f64.npy"), "'<f8'", "False", "(1,)", &[0; 8]);
+    npy(&path("i1.npy"), "'|i1'", "False", "(1,)", &[0]);
+    safetensors(&path("fp8"), &[("w", "F8_E4M3", vec![2], vec![0; 2]), ("v", "I64", vec![1], vec![0; 8])], 0);
+    safetensors(&path("some"), &[("w", "F8_E4M3", vec![2], vec![0; 2]), ("b", "F32", vec![1], vec![0; 4])], 0);
+    let fails = |file: &str, more: &[&str], found: &str| {
+        let found = format!(
+            "{file}: nothing to do: expected tensors of the types F32, F16 or BF16 (f4 or f2 in .npy), found only {found}\n"
+        );
+        let out = text("out");
+        let (eval, shrink) = (["eval", file], ["shrink", file, "--out", &out, "--step", "1"]);
+        for options in [&["--l1", "1"][..], &["--l1", "1", "--json"]] {
+            assert_fails(&penalty(eval.iter().chain(more).chain(options)), 1, &[&found]);
+            assert_fails(&penalty(shrink.iter().chain(more).chain(options)), 1, &[&found]);
+            assert_fails(&penalty(shrink.iter().chain(more).chain(options).chain(&["--dry-run"])), 1, &[&found]);
+        }
+    };
+    fails(&text("f64.npy"), &[], "<f8");
+    fails(&text("fp8"), &[], "F8_E4M3, I64");
+    fails(&text("fp8"), &["--exclude", "v"], "F8_E4M3");
+    fails(&text("some"), &["--include", "w"], "F8_E4M3");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+    let several = penalty(["eval", &text("f64.npy"), &text("i1.npy")]);
+    let files = format!("{}, {}: nothing to do", text("f64.npy"), text("i1.npy"));
+    assert_fails(&several, 1, &[&files, "found only <f8, |i1\n"]);
+    // One tensor that is read makes a result.
+    assert_eq!(penalty(["eval", &text("some"), "--l1", "1"]).code, 0);
+    assert_eq!(penalty(["eval", &text("f64.npy"), &text("some"), "--l1", "1"]).code, 0);
 }
 
 #[cfg(unix)]
@@ -172,10 +296,16 @@ fn mistakes_in_a_named_penalty_say_what_it_takes() {
         ("mcp:", malformed("mcp:")),
         ("mcp:lambda", malformed("mcp:lambda")),
         ("mcp:lambda=1,gamma=3,", malformed("mcp:lambda=1,gamma=3,")),
-        ("mcp:lambda=1", keys("lambda")),
-        ("mcp:lambda=1,a=3", keys("lambda, a")),
-        ("mcp:lambda=1,gamma=3,a=3", keys("lambda, gamma, a")),
-        ("mcp:lambda=1,gamma=3,lambda=1", keys("lambda, gamma, lambda")),
+        ("mcp:lambda=1", keys("lambda: gamma is missing")),
+        ("mcp:lambda=1,a=3", keys("lambda, a: a is unknown, gamma is missing")),
+        ("mcp:lambda=1,gamma=3,a=3", keys("lambda, gamma, a: a is unknown")),
+        ("mcp:lambda=1,gamma=3,lambda=1", keys("lambda, gamma, lambda: lambda is given 2 times")),
+        ("mcp:lambda=1,lambda=1", keys("lambda, lambda: lambda is given 2 times, gamma is missing")),
+        ("mcp:lambda=1,Gamma=3", keys("lambda, Gamma: Gamma is unknown, gamma is missing")),
+        ("mcp:lam bda=1,gamma=3", keys("lam bda, gamma: lam bda is unknown, lambda is missing")),
+        ("mcp: lambda = 1 , a = 3", keys("lambda, a: a is unknown, gamma is missing")),
+        ("m cp:lambda=1,gamma=3", unknown("m cp")),
+        ("mcp : lambda=1 gamma=3", "lambda: expected a number, found \"1 gamma=3\"".into()),
         ("mcp:lambda=abc,gamma=3", "lambda: expected a number, found \"abc\"".into()),
         ("mcp:lambda=-1,gamma=3", "lambda must be a number from 0 to half of f32::MAX, found -1".into()),
         ("mcp:lambda=1,gamma=NaN", "gamma must be from 2^-100 to 2^100, found NaN".into()),
@@ -188,7 +318,13 @@ fn mistakes_in_a_named_penalty_say_what_it_takes() {
         ),
         (
             "group-lasso:alpha=1",
-            "group_lasso must have the parameters lambda, group_size or lambda; found alpha".into(),
+            "group_lasso must have the parameters lambda, group_size or lambda; found alpha: alpha is unknown, lambda is \
+             missing"
+                .into(),
+        ),
+        (
+            "group-lasso:group_size=2",
+            "group_lasso must have the parameters lambda, group_size or lambda; found group_size: lambda is missing".into(),
         ),
         ("group-lasso:lambda=1,group-size=0", whole("group_size", "0")),
         ("sparse-group-lasso:lambda=1,alpha=2", "alpha must be from 0 to 1, found 2".into()),

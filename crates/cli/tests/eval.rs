@@ -295,6 +295,89 @@ fn halves_are_summed_on_many_threads() {
 }
 
 #[test]
+fn what_is_asked_for_may_have_spaces() {
+    let file = path(data(FILES[0]));
+    let eval = |asked: &[&str]| {
+        let found = penalty(["eval", &file, "--backend", "cpu", "--json"].iter().chain(asked)).json();
+        (found["penalty"].clone(), found["total"].clone())
+    };
+    let tight = eval(&["--penalty", "mcp:lambda=0.1,gamma=3"]);
+    for asked in [
+        "mcp: lambda=0.1, gamma=3",
+        " mcp : lambda = 0.1 , gamma = 3 ",
+        "mcp:lambda=0.1 ,gamma =3",
+        "mcp:\tlambda=0.1,\u{a0}gamma=3",
+        "mcp: gamma=3, lambda=0.1",
+    ] {
+        assert_eq!(eval(&["--penalty", asked]), tight, "{asked}");
+    }
+    let grouped = |asked, groups| eval(&["--penalty", asked, "--groups", groups, "--include", "weight"]);
+    let tight = grouped("group-lasso:lambda=0.1", "tiles:2x2");
+    assert_eq!(grouped("group-lasso: lambda=0.1", " tiles : 2 x 2 "), tight);
+    assert_eq!(eval(&["--l1", " 0.5 "]), eval(&["--l1", "0.5"]));
+
+    let folder = folder();
+    let [a, b] = ["a", "b"].map(|name| path(folder.path().join(name)));
+    for [tight, loose] in [
+        ["--project=box:lower=-0.1,upper=0.1", "--project= box : lower = -0.1, upper = 0.1"],
+        ["--keep=n-of-m:n=2,m=4", "--keep=n-of-m: n=2, m=4"],
+    ] {
+        let shrink = |out: &str, asked: &str| {
+            let args = ["shrink", &file, "--out", out, "--include", "weight", "--force", "--backend", "cpu", asked];
+            assert_eq!(penalty(args).code, 0);
+            std::fs::read(out).unwrap()
+        };
+        assert!(shrink(&a, tight) == shrink(&b, loose), "{loose}");
+    }
+}
+
+#[test]
+fn tensors_come_by_offset_and_then_by_name() {
+    let folder = folder();
+    let names = ["q", "c", "x", "b", "z", "f", "m", "a", "y", "d"];
+    // All but two have no weights, and begin where one of those does.
+    let at = |name: &str| if name < "h" { [0, 0] } else { [8, 8] };
+    let empty = |name: &&str| format!(r#""{name}":{{"dtype":"F32","shape":[0,5],"data_offsets":{:?}}}"#, at(name));
+    let skipped =
+        ["s2", "s1", "s3"].map(|name| format!(r#""{name}":{{"dtype":"I8","shape":[5,0],"data_offsets":[8,8]}}"#));
+    let full =
+        r#""e":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"r":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}"#;
+    let tensors: Vec<String> = names.iter().map(empty).chain(skipped).chain([full.to_owned()]).collect();
+    let reversed: Vec<String> = tensors.iter().rev().cloned().collect();
+    let results = [&tensors, &reversed].map(|tensors| {
+        let file = folder.path().join("m");
+        raw_safetensors(&file, &format!("{{{}}}", tensors.join(",")), &f32s(&[1.0, -2.0, 4.0]));
+        std::fs::write(folder.path().join("i.json"), {
+            let all = names.iter().chain(&["e", "r", "s1", "s2", "s3"]);
+            json!({"weight_map": all.map(|name| (name.to_string(), json!("m"))).collect::<serde_json::Map<_, _>>()})
+                .to_string()
+        })
+        .unwrap();
+        let out = path(folder.path().join("out"));
+        let shrunk = ["shrink", &path(file.clone()), "--out", &out, "--l1", "1", "--step", "1", "--force", "--json"];
+        let shrunk = penalty(shrunk).json();
+        assert!(std::fs::read(&out).unwrap().ends_with(&f32s(&[0.0, -1.0, 3.0])));
+        let index = path(folder.path().join("i.json"));
+        [
+            penalty(["eval", &path(file), "--l1", "1", "--json"]).json(),
+            penalty(["eval", &index, "--l1", "1", "--json"]).json(),
+            shrunk,
+        ]
+    });
+    for result in results.iter().flatten() {
+        let of = |key: &str| -> String {
+            let list = result[key].as_array().unwrap();
+            list.iter().map(|tensor| tensor["name"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!((of("tensors").as_str(), of("skipped").as_str()), ("a b c d e f m q r x y z", "s1 s2 s3"));
+    }
+    let [first, second] = results;
+    for (a, b) in first.into_iter().zip(second) {
+        assert_eq!(difference(a, b), None);
+    }
+}
+
+#[test]
 fn include_and_exclude_choose_tensors() {
     let file = path(data(FILES[0]));
     let names = |args: &[&str]| -> Vec<String> {

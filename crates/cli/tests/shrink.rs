@@ -191,6 +191,204 @@ fn a_link_that_leads_nowhere_is_an_existing_file() {
     assert_eq!(penalty(["eval", &output]).code, 0);
 }
 
+/// Everything that is no regular file stays as it is. The input is not there, so what is said of OUT is said before it is read.
+#[cfg(unix)]
+#[test]
+fn only_a_regular_file_or_a_new_name_is_written() {
+    use std::os::unix::fs::symlink;
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    assert!(std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    fs::create_dir(path("folder")).unwrap();
+    for (link, target) in [("to pipe", "pipe"), ("to device", "/dev/null"), ("to folder", "folder"), ("loop", "loop")] {
+        symlink(target, path(link)).unwrap();
+    }
+    let regular = "must be a regular file or a new name, found";
+    let cases = [
+        ("pipe", format!("{regular} a pipe")),
+        ("socket", format!("{regular} a socket")),
+        ("to pipe", format!("{regular} a pipe")),
+        ("to device", format!("{regular} a device")),
+        ("folder", "is a directory".to_owned()),
+        ("folder/", "is a directory".into()),
+        ("folder/..", "is a directory".into()),
+        ("to folder", "is a directory".into()),
+        ("loop", "cannot be written: ".into()),
+        ("new/", "names a folder".into()),
+        ("new/.", "names a folder".into()),
+    ];
+    let before = listing(folder.path());
+    for force in [&[][..], &["--force"]] {
+        for (out, message) in &cases {
+            let out = format!("{}/{out}", text(folder.path()));
+            let args = ["shrink", "no such input", "--out", &out, "--l1", "1", "--step", "1"];
+            assert_fails(&penalty(args.iter().chain(force)), 1, &[&format!("{out}: {message}")]);
+        }
+        // Standard output is a pipe here.
+        let args = ["shrink", "no such input", "--out", "/dev/stdout", "--l1", "1", "--step", "1"];
+        assert_fails(&penalty(args.iter().chain(force)), 1, &[&format!("/dev/stdout: {regular} a pipe")]);
+    }
+    assert_eq!(listing(folder.path()), before);
+}
+
+/// The names in a folder with their kinds.
+#[cfg(unix)]
+fn listing(folder: &std::path::Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let mut names: Vec<String> = entries.map(|e| format!("{:?} {:?}", e.file_name(), e.file_type().unwrap())).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn standard_output_takes_no_checkpoint() {
+    let folder = folder();
+    let input = folder.path().join("in");
+    checkpoint(&input);
+    let shrink = |out: &str| {
+        let args = ["shrink", "in", "--out", out, "--l1", "0.1", "--step", "1", "--force"];
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_penalty"));
+        command.args(args).current_dir(folder.path()).output().unwrap()
+    };
+    let run = shrink("-");
+    let error = String::from_utf8(run.stderr).unwrap();
+    assert_eq!((run.status.code(), run.stdout.len()), (Some(2), 0), "{error}");
+    assert!(error.contains("standard output takes no checkpoint: give a file (./- is one called -)"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(shrink("./-").status.code(), Some(0));
+    assert!(folder.path().join("-").is_file());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_and_what_it_leads_to_is_written() {
+    use std::os::unix::fs::symlink;
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    checkpoint(&path("in"));
+    for name in ["links", "blobs"] {
+        fs::create_dir(path(name)).unwrap();
+    }
+    fs::write(path("blobs/old"), "old").unwrap();
+    symlink("../blobs/old", path("links/old")).unwrap();
+    symlink("old", path("links/twice")).unwrap();
+    symlink("../blobs/new", path("links/new")).unwrap();
+    let shrink = |out: &str, more: &[&str]| {
+        let args = ["shrink", &text(&path("in")), "--out", &text(&path(out)), "--l1", "0.1", "--step", "1"];
+        penalty(args.iter().chain(more))
+    };
+    assert_eq!(shrink("out", &[]).code, 0);
+    let expected = fs::read(path("out")).unwrap();
+    for (link, target) in [("links/old", "blobs/old"), ("links/twice", "blobs/old"), ("links/new", "blobs/new")] {
+        let before = fs::read(path(target)).ok();
+        assert_fails(&shrink(link, &[]), 1, &[&text(&path(link)), "exists", "--force"]);
+        assert_eq!(fs::read(path(target)).ok(), before);
+        assert_eq!(shrink(link, &["--force"]).code, 0);
+        assert!(fs::symlink_metadata(path(link)).unwrap().is_symlink(), "{link}");
+        assert!(fs::read(path(target)).unwrap() == expected, "{link}");
+        fs::write(path(target), "old").unwrap();
+    }
+    assert_eq!((listing(&path("links")).len(), listing(&path("blobs")).len()), (3, 2));
+}
+
+/// Starts a run that would write for minutes.
+#[cfg(unix)]
+fn started(folder: &std::path::Path, shell: &str) -> std::process::Child {
+    use std::process::{Command, Stdio};
+    let len: u64 = 1 << 34;
+    let (input, output) = (folder.join("in"), folder.join("out"));
+    let header = format!(r#"{{"w":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{len}]}}}}"#, len / 4);
+    raw_safetensors(&input, &header, &[]);
+    // A hole, which takes no space.
+    let file = fs::File::options().write(true).open(&input).unwrap();
+    file.set_len(8 + header.len() as u64 + len).unwrap();
+    Command::new("sh")
+        .args(["-c", &format!("{shell} exec \"$@\""), "sh", env!("CARGO_BIN_EXE_penalty"), "shrink"])
+        .args([&text(&input), "--out", &text(&output), "--l1", "1", "--step", "1", "--force", "--backend", "cpu"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The same, once it writes.
+#[cfg(unix)]
+fn writing(folder: &std::path::Path, shell: &str) -> std::process::Child {
+    use std::time::{Duration, Instant};
+    let (mut child, begin) = (started(folder, shell), Instant::now());
+    let writes = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry.unwrap();
+        entry.file_name().to_string_lossy().starts_with(".penalty-") && entry.metadata().is_ok_and(|m| m.len() > 0)
+    };
+    while !fs::read_dir(folder).unwrap().any(writes) {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before it wrote");
+        assert!(begin.elapsed() < Duration::from_secs(600), "it hangs before it writes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+#[cfg(unix)]
+fn send(child: &std::process::Child, signal: i32) {
+    // SAFETY: the child is this test's, and nobody has waited for it.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_nothing_behind() {
+    use std::os::unix::process::ExitStatusExt;
+    let signals = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGXCPU];
+    for (signal, old) in signals.into_iter().zip([None, Some("old")].into_iter().cycle()) {
+        let folder = folder();
+        if let Some(old) = old {
+            fs::write(folder.path().join("out"), old).unwrap();
+        }
+        // Without a file of the memory, which some of them leave.
+        let mut child = writing(folder.path(), "ulimit -c 0;");
+        send(&child, signal);
+        assert_eq!(child.wait().unwrap().signal(), Some(signal));
+        let left: Vec<String> = listing(folder.path());
+        assert_eq!(left.len(), 1 + usize::from(old.is_some()), "{signal}: {left:?}");
+        assert_eq!(fs::read_to_string(folder.path().join("out")).ok().as_deref(), old);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    use std::os::unix::process::ExitStatusExt;
+    let folder = folder();
+    let mut child = writing(folder.path(), "trap '' HUP;");
+    send(&child, libc::SIGHUP);
+    send(&child, libc::SIGTERM);
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+    assert_eq!(listing(folder.path()).len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_error_midway_leaves_nothing_behind() {
+    use std::io::Read;
+    let fails = |folder: &std::path::Path, mut child: std::process::Child, message: &str| {
+        let mut error = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{error}");
+        assert!(error.contains(message) && error.lines().count() == 1, "{error}");
+        assert_eq!(listing(folder).len(), 1);
+    };
+    // The input shrinks.
+    let first = folder();
+    let child = writing(first.path(), "");
+    fs::File::options().write(true).open(first.path().join("in")).unwrap().set_len(1000).unwrap();
+    fails(first.path(), child, "in: became shorter while it was read");
+    // The output grows beyond what it may have, as on a full disk.
+    let second = folder();
+    let child = started(second.path(), "ulimit -f 200000;");
+    fails(second.path(), child, "out: cannot be written: file too large");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_kill_at_any_moment_leaves_the_old_file_or_the_new_one() {

@@ -117,8 +117,11 @@ impl Source {
             return Some("XML, such as a server's error: download the file itself".to_owned());
         }
         if text.starts_with(['{', '[']) {
-            return (expected != Expected::Index)
-                .then(|| "JSON: the index of a sharded checkpoint must have a name that ends in .json".to_owned());
+            let kind = match text.contains("\"weight_map\"") {
+                true => "the index of a sharded checkpoint: give it a name that ends in .json",
+                false => "JSON, such as a model's configuration or a server's error: name the .safetensors file itself",
+            };
+            return (expected != Expected::Index).then(|| kind.to_owned());
         }
         let is_text = !text.chars().any(|c| c.is_control() && !c.is_whitespace());
         let line: String = text.lines().next()?.chars().take(60).collect();
