@@ -44,13 +44,17 @@ impl<W: Write> Output<W> {
     pub(crate) fn line(&mut self, text: impl Display) -> io::Result<()> {
         let text = text.to_string();
         let text = escaped(&text);
-        let Some(columns) = self.columns.filter(|&columns| text.width() > columns) else {
-            return writeln!(self.writer, "{text}");
+        let Some(columns) = self.columns.filter(|&columns| width(&text) > columns) else {
+            return self.row(&text);
         };
         // A word that wide is a name or a path. Half of the terminal leaves space for the words beside it.
-        let words =
-            text.split(' ').map(|word| if word.width() > columns { shortened(word, columns / 2) } else { word.into() });
-        writeln!(self.writer, "{}", words.collect::<Vec<_>>().join(" "))
+        let short = |word| if width(word) > columns { shortened(word, columns / 2) } else { word.into() };
+        self.row(&text.split(' ').map(short).collect::<Vec<_>>().join(" "))
+    }
+
+    /// Prints one line whose names are no wider than they may be.
+    pub(crate) fn row(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.writer, "{}", escaped(text))
     }
 
     /// Prints an object as JSON that reads back as the same object.
@@ -72,16 +76,21 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     UNSEEN.replace_all(text, |found: &Captures<'_>| found[0].escape_default().to_string())
 }
 
+/// How many columns a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
 /// A text, or its beginning and its end, in at most so many columns.
 pub(crate) fn shortened(text: &str, columns: usize) -> Cow<'_, str> {
-    if text.width() <= columns {
+    if width(text) <= columns {
         return text.into();
     }
-    let width = |c: char| c.width().unwrap_or(0);
+    let of = |c: char| c.width().unwrap_or(0);
     let fits = |room: usize| {
         let mut taken = 0;
         move |&c: &char| {
-            taken += width(c);
+            taken += of(c);
             taken <= room
         }
     };
@@ -89,6 +98,6 @@ pub(crate) fn shortened(text: &str, columns: usize) -> Cow<'_, str> {
     let head: usize = text.chars().take_while(fits(room.div_ceil(2))).map(char::len_utf8).sum();
     let tail: usize = text.chars().rev().take_while(fits(room / 2)).map(char::len_utf8).sum();
     // A mark whose letter is cut off would stand on the ellipsis.
-    let tail = text[text.len() - tail..].trim_start_matches(|c| width(c) == 0);
+    let tail = text[text.len() - tail..].trim_start_matches(|c| of(c) == 0);
     format!("{}…{tail}", &text[..head]).into()
 }

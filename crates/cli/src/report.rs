@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use penalty::Report;
 use serde_json::{Map, Value, json};
-use unicode_width::UnicodeWidthStr;
 
 use crate::backend::Device;
 use crate::checkpoint::{Skipped, Tensor};
@@ -35,10 +34,10 @@ impl Table {
         for row in &self.rows {
             let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
                 let cell = output::shortened(cell, width);
-                let space = " ".repeat(width.saturating_sub(cell.width()));
+                let space = " ".repeat(width.saturating_sub(output::width(&cell)));
                 if column < self.text { format!("{cell}{space}") } else { format!("{space}{cell}") }
             });
-            out.line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
+            out.row(cells.collect::<Vec<_>>().join("  ").trim_end())?;
         }
         Ok(())
     }
@@ -46,7 +45,8 @@ impl Table {
     /// How wide each column is: as its widest cell, but a text that is wider than the terminal takes what the other columns leave.
     fn widths(&self, terminal: usize) -> Vec<usize> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column)).map(|cell| cell.width());
+        let cells =
+            |column: usize| self.rows.iter().filter_map(move |row| row.get(column)).map(|cell| output::width(cell));
         let most = |column| if column < self.text { terminal } else { usize::MAX };
         let widest = |column| cells(column).filter(|&width| width <= most(column)).max().unwrap_or(0);
         let mut widths: Vec<usize> = (0..columns).map(widest).collect();

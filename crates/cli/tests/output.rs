@@ -203,6 +203,12 @@ fn names_wider_than_the_terminal_are_shortened_in_the_middle() {
         assert_eq!(lines.len(), 8);
     }
     // However narrow it is, numbers are whole.
+    let (_, lines) = on_terminal(5, ["eval", &file, "--l1", "1", "--backend", "cpu"]);
+    assert!(
+        lines[1].starts_with("begi…end  [1]") && lines[1].ends_with("1.00000  1.00000     0.00  1.00000"),
+        "{}",
+        lines[1]
+    );
     let (_, lines) = on_terminal(20, ["eval", &file, "--l1", "1", "--backend", "cpu"]);
     assert!(lines[1].starts_with("begi") && lines[1].ends_with("1.00000") && lines[1].width() < 100, "{}", lines[1]);
     // In lines that are no rows.
