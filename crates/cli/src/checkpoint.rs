@@ -15,9 +15,6 @@ use penalty::Dtype;
 
 use crate::error::{Error, Result};
 
-/// What the safetensors format allows a header at most.
-const LONGEST_HEADER: u64 = 100_000_000;
-
 /// A file of a checkpoint, open for reading.
 #[derive(Debug)]
 pub(crate) struct Source {

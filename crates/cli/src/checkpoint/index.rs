@@ -1,6 +1,7 @@
 //! A sharded checkpoint's index: which tensor is in which safetensors file beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::path::{Component, Path};
 
 use serde::Deserialize;
@@ -18,7 +19,7 @@ struct Index {
 pub(super) fn open(path: &Path) -> Result<Checkpoint> {
     let source = Source::open(path)?;
     let index: Index =
-        serde_json::from_reader(std::io::BufReader::new(&source.file)).map_err(|error| not_one(&source, &error))?;
+        serde_json::from_reader(std::io::BufReader::new(&source.file)).map_err(|error| not_one(&source, error))?;
     let mut shards: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, shard) in index.weight_map {
         shards.entry(shard).or_default().insert(name);
@@ -45,7 +46,7 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint> {
 }
 
 /// Why a file is no index.
-fn not_one(source: &Source, error: &serde_json::Error) -> Error {
+fn not_one(source: &Source, error: impl Display) -> Error {
     let reason = error.to_string();
     if reason.starts_with("missing field `weight_map`") {
         return source.error(

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{LONGEST_HEADER, Source, npy};
+use super::{Source, npy, safetensors};
 use crate::error::Error;
 
 /// What a file was read as.
@@ -137,5 +137,5 @@ impl Source {
 /// Whether a file begins as a safetensors file does, whatever follows: with a possible length and a JSON object.
 fn is_safetensors(start: &[u8]) -> bool {
     let length = start.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
-    length.is_some_and(|length| length <= LONGEST_HEADER) && start.get(8) == Some(&b'{')
+    length.is_some_and(|length| length <= safetensors::LONGEST_HEADER) && start.get(8) == Some(&b'{')
 }

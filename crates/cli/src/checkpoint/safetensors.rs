@@ -6,8 +6,11 @@ use penalty::Dtype;
 use safetensors::tensor::{Dtype as Stored, Metadata};
 
 use super::mistaken::Expected;
-use super::{Checkpoint, LONGEST_HEADER, Skipped, Source, Tensor};
+use super::{Checkpoint, Skipped, Source, Tensor};
 use crate::error::Result;
+
+/// What the format allows a header at most.
+pub(super) const LONGEST_HEADER: u64 = 100_000_000;
 
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     // What the file is instead says more than what is wrong with it.
