@@ -120,7 +120,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
         record(&mut encoder, &write_log);
 
         penalize(&mut set, &Penalty::l1(l1)?);
-        pending.push_back(set.record_sgd(&mut encoder, &Sgd { step, momentum: Momentum::HeavyBall(0.9) })?);
+        pending.push_back(set.record_sgd(&mut encoder, &Sgd { step, momentum: Momentum::heavy_ball(0.9) })?);
         queue.submit([encoder.finish()]);
 
         // Waiting for an earlier step leaves the device at work on the later ones.

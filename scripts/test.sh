@@ -45,7 +45,7 @@ workspace=(--workspace --exclude penalty-burn)
 # The tests that need a device. Of the whole workspace, since cargo would build the dependencies anew for a part of it.
 devices_on() {
     on "$@" "${workspace[@]}" --test drivers --test family --test weighted --test groups --test device --test sets \
-        --test parity
+        --test optimizer --test parity
     on "$@" "${workspace[@]}" --lib -- answers_are_right_on_every_adapter
 }
 

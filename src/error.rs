@@ -100,7 +100,8 @@ pub enum Error {
     /// A penalty was to be stepped in Adam's metric, in which it has no prox in closed form: one of groups, or one of the caller's own
     /// that gives none.
     #[error(
-        "the prox of {penalty} must be taken in the plain metric, Metric::Plain; found Adam's, in which it has no closed form"
+        "{penalty} has no prox in closed form in Adam's metric: expected Metric::Plain, which minimizes another objective than \
+         f + R, found Metric::Adam"
     )]
     GroupMetric {
         /// What the penalty is called.

@@ -13,22 +13,22 @@ pub(crate) type Scalars = [f32; 8];
 
 /// Proximal gradient descent: one step against the loss's gradient g, then the penalty's prox.
 ///
-/// | momentum | state | direction d | prox's step | |
+/// | momentum | state | direction | prox's step | direction as |
 /// | --- | --- | --- | --- | --- |
 /// | [`None`](Momentum::None) | | g | η | Parikh and Boyd 2014, §4.2 |
-/// | [`HeavyBall(μ)`](Momentum::HeavyBall) | b ← μb + g | b | η/(1−μ) | d as PyTorch's `SGD(momentum=μ)` |
-/// | [`Nesterov(μ)`](Momentum::Nesterov) | b ← μb + g | g + μb | η/(1−μ) | d as PyTorch's `SGD(nesterov=True)`; Sutskever et al. 2013 |
+/// | [`HeavyBall`](Momentum::HeavyBall) with momentum μ, dampening d | v ← μv + (1−d)g | v | η(1−d)/(1−μ) | PyTorch's `SGD(momentum=μ, dampening=d)` |
+/// | [`Nesterov`](Momentum::Nesterov) with momentum μ, dampening d | v ← μv + (1−d)g | g + μv | η(1−μd)/(1−μ) | PyTorch's `SGD(nesterov=True)`, which allows d = 0 only, and Burn's; Sutskever et al. 2013 |
 ///
-/// and θ ← prox(θ − ηd). Momentum follows a constant gradient for η/(1−μ) a step, and the prox takes the same length: only then are
-/// the fixed points the minimizers of f + R, whatever μ. With m = (1−μ)b, the mean of the gradients, and the step η/(1−μ)
-/// this is the proximal step of Yun, Lozano and Yang 2021 (*Adaptive proximal gradient methods for structured neural
-/// networks*, with the preconditioner 1).
+/// and θ ← prox(θ − η·direction). Momentum follows a constant gradient as far in a step as the prox's step says, and the prox must
+/// go as far: only then are the fixed points the minimizers of f + R, whatever μ and d. For the heavy ball this is the proximal step
+/// of Yun, Lozano and Yang 2021 (*Adaptive proximal gradient methods for structured neural networks*, with the preconditioner 1).
 ///
-/// g is the gradient of the loss alone: a penalty added to it too is applied twice. The state b has the weights' type and
-/// begins as zeros.
+/// g is the gradient of the loss alone: a penalty added to it too is applied twice. The state v has the weights' type and
+/// begins as zeros, so the first v is (1−d)g. PyTorch's and Burn's first v is g, without dampening. To begin as they do, take
+/// the first step with d = 0; what differs otherwise is dμᵗ⁻¹g₁ at step t, which fades.
 ///
 /// Every operation is an addition, a multiplication or a comparison, so every backend gives the same bits. A weight that is not
-/// finite keeps its bits where d is finite; a NaN in g or b makes a weight NaN, and never 0.
+/// finite keeps its bits where the direction is finite; a NaN in g or v makes a weight NaN, and never 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sgd {
     /// The step size η ≥ 0; another at each step, as schedules want it.
@@ -38,42 +38,102 @@ pub struct Sgd {
 }
 
 /// What becomes of earlier gradients in [`Sgd`].
+///
+/// ```
+/// use penalty::Momentum;
+///
+/// // Without dampening, as PyTorch's default is; Burn's `MomentumConfig` has 0.1.
+/// assert_eq!(Momentum::heavy_ball(0.9), Momentum::HeavyBall { momentum: 0.9, dampening: 0.0 });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Momentum {
     /// They are forgotten; there is no state.
     #[default]
     None,
-    /// They go on, μ of them at each step.
-    HeavyBall(f64),
+    /// They go on.
+    HeavyBall {
+        /// μ from 0 to 1 − 2^-24: how much of the state goes on at each step.
+        momentum: f64,
+        /// d in [0, 1): how much of each gradient does not enter the state.
+        dampening: f64,
+    },
     /// The same, and the step looks ahead by one.
-    Nesterov(f64),
+    Nesterov {
+        /// μ from 0 to 1 − 2^-24: how much of the state goes on at each step.
+        momentum: f64,
+        /// d in [0, 1): how much of each gradient does not enter the state.
+        dampening: f64,
+    },
+}
+
+impl Momentum {
+    /// The heavy ball without dampening.
+    pub const fn heavy_ball(momentum: f64) -> Momentum {
+        Momentum::HeavyBall { momentum, dampening: 0.0 }
+    }
+
+    /// Nesterov's momentum without dampening.
+    pub const fn nesterov(momentum: f64) -> Momentum {
+        Momentum::Nesterov { momentum, dampening: 0.0 }
+    }
+
+    /// (μ, d).
+    fn numbers(self) -> (f64, f64) {
+        match self {
+            Momentum::None => (0.0, 0.0),
+            Momentum::HeavyBall { momentum, dampening } | Momentum::Nesterov { momentum, dampening } => {
+                (momentum, dampening)
+            }
+        }
+    }
 }
 
 impl Sgd {
     pub(crate) fn operation(&self) -> Operation {
         Operation::Sgd(match self.momentum {
             Momentum::None => Direction::Gradient,
-            Momentum::HeavyBall(_) => Direction::Momentum,
-            Momentum::Nesterov(_) => Direction::Nesterov,
+            Momentum::HeavyBall { .. } => Direction::Momentum,
+            Momentum::Nesterov { .. } => Direction::Nesterov,
         })
     }
 
-    /// How far a constant gradient is followed in a step: what λ is multiplied with.
-    pub(crate) fn length(&self) -> f64 {
-        match self.momentum {
-            Momentum::None => self.step,
-            Momentum::HeavyBall(momentum) | Momentum::Nesterov(momentum) => self.step / (1.0 - momentum),
-        }
+    /// The prox's step: how far a constant gradient is followed in a step, which is what λ is multiplied with. For a prox that is
+    /// taken apart from the step, behind another library's optimizer.
+    ///
+    /// ```
+    /// use penalty::{Momentum, Sgd};
+    ///
+    /// let momentum = Momentum::HeavyBall { momentum: 0.5, dampening: 0.25 };
+    /// assert_eq!(Sgd { step: 0.5, momentum }.prox_step()?, 0.75); // η(1−d)/(1−μ)
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] where the step, its momentum or its dampening is out of range.
+    pub fn prox_step(&self) -> Result<f64> {
+        self.scalars()?;
+        let (momentum, dampening) = self.momentum.numbers();
+        // The μ that kernels have: near 1, its rounding is a large part of 1 − μ.
+        let momentum = f64::from(coefficient(momentum));
+        let followed = match self.momentum {
+            Momentum::None => 1.0,
+            Momentum::HeavyBall { .. } => (1.0 - dampening) / (1.0 - momentum),
+            Momentum::Nesterov { .. } => (1.0 - momentum * dampening) / (1.0 - momentum),
+        };
+        Ok(self.step * followed)
     }
 
-    /// (μ, −η).
+    /// (μ, −η, 1−d).
     pub(crate) fn scalars(&self) -> Result<Scalars> {
-        let momentum = match self.momentum {
-            Momentum::None => 0.0,
-            Momentum::HeavyBall(momentum) | Momentum::Nesterov(momentum) => fraction("momentum", momentum)?,
-        };
+        let (momentum, dampening) = self.momentum.numbers();
         let step = step(self.step)?;
-        Ok([coefficient(momentum), -coefficient(step), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+        // A μ that rounds to 1 would never let go of a gradient.
+        if !(momentum >= 0.0 && coefficient(momentum) < 1.0) {
+            return Err(Error::Parameter { name: "momentum", expected: "from 0 to 1 − 2^-24", found: momentum });
+        }
+        let kept = 1.0 - fraction("dampening", dampening)?;
+        Ok([coefficient(momentum), -coefficient(step), coefficient(kept), 0.0, 0.0, 0.0, 0.0, 0.0])
     }
 }
 
@@ -83,8 +143,12 @@ impl Sgd {
 ///
 /// - m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ) (Kingma and Ba 2015);
 /// - u = θ(1 − ηw) − η·m̂/(√v̂ + ε) with the decay w outside of Adam's scaling (Loshchilov and Hutter 2019);
-/// - θ ← argmin over x of ηR(x) + ½Σdᵢ(xᵢ − uᵢ)², where d is 1 or √v̂ + ε as [`Metric`] says
+/// - θ ← argmin over x of ηR(x) + ½Σdᵢ(xᵢ − uᵢ)², where d is √v̂ + ε or 1 as [`Metric`] says
 ///   (Yun, Lozano and Yang 2021, *Adaptive proximal gradient methods for structured neural networks*).
+///
+/// In [`Metric::Adam`], the default, and without decay, the fixed points are the minimizers of f + R. With decay they are not those of
+/// f + R + ½w‖θ‖² either: the decay is scaled by √v̂ + ε there, so that −g − w(√v̂ + ε)θ is in ∂R. To minimize f + R with a
+/// squared norm in R, leave the decay 0 and put it into R, as [`Penalty::elastic_net`](crate::Penalty::elastic_net) does.
 ///
 /// The states m and v have the weights' type, as in PyTorch, and begin as zeros; in `f16`, v loses gradients below about 2^-12.
 ///
@@ -110,19 +174,30 @@ pub struct Adam {
 /// What distance the prox after [`Adam`]'s step is measured with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Metric {
-    /// ½‖x − u‖², as everywhere else: the threshold is ηλ for every weight. Simple, and what is mostly done; but its fixed points
-    /// are not the minimizers of f + R, since Adam scales the gradients of f and nothing scales R's.
-    #[default]
+    /// ½‖x − u‖², as everywhere else: the threshold is ηλ for every weight. Every penalty has this prox, and it is what is mostly
+    /// done; but the fixed points are not the minimizers of f + R: Adam scales the gradients of f, and nothing scales R's. They are
+    /// stationary where −g/(√v̂ + ε) is in ∂R, which is another objective.
     Plain,
     /// Adam's own, ½Σ(√v̂ᵢ + ε)(xᵢ − uᵢ)²: the threshold is ηλ/(√v̂ᵢ + ε), so that a weight whose gradients are small, which
-    /// Adam moves further for its gradient, is also shrunk further. Its fixed points are the minimizers of f + R.
+    /// Adam moves further for its gradient, is also shrunk further. The fixed points are the minimizers of f + R. Penalties that take
+    /// weights together have no prox in closed form here, nor have those of the caller's [own](crate::own::Elementwise) that give
+    /// none: they are refused with [`Error::GroupMetric`].
+    #[default]
     Adam,
 }
 
 impl Default for Adam {
-    /// PyTorch's defaults, without decay: η = 0.001, β = (0.9, 0.999), ε = 1e-8, the first iteration.
+    /// PyTorch's defaults, without decay: η = 0.001, β = (0.9, 0.999), ε = 1e-8, the first iteration; and Adam's metric.
     fn default() -> Adam {
-        Adam { step: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.0, metric: Metric::Plain, iteration: 1 }
+        Adam {
+            step: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            decay: 0.0,
+            metric: Metric::default(),
+            iteration: 1,
+        }
     }
 }
 

@@ -72,7 +72,9 @@ impl Operation {
             Operation::Evaluate => "evaluating",
             Operation::Gradient | Operation::AddGradient => "adding gradients",
             Operation::Prox => "the prox",
-            Operation::Sgd(_) => "a step with momentum",
+            Operation::Sgd(Direction::Gradient) => "a step of gradient descent",
+            Operation::Sgd(Direction::Momentum) => "a step with momentum",
+            Operation::Sgd(Direction::Nesterov) => "a step with Nesterov's momentum",
             Operation::Adam(_) => "Adam's step",
         }
     }

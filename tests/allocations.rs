@@ -98,8 +98,8 @@ fn calls(step: f64) -> [(Call, Recording, usize, bool); 10] {
         (Call::Prox(step), Recording::Prox, 1, false),
         (Call::ProxAndEvaluate(step), Recording::ProxAndEvaluate, 1, true),
         (sgd(Momentum::None), Recording::Sgd, 2, true),
-        (sgd(Momentum::HeavyBall(0.9)), Recording::SgdHeavyBall, 3, true),
-        (sgd(Momentum::Nesterov(0.9)), Recording::SgdNesterov, 3, true),
+        (sgd(Momentum::heavy_ball(0.9)), Recording::SgdHeavyBall, 3, true),
+        (sgd(Momentum::nesterov(0.9)), Recording::SgdNesterov, 3, true),
         (adam(Metric::Plain), Recording::Adam(Metric::Plain), 4, true),
         (adam(Metric::Adam), Recording::Adam(Metric::Adam), 4, true),
     ]

@@ -16,7 +16,7 @@ const ADAM: Adam =
     Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric: Metric::Adam, iteration: 3 };
 /// A call for each function of a formula.
 const CALLS: [Call; 3] =
-    [Call::GradientAdd, Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov(0.5) }), Call::Adam(ADAM)];
+    [Call::GradientAdd, Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }), Call::Adam(ADAM)];
 
 fn main() {
     let sets = InstructionSet::available().into_iter().map(|set| {

@@ -22,7 +22,7 @@ const ADAM: Adam =
 const CALLS: [Call; 4] = [
     Call::EvaluateAndGradientAdd,
     Call::ProxAndEvaluate(0.25),
-    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov(0.5) }),
+    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }),
     Call::Adam(ADAM),
 ];
 

@@ -528,7 +528,7 @@ fn a_set_of_several_types_equals_the_host(device: &Device) {
     let calls = [
         (Dtype::F32, Call::GradientAdd),
         (Dtype::F32, Call::ProxAndEvaluate(0.5)),
-        (Dtype::F32, Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov(0.5) })),
+        (Dtype::F32, Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) })),
         (Dtype::F32, Call::Adam(ADAM)),
         (Dtype::F16, Call::EvaluateAndGradientAdd),
         (Dtype::BF16, Call::Sgd(Sgd { step: 0.1, momentum: Momentum::None })),

@@ -24,8 +24,8 @@ const EXACT: [Call; 8] = [
     Call::Prox(0.5),
     Call::ProxAndEvaluate(0.25),
     Call::Sgd(Sgd { step: 0.1, momentum: Momentum::None }),
-    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::HeavyBall(0.9) }),
-    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov(0.5) }),
+    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::HeavyBall { momentum: 0.9, dampening: 0.1 } }),
+    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov { momentum: 0.5, dampening: 0.3 } }),
 ];
 
 fn main() {
@@ -229,7 +229,7 @@ fn every_step_of_an_encoder_has_its_own_numbers(device: &Device) {
         let net = Penalty::elastic_net(0.05 / f64::from(k), 0.5).expect("the λ is valid");
         set.penalties_mut().for_each(|(_, penalty)| penalty.clone_from(&net));
         host.penalties_mut().for_each(|(_, penalty)| penalty.clone_from(&net));
-        let sgd = Sgd { step: 0.3 / f64::from(k * k), momentum: Momentum::HeavyBall(0.5) };
+        let sgd = Sgd { step: 0.3 / f64::from(k * k), momentum: Momentum::heavy_ball(0.5) };
         for call in [Call::Sgd(sgd), Call::EvaluateAndGradientAdd, Call::Prox(0.1 * f64::from(k))] {
             let want = tensors.call(&host, call).expect("the call is valid");
             let got = record(&mut set, &mut encoder, call).expect("the call is valid");
@@ -521,7 +521,7 @@ fn a_reused_slot_is_an_error(device: &Device) {
 fn a_loop_reads_with_a_lag(device: &Device) {
     let gpu = device.plain();
     let (mut tensors, mut set) = small(gpu, 3);
-    let sgd = |k: u32| Call::Sgd(Sgd { step: 0.1 / f64::from(k + 1), momentum: Momentum::Nesterov(0.9) });
+    let sgd = |k: u32| Call::Sgd(Sgd { step: 0.1 / f64::from(k + 1), momentum: Momentum::nesterov(0.9) });
     let mut waiting = std::collections::VecDeque::new();
     let mut read = 0;
     for k in 0..20 {
@@ -663,7 +663,7 @@ fn what_breaks_a_rule_is_refused(device: &Device) {
         Call::Prox(-1.0),
         Call::Prox(f64::NAN),
         Call::Sgd(Sgd { step: f64::INFINITY, momentum: Momentum::None }),
-        Call::Sgd(Sgd { step: 0.1, momentum: Momentum::HeavyBall(1.0) }),
+        Call::Sgd(Sgd { step: 0.1, momentum: Momentum::heavy_ball(1.0) }),
         Call::Adam(Adam { beta1: 1.0, ..Adam::default() }),
         Call::Adam(Adam { epsilon: 0.0, ..Adam::default() }),
         Call::Adam(Adam { iteration: 0, ..Adam::default() }),

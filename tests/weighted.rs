@@ -410,7 +410,7 @@ fn a_set_equals_the_host(device: &Device) {
     let gpu = device.plain();
     let dtypes = [Dtype::F32, Dtype::F32, Dtype::F32, Dtype::BF16];
     let mixed = tensors(&[64, 700, 4096, 5, 17, TILE + 8, 0, 2 * TILE, 4], |i| dtypes[i % 4]);
-    let nesterov = Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov(0.5) });
+    let nesterov = Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) });
     let calls = [
         (Call::Evaluate, Layout::PagePerRole),
         (Call::GradientAdd, Layout::Page),

@@ -215,7 +215,8 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) where the step or its momentum is out of range, else as [`evaluate`](HostSet::evaluate).
+    /// [`Error::Parameter`](crate::Error::Parameter) where the step, its momentum or its dampening is out of range, else as
+    /// [`evaluate`](HostSet::evaluate).
     pub fn sgd<'s>(
         &self,
         sgd: &Sgd,
@@ -224,7 +225,7 @@ impl<'w> HostSet<'w> {
         first: &mut [SliceMut<'s>],
     ) -> Result<Reports> {
         let scalars = sgd.scalars()?;
-        let call = Call { operation: sgd.operation(), sums: true, step: sgd.length(), scalars };
+        let call = Call { operation: sgd.operation(), sums: true, step: sgd.prox_step()?, scalars };
         let gradients = Some((GRADIENT, gradients));
         self.reports(&match sgd.momentum {
             Momentum::None => self.run(&call, gradients, &mut [(WEIGHTS, weights)])?,
@@ -236,7 +237,9 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) where a number of the step is out of range, else as [`evaluate`](HostSet::evaluate).
+    /// [`Error::Parameter`](crate::Error::Parameter) where a number of the step is out of range,
+    /// [`Error::InParameter`](crate::Error::InParameter) where a penalty has no prox in the step's [`Metric`](crate::Metric), else as
+    /// [`evaluate`](HostSet::evaluate).
     pub fn adam<'s>(
         &self,
         adam: &Adam,

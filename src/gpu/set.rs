@@ -21,7 +21,7 @@ pub struct Operands<'a> {
     pub weights: &'a [Operand<'a>],
     /// The loss's gradients: what a penalty's are added to, or what a step goes against.
     pub gradients: &'a [Operand<'a>],
-    /// An optimizer's first state: the momentum b of [`Sgd`], or m of [`Adam`].
+    /// An optimizer's first state: the momentum v of [`Sgd`], or m of [`Adam`].
     pub first: &'a [Operand<'a>],
     /// Its second state: v of [`Adam`].
     pub second: &'a [Operand<'a>],
@@ -368,15 +368,15 @@ impl ParameterSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] where the step or its momentum is out of range, [`Error::Missing`] where the set was given no
+    /// [`Error::Parameter`] where the step, its momentum or its dampening is out of range, [`Error::Missing`] where the set was given no
     /// gradients, or no first state and there is momentum, else as [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<PendingReports> {
         let recording = match sgd.momentum {
             Momentum::None => Recording::Sgd,
-            Momentum::HeavyBall(_) => Recording::SgdHeavyBall,
-            Momentum::Nesterov(_) => Recording::SgdNesterov,
+            Momentum::HeavyBall { .. } => Recording::SgdHeavyBall,
+            Momentum::Nesterov { .. } => Recording::SgdNesterov,
         };
-        self.record(encoder, recording, &Step { size: sgd.length(), scalars: sgd.scalars()? })
+        self.record(encoder, recording, &Step { size: sgd.prox_step()?, scalars: sgd.scalars()? })
     }
 
     /// Records a proximal step of Adam, and the evaluation of the new weights, from one read of the weights, gradients and
@@ -385,7 +385,8 @@ impl ParameterSet {
     /// # Errors
     ///
     /// [`Error::Parameter`] where a number of the step is out of range, [`Error::Missing`] where the set was given no
-    /// gradients or states, else as [`record_evaluate`](ParameterSet::record_evaluate).
+    /// gradients or states, [`Error::InParameter`] where a penalty has no prox in the step's [`Metric`], else as
+    /// [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<PendingReports> {
         let step = Step { size: adam.step, scalars: adam.scalars()? };
         self.record(encoder, Recording::Adam(adam.metric), &step)

@@ -5,20 +5,20 @@
 use super::Scalars;
 use crate::elementwise::{add, scale};
 
-/// The next momentum: μb + g.
+/// The next momentum: μv + (1−d)g.
 #[inline(always)]
-pub(crate) fn momentum(b: u32, g: u32, s: &Scalars) -> u32 {
-    add(scale(b, s[0]), g)
+pub(crate) fn momentum(v: u32, g: u32, s: &Scalars) -> u32 {
+    add(scale(v, s[0]), scale(g, s[2]))
 }
 
-/// Where Nesterov's step goes: g + μb, with the next b.
+/// Where Nesterov's step goes: g + μv, with the next v.
 #[inline(always)]
-pub(crate) fn nesterov(b: u32, g: u32, s: &Scalars) -> u32 {
-    add(g, scale(b, s[0]))
+pub(crate) fn nesterov(v: u32, g: u32, s: &Scalars) -> u32 {
+    add(g, scale(v, s[0]))
 }
 
-/// θ − ηd.
+/// θ − η·direction.
 #[inline(always)]
-pub(crate) fn step(theta: u32, d: u32, s: &Scalars) -> u32 {
-    add(theta, scale(d, s[1]))
+pub(crate) fn step(theta: u32, direction: u32, s: &Scalars) -> u32 {
+    add(theta, scale(direction, s[1]))
 }
