@@ -102,6 +102,34 @@ impl Penalty {
         self.geometry(len).map(|_| ())
     }
 
+    /// The same of a tensor whose shape is known: [a, b, c, …] is a matrix of a rows and b·c·… columns, and groups of rows, columns or
+    /// tiles must be of that matrix, not of another that has as many weights. Of [`n_of_m`](Penalty::n_of_m), which is
+    /// [`top_k`](Penalty::top_k) over runs, m must divide the rows; runs of other penalties may cross them.
+    ///
+    /// ```
+    /// use penalty::{Groups, Penalty};
+    ///
+    /// let rows = Penalty::group_lasso(0.1, Groups::rows(64)?)?;
+    /// rows.check_shape(&[32, 64])?;
+    /// let error = rows.check_shape(&[64, 32]).unwrap_err(); // each group would be two rows
+    /// let text = "groups of rows of 64 must lie in a matrix of 64 columns: the tensor's shape [64, 32] has 32";
+    /// assert_eq!(error.to_string(), text);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Groups`] where its groups are of another matrix, where a tensor of fewer than two dimensions is none, and as
+    /// [`check_len`](Penalty::check_len).
+    pub fn check_shape(&self, shape: &[u64]) -> Result<()> {
+        let Some(groups) = &self.groups else { return Ok(()) };
+        let len = shape.iter().fold(1, |len: u64, side| len.saturating_mul(*side));
+        if len > 0 {
+            groups.check_matrix(shape, self.kind == Kind::TopK)?;
+        }
+        self.check_len(len)
+    }
+
     /// How its groups' numbers are found, where it has groups.
     pub(crate) fn rule(&self) -> Option<Rule> {
         self.kind.host().rule
