@@ -1,13 +1,15 @@
 //! Regularization penalties for modules of [Burn](https://burn.dev) 0.22, on Burn's own buffers.
 //!
-//! - [`Rules`]: which parameters of a module are penalized, and with what.
+//! - [`Rules`]: which parameters of a module are penalized, and with what; [`ByShape`]: which of their weights together.
 //! - [`Regularizer`]: adds the penalties' gradients before the optimizer's step, or applies their proxes after it.
+//! - [`sgd_prox_step`]: how long a prox is behind Burn's SGD with momentum.
 //! - [`Pending`]: the value and the statistics, which wait for nobody until they are asked for.
 //!
 //! # The two routes
 //!
 //! The gradient route adds ∂R to the gradients: for smooth penalties, with any optimizer. The proximal route shrinks the weights after
-//! the step: for L1 and the elastic net, whose zeros are exact only this way. [`Regularizer`] has the formulas.
+//! the step: for L1, the elastic net and groups, whose zeros are exact only this way. It minimizes f + R behind SGD, with the prox's step that
+//! its momentum asks for, and behind no optimizer that scales gradients, such as Adam. [`Regularizer`] has the formulas.
 //!
 //! # On wgpu
 //!
@@ -34,6 +36,7 @@
 mod error;
 mod host;
 mod memory;
+mod optimizer;
 mod pending;
 mod regularizer;
 mod rules;
@@ -43,9 +46,10 @@ mod wgpu;
 pub use penalty;
 
 pub use error::{Error, Refused};
+pub use optimizer::sgd_prox_step;
 pub use pending::Pending;
 pub use regularizer::Regularizer;
-pub use rules::{Rules, Selected};
+pub use rules::{ByShape, Rules, Selected};
 
 // The README's code is compiled and run with the other examples.
 #[doc = include_str!("../README.md")]

@@ -22,11 +22,19 @@ use crate::{Error, Refused, Rules, wgpu};
 /// | | call | when |
 /// | --- | --- | --- |
 /// | gradient route | [`add_gradients`](Regularizer::add_gradients) before the optimizer's step: g ← g + ∂R(θ) | smooth penalties (squared L2), any optimizer; momentum and Adam's scaling see the penalty |
-/// | proximal route | [`prox`](Regularizer::prox) after it: θ ← argmin over x of ηR(x) + ½‖x − θ‖² | L1 and the elastic net: weights become exactly 0 and stay there; R is not differentiable at 0, where a subgradient only oscillates |
+/// | proximal route | [`prox`](Regularizer::prox) after it: θ ← argmin over x of sR(x) + ½‖x − θ‖² | L1, the elastic net and groups: weights become exactly 0 and stay there; R is not differentiable at 0, where a subgradient only oscillates |
 ///
-/// Use one of them for a penalty, not both: each applies it. With plain SGD the proximal route is proximal gradient descent, whose η is
-/// the learning rate of the step before it. After momentum or Adam the same η is usual; the threshold is then not scaled as
-/// the optimizer's steps are.
+/// Use one of them for a penalty, not both: each applies it. With f the loss, what training then minimizes is
+///
+/// | optimizer | gradient route | proximal route |
+/// | --- | --- | --- |
+/// | SGD | f + R | f + R, with the step s = η, the learning rate |
+/// | SGD with momentum, Nesterov's too | f + R | f + R, with the step that [`sgd_prox_step`](crate::sgd_prox_step) gives; with s = η it is f and a fraction of R |
+/// | either with `WeightDecayConfig` | f + R + ½w‖θ‖² | f + R + ½w‖θ‖² |
+/// | Adam, AdaGrad, RMSprop | f + R, with `WeightDecayConfig` f + R + ½w‖θ‖² | another objective, whatever s: they scale the gradients of f, and nothing scales R's |
+/// | `AdamW`, Adan, Adafactor, LAMB, Lion, Muon | f + R without their decay; their decay is scaled as their steps are, and no such sum has it | another objective, whatever s |
+///
+/// A subgradient, of L1 at 0 or of a norm, makes no weight 0 by the gradient route.
 ///
 /// Either call gives the value and the statistics too, from the same read of the weights: of those it was given, on the gradient
 /// route, and of those that it leaves, on the proximal one. [`evaluate`](Regularizer::evaluate) changes nothing.
@@ -185,12 +193,11 @@ impl Regularizer {
     /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Gradient`], [`Error::Storage`], [`Error::Busy`], [`Error::Penalty`];
     /// the gradients keep their values then.
     pub fn add_gradients<M: Module>(&mut self, module: &M, gradients: &mut GradientsParams) -> Result<Pending, Error> {
-        self.prepare(module)?;
+        let penalties = self.prepare(module)?;
         let (members, way) = (Members::new(&self.members), self.route.way());
         walk::check_gradients(module, &members, gradients)?;
         let weights = walk::read_weights(module, &members, way)?;
         let mut taken = walk::take_gradients(module, &members, gradients, way, &mut self.copies)?;
-        let penalties = self.penalties();
         let pending = match &mut self.route {
             Route::Wgpu(device, _) => {
                 let pending = device.add_gradients(&penalties, &weights, &taken.memory);
@@ -205,26 +212,29 @@ impl Regularizer {
         pending
     }
 
-    /// The proximal route: θ ← argmin over x of ηR(x) + ½‖x − θ‖² for every penalized parameter, after the optimizer's step with
-    /// the learning rate η. With L1 that is v − clamp(v, −ηλ, ηλ), exactly 0 for |v| ≤ ηλ.
+    /// The proximal route: θ ← argmin over x of sR(x) + ½‖x − θ‖² for every penalized parameter, after the optimizer's step. With L1
+    /// that is v − clamp(v, −sλ, sλ), exactly 0 for |v| ≤ sλ.
+    ///
+    /// The step s is the learning rate after plain SGD, and what [`sgd_prox_step`](crate::sgd_prox_step) gives after SGD with momentum: then
+    /// f + R is minimized. After Adam and all others that scale gradients there is no such s; see [`Regularizer`].
     ///
     /// Ids, paths and what requires gradients stay. All occurrences of a parameter share the result.
     ///
     /// # Errors
     ///
     /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], and [`Error::Penalty`] for a step that is
-    /// no number ≥ 0 or too large, each with the module as it was.
+    /// no number ≥ 0 or too large and where a penalty's groups do not fit a parameter's shape, each with the module as it was.
     pub fn prox<M: Module>(&mut self, module: M, step: f64) -> Result<(M, Pending), Refused<M>> {
-        if let Err(error) = self.prepare(&module) {
-            return Err(Refused { module, error });
-        }
+        let penalties = match self.prepare(&module) {
+            Ok(penalties) => penalties,
+            Err(error) => return Err(Refused { module, error }),
+        };
         let (members, way) = (Members::new(&self.members), self.route.way());
         let (module, taken) = walk::take_weights(module, &members, way, &mut self.copies);
         let mut weights = match taken {
             Ok(weights) => weights,
             Err(error) => return Err(Refused { module, error }),
         };
-        let penalties = self.penalties();
         let pending = match &mut self.route {
             Route::Wgpu(device, _) => {
                 let pending = device.prox(&penalties, &weights, step);
@@ -248,26 +258,25 @@ impl Regularizer {
     ///
     /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], [`Error::Penalty`].
     pub fn evaluate<M: Module>(&mut self, module: &M) -> Result<Pending, Error> {
-        self.prepare(module)?;
+        let penalties = self.prepare(module)?;
         let weights = walk::read_weights(module, &Members::new(&self.members), self.route.way())?;
-        let penalties = self.penalties();
         Ok(match &mut self.route {
             Route::Wgpu(device, _) => Pending::device(self.names.clone(), device.evaluate(&penalties, &weights)?),
             Route::Host(host) => Pending::ready(self.names.clone(), host.evaluate(&penalties, &weights)?),
         })
     }
 
-    /// As they are now.
-    fn penalties(&self) -> Vec<Penalty> {
-        self.chosen.iter().map(|&choice| self.rules.penalty(choice).clone()).collect()
+    /// The penalties as they are now, of the module's parameters; where these are others than the last module's, the rules are applied to
+    /// them.
+    fn prepare<M: Module>(&mut self, module: &M) -> Result<Vec<Penalty>, Error> {
+        let found = walk::survey(module);
+        if self.found.is_empty() || found != self.found {
+            self.choose(found)?;
+        }
+        self.chosen.iter().zip(&self.members).map(|(&choice, member)| self.rules.penalty(choice, member)).collect()
     }
 
-    /// Finds the module's parameters, and where they are others than the last module's, applies the rules to them.
-    fn prepare<M: Module>(&mut self, module: &M) -> Result<(), Error> {
-        let found = walk::survey(module);
-        if !self.found.is_empty() && found == self.found {
-            return Ok(());
-        }
+    fn choose(&mut self, found: Vec<Found>) -> Result<(), Error> {
         self.rules.check(&found)?;
         let chosen = found.iter().filter_map(|f| Some((f.clone(), self.rules.choose(f)?)));
         let (members, chosen): (Vec<Found>, Vec<Choice>) = chosen.unzip();

@@ -2,12 +2,17 @@
 
 mod common;
 
+use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, Param};
-use burn::optim::{GradientsParams, SgdConfig};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, RmsPropConfig, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use common::{Fresh, Net, Tied, gradient_values, linear, net, values, wait};
-use penalty_burn::penalty::{Backend, Cpu, Penalty};
-use penalty_burn::{Error, Regularizer, Rules};
+use common::{
+    CENTRE, Fresh, MINIMIZER, Net, Tied, distance, end, gradient_values, linear, net, sgd_ends, values, wait,
+};
+use penalty_burn::penalty::{Backend, Cpu, Groups, Penalty};
+use penalty_burn::{ByShape, Error, Regularizer, Rules, sgd_prox_step};
 
 fn l1(lambda: f64) -> Penalty {
     Penalty::l1(lambda).unwrap()
@@ -247,4 +252,206 @@ fn a_regularizer_may_move_to_the_thread_that_trains() {
     fn sent<T: Send>() {}
     sent::<Regularizer>();
     sent::<penalty_burn::Pending>();
+}
+
+#[test]
+fn sgd_ends_at_the_minimizer() {
+    let device = Device::flex().autodiff();
+    common::sgd_ends_at_the_minimizer(&device, Regularizer::host);
+    // Burn's own default, with a dampening of 0.1, and the momentum that most people take.
+    let momentum = MomentumConfig::new();
+    for momentum in [momentum.clone(), momentum.clone().with_nesterov(true), momentum.clone().with_dampening(0.0)] {
+        sgd_ends(&device, Regularizer::host, (350, 0.05), Some(momentum));
+    }
+    // With ½w‖θ‖² in the objective, w = 1, the minimizer is half as far from 0.
+    let prox_step = sgd_prox_step(0.05, Some(&momentum)).unwrap();
+    let decay = Some(WeightDecayConfig::new(1.0));
+    let optimizer = SgdConfig::new().with_momentum(Some(momentum)).with_weight_decay(decay).init();
+    let theta = end(&device, optimizer, (350, 0.05, prox_step), Regularizer::host);
+    assert!(distance(theta, MINIMIZER.map(|theta| theta / 2.0)) < 1e-5, "weight decay: found {theta:?}");
+}
+
+/// What the documentation says of the others: a test of the text, not of what anybody wants.
+#[test]
+fn what_is_documented_to_minimize_another_objective_does() {
+    let device = Device::flex().autodiff();
+    let momentum = || SgdConfig::new().with_momentum(Some(MomentumConfig::new().with_dampening(0.0)));
+    let clipping = Some(GradientClippingConfig::Value(0.1));
+    let others = [
+        // f + R/10 has its minimum at c ∓ 0.05.
+        ("momentum with the learning rate", momentum().init(), 0.05, [0.95, 0.35, -1.95, 0.05]),
+        // It no longer holds weights against a prox that takes 0.5.
+        ("clipping", SgdConfig::new().with_gradient_clipping(clipping).init(), 0.5, [0.0; 4]),
+    ];
+    for (name, optimizer, rate, want) in others {
+        let theta = end(&device, optimizer, (400, rate, rate), Regularizer::host);
+        assert!(distance(theta, want) < 1e-4, "{name}: found {theta:?}");
+    }
+    let scaled = [
+        ("Adam", AdamConfig::new().init()),
+        ("AdamW", AdamWConfig::new().init()),
+        ("RMSprop", RmsPropConfig::new().init()),
+    ];
+    for (name, optimizer) in scaled {
+        let theta = end(&device, optimizer, (1000, 0.01, 0.01), Regularizer::host);
+        assert!(distance(theta, MINIMIZER) > 0.3, "{name}: found {theta:?}");
+    }
+}
+
+/// f + ½‖θ‖², whose minimum is at c/2, with a learning rate that fades out.
+#[test]
+fn the_gradient_route_ends_at_the_minimizer_with_any_optimizer() {
+    let device = Device::flex().autodiff();
+    let optimizers = [
+        ("SGD", SgdConfig::new().init()),
+        ("momentum", SgdConfig::new().with_momentum(Some(MomentumConfig::new())).init()),
+        ("Adam", AdamConfig::new().init()),
+        ("AdamW without decay", AdamWConfig::new().with_weight_decay(0.0).init()),
+        ("RMSprop", RmsPropConfig::new().init()),
+    ];
+    for (name, mut optimizer) in optimizers {
+        let mut regularizer = Regularizer::host(Rules::new(Penalty::l2_squared(0.5).unwrap()));
+        let centre = Tensor::<2>::from_data([CENTRE], &device);
+        let mut theta = Param::from_tensor(Tensor::<2>::zeros([1, 4], &device));
+        for k in 0..400 {
+            let loss = (theta.val() - centre.clone()).powi_scalar(2).sum() * 0.5;
+            let mut gradients = GradientsParams::from_grads(loss.backward(), &theta);
+            regularizer.add_gradients(&theta, &mut gradients).unwrap();
+            theta = optimizer.step(0.2 * 0.98f64.powi(k), theta, gradients);
+        }
+        let theta = theta.base().inner().into_data().try_into_vec::<f32>().unwrap().try_into().unwrap();
+        assert!(distance(theta, CENTRE.map(|c| c / 2.0)) < 1e-5, "{name}: found {theta:?}");
+    }
+}
+
+#[test]
+fn the_proxs_step_follows_from_the_momentum() {
+    let step = |momentum: &MomentumConfig| sgd_prox_step(0.1, Some(momentum)).map_err(|error| error.to_string());
+    let close = |step: Result<f64, String>, want: f64| (step.unwrap() - want).abs() < 1e-6 * want;
+    assert_eq!(sgd_prox_step(0.1, None), Ok(0.1));
+    assert!(close(step(&MomentumConfig::new()), 0.9));
+    assert!(close(step(&MomentumConfig::new().with_nesterov(true)), 0.91));
+    assert!(close(step(&MomentumConfig::new().with_momentum(0.5).with_dampening(0.0)), 0.2));
+    assert!(close(step(&MomentumConfig::new().with_momentum(0.5).with_dampening(0.5).with_nesterov(true)), 0.15));
+    let error = step(&MomentumConfig::new().with_momentum(1.0)).unwrap_err();
+    assert_eq!(error, "momentum must be from 0 to 1 − 2^-24, found 1");
+    let error = step(&MomentumConfig::new().with_dampening(1.0)).unwrap_err();
+    assert_eq!(error, "dampening must be from 0 to below 1, found 1");
+    let error = sgd_prox_step(-0.1, None).unwrap_err().to_string();
+    assert_eq!(error, "step must be a number from 0 to f32::MAX, found -0.1");
+}
+
+fn group_lasso(groups: Groups) -> Penalty {
+    Penalty::group_lasso(0.1, groups).unwrap()
+}
+
+#[test]
+fn rows_and_columns_are_those_of_each_parameters_shape() {
+    let net = net(&Device::flex());
+    let cpu = Backend::Cpu(Cpu::new());
+    let before = values(&net);
+    for (by, of) in [(ByShape::Rows, Groups::rows as fn(u64) -> _), (ByShape::Columns, Groups::columns)] {
+        let rules = Rules::grouped(group_lasso(Groups::whole()), by);
+        // Another of them at each step: λ grows, and what is grouped stays grouped.
+        let mut regularizer = Regularizer::host(rules.clone());
+        for lambda in [0.1, 0.2] {
+            for (_, penalty) in regularizer.penalties_mut() {
+                *penalty = Penalty::group_lasso(lambda, Groups::whole()).unwrap();
+            }
+            let (after, pending) = regularizer.prox(net.clone(), 1.0).unwrap();
+            let after = values(&after);
+            let columns = [("embed.weight", 37), ("layers.0.weight", 150), ("layers.1.weight", 3)];
+            for ((path, columns), report) in columns.into_iter().zip(wait(&pending).tensors) {
+                let penalty = Penalty::group_lasso(lambda, of(columns).unwrap()).unwrap();
+                let want = cpu.prox(&penalty, &floats(&before[path]), 1.0).unwrap();
+                assert_eq!(floats(&after[path]), want, "{by:?} {path}");
+                assert_eq!(report, cpu.evaluate(&penalty, &want).unwrap());
+            }
+        }
+        let selected = rules.select(&net).unwrap();
+        assert_eq!(selected[2].penalty, group_lasso(of(3).unwrap()));
+        // More than two dimensions: 8 rows of 3·2·2, of a kind of their own.
+        let kernel = Param::from_tensor(Tensor::<4>::ones([8, 3, 2, 2], &Device::flex()));
+        let rules = rules.grouped_for("", Penalty::l2_ball(1.0).unwrap(), by).unwrap();
+        let want = Penalty::l2_ball(1.0).unwrap().over(of(12).unwrap()).unwrap();
+        assert_eq!(rules.select(&kernel).unwrap()[0].penalty, want);
+    }
+}
+
+/// Burn's `Linear` stores [in, out].
+#[test]
+fn an_output_neuron_is_a_column() {
+    let device = Device::flex();
+    let mut layer = linear(4, 3, &device);
+    // The second output's weights are small.
+    let weights = [1.0, 0.01, -1.0].repeat(4);
+    layer.weight = Param::from_data(TensorData::new(weights, [4, 3]), &device);
+    let rules = Rules::grouped(group_lasso(Groups::whole()), ByShape::Columns);
+    let (layer, pending) = Regularizer::host(rules).prox(layer, 1.0).unwrap();
+    assert_eq!(wait(&pending).total.zeros(), 4);
+    let out = layer.forward(Tensor::<2>::ones([1, 4], &device)).into_data().try_into_vec::<f32>().unwrap();
+    let bias = layer.bias.as_ref().unwrap().base().into_data().try_into_vec::<f32>().unwrap();
+    assert!(out[1] == bias[1] && out[0] != bias[0] && out[2] != bias[2], "{out:?}");
+}
+
+#[test]
+fn groups_that_do_not_fit_a_shape_are_refused_by_name() {
+    let device = Device::flex().autodiff();
+    let layer = linear(64, 32, &device);
+    let before = values(&layer);
+    let refused = |rules: Rules, text: &str| {
+        let mut regularizer = Regularizer::host(rules.clone());
+        let x = Tensor::<2>::ones([1, 64], &device);
+        let mut gradients = GradientsParams::from_grads(layer.forward(x).sum().backward(), &layer);
+        let kept = gradient_values(&layer, &gradients);
+        assert_eq!(rules.select(&layer).unwrap_err().to_string(), text);
+        assert_eq!(regularizer.evaluate(&layer).unwrap_err().to_string(), text);
+        assert_eq!(regularizer.add_gradients(&layer, &mut gradients).unwrap_err().to_string(), text);
+        assert_eq!(gradient_values(&layer, &gradients), kept);
+        let prox = regularizer.prox(layer.clone(), 1.0).unwrap_err();
+        assert_eq!((prox.to_string().as_str(), values(&prox.module)), (text, before.clone()));
+    };
+    let taken = |groups| Rules::new(group_lasso(groups)).select(&layer).unwrap();
+    // 64 divides the 2048 weights, and two rows of 32 would be a group.
+    let (groups, expected) =
+        ("\"weight\": groups of", "must lie in a matrix of 64 columns: the tensor's shape [64, 32] has 32");
+    for (of_64, of_32, what) in [
+        (Groups::rows(64), Groups::rows(32), "rows of 64"),
+        (Groups::columns(64), Groups::columns(32), "columns, 64 of them,"),
+        (Groups::tiles(64, 2, 2), Groups::tiles(32, 2, 2), "tiles of 2x2 in 64 columns"),
+    ] {
+        refused(Rules::new(group_lasso(of_64.unwrap())), &format!("{groups} {what} {expected}"));
+        assert_eq!(taken(of_32.unwrap()).len(), 1);
+    }
+    // Runs may cross rows, but for those of n of m.
+    assert_eq!(taken(Groups::runs(64).unwrap()).len(), 1);
+    let n_of_m = |m| Rules::new(Penalty::n_of_m(2, m).unwrap());
+    assert_eq!(n_of_m(4).select(&layer).unwrap().len(), 1);
+    let text = "\"weight\": groups of runs of 64 must lie in rows: the tensor's shape [64, 32] has 32";
+    refused(n_of_m(64), text);
+    // A vector is no matrix.
+    let biased = |rules: Rules| rules.include("bias").unwrap();
+    let by_rows = || Rules::grouped(group_lasso(Groups::whole()), ByShape::Rows);
+    let text =
+        "\"bias\": groups of rows of 32 must lie in a matrix of 32 columns: the tensor's shape [32] is no matrix";
+    refused(biased(Rules::new(group_lasso(Groups::rows(32).unwrap()))), text);
+    let text = "\"bias\": rows by shape must lie in a matrix, of two dimensions or more: the tensor's shape is [32]";
+    refused(biased(by_rows()), text);
+    assert_eq!(biased(by_rows()).penalty_for("bias", l1(0.1)).unwrap().select(&layer).unwrap().len(), 2);
+    // Penalties that have no groups, or have some already.
+    for (penalty, found) in [(l1(0.1), "weights together"), (Penalty::n_of_m(2, 4).unwrap(), "groups of its own")] {
+        let error = Rules::grouped(penalty, ByShape::Columns).select(&layer).unwrap_err().to_string();
+        assert!(error.starts_with("\"weight\": ") && error.contains(found), "{error}");
+    }
+}
+
+/// Where only the library knows the length, its error names the parameter too.
+#[test]
+fn groups_that_do_not_cover_a_parameter_are_refused_by_name() {
+    let net = net(&Device::flex());
+    let rules = Rules::new(group_lasso(Groups::runs(50).unwrap())).exclude("embed").unwrap();
+    let mut regularizer = Regularizer::host(rules.clone());
+    assert!(regularizer.evaluate(&net).is_ok());
+    let refused = Regularizer::host(rules.include("embed.weight").unwrap()).evaluate(&net).unwrap_err().to_string();
+    assert!(refused.starts_with("\"embed.weight\": groups of runs of 50 must cover the tensor"), "{refused}");
 }

@@ -13,8 +13,8 @@ use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
 use common::adapters::{Opened, run};
 use common::{Fresh, Net, Tied, gradient_values, linear, net, values, wait};
 use penalty_burn::penalty::own::Elementwise;
-use penalty_burn::penalty::{self, Penalty, wgpu};
-use penalty_burn::{Error, Regularizer, Rules};
+use penalty_burn::penalty::{self, Groups, Penalty, wgpu};
+use penalty_burn::{ByShape, Error, Regularizer, Rules};
 
 const LEARNING_RATE: f64 = 0.05;
 
@@ -22,7 +22,9 @@ fn main() {
     run(&[
         ("sgd_and_adam_by_the_gradient_route_have_the_bits_of_burns_own_operations", gradient_route),
         ("sgd_and_adam_by_the_proximal_route_have_the_bits_of_burns_own_operations", proximal_route),
+        ("sgd_ends_at_the_minimizer", sgd_ends_at_the_minimizer),
         ("the_host_and_the_device_have_the_same_bits", host_and_device),
+        ("groups_are_those_of_each_parameters_shape", groups_by_shape),
         ("a_clone_keeps_its_values_and_costs_a_copy", clones),
         ("work_recorded_before_sees_the_old_values_and_work_after_the_new", recorded_work),
         ("a_shared_parameter_counts_once_and_stays_shared", shared),
@@ -160,6 +162,37 @@ fn proximal_route(opened: &Opened) {
     let device = opened.device.clone().autodiff();
     let (_, pending) = regularizer.prox(net(&device), LEARNING_RATE).unwrap();
     assert!(wait(&pending).total.zeros() > 100);
+}
+
+fn sgd_ends_at_the_minimizer(opened: &Opened) {
+    let device = opened.device.clone().autodiff();
+    common::sgd_ends_at_the_minimizer(&device, |rules| {
+        Regularizer::wgpu(&opened.device, &opened.setup, rules).unwrap()
+    });
+}
+
+fn groups_by_shape(opened: &Opened) {
+    let flex = Device::flex();
+    let host = net(&flex);
+    for groups in [ByShape::Rows, ByShape::Columns] {
+        let rules = || Rules::grouped(Penalty::group_lasso(0.1, Groups::whole()).unwrap(), groups);
+        let (want, _) = Regularizer::host(rules()).prox(host.clone(), 1.0).unwrap();
+        let device = host.clone().map(&mut Fresh(opened.device.clone(), DType::F32));
+        let mut regularizer = Regularizer::wgpu(&opened.device, &opened.setup, rules()).unwrap();
+        let (got, _) = regularizer.prox(device, 1.0).unwrap();
+        assert_eq!(values(&got), values(&want), "{groups:?}");
+        assert_ne!(values(&got), values(&host), "{groups:?}");
+    }
+    // Two rows of the last weight, [150, 3], are as many weights as one of 6.
+    let penalty = Penalty::group_lasso(0.1, Groups::rows(6).unwrap()).unwrap();
+    let rules = Rules::new(penalty).exclude("").unwrap().include(r"layers\.1\.weight").unwrap();
+    let mut regularizer = Regularizer::wgpu(&opened.device, &opened.setup, rules).unwrap();
+    let device = host.map(&mut Fresh(opened.device.clone(), DType::F32));
+    let before = values(&device);
+    let refused = regularizer.prox(device, 1.0).unwrap_err();
+    let text =
+        "\"layers.1.weight\": groups of rows of 6 must lie in a matrix of 6 columns: the tensor's shape [150, 3] has 3";
+    assert_eq!((refused.to_string(), values(&refused.module)), (text.into(), before));
 }
 
 /// A penalty of one's own: λΣ max(θ, 0).

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::optim::GradientsParams;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use penalty_burn::Pending;
-use penalty_burn::penalty::Reports;
+use penalty_burn::penalty::{Penalty, Reports};
+use penalty_burn::{Pending, Regularizer, Rules, sgd_prox_step};
 
 #[derive(Module, Debug)]
 pub(crate) struct Net {
@@ -125,4 +126,60 @@ impl ModuleMapper for Fresh {
 
 pub(crate) fn wait(pending: &Pending) -> Reports {
     pending.wait(Duration::from_secs(30)).expect("the step was submitted")
+}
+
+/// f = ½‖θ − c‖² and R = ½‖θ‖₁ have their minimum at `MINIMIZER`.
+pub(crate) const CENTRE: [f32; 4] = [1.0, 0.4, -2.0, 0.1];
+pub(crate) const MINIMIZER: [f32; 4] = [0.5, 0.0, -1.5, 0.0];
+
+/// Where an optimizer ends after so many steps from 0, with a prox behind each: of the regularizer made from these rules, with this step.
+pub(crate) fn end(
+    device: &Device,
+    mut optimizer: ModuleOptimizer,
+    (steps, learning_rate, prox_step): (u32, f64, f64),
+    regularizer: impl Fn(Rules) -> Regularizer,
+) -> [f32; 4] {
+    let centre = Tensor::<2>::from_data(TensorData::new(CENTRE.to_vec(), [1, 4]), device);
+    let mut theta = Param::from_tensor(Tensor::<2>::zeros([1, 4], device));
+    let mut regularizer = regularizer(Rules::new(Penalty::l1(0.5).unwrap()));
+    for _ in 0..steps {
+        let loss = (theta.val() - centre.clone()).powi_scalar(2).sum() * 0.5;
+        let gradients = GradientsParams::from_grads(loss.backward(), &theta);
+        theta = optimizer.step(learning_rate, theta, gradients);
+        (theta, _) = regularizer.prox(theta, prox_step).unwrap();
+    }
+    theta.base().inner().into_data().try_into_vec::<f32>().unwrap().try_into().unwrap()
+}
+
+pub(crate) fn distance(theta: [f32; 4], from: [f32; 4]) -> f32 {
+    theta.iter().zip(from).map(|(theta, want)| (theta - want).abs()).fold(0.0, f32::max)
+}
+
+/// SGD with every kind of momentum ends at the minimizer, with the prox's step that its momentum asks for.
+pub(crate) fn sgd_ends_at_the_minimizer(device: &Device, regularizer: impl Fn(Rules) -> Regularizer) {
+    let half = || MomentumConfig::new().with_momentum(0.5);
+    let kinds = [
+        None,
+        Some(half()),
+        Some(half().with_dampening(0.0)),
+        Some(half().with_dampening(0.5).with_nesterov(true)),
+        Some(half().with_dampening(0.0).with_nesterov(true)),
+    ];
+    for momentum in kinds {
+        sgd_ends(device, &regularizer, (60, 0.3), momentum);
+    }
+}
+
+/// So do so many steps with this learning rate and this momentum.
+pub(crate) fn sgd_ends(
+    device: &Device,
+    regularizer: impl Fn(Rules) -> Regularizer,
+    (steps, learning_rate): (u32, f64),
+    momentum: Option<MomentumConfig>,
+) {
+    let prox_step = sgd_prox_step(learning_rate, momentum.as_ref()).unwrap();
+    let optimizer = SgdConfig::new().with_momentum(momentum.clone()).init();
+    let theta = end(device, optimizer, (steps, learning_rate, prox_step), &regularizer);
+    assert!(distance(theta, MINIMIZER) < 1e-5, "{momentum:?}: found {theta:?}");
+    assert_eq!([theta[1], theta[3]], [0.0; 2], "{momentum:?}");
 }
