@@ -389,11 +389,12 @@ impl Backend {
         penalty_weights: &[&[E]],
         patience: Patience,
     ) -> Result<Vec<Partial>> {
+        let segments = slices.iter().map(|slice| segment(slice, penalty)).collect();
+        let plan = Plan::new(segments, cpu::TILES_PER_SPAN);
+        // Either backend refuses the same, also where slices are empty.
+        let coefficients = plan.coefficients(Operation::Evaluate, 0.0)?;
         match self {
             Backend::Cpu(cpu) => {
-                let segments = slices.iter().map(|slice| segment(slice, penalty)).collect();
-                let plan = Plan::new(segments, cpu::TILES_PER_SPAN);
-                let coefficients = plan.coefficients(Operation::Evaluate, 0.0)?;
                 let pass = Pass {
                     operation: Operation::Evaluate,
                     sums: true,

@@ -4,6 +4,8 @@
 //! two: adding it, shifted, into a wide integer rounds nothing, so the order of tiles, threads, chunks and devices
 //! cannot matter.
 
+use crate::fnv::fnv1a;
+use crate::penalty::Kind;
 use crate::plan::Segment;
 use crate::{Dtype, Error, Groups, Penalty, Result};
 
@@ -55,24 +57,79 @@ pub struct Partial {
     made_for: MadeFor,
 }
 
-/// Which penalty's own sum a partial holds, by its formula and the bits of the kernel's numbers; of a partial without weights it is
-/// the default.
+/// Whose own sum a partial holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct MadeFor([u32; 4]);
+enum MadeFor {
+    /// Any penalty's: there are no weights, so it is 0.
+    #[default]
+    Any,
+    /// Nobody's: the partial was made for statistics alone, or of partials made for several penalties.
+    Nobody,
+    /// Of penalties of one formula, by the name that this has.
+    Formula {
+        /// Whether it is a formula of the caller's own.
+        own: bool,
+        /// The hash of its name.
+        name: u64,
+        /// The bits of the kernel's numbers for a term.
+        numbers: [u32; 3],
+        /// The hash of the groups; 0 of single weights.
+        groups: u64,
+    },
+}
+
+/// The words of a serialized [`MadeFor`].
+const MADE_FOR_WORDS: usize = 8;
 
 impl MadeFor {
-    /// Nobody's: the partial was made for statistics alone, or of partials made for several penalties.
-    const NOBODY: MadeFor = MadeFor([u32::MAX; 4]);
-
     fn this(penalty: &Penalty, dtype: Dtype) -> MadeFor {
-        match penalty.term_numbers(dtype) {
-            None => MadeFor::NOBODY,
-            Some([a, b, c]) => {
-                let groups = penalty.groups().map_or(0, Groups::fingerprint);
-                MadeFor([penalty.code(), a.to_bits(), b.to_bits(), c.to_bits() ^ groups])
-            }
+        let Some(numbers) = penalty.term_numbers(dtype) else { return MadeFor::Nobody };
+        MadeFor::Formula {
+            own: matches!(penalty.kind(), Kind::Own(_)),
+            name: name_of(penalty.kind()),
+            numbers: numbers.map(f32::to_bits),
+            groups: penalty.groups().map_or(0, Groups::hash),
         }
     }
+
+    fn to_words(self) -> [u32; MADE_FOR_WORDS] {
+        let mut words = [0; MADE_FOR_WORDS];
+        match self {
+            MadeFor::Any => {}
+            MadeFor::Nobody => words[0] = 1,
+            MadeFor::Formula { own, name, numbers, groups } => {
+                words[0] = if own { 3 } else { 2 };
+                words[1..3].copy_from_slice(&[name as u32, (name >> 32) as u32]);
+                words[3..6].copy_from_slice(&numbers);
+                words[6..].copy_from_slice(&[groups as u32, (groups >> 32) as u32]);
+            }
+        }
+        words
+    }
+
+    fn from_words(words: [u32; MADE_FOR_WORDS]) -> Result<MadeFor> {
+        let [kind, name, name_above, a, b, c, groups, groups_above] = words;
+        let refuse = |expected, found| Err(Error::PartialBytes { expected, found });
+        let long = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let (name, groups) = (long(name, name_above), long(groups, groups_above));
+        let formula = |own| MadeFor::Formula { own, name, numbers: [a, b, c], groups };
+        match kind {
+            0 | 1 if words[1..] != [0; MADE_FOR_WORDS - 1] => refuse("0 for the name of no penalty", name),
+            0 => Ok(MadeFor::Any),
+            1 => Ok(MadeFor::Nobody),
+            2 if !Kind::ALL.iter().any(|kind| kind.host().sums_terms && name_of(*kind) == name) => {
+                refuse("the name of a penalty of this version", name)
+            }
+            2 => Ok(formula(false)),
+            3 => Ok(formula(true)),
+            _ => refuse("0, 1, 2 or 3 for whose sum it holds", kind.into()),
+        }
+    }
+}
+
+/// What serialized partials call a formula: the hash of its name, which no release changes.
+fn name_of(kind: Kind) -> u64 {
+    fnv1a(kind.host().name.bytes())
 }
 
 /// How many of a run of weights are what; the counts that a tile adds.
@@ -85,11 +142,11 @@ pub(crate) struct Counts {
 
 impl Partial {
     /// The size of [`to_bytes`](Partial::to_bytes).
-    pub const BYTES: usize = 4 * (L1_LIMBS + L2_LIMBS) + 4 * 8 + 4 + 4 * (L1_LIMBS + 4);
+    pub const BYTES: usize = 4 * (L1_LIMBS + L2_LIMBS) + 4 * 8 + 4 + 4 * (L1_LIMBS + MADE_FOR_WORDS);
 
     /// Says which penalty's own sum it holds.
     pub(crate) fn set_made_for(&mut self, penalty: &Penalty, dtype: Dtype) {
-        self.made_for = if self.len == 0 { MadeFor::default() } else { MadeFor::this(penalty, dtype) };
+        self.made_for = if self.len == 0 { MadeFor::Any } else { MadeFor::this(penalty, dtype) };
     }
 
     /// Adds the weights of another partial to this one.
@@ -97,7 +154,7 @@ impl Partial {
         if self.len == 0 {
             self.made_for = other.made_for;
         } else if other.len > 0 && other.made_for != self.made_for {
-            self.made_for = MadeFor::NOBODY;
+            self.made_for = MadeFor::Nobody;
         }
         add_limbs(&mut self.terms, &other.terms);
         add_limbs(&mut self.l1, &other.l1);
@@ -144,13 +201,20 @@ impl Partial {
     }
 
     /// Little-endian bytes: the limbs of Σ|θ| and Σθ² from the lowest, then as `u64` the number of weights, of
-    /// non-zero, NaN and infinite ones, then the bits of max|θ| as `u32`, then the limbs of the value's own sum, and four `u32` that
-    /// say which penalty's it is, to this version of the library.
+    /// non-zero, NaN and infinite ones, then the bits of max|θ| as `u32`, then the limbs of the value's own sum, and whose it is.
+    ///
+    /// That is a `u32`: 0 where there are no weights, 1 where the sum is nobody's, 2 where it is a built-in penalty's, 3 where it is
+    /// one's of the caller's [`own`](Penalty::own). For the last two follow the name of its formula as a `u64`, the three `f32` that its
+    /// terms are computed with, and its groups as a `u64`; otherwise as many zeros. A formula of several penalties has the name of the
+    /// most general, such as `sparse_group_lasso`. Names and groups are hashes, FNV-1a of 64 bits: of the name, and of little-endian
+    /// `u64`, which are 0 for all weights, (1, length) for runs, (2, columns) for rows, (3, columns) for columns, (4, columns, height,
+    /// width) for tiles, and for lists 5 and how many there are, then of each how many indices it has and these, ascending. A penalty of
+    /// single weights has 0 for groups.
     pub fn to_bytes(&self) -> [u8; Partial::BYTES] {
         let limbs = self.l1.iter().chain(&self.l2_squared).flat_map(|l| l.to_le_bytes());
         let counts = [self.len, self.nonzero, self.nan, self.inf].into_iter().flat_map(u64::to_le_bytes);
         let mut bytes = [0; Partial::BYTES];
-        let terms = self.terms.iter().chain(&self.made_for.0).flat_map(|l| l.to_le_bytes());
+        let terms = self.terms.into_iter().chain(self.made_for.to_words()).flat_map(u32::to_le_bytes);
         let all = limbs.chain(counts).chain(self.max_bits.to_le_bytes()).chain(terms);
         for (to, from) in bytes.iter_mut().zip(all) {
             *to = from;
@@ -162,11 +226,12 @@ impl Partial {
     ///
     /// # Errors
     ///
-    /// [`Error::PartialBytes`] where the length, the counts or the maximum cannot be those of weights.
+    /// [`Error::PartialBytes`] where the length, the counts, the sums or the maximum cannot be those of weights, or the sum is of a
+    /// penalty that this version does not know, unless it is of one of the caller's own.
     pub fn from_bytes(bytes: &[u8]) -> Result<Partial> {
         let refuse = |expected, found| Err(Error::PartialBytes { expected, found });
         if bytes.len() != Partial::BYTES {
-            return refuse("228 bytes", bytes.len() as u64);
+            return refuse("244 bytes", bytes.len() as u64);
         }
         let mut words = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let mut next = || words.next().unwrap_or(0);
@@ -178,7 +243,7 @@ impl Partial {
         }
         partial.max_bits = next();
         partial.terms.fill_with(&mut next);
-        partial.made_for.0.fill_with(&mut next);
+        partial.made_for = MadeFor::from_words(std::array::from_fn(|_| next()))?;
         if partial.nonzero > partial.len {
             return refuse("as many non-zero weights as weights at most", partial.nonzero);
         }
@@ -187,6 +252,17 @@ impl Partial {
         }
         if partial.max_bits >= 0x7f80_0000 {
             return refuse("the bits of a finite maximum", partial.max_bits.into());
+        }
+        let finite = partial.nonzero - partial.nan - partial.inf;
+        let sums = [partial.l1.iter().any(|l| *l != 0), partial.l2_squared.iter().any(|l| *l != 0)];
+        if [finite > 0; 3] != [sums[0], sums[1], partial.max_bits > 0] {
+            return refuse("sums and a maximum above 0 where a weight is finite and not 0, else 0", finite);
+        }
+        if (partial.len == 0) != (partial.made_for == MadeFor::Any) {
+            return refuse("a sum of somebody's or of nobody's where there are weights", partial.len);
+        }
+        if partial.len == 0 && partial.terms.iter().any(|l| *l != 0) {
+            return refuse("a sum of 0 where there are no weights", partial.len);
         }
         Ok(partial)
     }
@@ -425,7 +501,7 @@ mod tests {
     #[test]
     fn bytes_round_trip_and_nonsense_is_refused() {
         let mut p = accumulate(&[0.1, 7.0, 1e30]);
-        (p.nonzero, p.nan) = (2, 1);
+        (p.nonzero, p.nan, p.made_for) = (2, 1, MadeFor::Nobody);
         let bytes = p.to_bytes();
         assert_eq!(Partial::from_bytes(&bytes), Ok(p));
         assert!(Partial::from_bytes(&bytes[1..]).is_err());

@@ -1,8 +1,8 @@
 //! How the weights of a tensor are grouped, and where a group's weights lie.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use crate::fnv::fnv1a;
 use crate::{Error, Result};
 
 /// The groups of a tensor's weights that a penalty takes together, such as the rows of a matrix. They cover every weight once.
@@ -25,7 +25,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Groups(Shape);
 
-#[derive(Debug, Clone, PartialEq, Hash)]
+#[derive(Debug, Clone, PartialEq)]
 enum Shape {
     Whole,
     Runs(u64),
@@ -35,8 +35,8 @@ enum Shape {
     Lists(Arc<Lists>),
 }
 
-/// Groups by lists of indices. They are compared and hashed at every step, so what is shared is known to be equal (`Eq`), and the hash is
-/// kept.
+/// Groups by lists of indices. They are compared at every step and hashed for every partial, so what is shared is known to be equal
+/// (`Eq`), and the hash is kept.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Lists {
     /// Where each group begins among the members, and where the last one ends.
@@ -48,16 +48,9 @@ pub(crate) struct Lists {
     hash: u64,
 }
 
-impl Hash for Lists {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.hash.hash(state);
-    }
-}
-
-fn hash_of(x: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    x.hash(&mut hasher);
-    hasher.finish()
+/// The hash of some numbers, as their little-endian bytes.
+fn hash_of(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    fnv1a(numbers.into_iter().flat_map(u64::to_le_bytes))
 }
 
 /// How many weights a tensor in groups has at most.
@@ -110,7 +103,7 @@ impl Groups {
         Groups::of(shape, &[columns, height, width])
     }
 
-    /// A list of indices for each group; together they are 0, 1, 2, … in any order.
+    /// A list of indices for each group; together they are 0, 1, 2, … in any order. They cover a tensor of as many weights and no other.
     ///
     /// # Errors
     ///
@@ -147,7 +140,12 @@ impl Groups {
             members[begin..].sort_unstable();
             first.push(members.len() as u32);
         }
-        let hash = hash_of(&(&first, &members));
+        let group = |ends: &[u32]| {
+            let members = members[ends[0] as usize..ends[1] as usize].iter().copied().map(u64::from);
+            std::iter::once(u64::from(ends[1] - ends[0])).chain(members)
+        };
+        let head = [5, lists.len() as u64].into_iter();
+        let hash = hash_of(head.chain(first.windows(2).flat_map(group)));
         Ok(Groups(Shape::Lists(Arc::new(Lists { first, members, group_of, hash }))))
     }
 
@@ -187,47 +185,55 @@ impl Groups {
 
     /// Where the groups of so many weights lie.
     pub(crate) fn geometry(&self, len: u64) -> Result<Geometry> {
-        let (columns, height, width) = match &self.0 {
-            Shape::Whole => (len.max(1), 1, len.max(1)),
-            Shape::Runs(len) | Shape::Rows(len) => (*len, 1, *len),
-            Shape::Columns(columns) => (*columns, (len / columns).max(1), 1),
-            Shape::Tiles { columns, height, width } => (*columns, *height, *width),
-            Shape::Lists(lists) => (lists.members.len().max(1) as u64, 1, 1),
+        let refuse = |expected: &str, found: String| {
+            Err(Error::Groups { groups: self.to_string(), expected: expected.into(), found })
         };
+        let (columns, height, width, lists) = match &self.0 {
+            Shape::Lists(lists) => {
+                let indices = lists.members.len() as u64;
+                if indices != len {
+                    return refuse(
+                        "cover the tensor",
+                        format!("they have {indices} indices, and it has {len} weights"),
+                    );
+                }
+                (indices, 1, 1, Some(lists))
+            }
+            Shape::Whole => (len, 1, len, None),
+            Shape::Runs(len) | Shape::Rows(len) => (*len, 1, *len, None),
+            Shape::Columns(columns) => (*columns, len / columns, 1, None),
+            Shape::Tiles { columns, height, width } => (*columns, *height, *width, None),
+        };
+        if len == 0 {
+            // No weights are no groups, however large those are.
+            return Ok(Geometry { columns: 1, height: 1, width: 1, across: 1, count: 0, lists: lists.cloned() });
+        }
         if !len.is_multiple_of(columns) || !(len / columns).is_multiple_of(height) {
-            let expected = "cover the tensor".into();
-            return Err(Error::Groups {
-                groups: self.to_string(),
-                expected,
-                found: format!("its {len} weights do not divide so"),
-            });
+            return refuse("cover the tensor", format!("its {len} weights do not divide so"));
         }
         // Members are counted in 32 bits, 256 at a time.
         if len > LONGEST {
-            let expected = "have at most 2^32 − 256 weights".into();
-            return Err(Error::Groups { groups: self.to_string(), expected, found: len.to_string() });
+            return refuse("have at most 2^32 − 256 weights", len.to_string());
         }
         let across = columns / width;
-        let lists = match &self.0 {
-            Shape::Lists(lists) => Some(lists.clone()),
-            _ => None,
-        };
-        let count = match &lists {
-            Some(lists) => {
-                if len == 0 {
-                    0
-                } else {
-                    lists.first.len() as u64 - 1
-                }
-            }
+        let count = match lists {
+            Some(lists) => lists.first.len() as u64 - 1,
             None => len / columns / height * across,
         };
-        Ok(Geometry { columns, height, width, across, count, lists })
+        Ok(Geometry { columns, height, width, across, count, lists: lists.cloned() })
     }
 
-    /// What tells these groups from others, near enough.
-    pub(crate) fn fingerprint(&self) -> u32 {
-        hash_of(&self.0) as u32
+    /// What tells these groups from others, near enough, in serialized partials: so the numbers here never change.
+    pub(crate) fn hash(&self) -> u64 {
+        match &self.0 {
+            Shape::Whole => hash_of([0]),
+            Shape::Runs(len) => hash_of([1, *len]),
+            Shape::Rows(columns) => hash_of([2, *columns]),
+            Shape::Columns(columns) => hash_of([3, *columns]),
+            Shape::Tiles { columns, height, width } => hash_of([4, *columns, *height, *width]),
+            // 5, how many there are, then each with its length before it.
+            Shape::Lists(lists) => lists.hash,
+        }
     }
 }
 
@@ -323,45 +329,104 @@ impl Geometry {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_weight_is_in_one_group_and_known_to_be() -> Result<()> {
+    /// Groups of every kind with sides around the lengths, and such as no tensor has.
+    fn every_kind() -> Result<Vec<Groups>> {
         let lists = [vec![5, 1, 9], vec![0], vec![2, 3, 4, 6, 7, 8, 10, 11]];
-        let all = [
-            (Groups::whole(), 12),
-            (Groups::runs(4)?, 12),
-            (Groups::rows(6)?, 12),
-            (Groups::columns(4)?, 12),
-            (Groups::tiles(6, 2, 3)?, 24),
-            (Groups::tiles(6, 2, 6)?, 24),
-            (Groups::lists(&lists)?, 12),
+        let mut all = vec![
+            Groups::whole(),
+            Groups::lists(&lists)?,
+            Groups::lists(&[[1, 0], [2, 3]])?,
+            Groups::lists(&[[0u64]])?,
+            Groups::lists::<[u64; 0]>(&[])?,
         ];
-        for (groups, len) in all {
-            let geometry = groups.geometry(len)?;
-            let mut seen = vec![0; len as usize];
-            for group in 0..geometry.count {
-                for member in 0..geometry.size(group) {
-                    let index = geometry.index(group, member);
-                    seen[index as usize] += 1;
-                    let (of, run) = geometry.at(index);
-                    assert_eq!(of, group, "{groups}");
-                    assert!((index..index + run).all(|i| geometry.at(i).0 == group), "{groups}");
+        let sides = [1, 2, 3, 4, 5, 6, 8, 12, 24, 1 << 32, u64::MAX];
+        for columns in sides {
+            all.extend([Groups::runs(columns)?, Groups::rows(columns)?, Groups::columns(columns)?]);
+            let tiles = sides.iter().flat_map(|&height| sides.map(|width| Groups::tiles(columns, height, width)));
+            // Those whose width does not divide the columns are no groups.
+            all.extend(tiles.flatten());
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn every_weight_is_in_one_group_or_the_length_is_refused() -> Result<()> {
+        for groups in every_kind()? {
+            for len in 0..=50 {
+                let geometry = match groups.geometry(len) {
+                    Ok(geometry) => geometry,
+                    Err(Error::Groups { .. }) => continue,
+                    Err(error) => panic!("{groups} of {len}: {error}"),
+                };
+                assert_eq!(geometry.len(), len, "{groups}");
+                let mut seen = vec![0; len as usize];
+                let mut largest = 0;
+                for group in 0..geometry.count {
+                    largest = largest.max(geometry.size(group));
+                    for member in 0..geometry.size(group) {
+                        let index = geometry.index(group, member);
+                        seen[index as usize] += 1;
+                        let (of, run) = geometry.at(index);
+                        assert_eq!(of, group, "{groups}");
+                        assert!((index..index + run).all(|i| geometry.at(i).0 == group), "{groups}");
+                    }
                 }
+                assert_eq!(seen, vec![1; len as usize], "{groups}");
+                assert!(len == 0 || largest == geometry.largest(), "{groups}");
             }
-            assert_eq!(seen, vec![1; len as usize], "{groups}");
         }
         Ok(())
     }
 
     #[test]
-    fn what_does_not_cover_is_refused() -> Result<()> {
-        for (groups, len) in [(Groups::runs(5)?, 12), (Groups::columns(5)?, 12), (Groups::tiles(4, 2, 2)?, 12)] {
-            assert!(matches!(groups.geometry(len), Err(Error::Groups { .. })), "{groups}");
+    fn lengths_that_are_covered_are_known() -> Result<()> {
+        let covered = |groups: Result<Groups>, most: u64| -> Result<Vec<u64>> {
+            let groups = groups?;
+            Ok((0..=most).filter(|&len| groups.geometry(len).is_ok()).collect())
+        };
+        assert_eq!(covered(Ok(Groups::whole()), 3)?, [0, 1, 2, 3]);
+        for groups in [Groups::runs(4), Groups::rows(4), Groups::columns(4), Groups::tiles(4, 1, 2)] {
+            assert_eq!(covered(groups, 13)?, [0, 4, 8, 12]);
         }
-        for lists in [vec![vec![0, 1], vec![1]], vec![vec![0, 2]], vec![vec![0], vec![]]] {
+        assert_eq!(covered(Groups::tiles(4, 2, 2), 17)?, [0, 8, 16]);
+        assert_eq!(covered(Groups::tiles(1 << 32, 1 << 32, 1 << 32), 5)?, [0]);
+        assert_eq!(covered(Groups::lists(&[[0, 1], [2, 3]]), 9)?, [4]);
+        assert_eq!(covered(Groups::lists::<[u64; 0]>(&[]), 9)?, [0]);
+        for most in [(1 << 32) - 256, (1 << 32) - 255, 1 << 32, u64::MAX] {
+            assert_eq!(Groups::whole().geometry(most).is_ok(), most <= LONGEST, "{most}");
+            assert_eq!(Groups::columns(1)?.geometry(most).is_ok(), most <= LONGEST, "{most}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_groups_is_refused() {
+        for lists in [vec![vec![0, 1], vec![1]], vec![vec![0, 2]], vec![vec![0], vec![]], vec![vec![u64::MAX]]] {
             assert!(matches!(Groups::lists(&lists), Err(Error::Groups { .. })), "{lists:?}");
         }
-        assert!(Groups::lists(&[[0, 1], [2, 3]])?.geometry(5).is_err());
-        assert!(Groups::tiles(5, 1, 2).is_err() && Groups::runs(0).is_err());
+        let sides = [Groups::tiles(5, 1, 2), Groups::tiles(4, 0, 2), Groups::tiles(4, 1, 0), Groups::tiles(0, 1, 1)];
+        for groups in sides.into_iter().chain([Groups::runs(0), Groups::rows(0), Groups::columns(0)]) {
+            assert!(matches!(groups, Err(Error::Groups { .. })), "{groups:?}");
+        }
+    }
+
+    /// They are part of serialized partials.
+    #[test]
+    fn hashes_stay_as_they_are() -> Result<()> {
+        let all = [
+            (Groups::whole(), 0xa8c7_f832_281a_39c5),
+            (Groups::runs(4)?, 0xbd36_edcd_222d_23a0),
+            (Groups::rows(4)?, 0xaa31_2f25_5b6c_6c63),
+            (Groups::columns(4)?, 0x5b33_195d_4857_5422),
+            (Groups::tiles(6, 2, 3)?, 0x600b_d7bd_16f2_8b86),
+            (Groups::lists(&[[3, 0], [1, 2]])?, 0xc576_4864_a301_7022),
+            (Groups::lists::<[u64; 0]>(&[])?, 0xfd29_b2d1_0195_eb20),
+        ];
+        let found: Vec<u64> = all.iter().map(|(groups, _)| groups.hash()).collect();
+        assert_eq!(found, all.map(|(_, hash)| hash));
+        // Each list is sorted, so the order of its indices is no matter; which is which list is.
+        assert_eq!(Groups::lists(&[[0, 3], [2, 1]])?.hash(), Groups::lists(&[[3, 0], [1, 2]])?.hash());
+        assert_ne!(Groups::lists(&[[1, 2], [0, 3]])?.hash(), Groups::lists(&[[3, 0], [1, 2]])?.hash());
         Ok(())
     }
 

@@ -41,6 +41,7 @@ mod elementwise;
 mod error;
 mod exact;
 mod fixed;
+mod fnv;
 mod formula;
 pub mod gpu;
 mod groups;

@@ -282,13 +282,6 @@ impl OwnFormula {
     pub(crate) fn id(&self) -> TypeId {
         (self.id)()
     }
-
-    /// A number for serialized partials, apart from those of the built-in formulas: FNV-1a of the name.
-    pub(crate) fn code(&self) -> u32 {
-        let hash =
-            self.host.name.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193));
-        hash | 1 << 31
-    }
 }
 
 impl fmt::Debug for OwnFormula {

@@ -233,14 +233,6 @@ impl Penalty {
         self.kind.host().sums_terms
     }
 
-    /// The formula's number: its place in the list.
-    pub(crate) fn code(&self) -> u32 {
-        match self.kind {
-            Kind::Own(own) => own.code(),
-            kind => Kind::ALL.iter().take_while(|other| **other != kind).count() as u32,
-        }
-    }
-
     fn weights(&self) -> [f64; 3] {
         (self.kind.host().weights)(self.parameters)
     }

@@ -148,9 +148,9 @@ fn bytes_that_no_partial_wrote_are_refused() -> Result<()> {
     let bytes = Backend::cpu().partial(0, &[1.0f32, 0.0, f32::NAN, f32::INFINITY])?.to_bytes();
     assert_eq!(bytes.len(), Partial::BYTES);
     let text = |bytes: &[u8]| Partial::from_bytes(bytes).expect_err("it is no partial").to_string();
-    assert_eq!(text(&[]), "not a serialized partial: expected 228 bytes, found 0");
-    assert_eq!(text(&bytes[..227]), "not a serialized partial: expected 228 bytes, found 227");
-    assert_eq!(text(&[&bytes[..], &[0]].concat()), "not a serialized partial: expected 228 bytes, found 229");
+    assert_eq!(text(&[]), "not a serialized partial: expected 244 bytes, found 0");
+    assert_eq!(text(&bytes[..243]), "not a serialized partial: expected 244 bytes, found 243");
+    assert_eq!(text(&[&bytes[..], &[0]].concat()), "not a serialized partial: expected 244 bytes, found 245");
     let with = |at: usize, value: u8| {
         let mut bytes = bytes;
         bytes[at] = value;
@@ -169,6 +169,35 @@ fn bytes_that_no_partial_wrote_are_refused() -> Result<()> {
         text(&with(163, 0xff)),
         "not a serialized partial: expected the bits of a finite maximum, found 4286578688"
     );
+    // The sums of no finite weight but zeros, and the other way round.
+    let sums = "not a serialized partial: expected sums and a maximum above 0 where a weight is finite and not 0, else 0, found";
+    assert_eq!(text(&with(144, 2)), format!("{sums} 0"));
+    assert_eq!(
+        text(
+            &Backend::cpu().partial(0, &[0.0f32]).map(|zero| [
+                &zero.to_bytes()[..163],
+                &[1],
+                &zero.to_bytes()[164..]
+            ]
+            .concat())?
+        ),
+        format!("{sums} 0")
+    );
+    // Behind 12 limbs of the value's own sum: whose it is.
+    assert_eq!(text(&with(212, 4)), "not a serialized partial: expected 0, 1, 2 or 3 for whose sum it holds, found 4");
+    assert_eq!(
+        text(&with(212, 0)),
+        "not a serialized partial: expected a sum of somebody's or of nobody's where there are weights, found 4"
+    );
+    let named = "not a serialized partial: expected the name of a penalty of this version, found";
+    assert_eq!(text(&with(212, 2)), format!("{named} 0"));
+    assert_eq!(text(&with(216, 7)), "not a serialized partial: expected 0 for the name of no penalty, found 7");
+    let mut mcp = Backend::cpu().partial_for(&Penalty::mcp(0.1, 3.0)?, 0, &[1.0f32])?.to_bytes();
+    mcp[216..224].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert_eq!(text(&mcp), format!("{named} {}", u64::MAX));
+    let mut empty = Partial::default().to_bytes();
+    empty[164] = 1;
+    assert_eq!(text(&empty), "not a serialized partial: expected a sum of 0 where there are no weights, found 0");
     Ok(())
 }
 

@@ -321,7 +321,7 @@ fn a_chunk_that_starts_elsewhere_would_give_other_sums() {
 #[test]
 fn merging_counts_that_no_weights_have_does_not_panic() -> penalty::Result<()> {
     // Bytes come from other programs.
-    let mut bytes = Partial::default().to_bytes();
+    let mut bytes = Backend::cpu().partial(0, &[0.0f32])?.to_bytes();
     bytes[128..136].fill(0xff);
     let all = Partial::from_bytes(&bytes)?;
     let _ = merged(&all, &all).report(&Penalty::none());
