@@ -13,7 +13,7 @@ use std::hint::black_box;
 
 use common::{interleaved, weights};
 use formulas::{Family, NAMES};
-use penalty::{Backend, Penalty, Result, Weighted};
+use penalty::{Backend, Error, Penalty, Result, Weighted};
 use penalty_bandwidth::cpu as machine;
 use rayon::prelude::*;
 
@@ -61,13 +61,20 @@ fn row(
         }
         Ok(())
     })?;
-    let gradient = interleaved(rounds, |which| match which {
-        0 => {
-            machine::copy(weights, work);
-            Ok(())
+    // Of what has no gradient there is none to time.
+    let gradient = match backend.gradient_into(penalty, weights, work) {
+        Err(Error::NoGradient { .. }) => None,
+        made => {
+            made?;
+            Some(interleaved(rounds, |which| match which {
+                0 => {
+                    machine::copy(weights, work);
+                    Ok(())
+                }
+                _ => backend.gradient_into(penalty, weights, work),
+            })?)
         }
-        _ => backend.gradient_into(penalty, weights, work),
-    })?;
+    };
     let mut run = |which| match which {
         0 => {
             machine::scale(work, black_box(-1.0));
@@ -82,7 +89,8 @@ fn row(
         let [machine, ours] = [moved / 1e9 / machine, (moved + own * bytes) / 1e9 / ours];
         format!("{machine:>7.1} {ours:>7.1} {:>5.2}", ours / machine)
     };
-    let columns = [column(bytes, evaluate), column(2.0 * bytes, gradient), column(2.0 * bytes, prox)];
+    let gradient = gradient.map_or(format!("{:>21}", "none"), |times| column(2.0 * bytes, times));
+    let columns = [column(bytes, evaluate), gradient, column(2.0 * bytes, prox)];
     println!("{name:<16} {}", columns.join("  "));
     Ok(())
 }
@@ -95,10 +103,14 @@ fn check(family: &Family, weights: &[f32]) -> Result<()> {
     let found = backend.evaluate(&penalty, weights)?.value;
     assert!(found == want || (found - want).abs() <= 1.3e-6 * want, "{family:?}: {found}, not {want}");
     let some = &weights[..1000];
-    let (gradients, proxes) = (backend.gradient(&penalty, some)?, backend.prox(&penalty, some, STEP)?);
-    for ((&w, gradient), prox) in some.iter().zip(gradients).zip(proxes) {
-        let (w, gradient, prox) = (f64::from(w), f64::from(gradient), f64::from(prox));
-        assert!((gradient - family.gradient(w)).abs() <= 1e-6, "{family:?}: the gradient at {w}");
+    if family.has_gradient() {
+        for (&w, gradient) in some.iter().zip(backend.gradient(&penalty, some)?) {
+            let want = family.gradient(w.into());
+            assert!((f64::from(gradient) - want).abs() <= 1e-6, "{family:?}: the gradient at {w}");
+        }
+    }
+    for (&w, prox) in some.iter().zip(backend.prox(&penalty, some, STEP)?) {
+        let (w, prox) = (f64::from(w), f64::from(prox));
         let objective = family.objective(STEP, 1.0, w, prox);
         assert!(objective <= family.least(STEP, 1.0, w) + 1e-6, "{family:?}: the prox of {w}");
     }

@@ -64,13 +64,16 @@ fn row(name: &str, penalty: &Penalty, weights: &[f32], work: &mut [f32], rounds:
         }
         Ok(())
     })?;
-    let gradient = interleaved(rounds, |which| match which {
-        0 => {
-            machine::copy(weights, work);
-            Ok(())
-        }
-        _ => backend.gradient_into(penalty, weights, work),
-    })?;
+    // Of what has no gradient there is none to time.
+    let gradient = penalty.has_gradient().then(|| {
+        interleaved(rounds, |which| match which {
+            0 => {
+                machine::copy(weights, work);
+                Ok(())
+            }
+            _ => backend.gradient_into(penalty, weights, work),
+        })
+    });
     // What is inside a set needs less work, so each begins with the same weights.
     let prox = interleaved_seconds(rounds, |which| {
         machine::copy(weights, work);
@@ -86,7 +89,8 @@ fn row(name: &str, penalty: &Penalty, weights: &[f32], work: &mut [f32], rounds:
         let [machine, ours] = times.map(|time| moved / 1e9 / time);
         format!("{machine:>7.1} {ours:>7.1} {:>5.2}", ours / machine)
     };
-    let columns = [column(bytes, evaluate), column(2.0 * bytes, gradient), column(2.0 * bytes, prox)];
+    let gradient = gradient.transpose()?.map_or(format!("{:>21}", "none"), |times| column(2.0 * bytes, times));
+    let columns = [column(bytes, evaluate), gradient, column(2.0 * bytes, prox)];
     println!("{name:<28} {}", columns.join("  "));
     Ok(())
 }

@@ -1,7 +1,7 @@
 // What happens to one weight in a gradient or a prox, whatever the penalty: the rules for numbers that are too small,
 // infinite or no number.
 //
-// Twin of src/elementwise.rs; four weights at a time, as bits.
+// Twin of src/elementwise.rs; four weights at a time, as bits. Its gradient is in elementwise/gradient.wgsl.
 
 // +0 for a number below 2^-120 in magnitude, −0 among them.
 fn flush_bits(bits: vec4<u32>) -> vec4<u32> {
@@ -33,16 +33,6 @@ fn toward_zero(x: vec4<f32>, lost_bits: vec4<f32>, must: vec4<bool>) -> vec4<f32
 fn finite_floats(bits: vec4<u32>, magnitude: vec4<u32>) -> vec4<f32> {
     let finite = select(vec4<u32>(0u), bits, magnitude < vec4<u32>(INFINITY));
     return bitcast<vec4<f32>>(flush_bits(finite));
-}
-
-// The gradient at a weight: a NaN is itself, an infinity the limit there.
-fn gradient_bits(theta: vec4<u32>, c: Numbers) -> vec4<u32> {
-    let magnitude = theta & vec4<u32>(MAGNITUDE);
-    let slope = bitcast<vec4<u32>>(flush(gradient(finite_floats(theta, magnitude), c)));
-    let limits = gradient_limits(c);
-    let limit = flush_bits(select(limits[1], limits[0], theta > vec4<u32>(MAGNITUDE)));
-    let ordered = select(limit, slope, magnitude < vec4<u32>(INFINITY));
-    return select(ordered, theta, magnitude > vec4<u32>(INFINITY));
 }
 
 // An existing gradient plus another: a NaN stays itself, the existing one first; ∞ − ∞ is 0x7fc00000.

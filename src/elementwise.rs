@@ -1,7 +1,7 @@
 //! What happens to one weight in a gradient or a prox, whatever the penalty: the rules for numbers that are too small,
 //! infinite or no number.
 //!
-//! Twin of `shaders/elementwise.wgsl`.
+//! Twin of `shaders/elementwise.wgsl` and `shaders/elementwise/gradient.wgsl`.
 
 use crate::formula::{Formula, Numbers, TermNumbers};
 

@@ -97,6 +97,12 @@ pub enum Error {
         /// The element that the chunk starts at.
         found: u64,
     },
+    /// A gradient was asked for of a penalty that [has none](crate::Penalty::has_gradient): a count or a constraint.
+    #[error("{penalty} has no gradient: use its prox, or an optimizer's step, which takes it")]
+    NoGradient {
+        /// What the penalty is called.
+        penalty: &'static str,
+    },
     /// A penalty was to be stepped in Adam's metric, in which it has no prox in closed form: one of groups, or one of the caller's own
     /// that gives none.
     #[error(

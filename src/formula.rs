@@ -56,10 +56,18 @@ pub(crate) trait Formula {
     fn term(_theta: f32, _t: &TermNumbers) -> f32 {
         0.0
     }
-    /// ∂R/∂θ; 0 at a kink, and where θ is forbidden.
-    fn gradient(theta: f32, c: &Numbers) -> f32;
-    /// The limits of the gradient as θ → −∞ and as θ → +∞.
-    fn gradient_limits(c: &Numbers) -> [f32; 2];
+    /// Whether there is a gradient. A constraint, whose factor in the value is infinite, has none.
+    fn has_gradient(p: Parameters) -> bool {
+        Self::weights(p).iter().all(|weight| weight.is_finite())
+    }
+    /// ∂R/∂θ, 0 at a kink; never asked for where there is none.
+    fn gradient(_theta: f32, _c: &Numbers) -> f32 {
+        0.0
+    }
+    /// The limits of the gradient as θ → −∞ and as θ → +∞; never asked for where there is none.
+    fn gradient_limits(_c: &Numbers) -> [f32; 2] {
+        [0.0; 2]
+    }
     /// argmin over x of step·R(x) + ½(x − v)².
     fn prox(v: f32, c: &Numbers) -> f32;
     /// argmin over x of step·R(x) + d/2·(x − v)², with d > 0.
@@ -89,6 +97,7 @@ pub(crate) struct Host {
     pub(crate) named: &'static [Named],
     pub(crate) name: &'static str,
     pub(crate) weights: fn(Parameters) -> [f64; 3],
+    pub(crate) has_gradient: fn(Parameters) -> bool,
     pub(crate) on: fn(Parameters, Dtype) -> Parameters,
     pub(crate) amount: fn(Parameters, f64) -> f64,
     pub(crate) term_numbers: fn(Parameters) -> [f64; 3],
@@ -106,6 +115,7 @@ impl Host {
             named: F::NAMED,
             name: F::NAME,
             weights: F::weights,
+            has_gradient: F::has_gradient,
             on: F::on,
             amount: F::amount,
             term_numbers: F::term_numbers,

@@ -124,7 +124,7 @@ pub trait Elementwise: 'static {
         Ok(())
     }
     /// The factor of the sum of terms in the value, ≥ 0; without more said, the first parameter. ∞ makes a constraint: the value is
-    /// then ∞ unless every term is 0.
+    /// then ∞ unless every term is 0, and it has [no gradient](Penalty::has_gradient).
     fn weight(parameters: [f64; 2]) -> f64 {
         parameters[0]
     }
@@ -153,7 +153,7 @@ pub trait Elementwise: 'static {
     /// A share of the value, without its weight: a number ≥ 0 that is finite, and at most 2^115 where |θ| < 2^57, so that those of a
     /// tile can be summed.
     fn term(theta: f32, t: &[f32; 3]) -> f32;
-    /// ∂R/∂θ, 0 at a kink.
+    /// ∂R/∂θ, 0 at a kink. Of a constraint nobody asks for it, and its WGSL need not define it.
     fn gradient(theta: f32, c: &[f32; 3]) -> f32;
     /// argmin over x of step·R(x) + ½(x − v)², finite.
     fn prox(v: f32, c: &[f32; 5]) -> f32;

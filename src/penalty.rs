@@ -209,6 +209,26 @@ impl Penalty {
         self.weights() == [0.0; 3] && !matches!(self.kind, Kind::Own(_))
     }
 
+    /// Whether there is a gradient to descend along.
+    ///
+    /// Counts ([`l0`](Penalty::l0)) and constraints (the balls, the simplex, [`top_k`](Penalty::top_k), [`n_of_m`](Penalty::n_of_m), the
+    /// box, [`nonnegative_l1`](Penalty::nonnegative_l1), and one of the caller's [`own`](Penalty::own) whose weight is infinite) have none:
+    /// where they are flat it would be 0, also outside of the set, so that a loop which adds it would learn nothing. Every call for the
+    /// gradient of one is [`Error::NoGradient`]; their prox is what a training loop takes.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let ball = Penalty::l2_ball(1.0)?;
+    /// assert!(!ball.has_gradient() && Penalty::l1(0.1)?.has_gradient());
+    /// let error = Backend::cpu().gradient(&ball, &[3.0f32, 4.0]).unwrap_err();
+    /// assert_eq!(error.to_string(), "l2_ball has no gradient: use its prox, or an optimizer's step, which takes it");
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    pub fn has_gradient(&self) -> bool {
+        (self.kind.host().has_gradient)(self.parameters)
+    }
+
     /// Whether every element must be given a weight of its own, as [`weighted_l1`](Penalty::weighted_l1) needs; see
     /// [`with_weights`](Penalty::with_weights).
     pub fn is_weighted(&self) -> bool {

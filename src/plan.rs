@@ -5,7 +5,7 @@ use crate::formula::{Numbers, TermNumbers};
 use crate::optimizer::Metric;
 use crate::structure::Purpose;
 use crate::tile::TILE;
-use crate::{Penalty, Result};
+use crate::{Error, Penalty, Result};
 
 /// What is done with each weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,9 +84,20 @@ impl Operation {
         matches!(self, Operation::AddGradient | Operation::Prox)
     }
 
+    /// Refuses a penalty that has not what is asked of it.
+    pub(crate) fn admits(self, penalty: &Penalty) -> Result<()> {
+        match self {
+            Operation::Gradient | Operation::AddGradient if !penalty.has_gradient() => {
+                Err(Error::NoGradient { penalty: penalty.name() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What a kernel needs to know of a segment, at this step size.
     pub(crate) fn coefficients(self, segment: &Segment, step: f64) -> Result<Coefficients> {
         let Segment { penalty, dtype, len } = segment;
+        self.admits(penalty)?;
         penalty.geometry(*len)?;
         let c = match self {
             Operation::Evaluate => [0.0; 5],

@@ -249,6 +249,10 @@ fn every_error_is_one_line_that_says_what_was_expected_and_what_was_found() {
             Error::Operand { operand: "the weights", rule: "its offset must be a multiple of 4 bytes", found: 2 },
             "the weights: its offset must be a multiple of 4 bytes, found 2",
         ),
+        (
+            Error::NoGradient { penalty: "l0" },
+            "l0 has no gradient: use its prox, or an optimizer's step, which takes it",
+        ),
         (Error::InstructionSet(InstructionSet::Avx512), "this processor has no Avx512"),
         (Error::Device("out of memory".into()), "the device failed: out of memory"),
         (Error::Timeout(Duration::from_millis(1500)), "the device did not answer within 1.5s"),

@@ -2,6 +2,8 @@
 //! on every backend; and what cannot be grouped.
 
 mod common;
+#[path = "common/covering.rs"]
+mod covering;
 
 use common::adapters::{Device, DeviceTest};
 use common::cases::{at_scale, noise};
@@ -11,20 +13,18 @@ use common::golden;
 use common::oracle::Weight;
 use common::ranges;
 use common::tensors::{Call, Layout, Tensors, equal, equal_step_by_step};
+use covering::coverings;
 use libtest_mimic::Trial;
-use penalty::gpu::Options;
+use penalty::gpu::{Operand, Options};
 use penalty::half::{bf16, f16};
 use penalty::wgpu;
-use penalty::{Adam, Backend, Cpu, Dtype, Error, Groups, InstructionSet, Metric, Momentum, Penalty, Sgd};
+use penalty::{Adam, Backend, Cpu, Dtype, Error, Gpu, Groups, InstructionSet, Metric, Momentum, Penalty, Result, Sgd};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 const ADAM: Adam =
     Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric: Metric::Plain, iteration: 3 };
-const CALLS: [Call; 4] = [
-    Call::EvaluateAndGradientAdd,
-    Call::ProxAndEvaluate(0.25),
-    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }),
-    Call::Adam(ADAM),
-];
+const CALLS: [Call; 3] =
+    [Call::ProxAndEvaluate(0.25), Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }), Call::Adam(ADAM)];
 
 fn main() {
     let sets = InstructionSet::available().into_iter().flat_map(|set| {
@@ -50,10 +50,19 @@ fn main() {
             Trial::test("no_scale_is_too_far_from_another", ranges).with_kind(&kind),
         ]
     });
-    let more = [Trial::test("what_cannot_be_grouped_is_refused", || {
-        what_cannot_be_grouped_is_refused();
-        Ok(())
-    })];
+    let host: [(&str, fn()); 3] = [
+        ("what_cannot_be_grouped_is_refused", what_cannot_be_grouped_is_refused),
+        ("lists_cover_one_length", || lists_cover_one_length(&Backend::cpu())),
+        ("every_weight_is_in_one_group_or_every_call_is_refused", || {
+            every_weight_is_in_one_group_or_every_call_is_refused(2000, &Backend::cpu(), None);
+        }),
+    ];
+    let more = host.map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
     let tests: &[DeviceTest] = &[
         ("every_adapter_gives_the_same_bits", |device| same_bits_as_the_reference(&device.backend())),
         ("golden_vectors_come_out", |device| golden_vectors_come_out(&device.backend())),
@@ -72,6 +81,11 @@ fn main() {
         ("groups_may_change_from_step_to_step", groups_may_change_from_step_to_step),
         ("a_layout_that_fails_leaves_nothing_behind", a_layout_that_fails_leaves_nothing_behind),
         ("a_device_refuses_what_the_cpu_does", a_device_refuses_what_the_cpu_does),
+        ("lists_cover_one_length", |device| lists_cover_one_length(&device.backend())),
+        ("every_weight_is_in_one_group_or_every_call_is_refused", |device| {
+            let gpu = device.plain();
+            every_weight_is_in_one_group_or_every_call_is_refused(60, &Backend::Gpu(gpu.clone()), Some(gpu));
+        }),
     ];
     common::adapters::run(sets.chain(more).collect(), tests);
 }
@@ -285,7 +299,16 @@ fn sets_with_groups_equal_the_host(device: &Device) {
     for call in CALLS {
         equal(device.plain(), &tensors(Dtype::F32), Layout::Page, call);
     }
-    equal(device.plain(), &tensors(Dtype::F16), Layout::Scattered(3), CALLS[1]);
+    equal(device.plain(), &tensors(Dtype::F16), Layout::Scattered(3), CALLS[0]);
+    equal(device.plain(), &with_gradients(tensors(Dtype::F32)), Layout::Page, Call::EvaluateAndGradientAdd);
+}
+
+/// Norms where there are constraints, which have no gradient.
+fn with_gradients(mut tensors: Tensors) -> Tensors {
+    for parameter in tensors.parameters.iter_mut().filter(|parameter| !parameter.penalty.has_gradient()) {
+        parameter.penalty = Penalty::linf_norm(0.5).expect("it is valid");
+    }
+    tensors
 }
 
 /// Groups that many workgroups find, of several rules; steps that are recorded before any is submitted, and operands that move.
@@ -303,6 +326,7 @@ fn sets_of_large_groups_equal_the_host(device: &Device) {
     for call in CALLS {
         equal(device.plain(), &tensors, Layout::Page, call);
     }
+    equal(device.plain(), &with_gradients(tensors.clone()), Layout::Page, Call::EvaluateAndGradientAdd);
     const STEPS: [f64; 3] = [0.25, 2.0, 0.5];
     let images = [Layout::Page, Layout::Scattered(2)].map(|layout| tensors.lay_out(layout));
     let buffers = images.each_ref().map(|images| images.upload(device.plain()));
@@ -386,6 +410,164 @@ fn refusals(backend: &Backend) {
     // Nothing has no groups, and every group of nothing is covered.
     assert_eq!(backend.prox::<f32>(&rows, &[], 1.0), Ok(Vec::new()));
     assert_eq!(backend.evaluate::<f32>(&rows, &[]).map(|report| report.value), Ok(0.0));
+}
+
+fn lists_cover_one_length(backend: &Backend) {
+    let norm = |groups: Groups| Penalty::l2_norm(1.0).and_then(|norm| norm.over(groups)).expect("it is valid");
+    let three = norm(Groups::lists(&[vec![0, 1], vec![2]]).expect("they are valid"));
+    let none = norm(Groups::lists::<[u64; 0]>(&[]).expect("they are valid"));
+    let refused = |penalty: &Penalty, len: usize| {
+        let mut weights = vec![2.0f32; len];
+        let results = [
+            penalty.check_len(len as u64),
+            backend.evaluate(penalty, &weights).map(drop),
+            backend.evaluate_all(penalty, &[&weights[..]]).map(drop),
+            backend.gradient(penalty, &weights).map(drop),
+            backend.prox(penalty, &weights, 0.5).map(drop),
+            backend.prox_in_place(penalty, &mut weights, 0.5),
+        ];
+        assert_eq!(weights, vec![2.0; len]);
+        results.map(|result| result.expect_err("it is not covered").to_string())
+    };
+    for len in [0, 1, 2, 4, 6] {
+        let text = format!("2 lists of indices must cover the tensor: they have 3 indices, and it has {len} weights");
+        assert_eq!(refused(&three, len), [(); 6].map(|()| text.clone()));
+    }
+    let text = "0 lists of indices must cover the tensor: they have 0 indices, and it has 6 weights";
+    assert_eq!(refused(&none, 6), [text; 6]);
+    assert_eq!(backend.prox::<f32>(&none, &[], 1.0), Ok(Vec::new()));
+    assert_eq!(backend.evaluate(&three, &[3.0f32, -4.0, 2.0]).map(|report| report.value), Ok(7.0));
+}
+
+/// Every call with groups and a tensor of some length, on slices and in sets, and on a device also recorded.
+fn every_weight_is_in_one_group_or_every_call_is_refused(cases: u32, backend: &Backend, gpu: Option<&Gpu>) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let run = runner.run(&coverings(), |(covering, len)| {
+        let Ok(groups) = covering.groups() else { return Ok(()) };
+        let penalty = Penalty::l2_norm(LAMBDA).and_then(|norm| norm.over(groups)).expect("it is valid");
+        let theta: Vec<f32> = (0..len).map(|i| ((i * 37 % 101 + 1) as f32).copysign((i % 3) as f32 - 0.5)).collect();
+        let calls = Calls { backend, gpu, penalty: &penalty, theta: &theta };
+        match covering.group_of(len) {
+            Some(group_of) => calls.take_each_group(&group_of),
+            None => calls.are_refused(),
+        }
+        Ok(())
+    });
+    run.unwrap_or_else(|error| panic!("{error}"));
+}
+
+const LAMBDA: f64 = 0.5;
+const STEP: f64 = 3.0;
+
+/// Calls of a penalty that has groups.
+struct Calls<'a> {
+    backend: &'a Backend,
+    gpu: Option<&'a Gpu>,
+    penalty: &'a Penalty,
+    theta: &'a [f32],
+}
+
+impl Calls<'_> {
+    /// What each weight becomes tells its group's norm.
+    fn take_each_group(&self, group_of: &[u64]) {
+        let Calls { backend, penalty, theta, .. } = *self;
+        let norm = |group: u64| {
+            let members = theta.iter().zip(group_of).filter(|(_, of)| **of == group);
+            members.map(|(x, _)| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt()
+        };
+        let near = |want: f64, got: f32, what: &str| {
+            let off = (want - f64::from(got)).abs();
+            assert!(off <= 1e-5 * want.abs(), "{what} by {penalty:?}: {got}, not {want}");
+        };
+        penalty.check_len(theta.len() as u64).expect("they cover it");
+        let mut groups = group_of.to_vec();
+        groups.sort_unstable();
+        groups.dedup();
+        let value = backend.evaluate(penalty, theta).expect("they cover it").value;
+        near(LAMBDA * groups.iter().map(|group| norm(*group)).sum::<f64>(), value as f32, "the value");
+        let gradient = backend.gradient(penalty, theta).expect("they cover it");
+        let shrunk = backend.prox(penalty, theta, STEP).expect("they cover it");
+        for ((x, group), (g, v)) in theta.iter().zip(group_of).zip(gradient.iter().zip(&shrunk)) {
+            let (x, norm) = (f64::from(*x), norm(*group));
+            near(LAMBDA * x / norm, *g, "the gradient");
+            near(x * (1.0 - LAMBDA * STEP / norm).max(0.0), *v, "the prox");
+        }
+        // The same in a set, behind another tensor.
+        let mut tensors = self.tensors();
+        tensors.host(Call::Prox(STEP)).expect("they cover it");
+        assert_eq!(common::tensors::numbers(&tensors.words[0][1], &tensors.parameters[1]), shrunk);
+        if let Some(gpu) = self.gpu {
+            equal(gpu, &self.tensors(), Layout::Page, Call::Prox(STEP));
+            equal(gpu, &self.tensors(), Layout::Page, Call::EvaluateAndGradientAdd);
+        }
+    }
+
+    /// Nothing is written or recorded.
+    fn are_refused(&self) {
+        let Calls { backend, penalty, theta, .. } = *self;
+        let groups = |what: &str, result: Result<()>| {
+            let error = match result.expect_err(what) {
+                Error::InParameter { error, .. } => *error,
+                error => error,
+            };
+            assert!(matches!(error, Error::Groups { .. }), "{what} by {penalty:?}: {error}");
+        };
+        let mut written = theta.to_vec();
+        groups("check_len", penalty.check_len(theta.len() as u64));
+        groups("evaluate", backend.evaluate(penalty, theta).map(drop));
+        groups("evaluate_all", backend.evaluate_all(penalty, &[theta]).map(drop));
+        groups("partial_for", backend.partial_for(penalty, 0, theta).map(drop));
+        groups("gradient", backend.gradient(penalty, theta).map(drop));
+        groups("gradient_into", backend.gradient_into(penalty, theta, &mut written));
+        groups("gradient_add", backend.gradient_add(penalty, theta, &mut written));
+        groups("prox", backend.prox(penalty, theta, STEP).map(drop));
+        groups("prox_in_place", backend.prox_in_place(penalty, &mut written, STEP));
+        let evaluated = backend.prox_and_evaluate_in_place(penalty, &mut written, STEP);
+        groups("prox_and_evaluate_in_place", evaluated.map(drop));
+        assert_eq!(written, theta, "{penalty:?}");
+        let calls = [
+            Call::Evaluate,
+            Call::GradientAdd,
+            Call::EvaluateAndGradientAdd,
+            Call::Prox(STEP),
+            Call::ProxAndEvaluate(STEP),
+            CALLS[1],
+            CALLS[2],
+        ];
+        let before = self.tensors();
+        for call in calls {
+            let mut after = before.clone();
+            groups("a set on the host", after.host(call).map(drop));
+            assert_eq!(before.words, after.words, "{call:?} by {penalty:?}");
+        }
+        let Some(gpu) = self.gpu else { return };
+        let images = before.lay_out(Layout::Page);
+        let buffers = images.upload(gpu);
+        let lists = images.operands(&before, &buffers);
+        let operands = common::tensors::operands(&lists);
+        let [theta, gradient]: [&Operand<'_>; 2] = [&operands.weights[1], &operands.gradients[1]];
+        let mut encoder = common::device::encoder(gpu);
+        groups("record_evaluate", gpu.record_evaluate(&mut encoder, penalty, theta).map(drop));
+        groups("record_gradient", gpu.record_gradient(&mut encoder, penalty, theta, gradient));
+        groups("record_gradient_add", gpu.record_gradient_add(&mut encoder, penalty, theta, gradient));
+        groups("record_prox", gpu.record_prox(&mut encoder, penalty, theta, STEP));
+        let mut set = common::tensors::set(gpu, &before, &images, &buffers, 1);
+        for call in calls {
+            groups("a set on a device", common::tensors::record(&mut set, &mut encoder, call).map(drop));
+        }
+        common::device::submit(gpu, encoder);
+        let held = common::device::contents(gpu, &buffers[0]);
+        common::compare::same_bytes(&images.bytes[0], &held).expect("nothing was recorded");
+    }
+
+    /// A tensor of L1, and one of these weights.
+    fn tensors(&self) -> Tensors {
+        let penalties = [Penalty::l1(0.1).expect("it is valid"), self.penalty.clone()];
+        let mut tensors = Tensors::with(&[8, self.theta.len()], |_| Dtype::F32, &penalties);
+        tensors.words[0][1] = common::tensors::words(Dtype::F32, self.theta);
+        tensors
+    }
 }
 
 /// Two tensors of one penalty, of which its groups cover the first.

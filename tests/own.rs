@@ -28,9 +28,10 @@ fn main() {
         };
         Trial::test("every_instruction_set_gives_the_same_bits", run).with_kind(format!("CPU, {set:?}"))
     });
-    let host: [(&str, fn()); 5] = [
+    let host: [(&str, fn()); 6] = [
         ("the_host_follows_the_formulas", the_host_follows_the_formulas),
         ("a_built_in_penalty_written_again_has_its_bits", || written_again(&Backend::cpu())),
+        ("a_constraint_has_no_gradient", || a_constraint_has_no_gradient(&Backend::cpu())),
         ("parameters_and_steps_are_refused", parameters_and_steps_are_refused),
         ("partials_are_told_apart", partials_are_told_apart),
         ("functions_that_break_rules_do_not_panic", functions_that_break_rules_do_not_panic),
@@ -45,6 +46,7 @@ fn main() {
         ("every_adapter_gives_the_same_bits", |device| same_bits_as_the_reference(&device.backend())),
         ("a_built_in_penalty_written_again_has_its_bits", |device| written_again(&device.backend())),
         ("a_set_of_several_types_equals_the_host", a_set_of_several_types_equals_the_host),
+        ("a_constraint_has_no_gradient", a_constraint_has_no_gradient_on_a_device),
         ("recording_on_buffers_equals_the_host", recording_on_buffers_equals_the_host),
         ("what_was_not_checked_is_not_recorded", what_was_not_checked_is_not_recorded),
         ("halves_that_disagree_are_refused", halves_that_disagree_are_refused),
@@ -202,6 +204,54 @@ impl Elementwise for BerHu {
     }
 }
 
+/// A constraint: no weight below the first parameter. It has no gradient, so nobody asks for one in either half.
+enum AtLeast {}
+
+impl Elementwise for AtLeast {
+    const NAME: &'static str = "at_least";
+    const WGSL: &'static str = "
+        fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+            return select(vec4<f32>(0.0), vec4<f32>(1.0), theta < t[0]);
+        }
+        fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+            return max(v, c[0]);
+        }";
+
+    fn weight(_: [f64; 2]) -> f64 {
+        f64::INFINITY
+    }
+
+    fn term_numbers([lowest, _]: [f64; 2]) -> [f64; 3] {
+        [lowest, 0.0, 0.0]
+    }
+
+    fn gradient_limits(_: [f64; 2]) -> [f64; 2] {
+        [0.0; 2]
+    }
+
+    fn prox_numbers([lowest, _]: [f64; 2], _: f64) -> Result<[f64; 5]> {
+        Ok([lowest, 0.0, 0.0, 0.0, 0.0])
+    }
+
+    #[inline(always)]
+    fn term(theta: f32, t: &[f32; 3]) -> f32 {
+        if theta < t[0] { 1.0 } else { 0.0 }
+    }
+
+    fn gradient(_: f32, _: &[f32; 3]) -> f32 {
+        unreachable!("a constraint has no gradient")
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &[f32; 5]) -> f32 {
+        if v > c[0] { v } else { c[0] }
+    }
+}
+
+fn at_least(lowest: f64) -> Penalty {
+    Penalty::own::<AtLeast>([lowest, 0.0]).expect("its parameters are valid")
+}
+
 /// The functions of L1 in WGSL.
 macro_rules! wgsl {
     (term) => {
@@ -355,6 +405,7 @@ fn penalties() -> Vec<(Penalty, f64)> {
         (berhu(1e-3, 1e12), 1e3),
         (berhu(1e20, 1e-12), 1.0),
         (l1_with::<RIGHT>(), 0.7),
+        (at_least(-0.25), 1.0),
     ]
 }
 
@@ -417,6 +468,37 @@ fn the_host_follows_the_formulas() {
         let infinite = cpu.gradient(&penalty, &[f32::NEG_INFINITY, f32::INFINITY]).expect("the CPU does not fail");
         assert_eq!(infinite, limits);
     }
+}
+
+fn a_constraint_has_no_gradient(backend: &Backend) {
+    let (penalty, weights) = (at_least(-0.5), [1.0f32, -1.0, 0.0, -0.25]);
+    assert!(!penalty.has_gradient() && l1_with::<RIGHT>().has_gradient());
+    let mut sum = [7.0f32; 4];
+    let refused = Err(Error::NoGradient { penalty: "at_least" });
+    assert_eq!(backend.gradient(&penalty, &weights).map(drop), refused);
+    assert_eq!(backend.gradient_into(&penalty, &weights, &mut sum), refused);
+    assert_eq!(backend.gradient_add(&penalty, &weights, &mut sum), refused);
+    assert_eq!(sum, [7.0; 4]);
+    assert_eq!(backend.prox(&penalty, &weights, 1.0), Ok(vec![1.0, -0.5, 0.0, -0.25]));
+    let value = |weights: &[f32]| backend.evaluate(&penalty, weights).map(|report| report.value);
+    assert_eq!([value(&weights), value(&weights[2..])], [Ok(f64::INFINITY), Ok(0.0)]);
+}
+
+fn a_constraint_has_no_gradient_on_a_device(device: &Device) {
+    a_constraint_has_no_gradient(&device.backend());
+    let gpu = device.plain();
+    let penalty = at_least(-0.5);
+    gpu.check(&penalty).expect("its halves agree");
+    let page = buffer(gpu, &[0; 64], USAGES);
+    let [theta, g] = [0, 16].map(|offset| Operand { buffer: &page, offset, len: 4, dtype: Dtype::F32 });
+    let mut encoder = encoder(gpu);
+    let refused = Err(Error::NoGradient { penalty: "at_least" });
+    assert_eq!(gpu.record_gradient(&mut encoder, &penalty, &theta, &g), refused);
+    assert_eq!(gpu.record_gradient_add(&mut encoder, &penalty, &theta, &g), refused);
+    let mut set = small_set(gpu, &penalty).expect("the operands are valid");
+    assert_eq!(set.record_gradient_add(&mut encoder).map_err(inner), refused);
+    assert_eq!(set.record_prox(&mut encoder, 1.0), Ok(()));
+    submit(gpu, encoder);
 }
 
 /// L1 of a user's own has the bits of the built-in one, where its sum of terms is taken as Σ|θ| is.

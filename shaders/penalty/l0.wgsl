@@ -4,14 +4,6 @@ fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
     return select(vec4<f32>(1.0), vec4<f32>(0.0), theta == vec4<f32>(0.0));
 }
 
-fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return vec4<f32>(0.0);
-}
-
-fn gradient_limits(c: Numbers) -> Limits {
-    return Limits();
-}
-
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
     return select(vec4<f32>(0.0), v, abs(v) > c[0]);
 }

@@ -5,14 +5,6 @@ fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
     return select(vec4<f32>(0.0), vec4<f32>(1.0), theta < vec4<f32>(0.0));
 }
 
-fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return select(vec4<f32>(0.0), c[0], theta > vec4<f32>(0.0));
-}
-
-fn gradient_limits(c: Numbers) -> Limits {
-    return Limits(vec4<u32>(0u), bitcast<vec4<u32>>(c[0]));
-}
-
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
     return select(vec4<f32>(0.0), opaque(v - c[0]), v > c[0]);
 }

@@ -1,13 +1,5 @@
 // Top-k and n-of-m. Twin of src/penalty/top_k.rs.
 
-fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return vec4<f32>(0.0);
-}
-
-fn gradient_limits(c: Numbers) -> Limits {
-    return Limits();
-}
-
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
     let magnitude = bitcast<vec4<u32>>(v) & vec4<u32>(MAGNITUDE);
     return select(vec4<f32>(0.0), v, magnitude >= bitcast<vec4<u32>>(c[3]));

@@ -174,7 +174,8 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](HostSet::evaluate).
+    /// As [`evaluate`](HostSet::evaluate); [`Error::InParameter`](crate::Error::InParameter) also where a penalty
+    /// [has no gradient](Penalty::has_gradient). Then nothing is added to any tensor's.
     pub fn gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<()> {
         let call = Call::new(Operation::AddGradient);
         self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)]).map(drop)
@@ -184,7 +185,7 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](HostSet::evaluate).
+    /// As [`gradient_add`](HostSet::gradient_add).
     pub fn evaluate_and_gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<Reports> {
         let call = Call { sums: true, ..Call::new(Operation::AddGradient) };
         self.reports(&self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])?)
@@ -313,7 +314,8 @@ impl<'w> HostSet<'w> {
     fn validate(&self, call: &Call, read: &Option<Read<'_>>, written: &[Written<'_, '_>]) -> Result<()> {
         for (i, segment) in self.segments.iter().enumerate() {
             let given = self.penalty_weights.get(i).is_some_and(Option::is_some);
-            about(&self.names[i], matched(&segment.penalty, given))?;
+            let penalty = &segment.penalty;
+            about(&self.names[i], matched(penalty, given).and_then(|()| call.operation.admits(penalty)))?;
         }
         for (operand, slices) in written {
             one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;

@@ -191,8 +191,8 @@ impl Kernel {
         let formula = [shader!("elementwise"), shader!("arithmetic"), &penalty];
         let operation = match self.operation {
             Operation::Evaluate => vec![shader!("operation/evaluate")],
-            Operation::Gradient => vec![shader!("operation/gradient")],
-            Operation::AddGradient => vec![shader!("operation/add_gradient")],
+            Operation::Gradient => vec![shader!("elementwise/gradient"), shader!("operation/gradient")],
+            Operation::AddGradient => vec![shader!("elementwise/gradient"), shader!("operation/add_gradient")],
             Operation::Prox => vec![shader!("operation/prox")],
             Operation::Sgd(Direction::Gradient) => vec![shader!("sgd/gradient"), shader!("operation/sgd")],
             Operation::Sgd(Direction::Momentum) => {

@@ -138,6 +138,8 @@ pub struct ParameterSet {
     penalty_weights: Vec<Option<Located>>,
     /// The plan's edition and the placement of which every penalty is known to have the weights that it takes, and to be checked.
     matched: Option<(u64, u64)>,
+    /// The first tensor then whose penalty has no gradient.
+    without_gradient: Option<usize>,
     /// Counts the placements, and the changes of a penalty's formula, which other kernels do.
     generation: u64,
     /// The formulas and the groups at this edition of the plan.
@@ -185,6 +187,7 @@ impl ParameterSet {
             located: Default::default(),
             penalty_weights: Vec::new(),
             matched: None,
+            without_gradient: None,
             generation: 0,
             kinds,
             recorders: Vec::new(),
@@ -237,7 +240,8 @@ impl ParameterSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] where the set was given no operands that one needs, [`Error::Operand`] where there are too many tensors
+    /// [`Error::Missing`] where the set was given no operands that one needs, [`Error::InParameter`] where one adds gradients and a
+    /// penalty [has none](Penalty::has_gradient), [`Error::Operand`] where there are too many tensors
     /// for the device's bindings, [`Error::Device`] where memory cannot be had or the device is lost.
     pub fn prepare(&mut self, recordings: &[Recording]) -> Result<()> {
         recordings.iter().try_for_each(|recording| self.recorder(*recording).map(drop))
@@ -326,7 +330,8 @@ impl ParameterSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] where the set was given no gradients, else as [`record_evaluate`](ParameterSet::record_evaluate).
+    /// [`Error::Missing`] where the set was given no gradients, [`Error::InParameter`] where a penalty
+    /// [has no gradient](Penalty::has_gradient), else as [`record_evaluate`](ParameterSet::record_evaluate).
     pub fn record_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
         self.record(encoder, Recording::GradientAdd, &Step::NONE).map(drop)
     }
@@ -452,6 +457,9 @@ impl ParameterSet {
             one_each(operation.name(), NAMES[list], self.names.len(), self.located[list].len())?;
         }
         self.match_penalties()?;
+        if let Some(at) = self.without_gradient {
+            about(&self.names[at], operation.admits(&self.plan.segments[at].penalty))?;
+        }
         if self.kinds.0 != self.plan.edition {
             let same = |((kind, groups), s): (&(Kind, Option<Groups>), &Segment)| {
                 *kind == s.penalty.kind() && groups.as_ref() == s.penalty.groups()
@@ -551,6 +559,7 @@ impl ParameterSet {
                 let penalty = &segment.penalty;
                 about(&self.names[at], matched(penalty, given).and_then(|()| self.gpu.checked(penalty)))?;
             }
+            self.without_gradient = self.plan.segments.iter().position(|s| !s.penalty.has_gradient());
             self.matched = of;
         }
         Ok(())

@@ -38,9 +38,9 @@ impl Gpu {
     ///
     /// # Errors
     ///
-    /// [`Error::Operand`] where a range breaks a rule of [`Operand`] or the two overlap, [`Error::Length`] and
-    /// [`Error::Type`] where they differ in those, [`Error::Device`] where memory cannot be had; then nothing is recorded. Of a weighted
-    /// penalty as [`record_evaluate`](Gpu::record_evaluate).
+    /// [`Error::NoGradient`] where the penalty [has none](Penalty::has_gradient), [`Error::Operand`] where a range breaks a rule of
+    /// [`Operand`] or the two overlap, [`Error::Length`] and [`Error::Type`] where they differ in those, [`Error::Device`] where memory
+    /// cannot be had; then nothing is recorded. Of a weighted penalty as [`record_evaluate`](Gpu::record_evaluate).
     pub fn record_gradient<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,

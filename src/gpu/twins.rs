@@ -107,7 +107,9 @@ struct Twins<'a> {
 impl Twins<'_> {
     async fn compare(&self) -> Result<()> {
         self.compare_terms().await?;
-        self.compare_gradients().await?;
+        if self.penalty.has_gradient() {
+            self.compare_gradients().await?;
+        }
         for step in STEPS {
             if let Ok(numbers) = self.penalty.prox_numbers(step, Metric::Plain, Dtype::F32) {
                 self.compare_proxes(step, &numbers).await?;

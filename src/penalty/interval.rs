@@ -10,8 +10,8 @@ pub(crate) struct Interval;
 impl Penalty {
     /// R(θ) = 0 where lower ≤ θ ≤ upper for every θ, else ∞: the box. A bound may be infinite.
     ///
-    /// prox(v) is min(max(v, lower), upper), whatever the step. The gradient is 0. Each bound is rounded once to the weights' type, to
-    /// nearest, and a weight at it is inside. Convex.
+    /// prox(v) is min(max(v, lower), upper), whatever the step. It has [no gradient](Penalty::has_gradient). Each bound is rounded once to
+    /// the weights' type, to nearest, and a weight at it is inside. Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -61,10 +61,6 @@ impl Formula for Interval {
         [lower, upper, 0.0]
     }
 
-    fn gradient_numbers(_: Parameters) -> [f64; 5] {
-        [0.0; 5]
-    }
-
     /// Both bounds.
     fn prox_numbers([lower, upper]: Parameters, _: f64) -> Result<[f64; 5]> {
         Ok([lower, upper, 0.0, 0.0, 0.0])
@@ -79,16 +75,6 @@ impl Formula for Interval {
     #[inline(always)]
     fn term(theta: f32, t: &TermNumbers) -> f32 {
         if theta < t[0] || theta > t[1] { 1.0 } else { 0.0 }
-    }
-
-    #[inline(always)]
-    fn gradient(_: f32, _: &Numbers) -> f32 {
-        0.0
-    }
-
-    #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
-        [0.0; 2]
     }
 
     #[inline(always)]

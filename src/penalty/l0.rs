@@ -10,8 +10,8 @@ pub(crate) struct L0;
 impl Penalty {
     /// R(θ) = λ·#{θ ≠ 0}, the number of weights that are left.
     ///
-    /// prox is the hard threshold (Blumensath and Davies 2008): v where |v| > √(2ηλ), else 0, also at the tie. The gradient is 0
-    /// everywhere, so only the prox makes weights sparse. Not convex.
+    /// prox is the hard threshold (Blumensath and Davies 2008): v where |v| > √(2ηλ), else 0, also at the tie. It has
+    /// [no gradient](Penalty::has_gradient). Not convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -42,8 +42,9 @@ impl Formula for L0 {
         [0.0; 3]
     }
 
-    fn gradient_numbers(_: Parameters) -> [f64; 5] {
-        [0.0; 5]
+    /// A count is flat, except where it jumps.
+    fn has_gradient(_: Parameters) -> bool {
+        false
     }
 
     /// √(2·step·λ).
@@ -59,16 +60,6 @@ impl Formula for L0 {
     #[inline(always)]
     fn term(theta: f32, _: &TermNumbers) -> f32 {
         if theta == 0.0 { 0.0 } else { 1.0 }
-    }
-
-    #[inline(always)]
-    fn gradient(_: f32, _: &Numbers) -> f32 {
-        0.0
-    }
-
-    #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
-        [0.0; 2]
     }
 
     #[inline(always)]

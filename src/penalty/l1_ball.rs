@@ -13,7 +13,7 @@ impl Penalty {
     ///
     /// prox(v) is the projection, sign v·max(|v| − τ, 0) with the τ that makes its sum the radius, whatever the step; the result, as
     /// its type holds it, is certainly inside. Each weight is within 1e-6 of the radius of the exact projection, and what its type rounds,
-    /// however different the scales of weights and radius are. The gradient is 0. Convex.
+    /// however different the scales of weights and radius are. It has [no gradient](Penalty::has_gradient). Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};

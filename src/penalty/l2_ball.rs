@@ -15,8 +15,7 @@ impl Penalty {
     ///
     /// prox(v) is v·min(radius/‖v‖₂, 1), whatever the step; the result, as its type holds it, is certainly inside. Each
     /// weight is within 1e-6 of the radius of the exact projection, and what its type rounds, however different the scales of weights and
-    /// radius are. The gradient is 0.
-    /// Convex.
+    /// radius are. It has [no gradient](Penalty::has_gradient). Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};

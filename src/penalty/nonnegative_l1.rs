@@ -10,7 +10,7 @@ pub(crate) struct NonnegativeL1;
 impl Penalty {
     /// R(θ) = λΣθ where every θ ≥ 0, else ∞: the non-negative lasso. With λ = 0 it is the constraint alone.
     ///
-    /// prox(v) is max(v − ηλ, 0). The gradient is λ where θ > 0, else 0. Convex.
+    /// prox(v) is max(v − ηλ, 0). It has [no gradient](Penalty::has_gradient): below 0 it is a constraint. Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -46,11 +46,6 @@ impl Formula for NonnegativeL1 {
         [0.0; 3]
     }
 
-    /// λ.
-    fn gradient_numbers([lambda, _]: Parameters) -> [f64; 5] {
-        [lambda, 0.0, 0.0, 0.0, 0.0]
-    }
-
     /// step·λ.
     fn prox_numbers([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, 0.0, 0.0, 0.0, 0.0])
@@ -65,16 +60,6 @@ impl Formula for NonnegativeL1 {
     #[inline(always)]
     fn term(theta: f32, _: &TermNumbers) -> f32 {
         if theta < 0.0 { 1.0 } else { 0.0 }
-    }
-
-    #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
-        if theta > 0.0 { c[0] } else { 0.0 }
-    }
-
-    #[inline(always)]
-    fn gradient_limits(c: &Numbers) -> [f32; 2] {
-        [0.0, c[0]]
     }
 
     #[inline(always)]

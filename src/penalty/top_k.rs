@@ -12,7 +12,8 @@ impl Penalty {
     /// [`over`](Penalty::over) groups.
     ///
     /// prox(v) keeps the k largest in magnitude as they are, of equal ones those with the lower index, whatever the step. A weight
-    /// that is not finite stays, and takes no place. The gradient is 0. Not convex (iterative hard thresholding, Blumensath, Davies 2009).
+    /// that is not finite stays, and takes no place. It has [no gradient](Penalty::has_gradient). Not convex (iterative hard thresholding,
+    /// Blumensath, Davies 2009).
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -73,16 +74,6 @@ impl Formula for TopK {
 
     fn amount([k, _]: Parameters, _step: f64) -> f64 {
         k
-    }
-
-    #[inline(always)]
-    fn gradient(_: f32, _: &Numbers) -> f32 {
-        0.0
-    }
-
-    #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
-        [0.0; 2]
     }
 
     /// The smallest magnitude that is kept comes as its bits.

@@ -29,6 +29,10 @@ impl Family {
         Penalty::named(self.name, &parameters).expect("its parameters are valid")
     }
 
+    pub(crate) fn has_gradient(&self) -> bool {
+        !matches!(self.name, "l0" | "nonnegative_l1" | "box")
+    }
+
     pub(crate) fn is_convex(&self) -> bool {
         matches!(self.name, "huber" | "nonnegative_l1" | "box" | "l1")
     }
@@ -62,16 +66,14 @@ impl Family {
         let ([lambda, shape], a) = (self.p, x.abs());
         let slope = match self.name {
             _ if x == 0.0 => 0.0,
-            "l0" | "box" => 0.0,
             "l_half" => lambda / (2.0 * a.sqrt()),
             "log_sum" => lambda / (shape + a),
             "mcp" => (lambda - a / shape).max(0.0),
             "scad" if a <= lambda => lambda,
             "scad" => (shape * lambda - a).max(0.0) / (shape - 1.0),
             "huber" => lambda * a.min(shape),
-            "nonnegative_l1" if x < 0.0 => 0.0,
-            "nonnegative_l1" | "l1" => lambda,
-            _ => unreachable!("it is one of the names"),
+            "l1" => lambda,
+            _ => unreachable!("it has a gradient"),
         };
         slope.copysign(x)
     }
