@@ -51,6 +51,8 @@ fn main() {
         ("a_poller_completes_futures", a_poller_completes_futures),
         ("a_poller_fails_futures_that_wait_too_long", a_poller_fails_futures_that_wait_too_long),
         ("a_poller_ends_the_wait_for_a_destroyed_device", a_poller_ends_the_wait_for_a_destroyed_device),
+        ("a_dropped_future_leaves_the_slice_as_it_was", a_dropped_future_leaves_the_slice_as_it_was),
+        ("a_device_that_fails_midway_leaves_the_slice", a_device_that_fails_midway_leaves_the_slice),
         ("refused_operands_record_nothing", refused_operands_record_nothing),
         ("foreign_and_destroyed_buffers_are_errors", foreign_and_destroyed_buffers_are_errors),
         ("the_callers_error_handlers_stay", the_callers_error_handlers_stay),
@@ -534,6 +536,93 @@ fn a_poller_fails_futures_that_wait_too_long(device: &Device) {
         drop(poller);
         assert_eq!(pending.wait(PATIENCE), Backend::cpu().evaluate(&penalty(), &theta), "the report is not lost");
     });
+}
+
+/// The calls on host slices that write one of the caller's.
+#[derive(Debug, Clone, Copy)]
+enum Writes {
+    GradientInto,
+    GradientAdd,
+    Prox,
+    ProxAndEvaluate,
+}
+
+impl Writes {
+    const ALL: [Writes; 4] = [Writes::GradientInto, Writes::GradientAdd, Writes::Prox, Writes::ProxAndEvaluate];
+
+    async fn run(self, backend: &Backend, theta: &[f32], slice: &mut [f32]) -> Result<(), Error> {
+        match self {
+            Writes::GradientInto => backend.gradient_into_async(&penalty(), theta, slice).await,
+            Writes::GradientAdd => backend.gradient_add_async(&penalty(), theta, slice).await,
+            Writes::Prox => backend.prox_in_place_async(&penalty(), slice, 0.5).await,
+            Writes::ProxAndEvaluate => backend.prox_and_evaluate_in_place_async(&penalty(), slice, 0.5).await.map(drop),
+        }
+    }
+}
+
+/// Weights that take two chunks of 32 MiB.
+fn two_chunks() -> Vec<f32> {
+    noise((32 << 20) / 4 + TILE + 4, 1)
+}
+
+/// Polls a future, and lets the device do all that was submitted before the next time; what it gives after so many polls.
+fn poll_often<F: Future>(gpu: &Gpu, mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
+    for _ in 0..polls {
+        if let Poll::Ready(output) = poll_once(future.as_mut()) {
+            return Some(output);
+        }
+        let wait = PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        // A device that is gone may refuse.
+        let _ = gpu.device().poll(wait);
+    }
+    None
+}
+
+fn a_dropped_future_leaves_the_slice_as_it_was(device: &Device) {
+    let gpu = own(device);
+    let (backend, theta) = (Backend::Gpu(gpu.clone()), two_chunks());
+    for call in Writes::ALL {
+        let mut slice = theta.clone();
+        // Once for each time that it waits, until it is done.
+        let mut waits = 0;
+        loop {
+            let done = poll_often(&gpu, pin!(call.run(&backend, &theta, &mut slice)), waits + 1);
+            if let Some(done) = done {
+                assert_eq!(done, Ok(()));
+                break;
+            }
+            waits += 1;
+            assert!(slice == theta, "{call:?} was dropped when it waited for the {waits}th time");
+        }
+        assert!(waits >= 2, "{call:?} waits for each of two chunks");
+        let mut want = theta.clone();
+        pollster::block_on(call.run(&Backend::cpu(), &theta, &mut want)).expect("the CPU does not fail");
+        same_bits(&want, &slice).unwrap_or_else(|error| panic!("{call:?}: {error}"));
+    }
+}
+
+fn a_device_that_fails_midway_leaves_the_slice(device: &Device) {
+    for call in Writes::ALL {
+        let gpu = own(device);
+        without_hanging(move || {
+            let (backend, theta) = (Backend::Gpu(gpu.clone()), two_chunks());
+            let mut slice = theta.clone();
+            let outcome = {
+                let mut future = pin!(call.run(&backend, &theta, &mut slice));
+                // The first chunk is back, and the second is under way.
+                let waits = if matches!(call, Writes::ProxAndEvaluate) { 3 } else { 2 };
+                assert_eq!(poll_often(&gpu, future.as_mut(), waits), None);
+                gpu.device().destroy();
+                poll_often(&gpu, future, 100)
+            };
+            // What was under way may still end.
+            let mut want = theta.clone();
+            if outcome == Some(Ok(())) {
+                pollster::block_on(call.run(&Backend::cpu(), &theta, &mut want)).expect("the CPU does not fail");
+            }
+            assert!(slice == want, "{call:?}: {outcome:?}");
+        });
+    }
 }
 
 fn a_poller_ends_the_wait_for_a_destroyed_device(device: &Device) {

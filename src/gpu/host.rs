@@ -66,26 +66,26 @@ impl Gpu {
         Ok(partials)
     }
 
-    /// A gradient or a prox of host slices; in place where there is no source.
+    /// A gradient or a prox of host slices, in memory of its own: the caller's slices change when all of it is there, or not at all.
+    /// `existing` is what a gradient is added to.
     pub(crate) async fn update<E: Element>(
         &self,
         update: &Update<'_, E>,
-        source: Option<&[E]>,
-        output: &mut [E],
+        source: &[E],
+        existing: &[E],
         patience: Patience,
-    ) -> Result<Partial> {
+    ) -> Result<(Vec<E>, Partial)> {
         let (penalty, penalty_weights) = update.weighted.parts()?;
-        // Refuses a bad step, whatever the length.
-        let coefficients = update.operation.coefficients(&segment(output, penalty), update.step)?;
         let mut total = Partial::default();
-        if output.is_empty() || coefficients.untouched() && !update.sums {
-            return Ok(total);
+        let mut output = vec![E::zeroed(); source.len()];
+        if output.is_empty() {
+            return Ok((output, total));
         }
         let step = Step { size: update.step, ..Step::NONE };
         let chunk = if penalty.groups().is_some() { output.len() } else { CHUNK / size_of::<E>() };
         let size = bytes_of::<E>(chunk.min(output.len()));
         let buffer = self.storage_buffer("penalty weights", size)?;
-        let existing = match update.operation {
+        let sum_buffer = match update.operation {
             Operation::AddGradient => Some(self.storage_buffer("penalty weights", size)?),
             _ => None,
         };
@@ -94,19 +94,19 @@ impl Gpu {
             Some(_) => Some(self.storage_buffer("penalty weights of elements", size)?),
         };
         for (i, output) in output.chunks_mut(chunk).enumerate() {
-            let weights = source.map_or(&*output, |source| &source[i * chunk..i * chunk + output.len()]);
-            self.write(&buffer, 0, weights)?;
-            if let Some(existing) = &existing {
-                self.write(existing, 0, output)?;
+            let part = i * chunk..i * chunk + output.len();
+            self.write(&buffer, 0, &source[part.clone()])?;
+            if let Some(buffer) = &sum_buffer {
+                self.write(buffer, 0, &existing[part.clone()])?;
             }
             if let (Some(own), Some(buffer)) = (penalty_weights, &own_buffer) {
-                self.write(buffer, 0, &own[i * chunk..i * chunk + output.len()])?;
+                self.write(buffer, 0, &own[part])?;
             }
-            let weights = [Located { buffer: buffer.clone(), offset: 0 }];
-            let own = own_buffer.as_ref().map(|buffer| Located { buffer: buffer.clone(), offset: 0 });
-            let existing = existing.as_ref().map(|existing| [Located { buffer: existing.clone(), offset: 0 }]);
-            let result = existing.as_ref().unwrap_or(&weights);
-            let placement = Placement { roles: [Some(&weights), Some(result), None, None], penalty_weights: &[own] };
+            let located = |buffer: &wgpu::Buffer| Located { buffer: buffer.clone(), offset: 0 };
+            let weights = [located(&buffer)];
+            let result = [located(sum_buffer.as_ref().unwrap_or(&buffer))];
+            let own = own_buffer.as_ref().map(located);
+            let placement = Placement { roles: [Some(&weights), Some(&result), None, None], penalty_weights: &[own] };
             let plan = self.plan(vec![segment(output, penalty)]);
             let pending = self
                 .submit(|gpu, encoder| once(gpu, encoder, (update.operation, update.sums), &plan, &placement, &step))?;
@@ -120,7 +120,7 @@ impl Gpu {
             let output: &mut [u8] = bytemuck::cast_slice_mut(output);
             output.copy_from_slice(&bytes[..output.len()]);
         }
-        Ok(total)
+        Ok((output, total))
     }
 
     /// Writes weights at an offset, whole words at a time: half a word that 16-bit weights leave over is zero.

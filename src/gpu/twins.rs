@@ -184,8 +184,7 @@ impl Twins<'_> {
     /// What a kernel makes of the probe.
     async fn updated(&self, operation: Operation, step: f64, probe: &[f32]) -> Result<Vec<f32>> {
         let update = Update { operation, sums: false, weighted: self.penalty.into(), step };
-        let mut output = vec![0.0; probe.len()];
-        self.gpu.update(&update, Some(probe), &mut output, self.patience).await?;
+        let (output, _) = self.gpu.update(&update, probe, &[], self.patience).await?;
         Ok(output)
     }
 
