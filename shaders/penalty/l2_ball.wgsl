@@ -1,13 +1,5 @@
 // The L2 ball. Twin of src/penalty/l2_ball.rs.
 
-fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return vec4<f32>(0.0);
-}
-
-fn gradient_limits(c: Numbers) -> Limits {
-    return Limits();
-}
-
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
     return toward_zero(times_wide(v, c[3]), c[1], c[4] != vec4<f32>(0.0));
 }

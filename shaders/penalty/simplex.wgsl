@@ -1,13 +1,5 @@
 // The simplex. Twin of src/penalty/simplex.rs.
 
-fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
-    return vec4<f32>(0.0);
-}
-
-fn gradient_limits(c: Numbers) -> Limits {
-    return Limits();
-}
-
 fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
     let down = (bitcast<vec4<u32>>(c[4]) & vec4<u32>(1u)) == vec4<u32>(1u);
     let rest = toward_zero(opaque(opaque(v - c[3]) - c[4]), c[0], down);

@@ -18,9 +18,6 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         let ties = max(count_ties(thread, group, top), 1u);
         return found_numbers(bitcast<f32>(top), quotient_of(span.c[0].x, nearest(vec3<u32>(ties, 0u, 0u))));
     }
-    if (PURPOSE == GRADIENT) {
-        return found_numbers(0.0, 0.0);
-    }
     var amount = amount_of(span.c);
     if (PURPOSE == VALUE) {
         amount = value_amount_of(span.terms);

@@ -59,16 +59,6 @@ impl Formula for L1Ball {
         Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
     }
 
-    #[inline(always)]
-    fn gradient(_: f32, _: &Numbers) -> f32 {
-        0.0
-    }
-
-    #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
-        [0.0; 2]
-    }
-
     /// The threshold is in two parts, the first of which is subtracted without rounding where the rest is small. The last bit of the second
     /// says whether the result is rounded toward 0.
     #[inline(always)]

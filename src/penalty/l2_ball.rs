@@ -63,16 +63,6 @@ impl Formula for L2Ball {
     }
 
     #[inline(always)]
-    fn gradient(_: f32, _: &Numbers) -> f32 {
-        0.0
-    }
-
-    #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
-        [0.0; 2]
-    }
-
-    #[inline(always)]
     fn prox(v: f32, c: &Numbers) -> f32 {
         toward_zero(times_wide(v, c[3]), c[1], c[4] != 0.0)
     }

@@ -15,7 +15,8 @@ impl Penalty {
     /// prox(v) is the projection, max(v − τ, 0) with the τ, of any sign, that makes its sum the radius, whatever the step; that sum, of
     /// what the weights' type holds, is never above the radius. Each weight is within 1e-6 of the radius of the exact projection, and what
     /// its type rounds, however different the scales of weights and radius are. The value takes a sum for equal that is above the radius by
-    /// nothing and below it by at most 2^-20 of it, 2^-8 of f16 and 2^-5 of bf16, and 2^-120 a weight. It has [no gradient](Penalty::has_gradient). Convex.
+    /// nothing and below it by at most 2^-20 of it, 2^-8 of f16 and 2^-5 of bf16, and 2^-120 a weight. It has
+    /// [no gradient](Penalty::has_gradient). Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -59,16 +60,6 @@ impl Formula for Simplex {
     /// The bits that are lost.
     fn prox_numbers([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
-    }
-
-    #[inline(always)]
-    fn gradient(_: f32, _: &Numbers) -> f32 {
-        0.0
-    }
-
-    #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
-        [0.0; 2]
     }
 
     /// As the L1 ball's, of signed weights.

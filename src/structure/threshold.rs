@@ -48,7 +48,6 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
             let slope = quotient(c[0], nearest(ties.total.max(1)));
             return Found { numbers: [f32::from_bits(top), slope], ..Found::default() };
         }
-        (_, Purpose::Gradient) => return Found::default(),
         _ => {}
     }
     let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };
