@@ -82,6 +82,24 @@ fn a_refusal_names_the_first_bad_argument_and_can_be_matched() {
 }
 
 #[test]
+fn no_more_than_m_of_m_weights_are_kept() -> Result<()> {
+    for (n, m) in [(1, 1), (2, 4), (4, 4), (u64::from(u32::MAX), u64::from(u32::MAX))] {
+        let penalty = Penalty::n_of_m(n, m)?;
+        assert_eq!(Penalty::named("n_of_m", &[("m", m as f64), ("n", n as f64)])?, penalty);
+    }
+    for (n, m) in [(5, 4), (2, 1), (u64::from(u32::MAX), u64::from(u32::MAX) - 1)] {
+        let want = Error::Parameter { name: "n", expected: "at most m", found: n as f64 };
+        assert_eq!(Penalty::n_of_m(n, m), Err(want.clone()));
+        assert_eq!(Penalty::named("n_of_m", &[("n", n as f64), ("m", m as f64)]), Err(want));
+    }
+    for (n, m, name) in [(0, 4, "n"), (1 << 32, 1 << 32, "n"), (0, 0, "n"), (1, 0, "m"), (1, 1 << 32, "m")] {
+        let error = Penalty::n_of_m(n, m).expect_err("it is out of range");
+        assert!(matches!(error, Error::Parameter { name: found, .. } if found == name), "{n} of {m}: {error}");
+    }
+    Ok(())
+}
+
+#[test]
 fn steps_are_finite_and_not_negative() -> Result<()> {
     let cpu = Backend::cpu();
     for penalty in [Penalty::none(), Penalty::l1(1.0)?, Penalty::l2_squared(1.0)?] {

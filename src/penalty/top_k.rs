@@ -3,7 +3,7 @@
 use super::{Kind, Penalty, whole};
 use crate::formula::{Formula, Named, Numbers, Parameters};
 use crate::structure::Rule;
-use crate::{Groups, Result};
+use crate::{Error, Groups, Result};
 
 pub(crate) struct TopK;
 
@@ -31,7 +31,8 @@ impl Penalty {
     }
 
     /// At most n of every m consecutive weights are not zero: [`top_k`](Penalty::top_k) over runs. 2 of 4 is what sparse tensor cores
-    /// multiply at twice the rate (Mishra et al. 2021).
+    /// multiply at twice the rate (Mishra et al. 2021), in matrices whose rows m divides: a slice has no rows, and in others the groups
+    /// cross them.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -44,10 +45,13 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) unless 1 ≤ n < 2^32 and 1 ≤ m < 2^32.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 1 ≤ n ≤ m < 2^32.
     pub fn n_of_m(n: u64, m: u64) -> Result<Penalty> {
-        let n = whole("n", n as f64)? as f64;
-        Ok(Penalty::of_groups(Kind::TopK, [n, 0.0], Groups::runs(whole("m", m as f64)?)?))
+        let [n, m] = [whole("n", n as f64)?, whole("m", m as f64)?];
+        if n > m {
+            return Err(Error::Parameter { name: "n", expected: "at most m", found: n as f64 });
+        }
+        Ok(Penalty::of_groups(Kind::TopK, [n as f64, 0.0], Groups::runs(m)?))
     }
 }
 
