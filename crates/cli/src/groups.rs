@@ -14,10 +14,12 @@ pub(crate) const HELP: &str = "\
   rows       each row of a matrix
   columns    each column of a matrix
   tiles:RxC  each block of R rows and C columns of a matrix; R must divide the rows, C the columns
-  runs:N     each N consecutive weights; N must divide the number of weights
+  runs:N     each N consecutive weights, across rows too; N must divide the number of weights
 A tensor of shape [a, b, c, …] is a matrix of a rows and b·c·… columns; one of fewer than two dimensions is none.
 A norm, a radius or a k is then each group's. --groups is for norms, group lassos, balls, the simplex and top-k, unless
-a parameter says the groups, as group-size does.
+a parameter says the groups, as group-size does: that is runs:N.
+n-of-m takes each m consecutive weights of a row, and m must divide the rows: [a, b, c, …] has a rows of b·c·… weights, a
+tensor of fewer than two dimensions is one row.
 ";
 
 /// How every tensor's weights are grouped.
@@ -72,12 +74,17 @@ pub(crate) fn are_open_in(penalty: &Penalty) -> bool {
     penalty.over(Groups::whole()).is_ok_and(|whole| whole == *penalty)
 }
 
-/// The penalty of each of the tensors, over its groups, which cover it.
-pub(crate) fn of_tensors(penalty: &Penalty, grouping: Option<Grouping>, tensors: &[Tensor]) -> Result<Vec<Penalty>> {
+/// The penalty of each of the tensors, over its groups, which cover it; where a number of weights must lie in rows, it divides them.
+pub(crate) fn of_tensors(
+    penalty: &Penalty,
+    grouping: Option<Grouping>,
+    in_rows: Option<u64>,
+    tensors: &[Tensor],
+) -> Result<Vec<Penalty>> {
     tensors
         .iter()
         .map(|tensor| {
-            of_tensor(penalty, grouping, tensor).map_err(|reason| {
+            of_tensor(penalty, grouping, in_rows, tensor).map_err(|reason| {
                 let reason = format!("its tensor {:?} of shape {:?}: {reason}", tensor.name, tensor.shape);
                 Error::file(&tensor.source.path, reason)
             })
@@ -85,7 +92,18 @@ pub(crate) fn of_tensors(penalty: &Penalty, grouping: Option<Grouping>, tensors:
         .collect()
 }
 
-fn of_tensor(penalty: &Penalty, grouping: Option<Grouping>, tensor: &Tensor) -> Result<Penalty, String> {
+fn of_tensor(
+    penalty: &Penalty,
+    grouping: Option<Grouping>,
+    in_rows: Option<u64>,
+    tensor: &Tensor,
+) -> Result<Penalty, String> {
+    if let Some(m) = in_rows.filter(|m| !row(tensor).is_multiple_of(*m)) {
+        let found = row(tensor);
+        return Err(format!(
+            "n-of-m: m must divide the weights of a row: {m} does not divide {found} (--include and --exclude choose tensors)"
+        ));
+    }
     let text = |error: penalty::Error| error.to_string();
     let penalty = match grouping {
         None => penalty.clone(),
@@ -108,6 +126,14 @@ impl Grouping {
             Grouping::Runs(len) => Groups::runs(len),
         };
         groups.map_err(|error| error.to_string())
+    }
+}
+
+/// How many weights a row of a tensor has; 0 where the tensor has none.
+fn row(tensor: &Tensor) -> u64 {
+    match tensor.shape.as_slice() {
+        [rows, _, ..] if tensor.len > 0 => tensor.len / rows,
+        _ => tensor.len,
     }
 }
 

@@ -14,13 +14,17 @@ use crate::{args, report};
 /// Those of the names that are projections onto a set: their prox is the same at every step.
 const PROJECTIONS: [&str; 4] = ["box", "l1_ball", "l2_ball", "simplex"];
 /// Those that keep so many weights as they are: their prox is that too.
-const KEEPS: [&str; 2] = ["top_k", "n_of_m"];
+const KEEPS: [&str; 2] = ["top_k", N_OF_M];
+/// The one whose groups lie inside rows, as the hardware has them that it is for.
+const N_OF_M: &str = "n_of_m";
 
 /// A penalty, its groups if they were asked for, and what JSON calls it.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) penalty: Penalty,
     groups: Option<Grouping>,
+    /// What must divide the rows of every tensor, if anything must: n-of-m's m.
+    in_rows: Option<u64>,
     pub(crate) json: Value,
 }
 
@@ -28,7 +32,7 @@ impl From<Penalty> for Asked {
     /// Of a penalty that is its factors of Σ|θ| and Σθ².
     fn from(penalty: Penalty) -> Asked {
         let json = json!({"l1": penalty.l1_weight(), "l2_squared": penalty.l2_squared_weight()});
-        Asked { penalty, groups: None, json }
+        Asked { penalty, groups: None, in_rows: None, json }
     }
 }
 
@@ -67,7 +71,7 @@ impl Asked {
 
     /// The penalty of each of the tensors, which its groups must cover.
     pub(crate) fn penalties(&self, tensors: &[Tensor]) -> Result<Vec<Penalty>> {
-        groups::of_tensors(&self.penalty, self.groups, tensors)
+        groups::of_tensors(&self.penalty, self.groups, self.in_rows, tensors)
     }
 }
 
@@ -140,7 +144,9 @@ fn parse<'a>(text: &'a str, known: impl Iterator<Item = &'static Named>) -> Resu
     let keys = forms.iter().filter(|form| form.parameters.len() == given.len()).flat_map(|form| form.parameters);
     let in_order = keys.filter_map(|&name| given.iter().find(|(key, _)| *key == name));
     let parameters: Map<String, Value> = in_order.map(|&(key, x)| (key.to_owned(), report::number(x))).collect();
-    Ok(Asked { penalty, groups: None, json: json!({"name": stem, "parameters": parameters}) })
+    let m = given.iter().find(|(key, _)| stem == N_OF_M && *key == "m");
+    let in_rows = m.map(|&(_, m)| m as u64);
+    Ok(Asked { penalty, groups: None, in_rows, json: json!({"name": stem, "parameters": parameters}) })
 }
 
 /// What is wrong with the keys of parameters, beside the nearest of the forms.

@@ -309,12 +309,10 @@ fn what_groups_do_not_cover() {
         refused(&file, &[&norm[..], &[groups, "--include", include]].concat(), 1, message);
     }
     let four = w("groups of runs of 4 must cover the tensor: its 30 weights do not divide so");
-    refused(&file, &["--penalty", "n-of-m:n=2,m=4"], 1, &four);
     refused(&file, &["--penalty", "group-lasso:lambda=1,group-size=4"], 1, &four);
     let shrink = ["shrink", &text(&file), "--out", &text(&folder.path().join("out"))];
-    for asked in [&["--keep", "n-of-m:n=2,m=4"][..], &["--project", "simplex:radius=1", "--groups", "runs:4"]] {
-        assert_fails(&penalty(shrink.iter().chain(asked)), 1, &[&four]);
-    }
+    let simplex = ["--project", "simplex:radius=1", "--groups", "runs:4"];
+    assert_fails(&penalty(shrink.iter().chain(&simplex)), 1, &[&four]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
     // It is the shard that is named.
@@ -341,6 +339,91 @@ fn a_matrix_is_in_rows() {
     }
     let runs = penalty(["eval", &text(&file("fortran.npy")), "--json"].iter().chain(&norm).chain(&["runs:2"])).json();
     assert_eq!(runs["total"]["value"], json!(18.0));
+}
+
+/// A row of a tensor, and whether 2 of 4 fit into it.
+const ROWS: [(&[u64], bool); 14] = [
+    (&[3, 8], true),
+    (&[8, 6], false),
+    (&[2, 6], false),
+    (&[4, 1], false),
+    (&[1, 4], true),
+    (&[4, 3, 2], false),
+    (&[3, 2, 2], true),
+    (&[2, 4, 3, 2], true),
+    (&[4, 5, 1, 2], false),
+    (&[8], true),
+    (&[6], false),
+    (&[], false),
+    (&[0, 5], true),
+    (&[5, 0], true),
+];
+
+#[test]
+fn n_of_m_is_inside_rows() {
+    let folder = folder();
+    let [file, out] = ["m", "out"].map(|name| folder.path().join(name));
+    let fine = || -> Stored<'_> { ("fine", "F32", vec![2, 4], f32s(&[1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0])) };
+    for (shape, fits) in ROWS {
+        let len = shape.iter().product::<u64>() as usize;
+        // The one that does not fit is not the first.
+        safetensors(&file, &[fine(), ("w.1", "F32", shape.to_vec(), f32s(&weights(len, 1)))], 0);
+        let [file, out] = [text(&file), text(&out)];
+        let ways: [&[&str]; 4] = [
+            &["eval", &file, "--penalty", "n-of-m:n=2,m=4"],
+            &["shrink", &file, "--out", &out, "--keep", "n-of-m:n=2,m=4"],
+            &["shrink", &file, "--out", &out, "--penalty", "n-of-m:n=2,m=4", "--step", "1"],
+            &["shrink", &file, "--out", &out, "--keep", "n-of-m:n=2,m=4", "--dry-run"],
+        ];
+        for way in ways {
+            let run = penalty(way);
+            if fits {
+                assert_eq!(run.code, 0, "{shape:?} {run:?}");
+                let _ = fs::remove_file(&out);
+            } else {
+                let row = if shape.len() < 2 { len as u64 } else { shape[1..].iter().product() };
+                let of = format!("penalty: {file}: its tensor \"w.1\" of shape {shape:?}: n-of-m: ");
+                let reason = format!("m must divide the weights of a row: 4 does not divide {row} ");
+                assert_fails(&run, 1, &[&of, &reason]);
+            }
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{way:?} {shape:?}");
+            // Only what is selected must fit.
+            let selected = penalty(way.iter().chain(&["--exclude", "w.1"]));
+            assert_eq!(selected.code, 0, "{selected:?}");
+            let _ = fs::remove_file(&out);
+        }
+    }
+    // Runs may cross rows, where they are asked for as runs.
+    safetensors(
+        &file,
+        &[("w", "F32", vec![2, 6], f32s(&[9.0, 8.0, 7.0, 6.0, 1.0, 2.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.5]))],
+        0,
+    );
+    let keep = |asked: &[&str]| {
+        let args = ["shrink", &text(&file), "--out", &text(&out), "--force", "--json"];
+        assert_eq!(penalty(args.iter().chain(asked)).json()["total"]["after"]["nonzero"], json!(6));
+        widened(&out)["w"].clone()
+    };
+    let across = [9.0, 8.0, 0.0, 0.0, 0.0, 0.0, 5.0, 4.0, 3.0, 2.0, 0.0, 0.0];
+    assert_eq!(keep(&["--keep", "top-k:k=2", "--groups", "runs:4"]), across);
+    assert_eq!(keep(&["--keep", "n-of-m:n=1,m=2"]), [9.0, 0.0, 7.0, 0.0, 0.0, 2.0, 5.0, 0.0, 3.0, 0.0, 1.0, 0.0]);
+    let lasso = ["eval", &text(&file), "--penalty", "group-lasso:lambda=1,group-size=4"];
+    assert_eq!(penalty(lasso).code, 0);
+}
+
+#[test]
+fn n_of_m_keeps_at_most_m() {
+    let folder = folder();
+    let [file, out] = ["m", "out"].map(|name| folder.path().join(name));
+    safetensors(&file, &[("w", "F32", vec![2, 4], f32s(&weights(8, 1)))], 0);
+    for (asked, n) in [("n-of-m:n=5,m=4", 5), ("n-of-m:m=1,n=2", 2)] {
+        let message = format!("n must be at most m, found {n}");
+        refused(&file, &["--penalty", asked], 2, &message);
+        let shrink = penalty(["shrink", &text(&file), "--out", &text(&out), "--keep", asked]);
+        assert_fails(&shrink, 2, &["--keep", &message]);
+    }
+    let all = penalty(["shrink", &text(&file), "--out", &text(&out), "--keep", "n-of-m:n=4,m=4"]);
+    assert_eq!((all.code, fs::read(&out).unwrap()), (0, fs::read(&file).unwrap()));
 }
 
 #[test]
