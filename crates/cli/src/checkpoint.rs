@@ -29,12 +29,14 @@ pub(crate) struct Tensor {
     pub(crate) source: Arc<Source>,
     pub(crate) name: String,
     pub(crate) dtype: Dtype,
+    /// Whether the file has the bytes of each weight in the other order than this machine.
+    pub(crate) swapped: bool,
     pub(crate) shape: Vec<u64>,
     /// How many weights.
     pub(crate) len: u64,
     /// Where they begin in the file, in bytes.
     pub(crate) offset: u64,
-    /// Whether the last dimension's weights are consecutive there.
+    /// Whether the last dimension's weights are consecutive there; else the first one's are.
     pub(crate) row_major: bool,
 }
 

@@ -20,6 +20,8 @@ A norm, a radius or a k is then each group's. --groups is for norms, group lasso
 a parameter says the groups, as group-size does: that is runs:N.
 n-of-m takes each m consecutive weights of a row, and m must divide the rows: [a, b, c, …] has a rows of b·c·… weights, a
 tensor of fewer than two dimensions is one row.
+Weights that are taken together are counted, and of equal ones the first is kept, in row-major (C) order, also where a .npy
+file has them in column-major (Fortran) order. Where each weight is taken alone, sums are taken in the file's own order.
 ";
 
 /// How every tensor's weights are grouped.
@@ -144,7 +146,6 @@ fn columns(tensor: &Tensor) -> Result<u64, String> {
             "expected a matrix, of two dimensions or more, found {} (--include and --exclude choose tensors)",
             few.len()
         )),
-        _ if !tensor.row_major => Err("expected a matrix in C order, found one in Fortran order".to_owned()),
         [_, rest @ ..] => Ok(rest.iter().product()),
     }
 }

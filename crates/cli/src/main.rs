@@ -9,6 +9,7 @@ mod devices;
 mod error;
 mod eval;
 mod groups;
+mod layout;
 mod named;
 mod output;
 mod read;

@@ -1,5 +1,6 @@
 //! The weights of tensors, streamed from their files in chunks that start on tile boundaries.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -14,7 +15,7 @@ use rayon::prelude::*;
 
 use crate::checkpoint::Tensor;
 use crate::error::{Error, Result};
-use crate::{groups, weights};
+use crate::{groups, layout, weights};
 
 /// How many weights a thread reads and sums at a time: they stay in the processor's second cache in between, and are few enough
 /// for the library to sum them on the calling thread.
@@ -36,6 +37,8 @@ pub(crate) struct Chunk<'a> {
     index: usize,
     start: u64,
     len: u64,
+    /// Whether the chunk has its weights in row-major order: then the first is the one at `start` of that order, else of the file's.
+    row_major: bool,
 }
 
 /// What a chunk was read into: words, which any of the types is aligned in.
@@ -71,12 +74,38 @@ impl Chunk<'_> {
         }
     }
 
-    /// Reads the chunk's elements of a tensor.
+    /// Reads the chunk's elements of a tensor, in the chunk's order.
     fn read_of(&self, tensor: &Tensor, words: &mut Vec<u32>) -> Result<()> {
         let bytes = self.len as usize * tensor.dtype.size();
         words.resize(bytes.div_ceil(4), 0);
+        let target = &mut bytemuck::cast_slice_mut(words)[..bytes];
         let offset = tensor.offset + self.start * tensor.dtype.size() as u64;
-        tensor.source.read_at(&mut bytemuck::cast_slice_mut(words)[..bytes], offset)
+        if tensor.row_major == self.row_major {
+            tensor.source.read_at(target, offset)?;
+        } else {
+            let mut stored = vec![0; bytes];
+            tensor.source.read_at(&mut stored, offset)?;
+            layout::reorder(tensor.dtype, &tensor.shape, self.row_major, &stored, target);
+        }
+        if tensor.swapped {
+            layout::swap_bytes(tensor.dtype, target);
+        }
+        Ok(())
+    }
+
+    /// The chunk's weights as their file has them.
+    pub(crate) fn stored<'a>(&self, held: &'a Held) -> Cow<'a, [u8]> {
+        let tensor = self.tensor;
+        let mut stored = Cow::Borrowed(&bytemuck::cast_slice(&held.theta)[..self.bytes()]);
+        if tensor.row_major != self.row_major {
+            let mut reordered = vec![0; self.bytes()];
+            layout::reorder(tensor.dtype, &tensor.shape, tensor.row_major, &stored, &mut reordered);
+            stored = reordered.into();
+        }
+        if tensor.swapped {
+            layout::swap_bytes(tensor.dtype, stored.to_mut());
+        }
+        stored
     }
 
     pub(crate) fn partial(&self, backend: &Backend, held: &Held) -> Result<Partial> {
@@ -118,6 +147,7 @@ impl Chunk<'_> {
         self.penalty.with_weights(bytemuck::cast_slice(bytes)).map_err(|error| match error {
             penalty::Error::PenaltyWeight { index, found } => {
                 let at = self.start + index;
+                let at = if self.row_major { at } else { layout::row_major_place(&tensor.shape, at) };
                 let reason =
                     format!("its weights of the tensor {:?} must be numbers ≥ 0, found {found} at {at}", tensor.name);
                 Error::file(&tensor.source.path, reason)
@@ -127,8 +157,10 @@ impl Chunk<'_> {
     }
 }
 
-/// The chunks of a tensor, in order, each of at most `size` weights: whole tiles, or the whole tensor where the penalty
-/// takes its weights together.
+/// The chunks of a tensor, in order, each of at most `size` weights: whole tiles, or the whole tensor where that must be held.
+///
+/// A penalty that takes weights together means row-major order, and must have all of them. One of each weight alone has
+/// them as their file does; only weights of elements in another order must be reordered, and then are held too.
 pub(crate) fn chunks_of<'a>(
     index: usize,
     tensor: &'a Tensor,
@@ -136,9 +168,15 @@ pub(crate) fn chunks_of<'a>(
     own: Option<&'a Tensor>,
     size: u64,
 ) -> impl Iterator<Item = Chunk<'a>> {
-    let size = if groups::are_taken_by(penalty) { u64::MAX } else { size };
+    let together = groups::are_taken_by(penalty);
+    let row_major = together || tensor.row_major;
+    let whole = together || own.is_some_and(|own| own.row_major != row_major);
+    let size = if whole { u64::MAX } else { size };
     let starts = (0..tensor.len.div_ceil(size)).map(move |i| i * size);
-    starts.map(move |start| Chunk { tensor, penalty, own, index, start, len: size.min(tensor.len - start) })
+    starts.map(move |start| {
+        let len = size.min(tensor.len - start);
+        Chunk { tensor, penalty, own, index, start, len, row_major }
+    })
 }
 
 /// The exact statistics of every tensor, with what its penalty's value needs. Where there are weights of elements,

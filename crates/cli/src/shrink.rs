@@ -136,7 +136,7 @@ fn rewrite(
             chunk.read(&mut held)?;
             old.merge(&chunk.partial(backend, &held)?);
             chunk.prox(backend, step, &mut held)?;
-            out.write_all(&bytemuck::cast_slice(&held.theta)[..chunk.bytes()])?;
+            out.write_all(&chunk.stored(&held))?;
             progress.add(chunk.bytes());
             new.merge(&chunk.partial(backend, &held)?);
         }

@@ -25,12 +25,6 @@ pub(crate) fn matching(path: &Path, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
                 format!("its weights of the tensor {name:?} must have its shape {expected:?}, found {found:?}");
             return Err(Error::file(path, reason));
         }
-        if own.row_major != tensor.row_major {
-            let order = |row_major| if row_major { "C" } else { "Fortran" };
-            let (expected, found) = (order(tensor.row_major), order(own.row_major));
-            let reason = format!("its weights of the tensor {name:?} must be in {expected} order, found {found} order");
-            return Err(Error::file(path, reason));
-        }
         Ok(own.clone())
     };
     tensors.iter().map(find).collect()

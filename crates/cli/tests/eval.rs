@@ -249,9 +249,8 @@ fn npy_files_of_both_types_and_orders_are_read() {
     npy(&file("fortran.npy"), "'<f4'", "True", "(3,)", &f32s(&[1.0, 2.0, 3.0]));
     npy(&file("half.npy"), "'<f2'", "False", "()", &[0x00, 0xc0]);
     npy(&file("long.npy"), "'<i8'", "False", "(1,)", &[0; 8]);
-    npy(&file("big.npy"), "'>f4'", "False", "(1,)", &[0; 4]);
     npy(&file("record.npy"), "[('a', '<f4'), ('b', '<i2')]", "False", "(1,)", &[0; 6]);
-    let names = ["w.npy", "fortran.npy", "half.npy", "long.npy", "big.npy", "record.npy"];
+    let names = ["w.npy", "fortran.npy", "half.npy", "long.npy", "record.npy"];
     let args = ["eval".into(), "--json".into()].into_iter().chain(names.map(|name| path(file(name))));
     let found = penalty(args).json();
     let l1: Vec<f64> = found["tensors"].as_array().unwrap().iter().map(|t| t["l1"].as_f64().unwrap()).collect();
@@ -260,8 +259,7 @@ fn npy_files_of_both_types_and_orders_are_read() {
     assert_eq!(found["tensors"][0]["shape"], json!([2, 3]));
     let skipped: Vec<&str> =
         found["skipped"].as_array().unwrap().iter().map(|s| s["dtype"].as_str().unwrap()).collect();
-    assert_eq!(skipped[..2], ["<i8", ">f4"]);
-    assert_eq!(skipped.len(), 3);
+    assert_eq!(skipped, ["<i8", "[('a', '<f4'), ('b', '<i2')]"]);
 }
 
 #[test]

@@ -323,24 +323,6 @@ fn what_groups_do_not_cover() {
     assert_fails(&penalty(["eval", &text(&index)].iter().chain(&norm).chain(&["tiles:2x2"])), 1, &[&cases[3].2]);
 }
 
-#[test]
-fn a_matrix_is_in_rows() {
-    let folder = folder();
-    let file = |name: &str| folder.path().join(name);
-    let values = f32s(&[3.0, 4.0, 0.0, 0.0, 5.0, 12.0]);
-    npy(&file("c.npy"), "'<f4'", "False", "(3, 2)", &values);
-    npy(&file("fortran.npy"), "'<f4'", "True", "(3, 2)", &values);
-    let norm = ["--penalty", "l2-norm:lambda=1", "--groups"];
-    let rows = penalty(["eval", &text(&file("c.npy")), "--json"].iter().chain(&norm).chain(&["rows"])).json();
-    assert_eq!(rows["total"]["value"], json!(18.0));
-    for groups in ["rows", "columns", "tiles:1x2"] {
-        let message = format!("--groups {groups}: expected a matrix in C order, found one in Fortran order");
-        refused(&file("fortran.npy"), &[&norm[..], &[groups]].concat(), 1, &message);
-    }
-    let runs = penalty(["eval", &text(&file("fortran.npy")), "--json"].iter().chain(&norm).chain(&["runs:2"])).json();
-    assert_eq!(runs["total"]["value"], json!(18.0));
-}
-
 /// A row of a tensor, and whether 2 of 4 fit into it.
 const ROWS: [(&[u64], bool); 14] = [
     (&[3, 8], true),

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         trial("scales_and_edges", scales_and_edges),
         trial("weights_of_elements", weights_of_elements),
         trial("weights_taken_together", weights_taken_together),
+        trial("arrays_in_other_orders", arrays_in_other_orders),
         trial("the_device_says_its_name", the_device_says_its_name),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -150,6 +151,21 @@ fn weights_taken_together(adapter: &[String]) -> Result<(), Failed> {
     safetensors(&file, &[("wide", "F32", vec![64, 48], f32s(&wide)), ("conv", "F16", vec![16, 8, 9], narrow)], 0);
     let file = file.display().to_string();
     TOGETHER.iter().try_for_each(|(eval, shrink)| same_run(&file, adapter, eval, shrink))
+}
+
+/// Weights in column-major order, with the bytes of each the other way round.
+fn arrays_in_other_orders(adapter: &[String]) -> Result<(), Failed> {
+    let (model, own) = (folder(), folder());
+    let [file, own] = [&model, &own].map(|folder| folder.path().join("w.npy"));
+    let values: Vec<u8> = weights(64 * 96, 9).iter().flat_map(|w| f16::from_f32(*w).to_be_bytes()).collect();
+    npy(&file, "'>f2'", "True", "(64, 96)", &values);
+    let factors: Vec<f32> = weights(64 * 96, 8).into_iter().map(f32::abs).collect();
+    npy(&own, "'<f4'", "False", "(64, 96)", &f32s(&factors));
+    let [file, own] = [file, own].map(|path| path.display().to_string());
+    let asked = ["--penalty", "weighted-l1:lambda=0.4", "--weights", &own];
+    same_run(&file, adapter, &asked, &[&asked[..], &["--step", "0.7"]].concat())?;
+    let together = [TOGETHER[0], TOGETHER[5]];
+    [RUNS[0]].iter().chain(&together).try_for_each(|(eval, shrink)| same_run(&file, adapter, eval, shrink))
 }
 
 fn the_device_says_its_name(adapter: &[String]) -> Result<(), Failed> {

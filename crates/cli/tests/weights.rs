@@ -159,25 +159,6 @@ fn files_that_do_not_fit() {
 }
 
 #[test]
-fn arrays_of_another_order_are_refused() {
-    let (model, own) = (folder(), folder());
-    let path = |folder: &Path| folder.join("w.npy");
-    let six = f32s(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    npy(&path(model.path()), "'<f4'", "False", "(3, 2)", &six);
-    npy(&path(own.path()), "'<f4'", "True", "(3, 2)", &six);
-    let eval = |model: &Path, own: &Path| {
-        let own = text(&path(own));
-        penalty(["eval", &text(&path(model)), "--penalty", "weighted-l1:lambda=1", "--weights", &own, "--json"])
-    };
-    let reason = "its weights of the tensor \"w\" must be in C order, found Fortran order";
-    assert_fails(&eval(model.path(), own.path()), 1, &[reason]);
-    assert_fails(&eval(own.path(), model.path()), 1, &["must be in Fortran order, found C order"]);
-    for folder in [&model, &own] {
-        assert_eq!(eval(folder.path(), folder.path()).json()["total"]["value"], json!(91.0));
-    }
-}
-
-#[test]
 fn weights_and_a_weighted_penalty_belong_together() {
     let model = text(&data("digits_mlp_f32.safetensors"));
     let usage = |args: &[&str], fragments: &[&str]| {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use npyz::{DType, NpyHeader, Order};
 use penalty::Dtype;
+use py_literal::Value;
+use regex::{Captures, Regex};
 
 use super::{Checkpoint, Skipped, Source, Tensor, elements};
 use crate::error::Result;
@@ -13,24 +14,28 @@ pub(super) const MAGIC: [u8; 6] = *b"\x93NUMPY";
 /// No array of numbers needs a longer header, or a deeper one; the parser takes a time that grows with both.
 const LONGEST_HEADER: u64 = 1 << 16;
 const DEEPEST_HEADER: usize = 8;
+/// How much of a header that cannot be read an error shows.
+const SHOWN: usize = 200;
+
+/// What a header says.
+struct Header {
+    descr: Value,
+    column_major: bool,
+    shape: Vec<u64>,
+}
 
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     let name = source.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let text = header(&source)?;
-    let offset = text.len() as u64;
-    let header =
-        NpyHeader::from_reader(&text[..]).map_err(|error| source.error(format!("its .npy header: {error}")))?;
-    let descr = header.dtype().descr();
-    let dtype = match (header.dtype(), descr.trim_matches('\'')) {
-        (DType::Plain(_), "<f4") => Dtype::F32,
-        (DType::Plain(_), "<f2") => Dtype::F16,
-        (_, other) => {
-            let reason = format!("{other} is not <f4 or <f2");
-            let skipped = vec![Skipped { name, dtype: other.to_owned(), reason }];
+    let (text, offset) = header(&source)?;
+    let Header { descr, column_major, shape } =
+        parse(&text).map_err(|reason| source.error(format!("its .npy header: {reason}")))?;
+    let (dtype, swapped) = match read_as(&descr) {
+        Ok(stored) => stored,
+        Err((dtype, reason)) => {
+            let skipped = vec![Skipped { name, dtype, reason }];
             return Ok(Checkpoint { skipped, ..Checkpoint::default() });
         }
     };
-    let shape = header.shape().to_vec();
     let bytes = elements(&shape).and_then(|len| len.checked_mul(dtype.size() as u64));
     let expected = bytes.and_then(|bytes| bytes.checked_add(offset));
     let Some(expected) = expected else {
@@ -42,32 +47,72 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     }
     let len = (expected - offset) / dtype.size() as u64;
     // The order of one dimension is either.
-    let row_major = header.order() == Order::C || shape.len() < 2;
-    let tensors = vec![Tensor { source, name, dtype, shape, len, offset, row_major }];
+    let row_major = !column_major || shape.iter().filter(|&&side| side != 1).count() < 2;
+    let tensors = vec![Tensor { source, name, dtype, swapped, shape, len, offset, row_major }];
     Ok(Checkpoint { tensors, ..Checkpoint::default() })
 }
 
-/// The magic, the version, the length and the text of the header, as the parser takes them.
-fn header(source: &Source) -> Result<Vec<u8>> {
+/// The type that a descr means, and whether its bytes are turned round on this machine; or what it is called, and why it has no
+/// weights. As NumPy has it, `=`, `|` and no order at all are the machine's own order.
+fn read_as(descr: &Value) -> Result<(Dtype, bool), (String, String)> {
+    let text = descr.as_string().cloned().unwrap_or_else(|| descr.to_string());
+    let code = text.trim_start_matches(['<', '>', '=', '|']);
+    let dtype = match (code, text.len() - code.len()) {
+        ("f4" | "f", 0 | 1) | ("float32" | "single", 0) => Dtype::F32,
+        ("f2" | "e", 0 | 1) | ("float16" | "half", 0) => Dtype::F16,
+        ("V2" | "bfloat16", _) => {
+            let reason = format!("{text} is not f4 or f2; bfloat16 is read from safetensors, which name it");
+            return Err((text, reason));
+        }
+        _ => {
+            let reason = format!("{text} is not f4 or f2");
+            return Err((text, reason));
+        }
+    };
+    let swapped = match text.as_bytes()[0] {
+        b'<' => cfg!(target_endian = "big"),
+        b'>' => cfg!(target_endian = "little"),
+        _ => false,
+    };
+    Ok((dtype, swapped))
+}
+
+/// The text of the header, and where the array begins.
+fn header(source: &Source) -> Result<(String, u64)> {
     let mut start = [0; 12];
     let read = source.len.min(start.len() as u64) as usize;
     source.read_at(&mut start[..read], 0)?;
-    // Version 1 has a length of two bytes, the later ones of four.
-    let [.., major, _, a, b, c, d] = start;
-    let length = match major {
-        1 => 10 + u64::from(u16::from_le_bytes([a, b])),
-        _ => 12 + u64::from(u32::from_le_bytes([a, b, c, d])),
+    let [.., major, minor, a, b, c, d] = start;
+    let (before, length) = match (major, minor) {
+        (1, 0) => (10, u64::from(u16::from_le_bytes([a, b]))),
+        (2 | 3, 0) => (12, u64::from(u32::from_le_bytes([a, b, c, d]))),
+        _ => {
+            return Err(
+                source.error(format!("its .npy header: its version must be 1.0, 2.0 or 3.0, found {major}.{minor}"))
+            );
+        }
     };
-    if length > source.len.min(LONGEST_HEADER) {
+    let end = before + length;
+    if end > source.len.min(LONGEST_HEADER) {
         let found = source.len;
         return Err(source.error(format!(
-            "its .npy header: is to end at byte {length}; the file has {found}, and {LONGEST_HEADER} are allowed"
+            "its .npy header: is to end at byte {end}; the file has {found}, and {LONGEST_HEADER} are allowed"
         )));
     }
     let mut text = vec![0; length as usize];
-    source.read_at(&mut text, 0)?;
+    source.read_at(&mut text, before)?;
+    let text = match major {
+        3 => String::from_utf8(text).map_err(|error| source.error(format!("its .npy header: {error}")))?,
+        // Latin-1, whose bytes are the characters' numbers.
+        _ => text.into_iter().map(char::from).collect(),
+    };
+    Ok((text, end))
+}
+
+/// Reads a header as NumPy does, which knows three keys.
+fn parse(text: &str) -> Result<Header, String> {
     let (mut depth, mut deepest) = (0usize, 0);
-    for byte in &text {
+    for byte in text.bytes() {
         match byte {
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
@@ -76,9 +121,43 @@ fn header(source: &Source) -> Result<Vec<u8>> {
         deepest = deepest.max(depth);
     }
     if deepest > DEEPEST_HEADER {
-        return Err(
-            source.error(format!("its .npy header: nests {deepest} deep, at most {DEEPEST_HEADER} are allowed"))
-        );
+        return Err(format!("nests {deepest} deep, at most {DEEPEST_HEADER} are allowed"));
     }
-    Ok(text)
+    let Ok(Value::Dict(pairs)) = in_python_3(text).parse() else {
+        let found: String = text.trim().chars().take(SHOWN).collect();
+        return Err(format!("expected {{'descr': …, 'fortran_order': …, 'shape': …}}, found {found}"));
+    };
+    let value = |key: &str| {
+        let mut found = pairs.iter().filter(|(name, _)| name.as_string().is_some_and(|name| name == key));
+        match (found.next(), found.next()) {
+            (Some((_, value)), None) => Ok(value),
+            (None, _) => Err(format!("has no {key}")),
+            _ => Err(format!("has {key} twice")),
+        }
+    };
+    let (descr, order, shape) = (value("descr")?, value("fortran_order")?, value("shape")?);
+    if pairs.len() > 3 {
+        let keys: Vec<String> = pairs.iter().map(|(key, _)| key.to_string()).collect();
+        return Err(format!("expected descr, fortran_order and shape, found {}", keys.join(", ")));
+    }
+    let Value::Boolean(column_major) = *order else {
+        return Err(format!("fortran_order must be True or False, found {order}"));
+    };
+    let (Value::Tuple(sides) | Value::List(sides)) = shape else {
+        return Err(format!("shape must be a tuple, found {shape}"));
+    };
+    let side = |side: &Value| side.as_integer().and_then(|side| u64::try_from(side).ok());
+    let Some(shape) = sides.iter().map(side).collect() else {
+        return Err(format!("shape must have whole numbers from 0 to 2^64 − 1, found {shape}"));
+    };
+    Ok(Header { descr: descr.clone(), column_major, shape })
+}
+
+/// A header without what only Python 2 wrote, the L of 3L and the u of u'descr', and with spaces for new lines: none of them is known
+/// to the parser.
+fn in_python_3(text: &str) -> String {
+    let tokens = r#"(?s)(?:\b[uU])?('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\b([0-9]\w*?)L\b|[\r\n]"#;
+    let tokens = Regex::new(tokens).expect("it is a regular expression");
+    let kept = |token: &Captures<'_>| token.get(1).or(token.get(2)).map_or(" ", |kept| kept.as_str()).to_owned();
+    tokens.replace_all(text, kept).into_owned()
 }

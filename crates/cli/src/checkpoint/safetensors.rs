@@ -64,6 +64,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
             source: source.clone(),
             name,
             dtype,
+            swapped: cfg!(target_endian = "big"),
             shape: info.shape.iter().map(|&n| n as u64).collect(),
             len: (end - start) as u64 / dtype.size() as u64,
             offset: data + start as u64,

@@ -1,0 +1,66 @@
+//! In which order a file has a tensor's weights, and the bytes of each.
+//!
+//! Row-major (C) order has the last dimension's weights side by side, column-major (Fortran) order the first dimension's. So a
+//! row-major tensor is the column-major one of the reversed shape.
+
+use penalty::Dtype;
+
+/// The side of the blocks that are copied at a time: what is read and written of one stays in the processor's first cache.
+const BLOCK: usize = 32;
+
+/// Turns the bytes of each weight round.
+pub(crate) fn swap_bytes(dtype: Dtype, bytes: &mut [u8]) {
+    match dtype {
+        Dtype::F32 => bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|weight| weight.reverse()),
+        Dtype::F16 | Dtype::BF16 => bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|weight| weight.reverse()),
+    }
+}
+
+/// Copies a tensor in the other order: to row-major order or from it.
+pub(crate) fn reorder(dtype: Dtype, shape: &[u64], to_row_major: bool, source: &[u8], target: &mut [u8]) {
+    let mut sides: Vec<u64> = shape.iter().copied().filter(|&side| side != 1).collect();
+    if !to_row_major {
+        sides.reverse();
+    }
+    match dtype {
+        Dtype::F32 => to_rows(&sides, source.as_chunks::<4>().0, target.as_chunks_mut::<4>().0),
+        Dtype::F16 | Dtype::BF16 => to_rows(&sides, source.as_chunks::<2>().0, target.as_chunks_mut::<2>().0),
+    }
+}
+
+/// Column-major weights in row-major order.
+fn to_rows<T: Copy>(sides: &[u64], source: &[T], target: &mut [T]) {
+    let [first, between @ .., last] = sides else { return target.copy_from_slice(source) };
+    if source.is_empty() {
+        return;
+    }
+    // Each place between the first and the last dimension has a matrix of these two.
+    let (rows, columns) = (*first as usize, *last as usize);
+    let matrices = between.iter().product::<u64>();
+    let reversed: Vec<u64> = between.iter().rev().copied().collect();
+    let (row, column) = (columns * matrices as usize, rows * matrices as usize);
+    for matrix in 0..matrices {
+        let (from, to) = (rows * row_major_place(&reversed, matrix) as usize, columns * matrix as usize);
+        for top in (0..rows).step_by(BLOCK) {
+            for left in (0..columns).step_by(BLOCK) {
+                for i in top..rows.min(top + BLOCK) {
+                    for j in left..columns.min(left + BLOCK) {
+                        target[to + i * row + j] = source[from + i + j * column];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where a weight is in row-major order, of its place in column-major order. The shape holds it, so no side is 0.
+pub(crate) fn row_major_place(shape: &[u64], place: u64) -> u64 {
+    let mut stride: u64 = shape.iter().product();
+    let (mut rest, mut at) = (place, 0);
+    for side in shape {
+        stride /= side;
+        at += rest % side * stride;
+        rest /= side;
+    }
+    at
+}
