@@ -1,6 +1,7 @@
 //! What tensors a checkpoint holds, and where in which file.
 
 mod index;
+mod json;
 mod mistaken;
 mod npy;
 mod safetensors;

@@ -193,6 +193,35 @@ fn headers_that_lie() {
     }
 }
 
+#[test]
+fn names_that_are_there_twice() {
+    let w = r#"{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    let next = r#"{"dtype":"F32","shape":[1],"data_offsets":[4,8]}"#;
+    let headers = [
+        ("w", format!(r#"{{"w":{w},"w":{next}}}"#), 8),
+        ("w", format!(r#"{{"w":{w},"w":{w}}}"#), 4),
+        ("w", format!(r#"{{"a":{w},"w":{next},"\u0077":{w}}}"#), 8),
+        ("dtype", r#"{"w":{"dtype":"F32","dtype":"F16","shape":[2],"data_offsets":[0,8]}}"#.into(), 8),
+        ("shape", r#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"shape":[2]}}"#.into(), 8),
+        ("__metadata__", format!(r#"{{"__metadata__":{{}},"w":{w},"__metadata__":{{}}}}"#), 4),
+        ("format", format!(r#"{{"__metadata__":{{"format":"pt","format":"np"}},"w":{w}}}"#), 4),
+    ];
+    for (name, header, data) in headers {
+        let reason = format!("its safetensors header: the name {name:?} is there twice");
+        refused("header", &[&reason], |path| raw_safetensors(path, &header, &vec![0; data]));
+    }
+    let shards = [
+        ("w", r#"{"weight_map":{"w":"s","w":"t"}}"#),
+        ("w", r#"{"weight_map":{"w":"s","v":"s","w":"s"}}"#),
+        ("weight_map", r#"{"weight_map":{"v":"s"},"weight_map":{"w":"s"}}"#),
+        ("total_size", r#"{"metadata":{"total_size":1,"total_size":2},"weight_map":{"w":"s"}}"#),
+    ];
+    for (name, index) in shards {
+        let reason = format!("is no index of a sharded checkpoint: the name {name:?} is there twice");
+        refused("index.json", &[&reason], |path| fs::write(path, index).unwrap());
+    }
+}
+
 /// Eight tensors of the most bytes that a shape can have, and one more: together they end just below 2^64.
 #[test]
 fn a_header_whose_data_end_past_2_to_the_64() {
@@ -234,6 +263,10 @@ fn indexes_that_lie() {
     refused("c.json", &["shard gone.safetensors is missing"], index(r#"{"weight_map":{"w":"gone.safetensors"}}"#));
     refused("d.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"../w.safetensors"}}"#));
     refused("e.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"/etc/passwd"}}"#));
+    refused("up.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"./../w.safetensors"}}"#));
+    refused("through.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"a/../w.safetensors"}}"#));
+    refused("dot.json", &["\"\" must be a file beside it"], index(r#"{"weight_map":{"w":"./."}}"#));
+    refused("nothing.json", &["\"\" must be a file beside it"], index(r#"{"weight_map":{"w":""}}"#));
     refused("f.json", &["tensor \"w\" is not in its shard s"], |path| {
         raw_safetensors(&path.with_file_name("s"), "{}", &[]);
         fs::write(path, r#"{"weight_map":{"w":"s"}}"#).unwrap();

@@ -241,6 +241,25 @@ fn a_sharded_checkpoint_is_the_sum_of_its_shards() {
     assert_eq!(sharded["total"], whole["total"]);
 }
 
+/// A tensor is in one file, and a file is read once, whichever of its paths the index has.
+#[test]
+fn paths_of_one_shard_are_one_shard() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("sub")).unwrap();
+    let shard = |name: &str| folder.path().join(name);
+    safetensors(&shard("1"), &[("a", "F32", vec![2], f32s(&[1.0, 2.0])), ("b", "F32", vec![1], f32s(&[4.0]))], 0);
+    safetensors(&shard("sub/2"), &[("c", "F32", vec![1], f32s(&[8.0])), ("d", "F32", vec![1], f32s(&[16.0]))], 0);
+    let map = json!({"b": "./1", "d": "sub//2", "a": "1", "c": "./sub/./2"});
+    std::fs::write(shard("i.json"), json!({"weight_map": map}).to_string()).unwrap();
+    let found = penalty(["eval", &path(shard("i.json")), "--l1", "1", "--json"]).json();
+    let tensors = found["tensors"].as_array().unwrap();
+    let names: Vec<&str> = tensors.iter().map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!((names.as_slice(), &found["total"]["value"]), (&["a", "b", "c", "d"][..], &json!(31.0)));
+    for (tensor, file) in tensors.iter().zip(["1", "1", "sub/2", "sub/2"]) {
+        assert_eq!(tensor["file"], json!(path(shard(file))));
+    }
+}
+
 #[test]
 fn npy_files_of_both_types_and_orders_are_read() {
     let folder = folder();

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::mistaken::Expected;
-use super::{Checkpoint, Source, safetensors};
+use super::{Checkpoint, Source, json, safetensors};
 use crate::error::{Error, Result};
 
 /// As the libraries that write `model.safetensors.index.json` lay it out; the total size they add is of no use here.
@@ -18,28 +18,35 @@ struct Index {
 
 pub(super) fn open(path: &Path) -> Result<Checkpoint> {
     let source = Source::open(path)?;
-    let index: Index =
-        serde_json::from_reader(std::io::BufReader::new(&source.file)).map_err(|error| not_one(&source, error))?;
-    let mut shards: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    if source.len > safetensors::LONGEST_HEADER {
+        let (longest, found) = (safetensors::LONGEST_HEADER, source.len);
+        return Err(not_one(&source, format!("at most {longest} bytes are allowed, found {found}")));
+    }
+    let mut text = vec![0; source.len as usize];
+    source.read_at(&mut text, 0)?;
+    let index: Index = json::parse(&text).map_err(|error| not_one(&source, error))?;
+    let mut shards: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     for (name, shard) in index.weight_map {
-        shards.entry(shard).or_default().insert(name);
+        // ./FILE is FILE.
+        let parts = Path::new(&shard).components().filter(|part| *part != Component::CurDir);
+        shards.entry(parts.collect()).or_default().insert(name);
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut checkpoint = Checkpoint::default();
     for (shard, mut names) in shards {
-        let inside = Path::new(&shard).components().all(|part| matches!(part, Component::Normal(_)));
-        if !inside || shard.is_empty() {
+        let inside = shard.components().all(|part| matches!(part, Component::Normal(_)));
+        if !inside || shard.as_os_str().is_empty() {
             return Err(source.error(format!("its shard {shard:?} must be a file beside it")));
         }
         let file = folder.join(&shard);
         if !file.exists() {
-            return Err(source.error(format!("its shard {shard} is missing")));
+            return Err(source.error(format!("its shard {} is missing", shard.display())));
         }
         let held = safetensors::open(Source::open(&file)?)?;
         checkpoint.tensors.extend(held.tensors.into_iter().filter(|tensor| names.remove(&tensor.name)));
         checkpoint.skipped.extend(held.skipped.into_iter().filter(|skipped| names.remove(&skipped.name)));
         if let Some(name) = names.first() {
-            return Err(Error::file(path, format!("its tensor {name:?} is not in its shard {shard}")));
+            return Err(Error::file(path, format!("its tensor {name:?} is not in its shard {}", shard.display())));
         }
     }
     Ok(checkpoint)

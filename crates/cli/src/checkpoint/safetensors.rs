@@ -6,7 +6,7 @@ use penalty::Dtype;
 use safetensors::tensor::{Dtype as Stored, Metadata};
 
 use super::mistaken::Expected;
-use super::{Checkpoint, Skipped, Source, Tensor};
+use super::{Checkpoint, Skipped, Source, Tensor, json};
 use crate::error::Result;
 
 /// What the format allows a header at most.
@@ -34,8 +34,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     }
     let mut header = vec![0; length as usize];
     source.read_at(&mut header, 8)?;
-    let metadata: Metadata =
-        serde_json::from_slice(&header).map_err(|error| wrong(format!("its safetensors header: {error}")))?;
+    let metadata: Metadata = json::parse(&header).map_err(|error| wrong(format!("its safetensors header: {error}")))?;
     let data = 8 + length;
     let Some(expected) = data.checked_add(metadata.data_len() as u64) else {
         return Err(source.error("its header says more bytes than 2^64"));
