@@ -19,7 +19,7 @@ use penalty::{
 use penalty_bandwidth::cpu as machine;
 use rayon::prelude::*;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Gpu::TIMEOUT;
 /// λ of the elastic net, and how much of it is L1.
 const LAMBDA: f64 = 0.25;
 const ALPHA: f64 = 0.5;

@@ -39,7 +39,7 @@ const DECAY: f64 = 1e-4;
 const L1: f64 = 2e-3;
 /// How many steps the host is ahead of what it reads.
 const LAG: usize = 2;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Gpu::TIMEOUT;
 
 fn main() -> Result<(), String> {
     steps().and_then(train).map_err(|error| error.to_string())

@@ -21,7 +21,7 @@ const ROW: u64 = 32768;
 const STEPS: u64 = 1;
 const SOFTWARE_STEPS: u64 = 64;
 /// How long the device may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(600);
 /// One timed submission repeats a kernel for about so long, so that the cost of submitting is nothing beside it.
 const ENOUGH: Duration = Duration::from_millis(50);
 const MOST_REPEATS: f64 = 256.0;

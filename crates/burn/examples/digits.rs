@@ -240,7 +240,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let began = Instant::now();
         let mut regularizer = regularizer(&device, &setup, &penalty)?;
         let model = train(&train_rows, arguments.epochs, route, &mut regularizer, &device)?;
-        let total = regularizer.evaluate(&model)?.wait(Duration::from_secs(60))?.total;
+        let total = regularizer.evaluate(&model)?.wait(Duration::from_secs(600))?.total;
         let accuracy = accuracy(&model, &test_rows, &device)?;
         save(&model, &arguments.out.join(format!("{name}.safetensors")))?;
         println!(

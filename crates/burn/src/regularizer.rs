@@ -64,10 +64,10 @@ use crate::{Error, Refused, Rules, wgpu};
 ///     model = optimizer.step(learning_rate, model, gradients);
 ///     let (shrunk, pending) = regularizer.prox(model, learning_rate)?;
 ///     model = shrunk;
-///     let total = pending.wait(Duration::from_secs(10))?.total;
+///     let total = pending.wait(Duration::from_secs(600))?.total;
 ///     println!("R = {}, {} of {} weights are 0", total.value, total.zeros(), total.len);
 /// }
-/// let total = regularizer.evaluate(&model)?.wait(Duration::from_secs(10))?.total;
+/// let total = regularizer.evaluate(&model)?.wait(Duration::from_secs(600))?.total;
 /// assert!(total.zeros() > 8);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -184,7 +184,7 @@ impl Regularizer {
     /// let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
     /// let pending = regularizer.add_gradients(&model, &mut gradients)?;
     /// model = optimizer.step(0.1, model, gradients);
-    /// println!("R = {}", pending.wait(Duration::from_secs(10))?.total.value);
+    /// println!("R = {}", pending.wait(Duration::from_secs(600))?.total.value);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -3,7 +3,6 @@
 mod common;
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
@@ -389,7 +388,7 @@ fn reports(opened: &Opened) {
     }
     let values: Vec<f64> = kept[24..].iter().map(|pending| wait(pending).total.value).collect();
     assert!(values.is_sorted_by(|a, b| a > b), "{values:?}");
-    let old = kept[0].wait(Duration::from_secs(1)).unwrap_err();
+    let old = kept[0].wait(penalty::Gpu::TIMEOUT).unwrap_err();
     assert!(matches!(old, Error::Penalty(penalty::Error::SlotReused { .. })), "{old}");
     assert_eq!(pollster::block_on(kept[39].read()).unwrap(), wait(&kept[39]));
 }

@@ -5,14 +5,13 @@
 pub(crate) mod adapters;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use penalty_burn::penalty::{Penalty, Reports};
+use penalty_burn::penalty::{Gpu, Penalty, Reports};
 use penalty_burn::{Pending, Regularizer, Rules, sgd_prox_step};
 
 #[derive(Module, Debug)]
@@ -125,7 +124,7 @@ impl ModuleMapper for Fresh {
 }
 
 pub(crate) fn wait(pending: &Pending) -> Reports {
-    pending.wait(Duration::from_secs(30)).expect("the step was submitted")
+    pending.wait(Gpu::TIMEOUT).expect("the step was submitted")
 }
 
 /// f = ½‖θ − c‖² and R = ½‖θ‖₁ have their minimum at `MINIMIZER`.

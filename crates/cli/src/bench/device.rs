@@ -1,6 +1,6 @@
 //! The operations on weights that live on a device, beside the device's reads, copies and scaling in place.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use penalty::gpu::Operand;
 use penalty::{Backend, Dtype, Error as Failure, Gpu, Penalty, wgpu};
@@ -195,7 +195,6 @@ impl<'a> Bench<'a> {
 }
 
 fn wait(device: &wgpu::Device, submission: wgpu::SubmissionIndex) -> Result<()> {
-    const TIMEOUT: Duration = Duration::from_secs(120);
-    let waited = device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(TIMEOUT) });
+    let waited = device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(Gpu::TIMEOUT) });
     Ok(waited.map(drop).map_err(|error| Failure::Device(error.to_string()))?)
 }
