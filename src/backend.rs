@@ -7,8 +7,8 @@ use crate::element::Element;
 use crate::exact::{Partial, Report, Reports};
 use crate::gpu::{Choice, Gpu};
 use crate::optimizer::Scalars;
-use crate::plan::{Coefficients, Operation, Plan, Segment};
-use crate::set::{PENALTY_WEIGHTS, same_shape};
+use crate::plan::{Coefficients, Name, Operation, Plan, Segment};
+use crate::set::{GRADIENT, PENALTY_WEIGHTS, same_shape};
 use crate::tile::TILE;
 use crate::weighted::matched;
 use crate::{Cpu, Determinism, Error, Penalty, Result, Weighted, cpu};
@@ -128,7 +128,8 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](Backend::evaluate); tensors with weights of their elements are a [`HostSet`](crate::HostSet)'s.
+    /// As [`evaluate`](Backend::evaluate), in an [`Error::InParameter`] with the tensor's index where it is about one; tensors with
+    /// weights of their elements are a [`HostSet`](crate::HostSet)'s.
     pub fn evaluate_all<E: Element, W: AsRef<[E]>>(&self, penalty: &Penalty, weights: &[W]) -> Result<Reports> {
         pollster::block_on(self.reports(penalty, weights, Patience::Block(Gpu::TIMEOUT)))
     }
@@ -364,7 +365,7 @@ impl Backend {
         let slices: Vec<&[E]> = weights.iter().map(AsRef::as_ref).collect();
         // A list of weights for each of a list of tensors is a set's.
         matched(penalty, false)?;
-        let partials = self.partials(penalty, &slices, &[], patience).await?;
+        let partials = self.partials(penalty, &slices, &[], Name::Listed, patience).await?;
         Reports::new(partials.iter().map(|partial| (partial, penalty)))
     }
 
@@ -385,19 +386,22 @@ impl Backend {
         patience: Patience,
     ) -> Result<Partial> {
         one_for_each(weights, penalty_weights)?;
-        let partials = self.partials(penalty, &[weights], penalty_weights.as_slice(), patience).await?;
+        let own = penalty_weights.as_slice();
+        let partials = self.partials(penalty, &[weights], own, |_| Name::Alone, patience).await?;
         Ok(partials.into_iter().next().unwrap_or_default())
     }
 
-    /// Of slices, each with its weights where the penalty takes some.
+    /// Of slices, each with its weights where the penalty takes some; errors call a slice by this name.
     async fn partials<E: Element>(
         &self,
         penalty: &Penalty,
         slices: &[&[E]],
         penalty_weights: &[&[E]],
+        name: fn(usize) -> Name,
         patience: Patience,
     ) -> Result<Vec<Partial>> {
-        let segments = slices.iter().map(|slice| segment(slice, penalty)).collect();
+        let named = |(at, slice): (usize, &&[E])| segment(slice, penalty, name(at));
+        let segments = slices.iter().enumerate().map(named).collect();
         let plan = Plan::new(segments, cpu::TILES_PER_SPAN);
         // Either backend refuses the same, also where slices are empty.
         let coefficients = plan.coefficients(Operation::Evaluate, 0.0)?;
@@ -419,7 +423,7 @@ impl Backend {
             }
             Backend::Gpu(gpu) => {
                 gpu.check_once(penalty, patience).await?;
-                gpu.partials(penalty, slices, penalty_weights, patience).await
+                gpu.partials(penalty, slices, penalty_weights, name, patience).await
             }
         }
     }
@@ -442,12 +446,13 @@ impl Backend {
     ) -> Result<Partial> {
         if let Some(source) = source.filter(|source| source.len() != output.len()) {
             let (expected, found) = (source.len() as u64, output.len() as u64);
-            return Err(Error::Length { operand: "the output", expected, found });
+            // A prox has an output of its own, as long as the weights.
+            return Err(Error::Length { operand: GRADIENT, expected, found });
         }
         let (penalty, penalty_weights) = update.weighted.parts()?;
         one_for_each(output, penalty_weights)?;
         // All that can be refused is, on either backend, before anything is written.
-        let plan = Plan::new(vec![segment(output, penalty)], cpu::TILES_PER_SPAN);
+        let plan = Plan::new(vec![segment(output, penalty, Name::Alone)], cpu::TILES_PER_SPAN);
         let coefficients = plan.coefficients(update.operation, update.step)?;
         match self {
             Backend::Cpu(cpu) => {
@@ -502,6 +507,6 @@ fn one_for_each<E: Element>(weights: &[E], penalty_weights: Option<&[E]>) -> Res
     penalty_weights.map_or(Ok(()), |own| same_shape(PENALTY_WEIGHTS, shape(weights), shape(own)))
 }
 
-pub(crate) fn segment<E: Element>(slice: &[E], penalty: &Penalty) -> Segment {
-    Segment { len: slice.len() as u64, dtype: E::DTYPE, penalty: penalty.clone() }
+pub(crate) fn segment<E: Element>(slice: &[E], penalty: &Penalty, name: Name) -> Segment {
+    Segment { name, len: slice.len() as u64, dtype: E::DTYPE, penalty: penalty.clone() }
 }

@@ -1,5 +1,6 @@
 //! The one error type: every refusal says what was expected and what was found.
 
+use std::fmt;
 use std::time::Duration;
 
 /// What went wrong, with what was expected and what was found.
@@ -10,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A number given to a constructor or an operation is out of its range.
-    #[error("{name} must be {expected}, found {found}")]
+    #[error("{name} must be {expected}, found {}", shortest(.found))]
     Parameter {
         /// The parameter, as the documentation names it.
         name: &'static str,
@@ -50,9 +51,9 @@ pub enum Error {
         found: &'static str,
     },
     /// A weight of an element that is negative or NaN.
-    #[error("the penalty weights must be numbers ≥ 0, found {found} at {index}")]
+    #[error("the penalty weights must be numbers ≥ 0, found {} at index {index}", shortest(*.found as f32))]
     PenaltyWeight {
-        /// Which element it is of.
+        /// The index of the element it is of.
         index: u64,
         /// The weight.
         found: f64,
@@ -71,8 +72,8 @@ pub enum Error {
         /// What they hold.
         found: u64,
     },
-    /// A [`Partial`](crate::Partial) was asked for the value of a penalty whose sum it does not hold.
-    #[error("the value of {penalty} needs a sum of its own: expected partials made for this penalty, found others")]
+    /// A [`Partial`](crate::Partial) was asked for the value of a penalty that it was not made for.
+    #[error("the value of {penalty} needs partials made for it, with the same parameters and groups; found others")]
     OtherPenalty {
         /// What the penalty is called.
         penalty: &'static str,
@@ -87,10 +88,8 @@ pub enum Error {
         /// What was found instead.
         found: String,
     },
-    /// The later part of a tensor was to be taken into the value of a penalty that takes weights together.
-    #[error(
-        "{penalty} takes weights together: a chunk must be the whole tensor, found one that starts at element {found}"
-    )]
+    /// A chunk of a tensor was to be evaluated under a group penalty, whose groups may reach beyond it.
+    #[error("{penalty} is a group penalty: it needs the whole tensor at once, found a chunk from element {found} on")]
     GroupsOfChunk {
         /// What the penalty is called.
         penalty: &'static str,
@@ -123,7 +122,7 @@ pub enum Error {
     },
     /// A function of a penalty of the caller's own gave a number that it must not: another in WGSL than in Rust, or one that no penalty
     /// may give. See [`Gpu::check`](crate::Gpu::check).
-    #[error("{penalty}: {operation} at {input:e} must be {expected}, found {found}")]
+    #[error("{penalty}: {operation} at {} must be {expected}, found {found}", shortest(.input))]
     OwnPenalty {
         /// What the penalty is called.
         penalty: &'static str,
@@ -160,20 +159,32 @@ pub enum Error {
         /// The rule it breaks.
         rule: &'static str,
         /// What was found instead.
+        found: String,
+    },
+    /// A limit of the device is too small: one that it was opened with, or one of the library's own.
+    #[error("{limit} must be at least {expected} for {purpose}, found {found}")]
+    Limit {
+        /// The limit, by its name in [`wgpu::Limits`] where it is the device's.
+        limit: &'static str,
+        /// What needs it.
+        purpose: String,
+        /// How large it must be.
+        expected: u64,
+        /// How large it is.
         found: u64,
     },
-    /// Two operands of a parameter set share memory: a weight listed twice would be counted twice, or written by two threads.
-    #[error("{first} and {second} overlap: every weight must be listed once")]
+    /// Two operands share memory: a weight would be counted twice, or written by two threads.
+    #[error("{first} and {second} overlap: each must have memory of its own")]
     Overlap {
-        /// The operand that begins first.
+        /// One of them.
         first: String,
         /// The other.
         second: String,
     },
-    /// One tensor of a parameter set breaks a rule.
+    /// One of several tensors breaks a rule.
     #[error("{parameter}: {error}")]
     InParameter {
-        /// The tensor's name in quotes.
+        /// The tensor's name in quotes, or its index where a list has no names.
         parameter: String,
         /// What is wrong with it.
         error: Box<Error>,
@@ -209,8 +220,8 @@ pub enum Error {
     Timeout(Duration),
     /// A report was asked for whose commands were never submitted, or whose device was destroyed or lost.
     #[error(
-        "no result: expected the serial {expected} from the device, found {found}; \
-         the recorded commands were not submitted, or the device was lost"
+        "no result: the recorded commands were not submitted, or the device was lost; \
+         expected the serial {expected} from the device, found {found}"
     )]
     NotSubmitted {
         /// The serial number of the recorded evaluation.
@@ -219,7 +230,10 @@ pub enum Error {
         found: u32,
     },
     /// A report was asked for whose slot a later step has taken.
-    #[error("no result: its slot was used again, by the step with the serial {found}; it was {expected}'s")]
+    #[error(
+        "no result: a later step took its slot; expected the serial {expected}, found {found}: \
+         read reports sooner, or build the set with more slots"
+    )]
     SlotReused {
         /// The serial number of the step whose report was asked for.
         expected: u32,
@@ -240,6 +254,15 @@ pub enum Error {
         /// This process.
         found: u32,
     },
+}
+
+/// A number in the fewest digits that tell it from its neighbours, with an exponent where it is tiny or huge.
+pub(crate) fn shortest(x: impl fmt::Debug) -> String {
+    let digits = format!("{x:?}");
+    match digits.strip_suffix(".0") {
+        Some(whole) => whole.into(),
+        None => digits,
+    }
 }
 
 /// The result of everything here that can fail.

@@ -23,7 +23,7 @@ pub(crate) trait Formula {
     const WEIGHTED: bool = false;
     /// What users call the penalties of this formula.
     const NAMED: &'static [Named];
-    /// What errors call it: the most general of these.
+    /// What errors call a penalty of it whose constructor has no other name: the most general of these.
     const NAME: &'static str = Self::NAMED[Self::NAMED.len() - 1].name;
 
     /// The factors of Σ|θ|, Σθ² and Σterm in the value. An infinite one makes a constraint of its sum.

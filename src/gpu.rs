@@ -4,8 +4,10 @@
 //! work on weights that live on the device into the caller's own encoder and never wait; a [`PendingReport`] stays there
 //! until it is asked for. Host slices go through [`Backend`](crate::Backend).
 //!
+//! The library is built on wgpu 30, which it re-exports as [`penalty::wgpu`](crate::wgpu). A caller's own device, buffers and
+//! encoders must be of that version: those of another are other types.
+//!
 //! ```no_run
-//! use std::time::Duration;
 //! use penalty::gpu::Operand;
 //! use penalty::{Dtype, Gpu, Penalty, wgpu};
 //!
@@ -19,7 +21,7 @@
 //! let pending = gpu.record_evaluate(&mut encoder, &l1, &theta)?;
 //! queue.submit([encoder.finish()]);
 //!
-//! let report = pending.wait(Duration::from_secs(10))?; // or `pending.read().await`, see `Poller`
+//! let report = pending.wait(Gpu::TIMEOUT)?; // or `pending.read().await`, see `Poller`
 //! println!("{} of {} weights are left", report.nonzero, report.len);
 //! # Ok(())
 //! # }
@@ -30,6 +32,7 @@ mod check;
 mod host;
 mod kernel;
 mod layout;
+mod limits;
 mod operand;
 mod poller;
 mod readback;
@@ -97,7 +100,9 @@ struct Inner {
 
 impl Gpu {
     /// How long a blocking call waits for the device before it gives up with [`Error::Timeout`].
-    pub const TIMEOUT: Duration = Duration::from_secs(60);
+    ///
+    /// It is there against hanging: a busy machine that is only slow must not reach it.
+    pub const TIMEOUT: Duration = Duration::from_secs(600);
 
     /// Opens an adapter of one's choice on a device of the library's own.
     ///
@@ -112,18 +117,18 @@ impl Gpu {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where it cannot be opened or has no compute shaders, [`Error::Parameter`] for a window that is
-    /// too small.
+    /// [`Error::Device`] where it cannot be opened or has no compute shaders, [`Error::Limit`] where its limits are too small,
+    /// [`Error::Parameter`] for a window that is too small.
     pub fn open_adapter(adapter: &wgpu::Adapter, options: &Options) -> Result<Gpu> {
         let (device, queue) = adapter::open(adapter)?;
         Gpu::with_options(device, queue, options)
     }
 
-    /// Uses a device of the caller's. Its error handlers stay as they are.
+    /// Uses a device of the caller's, which is one of wgpu 30. Its error handlers stay as they are.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where the kernels do not compile or run on it.
+    /// [`Error::Limit`] where one of its limits is too small, [`Error::Device`] where the kernels do not compile or run on it.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
         Gpu::with_options(device, queue, &Options::default())
     }
@@ -134,11 +139,13 @@ impl Gpu {
     ///
     /// As `from_device`, and [`Error::Parameter`] for a window that is too small.
     pub fn with_options(device: wgpu::Device, queue: wgpu::Queue, options: &Options) -> Result<Gpu> {
-        let limit = device.limits().max_storage_buffer_binding_size.min(LARGEST_BINDING);
+        let limits = device.limits();
+        limits::sufficient(&limits)?;
+        let limit = limits.max_storage_buffer_binding_size.min(LARGEST_BINDING);
         let window = options.window.map_or(limit, |window| window.min(limit));
         if window < SMALLEST_WINDOW {
-            let expected = "at least one tile of f32 and 256 bytes, 16640";
-            return Err(Error::Parameter { name: "window", expected, found: window as f64 });
+            let expected = "at least 16640 bytes, which are a tile of f32 and 256";
+            return Err(Error::Parameter { name: "Options::window", expected, found: window as f64 });
         }
         let inner = Inner {
             info: device.adapter_info(),
@@ -195,6 +202,7 @@ impl Gpu {
     }
 
     fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        self.holds("a buffer of the library's", size)?;
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
         self.guarded(|| self.device().create_buffer(&descriptor))
     }

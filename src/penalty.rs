@@ -42,21 +42,36 @@ const MAX_LAMBDA: f64 = f32::MAX as f64 / 2.0;
 ///
 /// Every constructor refuses a λ that is negative, NaN, infinite or above half of `f32::MAX`. A product that a kernel
 /// needs, such as ηλ, is worked out in `f64` and rounded once to `f32`; below 2^-120 it is 0. The value uses λ in `f64`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Penalty {
     kind: Kind,
     parameters: Parameters,
     /// Of a penalty that takes weights together.
     groups: Option<Groups>,
+    /// What the caller knows it by: the constructor, or the name that was looked up.
+    name: &'static str,
+}
+
+/// L1 by whatever constructor is the same penalty: its name is for errors.
+impl PartialEq for Penalty {
+    fn eq(&self, other: &Penalty) -> bool {
+        let key = |p: &Penalty| (p.kind, p.parameters);
+        key(self) == key(other) && self.groups == other.groups
+    }
 }
 
 impl Penalty {
     pub(crate) fn of(kind: Kind, parameters: Parameters) -> Penalty {
-        Penalty { kind, parameters, groups: None }
+        Penalty { kind, parameters, groups: None, name: kind.host().name }
     }
 
     fn of_groups(kind: Kind, parameters: Parameters, groups: Groups) -> Penalty {
-        Penalty { kind, parameters, groups: Some(groups) }
+        Penalty { groups: Some(groups), ..Penalty::of(kind, parameters) }
+    }
+
+    /// The same penalty, which errors call by this name: of a constructor that is not called as its formula is.
+    fn called(self, name: &'static str) -> Penalty {
+        Penalty { name, ..self }
     }
 
     /// The same penalty of each of these groups, of one that takes weights together: one norm, one ball or one choice a group.
@@ -74,7 +89,8 @@ impl Penalty {
     /// [`Error::Groups`] of a penalty of single weights.
     pub fn over(&self, groups: Groups) -> Result<Penalty> {
         if self.groups.is_none() {
-            let (expected, found) = ("be of a penalty that takes weights together".into(), self.name().into());
+            let expected = "go with a penalty that takes weights together".into();
+            let found = format!("found {}, a penalty of single weights", self.name);
             return Err(Error::Groups { groups: groups.to_string(), expected, found });
         }
         Ok(Penalty { groups: Some(groups), ..self.clone() })
@@ -178,7 +194,7 @@ impl Penalty {
         for named in known {
             let values: Option<Vec<f64>> = named.parameters.iter().map(value).collect();
             if let Some(values) = values.filter(|values| values.len() == given.len()) {
-                return (named.new)(&values);
+                return (named.new)(&values).map(|penalty| penalty.called(named.name));
             }
             expected.push(named.parameters.join(", "));
         }
@@ -243,9 +259,9 @@ impl Penalty {
         self.parameters
     }
 
-    /// What errors call it: the name of the formula's most general penalty.
+    /// What errors call it, as the caller does.
     pub(crate) fn name(&self) -> &'static str {
-        self.kind.host().name
+        self.name
     }
 
     /// Whether the value has a sum of its own, beside Σ|θ| and Σθ².
@@ -289,20 +305,34 @@ impl Penalty {
     ///
     /// [`Error::Parameter`] where the step is no number ≥ 0, or so large that a kernel's number would be none.
     pub(crate) fn prox_numbers(&self, step: f64, metric: Metric, dtype: Dtype) -> Result<[f32; 5]> {
-        if !(step >= 0.0 && step.is_finite()) {
-            return Err(Error::Parameter { name: "step", expected: "a finite number ≥ 0", found: step });
-        }
+        finite_step(step)?;
         let host = self.kind.host();
         let numbers = match metric {
             Metric::Plain => host.prox_numbers,
             Metric::Adam => host.metric_numbers,
         };
-        let mut numbers = numbers((host.on)(self.parameters, dtype), step)?.map(coefficient);
+        let numbers = numbers((host.on)(self.parameters, dtype), step).map_err(|mut error| {
+            // A formula knows only what it is called itself.
+            if let Error::GroupMetric { penalty, .. } = &mut error {
+                *penalty = self.name;
+            }
+            error
+        });
+        let mut numbers = numbers?.map(coefficient);
         if let Some(rule) = host.rule {
             // A group's own numbers come in the place of the last two.
             numbers[2..].copy_from_slice(&amount(rule, (host.amount)(self.parameters, step)));
         }
         Ok(numbers)
+    }
+}
+
+/// Refuses a step of a prox that is no number ≥ 0.
+pub(crate) fn finite_step(step: f64) -> Result<()> {
+    if step >= 0.0 && step.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::Parameter { name: "step", expected: "a finite number ≥ 0", found: step })
     }
 }
 

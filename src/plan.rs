@@ -1,8 +1,11 @@
 //! What is to be done, as plain data: lengths, types and penalties become stages of spans. No device, no buffers.
 
+use std::sync::Arc;
+
 use crate::element::Dtype;
 use crate::formula::{Numbers, TermNumbers};
 use crate::optimizer::Metric;
+use crate::penalty::finite_step;
 use crate::structure::Purpose;
 use crate::tile::TILE;
 use crate::{Error, Penalty, Result};
@@ -96,7 +99,7 @@ impl Operation {
 
     /// What a kernel needs to know of a segment, at this step size.
     pub(crate) fn coefficients(self, segment: &Segment, step: f64) -> Result<Coefficients> {
-        let Segment { penalty, dtype, len } = segment;
+        let Segment { penalty, dtype, len, .. } = segment;
         self.admits(penalty)?;
         penalty.geometry(*len)?;
         let c = match self {
@@ -144,9 +147,35 @@ impl Coefficients {
 /// What owns an accumulator and a coefficient record: a tensor.
 #[derive(Debug, Clone)]
 pub(crate) struct Segment {
+    pub(crate) name: Name,
     pub(crate) len: u64,
     pub(crate) dtype: Dtype,
     pub(crate) penalty: Penalty,
+}
+
+impl Segment {
+    /// Says which tensor an error is about.
+    pub(crate) fn about<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            let parameter = match &self.name {
+                Name::Alone => return error,
+                Name::Listed(index) => format!("tensor {index}"),
+                Name::Called(name) => format!("{name:?}"),
+            };
+            Error::InParameter { parameter, error: Box::new(error) }
+        })
+    }
+}
+
+/// What errors call a tensor.
+#[derive(Debug, Clone)]
+pub(crate) enum Name {
+    /// Nothing: its call is about no other.
+    Alone,
+    /// Its index in a list without names.
+    Listed(usize),
+    /// The name of its [`Parameter`](crate::Parameter).
+    Called(Arc<str>),
 }
 
 /// Consecutive tiles of one segment: what one workgroup or one task of a thread pool does.
@@ -214,7 +243,7 @@ impl Plan {
 ///
 /// # Errors
 ///
-/// As [`Operation::coefficients`]; then what it holds is unspecified.
+/// As [`Operation::coefficients`], of the segment that it is about; then what it holds is unspecified.
 pub(crate) fn coefficients_into(
     segments: &[Segment],
     operation: Operation,
@@ -222,12 +251,14 @@ pub(crate) fn coefficients_into(
     coefficients: &mut Vec<Coefficients>,
 ) -> Result<()> {
     coefficients.clear();
+    // First of all, since it is no tensor's fault.
+    finite_step(step)?;
     // Neighbours mostly share a penalty. Whether its groups cover a segment depends on the length too.
     let same = |a: &Segment, b: &Segment| {
         a.penalty == b.penalty && a.dtype == b.dtype && (a.penalty.groups().is_none() || a.len == b.len)
     };
     for alike in segments.chunk_by(same) {
-        let c = operation.coefficients(&alike[0], step)?;
+        let c = alike[0].about(operation.coefficients(&alike[0], step))?;
         coefficients.extend(alike.iter().map(|_| c));
     }
     Ok(())
@@ -238,7 +269,7 @@ mod tests {
     use super::*;
 
     fn segment(len: u64, dtype: Dtype, penalty: Penalty) -> Segment {
-        Segment { len, dtype, penalty }
+        Segment { name: Name::Alone, len, dtype, penalty }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What parameter sets on the host and on a device have in common: the tensors, and what is refused of them.
 
-use crate::plan::Segment;
+use std::sync::Arc;
+
+use crate::plan::{Name, Segment};
 use crate::{Dtype, Error, Penalty, Result};
 
 /// One tensor of a parameter set.
@@ -21,16 +23,26 @@ impl Parameter {
     pub fn new(name: impl Into<String>, len: u64, dtype: Dtype, penalty: Penalty) -> Parameter {
         Parameter { name: name.into(), len, dtype, penalty }
     }
-
-    pub(crate) fn segment(&self) -> Segment {
-        Segment { len: self.len, dtype: self.dtype, penalty: self.penalty.clone() }
-    }
 }
 
-/// What errors call a set's lists of operands.
-pub(crate) const NAMES: [&str; 4] = ["the weights", "the gradient", "the first state", "the second state"];
+/// The names of a set's tensors, and the tensors to plan with.
+pub(crate) fn named(parameters: Vec<Parameter>) -> (Vec<Arc<str>>, Vec<Segment>) {
+    let segment = |Parameter { name, len, dtype, penalty }| {
+        let name: Arc<str> = name.into();
+        (name.clone(), Segment { name: Name::Called(name), len, dtype, penalty })
+    };
+    parameters.into_iter().map(segment).unzip()
+}
 
-/// What errors call what a penalty weighs elements with.
+/// What errors call θ, on the CPU and on devices, of one tensor and of sets.
+pub(crate) const WEIGHTS: &str = "the weights";
+/// What they call the gradient: the loss's, the penalty's, or their sum.
+pub(crate) const GRADIENT: &str = "the gradient";
+/// What they call the momentum of gradient descent, and m of Adam.
+pub(crate) const FIRST: &str = "the first state";
+/// What they call v of Adam.
+pub(crate) const SECOND: &str = "the second state";
+/// What they call what a penalty weighs elements with.
 pub(crate) const PENALTY_WEIGHTS: &str = "the penalty weights";
 
 /// A range of memory that a step reads, or reads and writes, and whose it is.
@@ -46,7 +58,7 @@ pub(crate) struct Extent<M> {
 }
 
 /// Refuses ranges that have an element in common. The order of `extents` is lost.
-pub(crate) fn disjoint<M: Ord>(names: &[String], extents: &mut [Extent<M>]) -> Result<()> {
+pub(crate) fn disjoint<M: Ord>(names: &[Arc<str>], extents: &mut [Extent<M>]) -> Result<()> {
     extents.sort_unstable_by(|a, b| (&a.memory, a.start, a.end).cmp(&(&b.memory, b.start, b.end)));
     for pair in extents.windows(2) {
         let [a, b] = pair else { continue };
@@ -72,9 +84,4 @@ pub(crate) fn same_shape(operand: &'static str, expected: (u64, Dtype), found: (
         return Err(Error::Type { operand, expected: expected.1, found: found.1 });
     }
     Ok(())
-}
-
-/// Says which tensor an error is about.
-pub(crate) fn about<T>(name: &str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| Error::InParameter { parameter: format!("{name:?}"), error: Box::new(error) })
 }

@@ -18,10 +18,13 @@ use common::cases::{LENGTHS, noise};
 use common::compare::{POISON, same_bits, same_bytes};
 use common::device::{PATIENCE, USAGES, buffer, contents, encoder, open, own, submit, without_hanging};
 use common::oracle::Weight;
-use penalty::gpu::{Operand, Options, PendingReport, Poller};
+use penalty::gpu::{Operand, Operands, Options, ParameterSet, PendingReport, Poller, Recording};
 use penalty::half::{bf16, f16};
 use penalty::wgpu::{self, BufferUsages, PollType};
-use penalty::{Backend, Determinism, Dtype, Error, Gpu, Penalty, Report, TILE};
+use penalty::{
+    Adam, Backend, Cpu, Determinism, Dtype, Error, Gpu, Groups, HostSet, Metric, Parameter, Penalty, Report, Slice,
+    SliceMut, TILE,
+};
 
 fn main() {
     let tests: &[DeviceTest] = &[
@@ -56,7 +59,11 @@ fn main() {
         ("refused_operands_record_nothing", refused_operands_record_nothing),
         ("foreign_and_destroyed_buffers_are_errors", foreign_and_destroyed_buffers_are_errors),
         ("the_callers_error_handlers_stay", the_callers_error_handlers_stay),
+        ("an_encoder_of_another_device_fails_when_it_is_finished", an_encoder_of_another_device_fails_late),
+        ("the_cpu_and_a_device_call_operands_the_same", the_cpu_and_a_device_call_operands_the_same),
         ("windows_that_hold_no_tile_are_refused", windows_that_hold_no_tile_are_refused),
+        ("limits_that_are_too_small_are_named", limits_that_are_too_small_are_named),
+        ("limits_that_are_just_enough_are_enough", limits_that_are_just_enough_are_enough),
         ("a_fork_is_told_to_open_its_own_device", a_fork_is_told_to_open_its_own_device),
     ];
     common::adapters::run(Vec::new(), tests);
@@ -345,7 +352,8 @@ fn a_report_is_an_error_until_it_is_submitted(device: &Device) {
         let error = pending.wait(PATIENCE).expect_err("it was not submitted");
         assert!(matches!(error, Error::NotSubmitted { expected, found: 0 } if expected > 0), "{error}");
         let text = error.to_string();
-        assert!(text.starts_with("no result: expected the serial ") && text.contains("were not submitted"), "{text}");
+        let want = "no result: the recorded commands were not submitted, or the device was lost; expected the serial ";
+        assert!(text.starts_with(want), "{text}");
     }
     submit(gpu, encoder);
     let want = Backend::cpu().evaluate(&penalty(), &theta);
@@ -409,7 +417,6 @@ fn a_destroyed_device_is_an_error(device: &Device) {
     read.wait(PATIENCE).expect("the device lives");
     gpu.device().destroy();
     without_hanging(move || {
-        let began = Instant::now();
         for pending in [&read, &unread, &read] {
             let error = pending.wait(PATIENCE).expect_err("the device is gone");
             assert!(matches!(error, Error::Device(_) | Error::NotSubmitted { .. }), "{error}");
@@ -423,7 +430,6 @@ fn a_destroyed_device_is_an_error(device: &Device) {
         let backend = Backend::Gpu(gpu);
         assert!(backend.evaluate(&penalty(), &[1.0f32]).is_err());
         assert!(backend.prox(&penalty(), &[1.0f32], 1.0).is_err());
-        assert!(began.elapsed() < PATIENCE, "an error comes at once");
     });
 }
 
@@ -468,7 +474,7 @@ fn an_answer_that_another_thread_picks_up_is_handed_over(device: &Device) {
             }
         });
         let mut answers = Vec::new();
-        for _ in rounds.clone() {
+        for round in rounds.clone() {
             let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
             let slow = buffer(&gpu, &[], usage);
             let mut encoder = encoder(&gpu);
@@ -476,7 +482,9 @@ fn an_answer_that_another_thread_picks_up_is_handed_over(device: &Device) {
             let pending = std::iter::repeat_with(record).take(4).last().expect("four were recorded");
             encoder.copy_buffer_to_buffer(&held, 0, &slow, 0, 4);
             submit(&gpu, encoder);
-            slow.map_async(wgpu::MapMode::Read, .., |_| std::thread::sleep(Duration::from_millis(20)));
+            // However long that takes.
+            let nap = Duration::from_millis(if round == 0 { 1500 } else { 20 });
+            slow.map_async(wgpu::MapMode::Read, .., move |_| std::thread::sleep(nap));
             barrier.wait();
             answers.push(pending.wait(PATIENCE));
             barrier.wait();
@@ -636,14 +644,13 @@ fn a_poller_ends_the_wait_for_a_destroyed_device(device: &Device) {
         let mut reading = pin!(pending.read());
         assert!(poll_once(reading.as_mut()).is_pending());
         gpu.device().destroy();
-        let began = Instant::now();
+        // No answer in time is an error too, of those that are expected.
         let _poller = Poller::spawn(&gpu, Duration::from_secs(2)).expect("the system gives threads");
         // Work that was under way may still end; what may not happen is nothing.
         let report = pollster::block_on(reading);
         assert!(report.is_err() || report == Backend::cpu().evaluate(&penalty(), &theta), "{report:?}");
         let error = pollster::block_on(pending.read()).expect_err("the device is gone");
         assert!(matches!(error, Error::Device(_) | Error::NotSubmitted { .. } | Error::Timeout(_)), "{error}");
-        assert!(began.elapsed() < PATIENCE);
     });
 }
 
@@ -652,18 +659,43 @@ fn refused_operands_record_nothing(device: &Device) {
     let image = [POISON; 1024].concat();
     let (held, other) = (buffer(gpu, &image, USAGES), buffer(gpu, &image, USAGES));
     let unusable = buffer(gpu, &image, BufferUsages::COPY_SRC | BufferUsages::COPY_DST);
+    let mapped = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 4096,
+        usage: BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    });
     let at = |buffer, offset, len, dtype| Operand { buffer, offset, len, dtype };
     let good = at(&held, 0, 100, Dtype::F32);
     let bad = [
         (at(&held, 2, 1, Dtype::F16), "its offset must be a multiple of 4 bytes, found 2"),
         (at(&held, 4095, 0, Dtype::F16), "its offset must be a multiple of 4 bytes, found 4095"),
-        (at(&unusable, 0, 1, Dtype::F32), "its buffer must have the usage STORAGE, found 12"),
-        (at(&held, 0, 1025, Dtype::F32), "its range must end inside its buffer, found 4100"),
-        (at(&held, 4096, 1, Dtype::BF16), "its range must end inside its buffer, found 4100"),
-        (at(&held, 4, 2047, Dtype::F16), "its range must end inside its buffer, found 4100"),
-        (at(&held, u64::MAX - 3, 1, Dtype::F32), "its range must end below 2^64, found 1"),
-        (at(&held, 0, u64::MAX, Dtype::F16), "its range must end below 2^64, found 18446744073709551615"),
-        (at(&held, 8, u64::MAX / 4, Dtype::F32), "its range must end below 2^64, found 4611686018427387903"),
+        (at(&unusable, 0, 1, Dtype::F32), "its buffer must have the usage STORAGE, found COPY_SRC | COPY_DST"),
+        (at(&mapped, 0, 1, Dtype::F32), "its buffer must have the usage STORAGE, found MAP_READ"),
+        (
+            at(&held, 0, 1025, Dtype::F32),
+            "its range must end inside its buffer, found bytes 0 to 4100 of a buffer of 4096",
+        ),
+        (
+            at(&held, 4096, 1, Dtype::BF16),
+            "its range must end inside its buffer, found bytes 4096 to 4100 of a buffer of 4096",
+        ),
+        (
+            at(&held, 4, 2047, Dtype::F16),
+            "its range must end inside its buffer, found bytes 4 to 4100 of a buffer of 4096",
+        ),
+        (
+            at(&held, u64::MAX - 3, 1, Dtype::F32),
+            "its range must end below 2^64, found 1 elements of 4 bytes from byte 18446744073709551612",
+        ),
+        (
+            at(&held, 0, u64::MAX, Dtype::F16),
+            "its range must end below 2^64, found 18446744073709551615 elements of 2 bytes from byte 0",
+        ),
+        (
+            at(&held, 8, u64::MAX / 4, Dtype::F32),
+            "its range must end below 2^64, found 4611686018427387903 elements of 4 bytes from byte 8",
+        ),
     ];
     let mut encoder = encoder(gpu);
     let penalty = penalty();
@@ -682,8 +714,8 @@ fn refused_operands_record_nothing(device: &Device) {
     let gradients = [
         (at(&other, 0, 99, Dtype::F32), "the gradient must have 100 elements, found 99"),
         (at(&other, 0, 100, Dtype::F16), "the gradient must hold F32, found F16"),
-        (at(&held, 0, 100, Dtype::F32), "the gradient: it must not overlap the weights, found 0"),
-        (at(&held, 396, 100, Dtype::F32), "the gradient: it must not overlap the weights, found 396"),
+        (at(&held, 0, 100, Dtype::F32), "the weights and the gradient overlap: each must have memory of its own"),
+        (at(&held, 396, 100, Dtype::F32), "the weights and the gradient overlap: each must have memory of its own"),
     ];
     for (gradient, want) in &gradients {
         for record in [Gpu::record_gradient, Gpu::record_gradient_add] {
@@ -776,8 +808,202 @@ fn windows_that_hold_no_tile_are_refused(device: &Device) {
     for window in [0, 1, 16_639] {
         let options = Options { window: Some(window), ..Options::default() };
         let error = Gpu::with_options(raw.clone(), queue.clone(), &options).expect_err("the window is too small");
-        let want = format!("window must be at least one tile of f32 and 256 bytes, 16640, found {window}");
+        let want =
+            format!("Options::window must be at least 16640 bytes, which are a tile of f32 and 256, found {window}");
         assert_eq!(error.to_string(), want);
+    }
+}
+
+/// The limits without which no kernel runs, and how large they must be.
+const NEEDED: [(&str, u64, fn(&mut wgpu::Limits, u64)); 12] = {
+    macro_rules! needed {
+        ($($limit:ident: $least:expr,)*) => {
+            [$((stringify!($limit), $least, |limits, to| limits.$limit = to as _),)*]
+        };
+    }
+    needed! {
+        max_storage_buffer_binding_size: 16_640,
+        max_storage_buffers_per_shader_stage: 3,
+        max_dynamic_storage_buffers_per_pipeline_layout: 2,
+        max_uniform_buffers_per_shader_stage: 1,
+        max_uniform_buffer_binding_size: 32,
+        max_dynamic_uniform_buffers_per_pipeline_layout: 1,
+        max_bind_groups: 1,
+        max_bindings_per_bind_group: 11,
+        max_compute_workgroup_storage_size: 14_592,
+        max_compute_invocations_per_workgroup: 256,
+        max_compute_workgroup_size_x: 256,
+        max_compute_workgroups_per_dimension: 32_768,
+    }
+};
+
+fn limits_that_are_too_small_are_named(device: &Device) {
+    let refused = |limits: wgpu::Limits| {
+        let (raw, queue) = device.request(limits);
+        Gpu::from_device(raw, queue).expect_err("a limit is too small").to_string()
+    };
+    for (limit, least, set) in NEEDED {
+        for found in [0, least - 1] {
+            let mut limits = wgpu::Limits::default();
+            set(&mut limits, found);
+            let want = format!("the device's limit {limit} must be at least {least} for the kernels, found {found}");
+            assert_eq!(refused(limits), want);
+        }
+    }
+    let want = "the device's limit max_storage_buffer_binding_size must be at least 16640 for the kernels, found 0";
+    assert_eq!(refused(wgpu::Limits::downlevel_webgl2_defaults()), want);
+
+    // Host slices travel in one buffer, as far as there is one.
+    let limits = wgpu::Limits { max_buffer_size: 1 << 20, ..wgpu::Limits::default() };
+    let backend = Backend::Gpu(open(device, limits, &Options::default()));
+    assert!(backend.evaluate(&penalty(), &vec![1.0f32; 1 << 18]).is_ok());
+    let want =
+        "the device's limit max_buffer_size must be at least 1048580 for a buffer of the library's, found 1048576";
+    let long = vec![1.0f32; (1 << 18) + 1];
+    assert_eq!(backend.evaluate(&penalty(), &long).expect_err("it is too long").to_string(), want);
+    assert_eq!(backend.prox(&penalty(), &long, 1.0).expect_err("it is too long").to_string(), want);
+    assert_eq!(backend.evaluate_all(&penalty(), &[&long[1..], &long]).map(drop).expect_err("too long").to_string(), {
+        "the device's limit max_buffer_size must be at least 2097156 for a buffer of the library's, found 1048576"
+    });
+}
+
+fn limits_that_are_just_enough_are_enough(device: &Device) {
+    let mut limits = wgpu::Limits::default();
+    NEEDED.iter().for_each(|(_, least, set)| set(&mut limits, *least));
+    let gpu = open(device, limits, &Options::default());
+    assert_eq!(gpu.determinism(), Determinism::GpuToGpu);
+    let (backend, cpu, weights) = (Backend::Gpu(gpu.clone()), Backend::cpu(), noise(3 * TILE + 5, 1));
+    // Its sum of its own needs the most memory of a workgroup.
+    let mcp = Penalty::mcp(0.1, 3.0).expect("it is valid");
+    for penalty in [&penalty(), &mcp] {
+        assert_eq!(backend.evaluate(penalty, &weights), cpu.evaluate(penalty, &weights));
+        assert_eq!(backend.prox(penalty, &weights, 0.5), cpu.prox(penalty, &weights, 0.5));
+    }
+    // What needs more says so: a tensor, and what many tensors need together.
+    let lone = |role: &str, penalty: &Penalty| (role.to_owned(), penalty.clone());
+    let columns = Penalty::l2_norm(0.5).and_then(|norm| norm.over(Groups::columns(2)?)).expect("it is valid");
+    let set = |tensors: usize, len: u64, (name, penalty): (String, Penalty)| {
+        let parameters = vec![Parameter::new(name, len, Dtype::F32, penalty); tensors];
+        let buffers: [Vec<wgpu::Buffer>; 4] =
+            std::array::from_fn(|_| (0..tensors).map(|_| buffer(&gpu, &vec![0; 4 * len as usize], USAGES)).collect());
+        let [weights, gradients, first, second] = buffers
+            .each_ref()
+            .map(|list| list.iter().map(|buffer| operand::<f32>(buffer, 0, len as usize)).collect::<Vec<_>>());
+        let operands = Operands {
+            weights: &weights,
+            gradients: &gradients,
+            first: &first,
+            second: &second,
+            ..Operands::default()
+        };
+        ParameterSet::new(&gpu, parameters, &operands, 1).expect("the operands are valid")
+    };
+    let text = |result: penalty::Result<()>| result.expect_err("a limit is too small").to_string();
+    let mut one = set(1, 4, lone("w", &penalty()));
+    let storage = "the device's limit max_storage_buffers_per_shader_stage must be at least";
+    let adam = text(one.prepare(&[Recording::Adam(Metric::Plain)]));
+    assert_eq!(adam, format!("{storage} 6 for Adam's step, found 3"));
+    let binding = "the device's limit max_storage_buffer_binding_size must be at least";
+    let mut large = set(1, 8192, lone("w \"1\"", &columns));
+    let alignment = u64::from(gpu.device().limits().min_storage_buffer_offset_alignment);
+    let want = format!("{binding} {} for a tensor whose groups are no runs, found 16640", 4 * 8192 + alignment);
+    assert_eq!(text(large.prepare(&[Recording::Prox])), format!("\"w \\\"1\\\"\": {want}"));
+    let mut many = set(100, 1, lone("w", &penalty()));
+    // A row for the header, for each tensor and for the total, of 52 words.
+    let results = 4 * 52 * 102;
+    let want = format!("{binding} {results} for the results of 100 tensors, found 16640");
+    assert_eq!(text(many.prepare(&[Recording::Evaluate])), want);
+}
+
+/// wgpu 30 compares devices only when an encoder is finished. Once it tells sooner, this fails, and recording can refuse.
+fn an_encoder_of_another_device_fails_late(device: &Device) {
+    let (gpu, other) = (device.plain(), own(device));
+    let (mine, held) = weights(gpu, 5000, 1);
+    let theta = operand::<f32>(&held, 0, 5000);
+    let parameters = vec![Parameter::new("w", 5000, Dtype::F32, penalty())];
+    let operands = Operands { weights: &[theta], ..Operands::default() };
+    let mut set = ParameterSet::new(gpu, parameters, &operands, 1).expect("the operands are valid");
+    let not_submitted = |error: Error| assert!(matches!(error, Error::NotSubmitted { .. }), "{error}");
+    let refused = |foreign: wgpu::CommandEncoder| {
+        // A scope takes what would end the program otherwise.
+        let error = other.guarded(|| foreign.finish()).map(drop).expect_err("the devices differ");
+        assert!(matches!(error, Error::Device(_)) && !error.to_string().contains('\n'), "{error}");
+    };
+    let mut foreign = encoder(&other);
+    let pending = gpu.record_evaluate(&mut foreign, &penalty(), &theta).expect("nothing tells");
+    gpu.record_prox(&mut foreign, &penalty(), &theta, 0.5).expect("nothing tells");
+    refused(foreign);
+    not_submitted(pending.wait(PATIENCE).expect_err("it was not submitted"));
+    let mut foreign = encoder(&other);
+    let pending = set.record_prox_and_evaluate(&mut foreign, 0.5).expect("nothing tells");
+    refused(foreign);
+    not_submitted(pending.wait(PATIENCE).map(drop).expect_err("it was not submitted"));
+    // Both devices, and the set's only slot, are as they were.
+    same_bytes(bytemuck::cast_slice(&mine), &contents(gpu, &held)).expect("nothing ran");
+    let mut own = encoder(gpu);
+    let pending = set.record_evaluate(&mut own).expect("its slot is free again");
+    submit(gpu, own);
+    let want = Backend::cpu().evaluate(&penalty(), &mine).expect("the CPU does not fail");
+    assert_eq!(pending.wait(PATIENCE).map(|reports| reports.total), Ok(want));
+    assert_eq!(Backend::Gpu(other).evaluate(&penalty(), &mine), Ok(want));
+}
+
+fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
+    let gpu = device.plain();
+    let page = buffer(gpu, &[0; 4096], USAGES);
+    let at = |offset, len| operand::<f32>(&page, offset, len);
+    let mut recorded = encoder(gpu);
+    // One tensor.
+    let mut short = [0.0f32; 2];
+    for backend in [Backend::cpu(), Backend::Gpu(gpu.clone())] {
+        let on_host = backend.gradient_into(&penalty(), &[1.0f32; 3], &mut short).expect_err("it is too short");
+        let on_device = gpu.record_gradient(&mut recorded, &penalty(), &at(0, 3), &at(256, 2)).expect_err("so is this");
+        assert_eq!(on_host, on_device);
+        let weighted = Penalty::weighted_l1(0.5).expect("it is valid");
+        let (own, own_at) = ([1.0f32; 2], at(512, 2));
+        let on_host = backend.evaluate(weighted.with_weights(&own).expect("they are valid"), &[1.0f32; 3]);
+        let with = weighted.with_operand(&own_at).expect("it takes weights");
+        let on_device = gpu.record_evaluate(&mut recorded, with, &at(0, 3)).map(drop);
+        assert_eq!(on_host.map(drop).expect_err("too few"), on_device.expect_err("too few"));
+    }
+    // Sets, each of whose operands is too short in turn, and then missing.
+    let parameters = || vec![Parameter::new("w", 3, Dtype::F32, penalty())];
+    let (host, adam) = (HostSet::new(Cpu::new(), parameters()), Adam::default());
+    let on_host = |[weights, gradient, first, second]: [&mut [f32]; 4], missing: usize| {
+        let mut written = [weights, first, second].map(|slice| vec![SliceMut::from(slice)]);
+        let mut read = vec![Slice::from(&*gradient)];
+        match missing {
+            0 => {}
+            1 => read.clear(),
+            role => written[role - 1].clear(),
+        }
+        let [weights, first, second] = &mut written;
+        host.adam(&adam, &read, weights, first, second).map(drop).expect_err("an operand is wrong")
+    };
+    let on_device = |lists: [&[Operand<'_>]; 4]| {
+        let [weights, gradients, first, second] = lists;
+        let operands = Operands { weights, gradients, first, second, ..Operands::default() };
+        let mut set = ParameterSet::new(gpu, parameters(), &operands, 1)?;
+        set.prepare(&[Recording::Adam(adam.metric)])
+    };
+    let full: [[Operand<'_>; 1]; 4] = std::array::from_fn(|role| [at(256 * role, 3)]);
+    for (role, name) in ["the weights", "the gradient", "the first state", "the second state"].into_iter().enumerate() {
+        let mut slices = [[0.0f32; 3]; 4];
+        let mut slices = slices.each_mut().map(|slice| &mut slice[..]);
+        slices[role] = &mut short;
+        let error = on_host(slices, 0);
+        assert_eq!(error.to_string(), format!("\"w\": {name} must have 3 elements, found 2"));
+        let cut = [at(256 * role, 2)];
+        let mut lists = full.each_ref().map(|list| &list[..]);
+        lists[role] = &cut;
+        assert_eq!(on_device(lists), Err(error));
+        if role > 0 {
+            let mut slices = [[0.0f32; 3]; 4];
+            lists[role] = &[];
+            let error = on_host(slices.each_mut().map(|slice| &mut slice[..]), role);
+            assert_eq!(error.to_string(), format!("Adam's step needs {name} for each of the 1 tensors, found 0"));
+            assert_eq!(on_device(lists), Err(error));
+        }
     }
 }
 
@@ -797,7 +1023,7 @@ fn a_fork_is_told_to_open_its_own_device(device: &Device) {
         let ask = move || {
             // A library that does not notice hangs here, and would keep the test's output open for ever.
             std::thread::spawn(|| {
-                std::thread::sleep(Duration::from_secs(20));
+                std::thread::sleep(PATIENCE);
                 std::process::abort();
             });
             let answer = backend.evaluate(&penalty(), &[1.0f32]);

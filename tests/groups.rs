@@ -262,8 +262,11 @@ fn groups_need_not_fit_a_binding(device: &Device) {
     everything::same(&backend, (&halves, 1.0), "rows that begin within a word", &half, &half);
     let columns = Penalty::l2_ball(0.1).and_then(|ball| ball.over(Groups::columns(2)?)).expect("it is valid");
     let refused = backend.prox(&columns, &ordinary, 1.0).expect_err("no column fits").to_string();
-    let text = "the weights: a tensor whose groups are no runs must fit one binding of the device";
-    assert_eq!(refused, format!("{text}, found {}", 4 * LEN));
+    // A binding begins at a multiple of the alignment, so that much more must fit.
+    let alignment = device.plain().device().limits().min_storage_buffer_offset_alignment as usize;
+    let expected = 4 * LEN + alignment;
+    let purpose = "a tensor whose groups are no runs";
+    assert_eq!(refused, format!("Options::window must be at least {expected} for {purpose}, found 131072"));
 }
 
 /// Mesa's llvmpipe ends an invocation's loops when they have gone round 65535 times in all: larger groups are cut.
@@ -404,9 +407,11 @@ fn refusals(backend: &Backend) {
     }
     let norm = Penalty::linf_norm(1.0).expect("it is valid");
     let later = backend.partial_for(&norm, 4096, &weights).expect_err("it is refused");
-    let text =
-        "linf_norm takes weights together: a chunk must be the whole tensor, found one that starts at element 4096";
+    let text = "linf_norm is a group penalty: it needs the whole tensor at once, found a chunk from element 4096 on";
     assert_eq!(later.to_string(), text);
+    // Of several, the one that is not covered, by its index.
+    let all = backend.evaluate_all(&rows, &[&weights[..10], &weights[..10], &weights[..]]);
+    assert_eq!(all.expect_err("the last is not covered").to_string(), format!("tensor 2: {NOT_COVERED}"));
     // Nothing has no groups, and every group of nothing is covered.
     assert_eq!(backend.prox::<f32>(&rows, &[], 1.0), Ok(Vec::new()));
     assert_eq!(backend.evaluate::<f32>(&rows, &[]).map(|report| report.value), Ok(0.0));
@@ -589,11 +594,13 @@ fn what_cannot_be_grouped_is_refused() {
     assert_eq!(Penalty::none().check_len(u64::MAX), Ok(()));
     for call in [Call::Evaluate, Call::Prox(1.0), Call::GradientAdd] {
         let refused = half_covered().host(call).expect_err("the second is not covered");
-        assert_eq!(refused.to_string(), NOT_COVERED, "{call:?}");
+        assert_eq!(refused.to_string(), format!("\"tensor 1\": {NOT_COVERED}"), "{call:?}");
     }
     let text = |result: penalty::Result<Penalty>| result.expect_err("it is refused").to_string();
     let l1 = Penalty::l1(1.0).and_then(|l1| l1.over(Groups::whole()));
-    assert_eq!(text(l1), "a group of all must be of a penalty that takes weights together: elastic_net");
+    let want =
+        "a group of all must go with a penalty that takes weights together: found l1, a penalty of single weights";
+    assert_eq!(text(l1), want);
     assert_eq!(text(Penalty::l1_ball(-1.0)), "radius must be a number from 0 to f32::MAX, found -1");
     assert_eq!(text(Penalty::top_k(0)), "k must be a whole number from 1 to 2^32 − 1, found 0");
     let named = Penalty::named("top-k", &[("k", 2.5)]);
@@ -616,11 +623,13 @@ fn a_device_refuses_what_the_cpu_does(device: &Device) {
     let mut set = common::tensors::set(device.plain(), &uncovered, &images, &buffers, 1);
     let mut encoder = common::device::encoder(device.plain());
     let refused = common::tensors::record(&mut set, &mut encoder, Call::Evaluate).map(|_| ());
-    assert_eq!(refused.expect_err("the second is not covered").to_string(), NOT_COVERED);
+    let want = format!("\"tensor 1\": {NOT_COVERED}");
+    assert_eq!(refused.expect_err("the second is not covered").to_string(), want);
     // Adam's own metric differs from weight to weight.
     let tensors = tensors(Dtype::F32);
     let adam = Adam { metric: Metric::Adam, ..ADAM };
-    let refused = Error::GroupMetric { penalty: "group_lasso" };
+    let error = Box::new(Error::GroupMetric { penalty: "group_lasso" });
+    let refused = Error::InParameter { parameter: "\"tensor 0\"".into(), error };
     assert_eq!(tensors.clone().host(Call::Adam(adam)), Err(refused.clone()));
     let images = tensors.lay_out(Layout::Page);
     let buffers = images.upload(device.plain());

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::adapters::{Device, DeviceTest};
 use common::cases::LENGTHS;
@@ -567,6 +567,7 @@ fn a_destroyed_device_ends_training_with_an_error(device: &Device) {
         // Whose errors these are is the caller's business; here nobody's.
         gpu.device().on_uncaptured_error(std::sync::Arc::new(|_| {}));
         let (_, mut set) = small(&gpu, 3);
+        // No answer in time is an error too, of those that are expected.
         let patience = Duration::from_secs(10);
         let mut earlier = Vec::new();
         for _ in 0..2 {
@@ -574,7 +575,7 @@ fn a_destroyed_device_ends_training_with_an_error(device: &Device) {
             earlier.push(set.record_evaluate_and_gradient_add(&mut encoder).expect("there is a slot"));
             submit(&gpu, encoder);
         }
-        earlier[0].wait(patience).expect("the device lives");
+        earlier[0].wait(PATIENCE).expect("the device lives");
         without_hanging(move || {
             let mut last = encoder(&gpu);
             let pending = set.record_evaluate_and_gradient_add(&mut last).expect("there is a slot");
@@ -586,12 +587,10 @@ fn a_destroyed_device_ends_training_with_an_error(device: &Device) {
                 gpu.device().destroy();
             }
             earlier.push(pending);
-            let began = Instant::now();
             for pending in &earlier {
                 let error = pending.wait(patience).expect_err("the device is gone");
                 assert!(matches!(error, Error::Device(_) | Error::NotSubmitted { .. } | Error::Timeout(_)), "{error}");
             }
-            assert!(began.elapsed() < 4 * patience, "within the time-outs");
             let mut next = encoder(&gpu);
             let error = match set.record_evaluate_and_gradient_add(&mut next) {
                 Ok(pending) => pending.wait(patience).expect_err("the device is gone"),
@@ -624,11 +623,15 @@ fn what_breaks_a_rule_is_refused(device: &Device) {
     };
     let good = [at(&held, 0), at(&held, 256)];
     refuse([at(&held, 0), at(&held, 0)], &[], "the weights of \"a\" and the weights of \"b\" overlap");
-    refuse([at(&held, 0), at(&held, 252)], &[], "overlap: every weight must be listed once");
+    refuse([at(&held, 0), at(&held, 252)], &[], "overlap: each must have memory of its own");
     refuse(good, &[at(&held, 512), at(&held, 256)], "the weights of \"b\" and the gradient of \"b\" overlap");
     refuse([at(&held, 2), at(&held, 512)], &[], "\"a\": the weights: its offset must be a multiple of 4");
     refuse([at(&held, 0), at(&held, 4000)], &[], "\"b\": the weights: its range must end inside its buffer");
-    refuse([at(&held, 0), at(&unusable, 0)], &[], "\"b\": the weights: its buffer must have the usage STORAGE");
+    refuse(
+        [at(&held, 0), at(&unusable, 0)],
+        &[],
+        "\"b\": the weights: its buffer must have the usage STORAGE, found COPY_DST",
+    );
     refuse([at(&held, 0), at(&foreign, 0)], &[], "\"b\": the device failed");
     refuse([at(&held, 0), at(&destroyed, 0)], &[], "\"b\": the device failed");
     refuse(good, &[at(&other, 0)], "a set needs the gradient for each of the 2 tensors, found 1");

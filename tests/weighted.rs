@@ -326,7 +326,7 @@ fn what_does_not_fit_is_refused() {
     let (weighted, plain) = (l1(0.5), Penalty::l1(0.5).expect("the λ is valid"));
     let text = |result: Result<()>| result.expect_err("it is refused").to_string();
     let mut theta = [1f32, 2.0, 3.0];
-    let missing = "weighted_elastic_net must be given penalty weights, found none";
+    let missing = "weighted_l1 must be given penalty weights, found none";
     assert_eq!(text(cpu.evaluate(&weighted, &theta).map(drop)), missing);
     assert_eq!(text(cpu.evaluate_all(&weighted, &[theta]).map(drop)), missing);
     assert_eq!(text(cpu.partial_for(&weighted, 0, &theta).map(drop)), missing);
@@ -335,7 +335,7 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(text(cpu.prox(&l1(0.0), &theta, 1.0).map(drop)), missing, "also where λ is 0");
     assert_eq!(text(pollster::block_on(cpu.evaluate_async(&weighted, &theta)).map(drop)), missing);
     let surplus = text(plain.with_weights(&[1f32]).map(drop));
-    assert_eq!(surplus, "elastic_net must be given no penalty weights, found some");
+    assert_eq!(surplus, "l1 must be given no penalty weights, found some");
 
     for len in [0, 2, 4] {
         let own = vec![1f32; len];
@@ -504,14 +504,11 @@ fn a_penalty_may_become_one_without_weights(device: &Device) {
     assert_eq!(evaluate(&mut set), Ok(want));
     let refused = |error: Error, text: &str| assert_eq!(error.to_string(), text);
     set.penalties_mut().for_each(|(_, p)| *p = Penalty::l1(0.5).expect("the λ is valid"));
-    refused(evaluate(&mut set).unwrap_err(), "\"theta\": elastic_net must be given no penalty weights, found some");
+    refused(evaluate(&mut set).unwrap_err(), "\"theta\": l1 must be given no penalty weights, found some");
     set.place(&without).expect("the operands are valid");
     close(want / 2.0, evaluate(&mut set).expect("there are none"), 2.0 * SUM).expect("L1 weighs with 1");
     set.penalties_mut().for_each(|(_, p)| *p = l1(0.25));
-    refused(
-        evaluate(&mut set).unwrap_err(),
-        "\"theta\": weighted_elastic_net must be given penalty weights, found none",
-    );
+    refused(evaluate(&mut set).unwrap_err(), "\"theta\": weighted_l1 must be given penalty weights, found none");
     set.place(&with).expect("the operands are valid");
     close(want / 2.0, evaluate(&mut set).expect("they are there"), ROUNDING).expect("λ is half");
 }
@@ -521,13 +518,16 @@ fn what_breaks_a_rule_is_refused(device: &Device) {
     let (held, other) = (buffer(gpu, &[0; 4096], USAGES), buffer(gpu, &[0; 4096], USAGES));
     let at = |buffer, offset, len| Operand { buffer, offset, len, dtype: Dtype::F32 };
     let (penalty, theta, gradient) = (l1(0.5), at(&held, 0, 64), at(&other, 0, 64));
-    let missing = "weighted_elastic_net must be given penalty weights, found none";
+    let missing = "weighted_l1 must be given penalty weights, found none";
     let refused: [(Operand<'_>, &str); 5] = [
-        (at(&held, 252, 64), "the penalty weights: they must overlap no other operand, found 252"),
+        (at(&held, 252, 64), "the weights and the penalty weights overlap: each must have memory of its own"),
         (at(&other, 1024, 63), "the penalty weights must have 64 elements, found 63"),
         (Operand { dtype: Dtype::F16, ..at(&other, 1024, 64) }, "the penalty weights must hold F32, found F16"),
         (at(&other, 1026, 64), "the penalty weights: its offset must be a multiple of 4 bytes, found 1026"),
-        (at(&other, 4000, 64), "the penalty weights: its range must end inside its buffer, found 4256"),
+        (
+            at(&other, 4000, 64),
+            "the penalty weights: its range must end inside its buffer, found bytes 4000 to 4256 of a buffer of 4096",
+        ),
     ];
     let mut encoder = encoder(gpu);
     let text = |result: Result<()>| result.expect_err("it is refused").to_string();
@@ -540,12 +540,12 @@ fn what_breaks_a_rule_is_refused(device: &Device) {
     }
     let onto = at(&other, 128, 64);
     let onto = penalty.with_operand(&onto).expect("it takes weights");
-    let overlaps = "the penalty weights: they must overlap no other operand, found 128";
+    let overlaps = "the gradient and the penalty weights overlap: each must have memory of its own";
     assert_eq!(text(gpu.record_gradient(&mut encoder, onto, &theta, &gradient)), overlaps);
     assert_eq!(text(gpu.record_prox(&mut encoder, &penalty, &theta, 1.0)), missing);
     assert_eq!(text(gpu.record_gradient(&mut encoder, &penalty, &theta, &gradient)), missing);
     let plain = Penalty::l2_squared(1.0).expect("the λ is valid");
-    assert_eq!(text(plain.with_operand(&theta).map(drop)), "elastic_net must be given no penalty weights, found some");
+    assert_eq!(text(plain.with_operand(&theta).map(drop)), "l2_squared must be given no penalty weights, found some");
 
     let refuse = |gpu: &Gpu, penalty_weights: &[Option<Operand<'_>>], want: &str| {
         let parameters = ["a", "b"].map(|name| Parameter::new(name, 64, Dtype::F32, l1(0.5))).to_vec();
@@ -558,8 +558,8 @@ fn what_breaks_a_rule_is_refused(device: &Device) {
     refuse(gpu, &[good], "a set needs the penalty weights for each of the 2 tensors, found 1");
     refuse(gpu, &[good, Some(at(&other, 256, 63))], "\"b\": the penalty weights must have 64 elements, found 63");
     let overlaps =
-        "the penalty weights of \"a\" and the penalty weights of \"b\" overlap: every weight must be listed once";
+        "the penalty weights of \"a\" and the penalty weights of \"b\" overlap: each must have memory of its own";
     refuse(gpu, &[good, good], overlaps);
-    let overlaps = "the weights of \"b\" and the penalty weights of \"b\" overlap: every weight must be listed once";
+    let overlaps = "the weights of \"b\" and the penalty weights of \"b\" overlap: each must have memory of its own";
     refuse(gpu, &[good, Some(at(&held, 256, 64))], overlaps);
 }

@@ -5,10 +5,13 @@ use crate::element::{Dtype, Element};
 use crate::exact::{Partial, Reports};
 use crate::optimizer::{Adam, Momentum, Scalars, Sgd};
 use crate::plan::{Coefficients, Operation, Plan, Segment, coefficients_into};
-use crate::set::{Extent, NAMES, PENALTY_WEIGHTS, Parameter, about, disjoint, one_each, same_shape};
+use crate::set::{
+    Extent, FIRST, GRADIENT, PENALTY_WEIGHTS, Parameter, SECOND, WEIGHTS, disjoint, named, one_each, same_shape,
+};
 use crate::weighted::{matched, valid};
 use crate::{Penalty, Result};
 use half::{bf16, f16};
+use std::sync::Arc;
 
 /// Weights, or what goes with them, of any type, to be read.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +63,7 @@ impl<'a, E: Element> From<&'a mut [E]> for SliceMut<'a> {
 #[derive(Debug, Clone)]
 pub struct HostSet<'w> {
     cpu: Cpu,
-    names: Vec<String>,
+    names: Vec<Arc<str>>,
     segments: Vec<Segment>,
     groups: Vec<Group>,
     /// Of the tensors that have some.
@@ -87,22 +90,16 @@ struct Call {
 type Read<'a> = (&'static str, &'a [Slice<'a>]);
 type Written<'a, 'b> = (&'static str, &'a mut [SliceMut<'b>]);
 
-const WEIGHTS: &str = NAMES[0];
-const GRADIENT: &str = NAMES[1];
-const FIRST: &str = NAMES[2];
-const SECOND: &str = NAMES[3];
-
 impl<'w> HostSet<'w> {
     /// A set of these tensors.
     pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet<'w> {
-        let segments: Vec<Segment> = parameters.iter().map(Parameter::segment).collect();
+        let (names, segments) = named(parameters);
         let group = |dtype| {
             let members: Vec<usize> = (0..segments.len()).filter(|&i| segments[i].dtype == dtype).collect();
             let plan = Plan::new(members.iter().map(|&i| segments[i].clone()).collect(), TILES_PER_SPAN);
             Group { dtype, members, plan }
         };
         let groups = [Dtype::F32, Dtype::F16, Dtype::BF16].map(group).into();
-        let names = parameters.into_iter().map(|p| p.name).collect();
         HostSet { cpu, names, segments, groups, penalty_weights: Vec::new() }
     }
 
@@ -135,14 +132,11 @@ impl<'w> HostSet<'w> {
         for (at, own) in penalty_weights.iter().enumerate() {
             let Some(Slice { dtype, bytes }) = *own else { continue };
             self.fits(PENALTY_WEIGHTS, at, dtype, bytes)?;
-            about(
-                &self.names[at],
-                match dtype {
-                    Dtype::F32 => valid::<f32>(bytemuck::cast_slice(bytes)),
-                    Dtype::F16 => valid::<f16>(bytemuck::cast_slice(bytes)),
-                    Dtype::BF16 => valid::<bf16>(bytemuck::cast_slice(bytes)),
-                },
-            )?;
+            self.segments[at].about(match dtype {
+                Dtype::F32 => valid::<f32>(bytemuck::cast_slice(bytes)),
+                Dtype::F16 => valid::<f16>(bytemuck::cast_slice(bytes)),
+                Dtype::BF16 => valid::<bf16>(bytemuck::cast_slice(bytes)),
+            })?;
         }
         let HostSet { cpu, names, segments, groups, .. } = self;
         Ok(HostSet { cpu, names, segments, groups, penalty_weights: penalty_weights.to_vec() })
@@ -150,12 +144,12 @@ impl<'w> HostSet<'w> {
 
     /// The tensors' names, in the set's order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter().map(String::as_str)
+        self.names.iter().map(|name| &**name)
     }
 
     /// Each tensor's name and penalty, to change λs from step to step.
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
-        self.names.iter().map(String::as_str).zip(self.segments.iter_mut().map(|s| &mut s.penalty))
+        self.names.iter().map(|name| &**name).zip(self.segments.iter_mut().map(|s| &mut s.penalty))
     }
 
     /// A report for each tensor, and the total.
@@ -163,8 +157,8 @@ impl<'w> HostSet<'w> {
     /// # Errors
     ///
     /// [`Error::Missing`](crate::Error::Missing) unless there is a slice for each tensor,
-    /// [`Error::InParameter`](crate::Error::InParameter) where one differs from its tensor in length or type,
-    /// [`Error::Overlap`](crate::Error::Overlap) where two share memory.
+    /// [`Error::InParameter`](crate::Error::InParameter) where one differs from its tensor in length or type, or a penalty's groups
+    /// do not cover its tensor, [`Error::Overlap`](crate::Error::Overlap) where two share memory.
     pub fn evaluate(&self, weights: &[Slice<'_>]) -> Result<Reports> {
         let call = Call::new(Operation::Evaluate);
         self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?)
@@ -315,7 +309,7 @@ impl<'w> HostSet<'w> {
         for (i, segment) in self.segments.iter().enumerate() {
             let given = self.penalty_weights.get(i).is_some_and(Option::is_some);
             let penalty = &segment.penalty;
-            about(&self.names[i], matched(penalty, given).and_then(|()| call.operation.admits(penalty)))?;
+            segment.about(matched(penalty, given).and_then(|()| call.operation.admits(penalty)))?;
         }
         for (operand, slices) in written {
             one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;
@@ -339,7 +333,7 @@ impl<'w> HostSet<'w> {
     fn fits(&self, operand: &'static str, i: usize, dtype: Dtype, bytes: &[u8]) -> Result<()> {
         let segment = &self.segments[i];
         let found = ((bytes.len() / dtype.size()) as u64, dtype);
-        about(&self.names[i], same_shape(operand, (segment.len, segment.dtype), found))
+        segment.about(same_shape(operand, (segment.len, segment.dtype), found))
     }
 }
 

@@ -6,7 +6,7 @@ use super::recorder::{Step, once};
 use crate::backend::{Patience, Update, segment};
 use crate::element::Element;
 use crate::exact::Partial;
-use crate::plan::Operation;
+use crate::plan::{Name, Operation};
 use crate::tile::TILE;
 use crate::{Penalty, Result};
 
@@ -22,12 +22,13 @@ struct Piece {
 }
 
 impl Gpu {
-    /// One partial a slice. Small slices share a chunk, and hence a dispatch; a large one takes many.
+    /// One partial a slice, which errors call by this name. Small slices share a chunk, and hence a dispatch; a large one takes many.
     pub(crate) async fn partials<E: Element>(
         &self,
         penalty: &Penalty,
         slices: &[&[E]],
         penalty_weights: &[&[E]],
+        name: fn(usize) -> Name,
         patience: Patience,
     ) -> Result<Vec<Partial>> {
         let mut partials = vec![Partial::default(); slices.len()];
@@ -53,7 +54,7 @@ impl Gpu {
                     self.write(buffer, piece.offset, &own[piece.start..piece.start + piece.len])?;
                     own_located.push(Some(Located { buffer: buffer.clone(), offset: piece.offset }));
                 }
-                segments.push(segment(weights, penalty));
+                segments.push(segment(weights, penalty, name(piece.slice)));
             }
             let pending = self.submit(|gpu, encoder| {
                 let placement = Placement { roles: [Some(&located), None, None, None], penalty_weights: &own_located };
@@ -107,7 +108,7 @@ impl Gpu {
             let result = [located(sum_buffer.as_ref().unwrap_or(&buffer))];
             let own = own_buffer.as_ref().map(located);
             let placement = Placement { roles: [Some(&weights), Some(&result), None, None], penalty_weights: &[own] };
-            let plan = self.plan(vec![segment(output, penalty)]);
+            let plan = self.plan(vec![segment(output, penalty, Name::Alone)]);
             let pending = self
                 .submit(|gpu, encoder| once(gpu, encoder, (update.operation, update.sums), &plan, &placement, &step))?;
             if update.sums {

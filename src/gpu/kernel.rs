@@ -1,5 +1,6 @@
 //! Kernels: joined strings, compiled when first needed, one for each key.
 
+use super::limits::at_least;
 use super::{Gpu, lock, one_line};
 use crate::optimizer::Metric;
 use crate::penalty::Kind;
@@ -270,7 +271,12 @@ impl Gpu {
         };
         // Nobody has proved anything of a user's functions.
         let checked = self.inner.checked || matches!(kernel.penalty, Kind::Own(_));
-        let (pipeline, error) = self.scoped(|| self.compile(&label, kernel.source(), &kernel.layout(), checked))?;
+        let layout = kernel.layout();
+        // All but the parameters.
+        let (storage, most) = (layout.len() as u64 - 1, self.device().limits().max_storage_buffers_per_shader_stage);
+        let limit = "the device's limit max_storage_buffers_per_shader_stage";
+        at_least(limit, kernel.operation.name(), storage, most.into())?;
+        let (pipeline, error) = self.scoped(|| self.compile(&label, kernel.source(), &layout, checked))?;
         match (kernel.penalty, error) {
             (_, None) => {}
             (Kind::Own(own), Some(error @ wgpu::Error::Validation { .. })) => {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::kernel::{Access, Bindings, Grouped, Kernel, READ, ROLES, Team};
+use super::limits::at_least;
 use crate::groups::Geometry;
 use crate::penalty::Kind;
 use crate::plan::{Operation, Part, Plan, Segment, Span};
@@ -149,13 +150,15 @@ pub(super) struct Dispatch {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) binding: u64,
+    /// What errors call the largest binding.
+    pub(super) bound_by: &'static str,
     pub(super) alignment: u64,
     pub(super) workgroups: u64,
     pub(super) iterations: u64,
 }
 
 /// The threads of a workgroup.
-const THREADS: u64 = 256;
+pub(super) const THREADS: u64 = 256;
 /// In groups of at most so many weights, a thread finds the numbers of a group, in larger ones a workgroup.
 const ALONE: u64 = 64;
 /// Many workgroups find the numbers of a group of at least so many weights, where there are too few groups to keep the device busy.
@@ -217,8 +220,8 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] and [`Error::GroupMetric`] where weights cannot be grouped, or not stepped so, [`Error::Operand`] where those
-    /// of one tensor do not fit a binding.
+    /// [`Error::Groups`] and [`Error::GroupMetric`] where weights cannot be grouped, or not stepped so, [`Error::Limit`] where those
+    /// of one tensor do not fit a binding; each of the tensor that it is about.
     pub(super) fn lay_out(
         &mut self,
         plan: &Plan,
@@ -344,10 +347,10 @@ impl Layout {
                 if let Kind::Own(_) = kernel.penalty {
                     // Its WGSL need not have what steps call that it does not take. Which sizes of a step it takes is no matter here.
                     if let Err(error @ Error::GroupMetric { .. }) = self.operation.coefficients(segment, 0.0) {
-                        return Err(error);
+                        return segment.about(Err(error));
                     }
                 }
-                match segment.penalty.geometry(segment.len)? {
+                match segment.about(segment.penalty.geometry(segment.len))? {
                     None => spans.iter().for_each(|span| self.put(placement, limits, (0, kernel), *span)),
                     Some(geometry) => self.put_groups(placement, limits, kernel, (segment, spans), &geometry)?,
                 }
@@ -373,12 +376,12 @@ impl Layout {
         geometry: &Geometry,
     ) -> Result<()> {
         // Refuses steps that groups do not take.
-        kernel.operation.coefficients(segment, 0.0)?;
+        segment.about(kernel.operation.coefficients(segment, 0.0))?;
         let bytes = segment.len * segment.dtype.size() as u64;
         let reaches = |bytes: u64| bytes + limits.alignment <= limits.binding;
-        if !reaches(bytes) && !geometry.is_contiguous() {
-            let rule = "a tensor whose groups are no runs must fit one binding of the device";
-            return Err(Error::Operand { operand: "the weights", rule, found: bytes });
+        if !geometry.is_contiguous() {
+            let purpose = "a tensor whose groups are no runs";
+            segment.about(at_least(limits.bound_by, purpose, bytes + limits.alignment, limits.binding))?;
         }
         let numbers = [self.groups as u32, 0, 0, 0];
         self.groups += geometry.count;

@@ -29,25 +29,47 @@ impl Operand<'_> {
 
     pub(super) fn validate(&self, operand: &'static str) -> Result<()> {
         let refuse = |rule, found| Err(Error::Operand { operand, rule, found });
-        if !self.offset.is_multiple_of(4) {
-            return refuse("its offset must be a multiple of 4 bytes", self.offset);
+        let (Operand { buffer, offset, len, .. }, size) = (*self, self.dtype.size());
+        if !offset.is_multiple_of(4) {
+            return refuse("its offset must be a multiple of 4 bytes", offset.to_string());
         }
-        if !self.buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
-            return refuse("its buffer must have the usage STORAGE", u64::from(self.buffer.usage().bits()));
+        if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
+            return refuse("its buffer must have the usage STORAGE", usages(buffer.usage()));
         }
-        let bytes = self.len.checked_mul(self.dtype.size() as u64).and_then(|b| b.checked_next_multiple_of(4));
-        match bytes.and_then(|bytes| bytes.checked_add(self.offset)) {
-            Some(end) if end <= self.buffer.size() => Ok(()),
-            Some(end) => refuse("its range must end inside its buffer", end),
-            None => refuse("its range must end below 2^64", self.len),
+        let bytes = len.checked_mul(size as u64).and_then(|b| b.checked_next_multiple_of(4));
+        match bytes.and_then(|bytes| bytes.checked_add(offset)) {
+            Some(end) if end <= buffer.size() => Ok(()),
+            Some(end) => refuse(
+                "its range must end inside its buffer",
+                format!("bytes {offset} to {end} of a buffer of {}", buffer.size()),
+            ),
+            None => {
+                refuse("its range must end below 2^64", format!("{len} elements of {size} bytes from byte {offset}"))
+            }
         }
+    }
+
+    /// Refuses operands, each with its name, that share memory.
+    pub(super) fn apart(operands: &[(&'static str, &Operand<'_>)]) -> Result<()> {
+        for (at, (name, operand)) in operands.iter().enumerate() {
+            if let Some((other, _)) = operands[..at].iter().find(|(_, other)| operand.overlaps(other)) {
+                return Err(Error::Overlap { first: (*other).into(), second: (*name).into() });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn located(&self) -> Located {
         Located { buffer: self.buffer.clone(), offset: self.offset }
     }
 
-    pub(super) fn overlaps(&self, other: &Operand<'_>) -> bool {
+    fn overlaps(&self, other: &Operand<'_>) -> bool {
         self.buffer == other.buffer && self.offset < other.end() && other.offset < self.end()
     }
+}
+
+/// Usages by their names.
+fn usages(usages: wgpu::BufferUsages) -> String {
+    let names: Vec<&str> = usages.iter_names().map(|(name, _)| name).collect();
+    if names.is_empty() { "none".into() } else { names.join(" | ") }
 }

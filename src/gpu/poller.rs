@@ -65,13 +65,12 @@ impl Waiting {
 /// `device.poll(…)` there; one that has none keeps a `Poller` for as long as it awaits. Dropping it ends the thread.
 ///
 /// ```no_run
-/// use std::time::Duration;
-/// use penalty::{Backend, Penalty, gpu::Poller};
+/// use penalty::{Backend, Gpu, Penalty, gpu::Poller};
 ///
 /// # async fn f() -> penalty::Result<()> {
 /// let backend = Backend::gpu()?;
 /// let poller = match &backend {
-///     Backend::Gpu(gpu) => Some(Poller::spawn(gpu, Duration::from_secs(10))?),
+///     Backend::Gpu(gpu) => Some(Poller::spawn(gpu, Gpu::TIMEOUT)?),
 ///     _ => None,
 /// };
 /// let report = backend.evaluate_async(&Penalty::l1(0.1)?, &[1.0f32, 2.0]).await?;

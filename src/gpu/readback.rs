@@ -24,9 +24,6 @@ impl Drop for Callback {
     }
 }
 
-/// How long after the device has become idle another thread may still be on its way to hand over its answer.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// A step that was recorded, in a slot that it may have lost to a later one.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -48,10 +45,6 @@ impl Pending {
         } else {
             Err(Error::SlotReused { expected: self.serial, found: state.serial })
         }
-    }
-
-    pub(super) fn serial(&self) -> u32 {
-        self.serial
     }
 
     /// Whether it is this slot that the step was recorded in.
@@ -87,24 +80,30 @@ impl Pending {
 
     fn block(&self, timeout: Duration) -> Result<()> {
         let began = Instant::now();
-        let mut idle: Option<Instant> = None;
         loop {
             let status = self.gpu.poll()?;
-            match self.state()?.phase.clone() {
+            // While this is locked, no other step can take the slot and its memory.
+            let state = self.state()?;
+            match &state.phase {
+                Phase::Recorded if status.is_queue_empty() && !self.is_mapped() => {
+                    return Err(Error::NotSubmitted { expected: self.serial, found: 0 });
+                }
                 Phase::Recorded => {}
-                Phase::Failed(error) => return Err(error),
+                Phase::Failed(error) => return Err(error.clone()),
                 Phase::Free | Phase::Done => return Ok(()),
             }
-            // Either it was not submitted, or another thread's poll has collected the answer.
-            idle = if status.is_queue_empty() { idle.or(Some(Instant::now())) } else { None };
-            if idle.is_some_and(|since| since.elapsed() >= GRACE) {
-                return Err(Error::NotSubmitted { expected: self.serial, found: 0 });
-            }
+            drop(state);
             if began.elapsed() >= timeout {
                 return Err(Error::Timeout(timeout));
             }
             pause(began);
         }
+    }
+
+    /// Whether the device has handed over the results. The poll that collects them maps them, and then calls back: on another
+    /// thread that may be later than here.
+    fn is_mapped(&self) -> bool {
+        self.slot.staging.as_ref().is_some_and(|staging| staging.get_mapped_range(..).is_ok())
     }
 
     async fn listen(&self) -> Result<()> {

@@ -3,12 +3,13 @@
 //! A step's coefficients, span rows and parameters lie in a slot of a ring, and so do its results: what is written for a
 //! step takes effect before the whole submission, so steps of one encoder must not share them.
 
+use super::Gpu;
 use super::kernel::{BINDINGS, FIRST_OPERAND, JOURNAL, Kernel, LISTS, NUMBERS, PARAMETERS_BOUND, Pipeline, Team};
 use super::layout::{Dispatch, Layout, Limits, Located, Placement, Window};
+use super::limits::at_least;
 use super::operand::Operand;
 use super::readback::Pending;
 use super::ring::{Phase, Ring, Slot, Ticket};
-use super::{Gpu, LARGEST_BINDING};
 use crate::exact::WORDS;
 use crate::optimizer::Scalars;
 use crate::plan::{Coefficients, Operation, Plan, Segment, coefficients_into};
@@ -26,7 +27,7 @@ const SOFTWARE_ITERATIONS: u64 = 1 << 15;
 /// Beyond this many tiles, longer spans save nothing.
 const LONGEST_SPAN: u64 = 64;
 /// Workgroups along x; `ROW` in the prelude.
-const ROW: u32 = 32768;
+pub(super) const ROW: u32 = 32768;
 /// The distance of parameter records, by WebGPU's default limit on dynamic offsets.
 pub(super) const PARAMETERS: u64 = 256;
 /// The words before the first segment's result; the first is the serial, copied there behind the kernels.
@@ -112,7 +113,8 @@ impl Gpu {
     fn limits(&self) -> Limits {
         let alignment = u64::from(self.device().limits().min_storage_buffer_offset_alignment);
         let iterations = if self.is_software() { SOFTWARE_ITERATIONS } else { ITERATIONS };
-        Limits { binding: self.inner.window, alignment, workgroups: self.workgroups(), iterations }
+        let (bound_by, binding) = self.window();
+        Limits { binding, bound_by, alignment, workgroups: self.workgroups(), iterations }
     }
 
     fn is_software(&self) -> bool {
@@ -303,7 +305,7 @@ impl Recorder {
         }
         if self.written[at].generation < self.table.since {
             let rule = "it must be finished before the operands move to more buffers";
-            return Err(Error::Operand { operand: "the step", rule, found: pending.serial().into() });
+            return Err(Error::Operand { operand: "the step", rule, found: "operands that have moved".into() });
         }
         self.prepare_finish(output)?;
         let base = at as u64 * self.table.stride;
@@ -359,7 +361,7 @@ impl Table {
     fn new(gpu: &Gpu, plan: &Plan, layout: &Layout, slots: usize, since: u64) -> Result<Table> {
         let parameters = rows_size(plan, layout).next_multiple_of(PARAMETERS);
         let stride = slot_stride(gpu, parameters + parameters_size(layout));
-        fits(gpu, parameters, plan, slots as u64 * stride)?;
+        fits(gpu, "the table", plan, parameters, slots as u64 * stride)?;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM;
         let copied = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let buffer = gpu.buffer("penalty table", slots as u64 * stride, usage | copied)?;
@@ -372,7 +374,7 @@ impl Results {
         // Behind the segments' results, the total's.
         let size = 4 * (HEADER + (plan.segments.len() + 1) * WORDS) as u64;
         let stride = slot_stride(gpu, size);
-        fits(gpu, size, plan, slots as u64 * stride)?;
+        fits(gpu, "the results", plan, size, slots as u64 * stride)?;
         let buffer = gpu.storage_buffer("penalty results", slots as u64 * stride)?;
         Ok(Results { buffer, size, stride })
     }
@@ -401,12 +403,10 @@ impl Groups {
         if layout.groups == 0 {
             return Ok(None);
         }
-        let limits = gpu.device().limits();
-        let largest = limits.max_storage_buffer_binding_size.min(LARGEST_BINDING).min(limits.max_buffer_size);
         let sizes = group_sizes(layout);
-        if let Some(found) = sizes.into_iter().find(|size| *size > largest) {
-            let rule = "their numbers, indices and sums must fit one binding of the device";
-            return Err(Error::Operand { operand: "the groups", rule, found });
+        for (purpose, size) in ["the groups' numbers", "the groups' indices", "the groups' sums"].into_iter().zip(sizes)
+        {
+            gpu.binds(purpose, size)?;
         }
         let [numbers, _, journal] = sizes;
         let numbers = gpu.storage_buffer("penalty groups", numbers)?;
@@ -452,15 +452,13 @@ fn slot_stride(gpu: &Gpu, size: u64) -> u64 {
     size.next_multiple_of(PARAMETERS.max(alignment.into()))
 }
 
-/// Refuses tensors whose table or results the device cannot bind, or whose slots it cannot hold.
-fn fits(gpu: &Gpu, binding: u64, plan: &Plan, buffer: u64) -> Result<()> {
-    let limits = gpu.device().limits();
-    let largest = limits.max_storage_buffer_binding_size.min(LARGEST_BINDING);
-    if binding <= largest && buffer <= limits.max_buffer_size.min(u32::MAX.into()) {
-        return Ok(());
-    }
-    let rule = "their table and results must fit the device's limits on bindings and buffers";
-    Err(Error::Operand { operand: "the tensors", rule, found: plan.segments.len() as u64 })
+/// Refuses a table or results that the device cannot bind, or whose slots it cannot hold.
+fn fits(gpu: &Gpu, what: &str, plan: &Plan, binding: u64, buffer: u64) -> Result<()> {
+    let purpose = format!("{what} of {} tensors", plan.segments.len());
+    gpu.binds(&purpose, binding)?;
+    gpu.holds(&purpose, buffer)?;
+    // Offsets of slots have 32 bits.
+    at_least("the largest buffer of slots that the library uses", &purpose, buffer, u32::MAX.into())
 }
 
 /// A dispatch's buffers, each with its binding.

@@ -1,5 +1,7 @@
 //! Many tensors on the device at once: one recording, a few dispatches, no waiting.
 
+use std::sync::Arc;
+
 use super::Gpu;
 use super::kernel::storage;
 use super::layout::{Located, Placement, Window};
@@ -9,9 +11,14 @@ use super::recorder::{Recorder, Step, entry};
 use crate::optimizer::{Adam, Metric, Momentum, Sgd};
 use crate::penalty::Kind;
 use crate::plan::{Direction, Operation, Plan, Segment};
-use crate::set::{Extent, NAMES, PENALTY_WEIGHTS, Parameter, about, disjoint, one_each, same_shape};
+use crate::set::{
+    Extent, FIRST, GRADIENT, PENALTY_WEIGHTS, Parameter, SECOND, WEIGHTS, disjoint, named, one_each, same_shape,
+};
 use crate::weighted::matched;
 use crate::{Dtype, Error, Groups, Penalty, Result};
+
+/// What errors call a set's lists of operands.
+const NAMES: [&str; 4] = [WEIGHTS, GRADIENT, FIRST, SECOND];
 
 /// Where a set's operands lie: for each tensor, in the set's order, an [`Operand`] of its length and type. What no operation
 /// needs may be empty.
@@ -94,7 +101,6 @@ impl Recording {
 /// [`HostSet`](crate::HostSet) has the same calls on slices.
 ///
 /// ```no_run
-/// use std::time::Duration;
 /// use penalty::gpu::{Operand, Operands, ParameterSet, Recording};
 /// use penalty::{Dtype, Gpu, Momentum, Parameter, Penalty, Sgd, wgpu};
 ///
@@ -120,7 +126,7 @@ impl Recording {
 ///     gpu.queue().submit([encoder.finish()]);
 ///     // The step before last, while this one runs.
 ///     if let Some(pending) = earlier.replace(pending) {
-///         let reports = pending.wait(Duration::from_secs(10))?;
+///         let reports = pending.wait(Gpu::TIMEOUT)?;
 ///         println!("R = {}, {} weights are left", reports.total.value, reports.total.nonzero);
 ///     }
 /// }
@@ -130,7 +136,7 @@ impl Recording {
 #[derive(Debug)]
 pub struct ParameterSet {
     gpu: Gpu,
-    names: Vec<String>,
+    names: Vec<Arc<str>>,
     plan: Plan,
     slots: usize,
     located: [Vec<Located>; NAMES.len()],
@@ -165,8 +171,9 @@ impl ParameterSet {
         if slots == 0 {
             return Err(Error::Parameter { name: "slots", expected: "at least 1", found: 0.0 });
         }
-        parameters.iter().try_for_each(|p| about(&p.name, gpu.checked(&p.penalty)))?;
-        let plan = gpu.plan(parameters.iter().map(Parameter::segment).collect());
+        let (names, segments) = named(parameters);
+        segments.iter().try_for_each(|s| s.about(gpu.checked(&s.penalty)))?;
+        let plan = gpu.plan(segments);
         let probe = gpu.guarded(|| {
             gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some("penalty probe"),
@@ -178,10 +185,10 @@ impl ParameterSet {
                 }],
             })
         })?;
-        let kinds = (plan.edition, parameters.iter().map(|p| kind_of(&p.penalty)).collect());
+        let kinds = (plan.edition, plan.segments.iter().map(|s| kind_of(&s.penalty)).collect());
         let mut set = ParameterSet {
             gpu: gpu.clone(),
-            names: parameters.into_iter().map(|p| p.name).collect(),
+            names,
             plan,
             slots,
             located: Default::default(),
@@ -201,7 +208,7 @@ impl ParameterSet {
 
     /// The tensors' names, in the set's order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter().map(String::as_str)
+        self.names.iter().map(|name| &**name)
     }
 
     /// Each tensor's name and penalty, to change λs from step to step; a penalty of another formula has the operands laid out anew.
@@ -217,7 +224,7 @@ impl ParameterSet {
     /// ```
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
         self.plan.edition += 1;
-        self.names.iter().map(String::as_str).zip(self.plan.segments.iter_mut().map(|s| &mut s.penalty))
+        self.names.iter().map(|name| &**name).zip(self.plan.segments.iter_mut().map(|s| &mut s.penalty))
     }
 
     /// Makes what these recordings need: compiles their kernels, and allocates and binds their slots' memory.
@@ -241,8 +248,8 @@ impl ParameterSet {
     /// # Errors
     ///
     /// [`Error::Missing`] where the set was given no operands that one needs, [`Error::InParameter`] where one adds gradients and a
-    /// penalty [has none](Penalty::has_gradient), [`Error::Operand`] where there are too many tensors
-    /// for the device's bindings, [`Error::Device`] where memory cannot be had or the device is lost.
+    /// penalty [has none](Penalty::has_gradient), [`Error::Limit`] where there are too many tensors for the device's limits,
+    /// [`Error::Device`] where memory cannot be had or the device is lost.
     pub fn prepare(&mut self, recordings: &[Recording]) -> Result<()> {
         recordings.iter().try_for_each(|recording| self.recorder(*recording).map(drop))
     }
@@ -273,7 +280,7 @@ impl ParameterSet {
         let (_, sums) = recording.pass();
         if !sums {
             let rule = "it must be one that reports";
-            return Err(Error::Operand { operand: "the recording", rule, found: 0 });
+            return Err(Error::Operand { operand: "the recording", rule, found: format!("{recording:?}") });
         }
         let at = self.recorder(recording)?;
         self.recorders[at].prepare_finish(output)
@@ -320,8 +327,10 @@ impl ParameterSet {
     /// # Errors
     ///
     /// [`Error::RingFull`] where every slot is taken, [`Error::InParameter`] where a penalty has not the weights that it takes
-    /// or has some and takes none, or is the caller's own and was not [checked](Gpu::check), [`Error::Device`] where memory
-    /// cannot be had or the device is lost; then nothing is recorded.
+    /// or has some and takes none, or is the caller's own and was not [checked](Gpu::check), or where its groups do not cover its
+    /// tensor, [`Error::Limit`] where a limit of the device is too small, [`Error::Device`] where memory cannot be had or the device
+    /// is lost; then nothing is recorded.
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
         self.record(encoder, Recording::Evaluate, &Step::NONE)
     }
@@ -332,6 +341,7 @@ impl ParameterSet {
     ///
     /// [`Error::Missing`] where the set was given no gradients, [`Error::InParameter`] where a penalty
     /// [has no gradient](Penalty::has_gradient), else as [`record_evaluate`](ParameterSet::record_evaluate).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
         self.record(encoder, Recording::GradientAdd, &Step::NONE).map(drop)
     }
@@ -341,6 +351,7 @@ impl ParameterSet {
     /// # Errors
     ///
     /// As [`record_gradient_add`](ParameterSet::record_gradient_add).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_evaluate_and_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
         self.record(encoder, Recording::EvaluateAndGradientAdd, &Step::NONE)
     }
@@ -351,6 +362,7 @@ impl ParameterSet {
     ///
     /// [`Error::Parameter`] for a step that is no number ≥ 0 or too large, else as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_prox(&mut self, encoder: &mut wgpu::CommandEncoder, step: f64) -> Result<()> {
         self.record(encoder, Recording::Prox, &Step { size: step, ..Step::NONE }).map(drop)
     }
@@ -360,6 +372,7 @@ impl ParameterSet {
     /// # Errors
     ///
     /// As [`record_prox`](ParameterSet::record_prox).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_prox_and_evaluate(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -375,6 +388,7 @@ impl ParameterSet {
     ///
     /// [`Error::Parameter`] where the step, its momentum or its dampening is out of range, [`Error::Missing`] where the set was given no
     /// gradients, or no first state and there is momentum, else as [`record_evaluate`](ParameterSet::record_evaluate).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<PendingReports> {
         let recording = match sgd.momentum {
             Momentum::None => Recording::Sgd,
@@ -392,6 +406,7 @@ impl ParameterSet {
     /// [`Error::Parameter`] where a number of the step is out of range, [`Error::Missing`] where the set was given no
     /// gradients or states, [`Error::InParameter`] where a penalty has no prox in the step's [`Metric`], else as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<PendingReports> {
         let step = Step { size: adam.step, scalars: adam.scalars()? };
         self.record(encoder, Recording::Adam(adam.metric), &step)
@@ -412,6 +427,7 @@ impl ParameterSet {
     /// [`Error::Operand`] where the output breaks a rule of [`Operand`] or this one, or the step is another set's or older than a
     /// [`place`](ParameterSet::place) that spread the operands over more buffers,
     /// [`Error::Length`] and [`Error::Type`] where it is not as many `f32`.
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_finish(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -425,7 +441,7 @@ impl ParameterSet {
             }
         }
         let rule = "it must be of this set";
-        Err(Error::Operand { operand: "the step", rule, found: 0 })
+        Err(Error::Operand { operand: "the step", rule, found: "another set's".into() })
     }
 
     /// Where a step's exact results are on the device: the buffer, the offset and the size in bytes, for shaders of the
@@ -458,7 +474,8 @@ impl ParameterSet {
         }
         self.match_penalties()?;
         if let Some(at) = self.without_gradient {
-            about(&self.names[at], operation.admits(&self.plan.segments[at].penalty))?;
+            let segment = &self.plan.segments[at];
+            segment.about(operation.admits(&segment.penalty))?;
         }
         if self.kinds.0 != self.plan.edition {
             let same = |((kind, groups), s): (&(Kind, Option<Groups>), &Segment)| {
@@ -497,8 +514,9 @@ impl ParameterSet {
         same_shape(name, (4 * rows, Dtype::F32), (output.len, output.dtype))?;
         let alignment = self.gpu.device().limits().min_storage_buffer_offset_alignment;
         if !output.offset.is_multiple_of(alignment.into()) {
-            let rule = "its offset must be a multiple of min_storage_buffer_offset_alignment";
-            return Err(Error::Operand { operand: name, rule, found: output.offset });
+            let rule = "its offset must be a multiple of the device's min_storage_buffer_offset_alignment";
+            let found = format!("{} with an alignment of {alignment}", output.offset);
+            return Err(Error::Operand { operand: name, rule, found });
         }
         Ok(())
     }
@@ -525,7 +543,7 @@ impl ParameterSet {
         self.extents.dedup_by(|a, b| a.memory == b.memory);
         for extent in &self.extents {
             if self.buffers.binary_search(&extent.memory).is_err() {
-                about(&self.names[extent.parameter], self.probe(&extent.memory))?;
+                self.plan.segments[extent.parameter].about(self.probe(&extent.memory))?;
             }
         }
         self.buffers.clear();
@@ -537,7 +555,7 @@ impl ParameterSet {
     fn admit(&mut self, name: &'static str, at: usize, operand: &Operand<'_>) -> Result<()> {
         let segment = &self.plan.segments[at];
         let same = || same_shape(name, (segment.len, segment.dtype), (operand.len, operand.dtype));
-        about(&self.names[at], operand.validate(name).and_then(|()| same()))?;
+        segment.about(operand.validate(name).and_then(|()| same()))?;
         if segment.len > 0 {
             self.extents.push(Extent {
                 memory: operand.buffer.clone(),
@@ -557,7 +575,7 @@ impl ParameterSet {
             for (at, segment) in self.plan.segments.iter().enumerate() {
                 let given = self.penalty_weights.get(at).is_some_and(Option::is_some);
                 let penalty = &segment.penalty;
-                about(&self.names[at], matched(penalty, given).and_then(|()| self.gpu.checked(penalty)))?;
+                segment.about(matched(penalty, given).and_then(|()| self.gpu.checked(penalty)))?;
             }
             self.without_gradient = self.plan.segments.iter().position(|s| !s.penalty.has_gradient());
             self.matched = of;

@@ -5,9 +5,11 @@ use super::layout::{Located, Placement};
 use super::operand::Operand;
 use super::readback::PendingReport;
 use super::recorder::{Step, once};
-use crate::plan::{Operation, Segment};
-use crate::set::{PENALTY_WEIGHTS, same_shape};
-use crate::{Error, Penalty, Result, Weighted};
+#[cfg(doc)]
+use crate::Error;
+use crate::plan::{Name, Operation, Segment};
+use crate::set::{GRADIENT, PENALTY_WEIGHTS, WEIGHTS, same_shape};
+use crate::{Penalty, Result, Weighted};
 
 impl Gpu {
     /// Records the evaluation of weights on the device. The report stays there until the [`PendingReport`] is asked for it,
@@ -18,17 +20,19 @@ impl Gpu {
     /// # Errors
     ///
     /// [`Error::Operand`] where the range breaks a rule of [`Operand`], [`Error::Device`] where memory cannot be had; then
-    /// nothing is recorded. [`Error::PenaltyWeights`] where a weighted penalty has no weights; [`Error::Operand`], [`Error::Length`] and
-    /// [`Error::Type`] where those break a rule, overlap another operand, or differ in length or type. [`Error::Unchecked`] where a
-    /// penalty of the caller's [`own`](Penalty::own) was not [checked](Gpu::check) on this device.
+    /// nothing is recorded. [`Error::PenaltyWeights`] where a weighted penalty has no weights; [`Error::Operand`],
+    /// [`Error::Overlap`], [`Error::Length`] and [`Error::Type`] where those break a rule, overlap another operand, or differ in
+    /// length or type. [`Error::Unchecked`] where a penalty of the caller's [`own`](Penalty::own) was not [checked](Gpu::check)
+    /// on this device.
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_evaluate<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         penalty: impl Into<Weighted<'a, Operand<'a>>>,
         weights: &Operand<'_>,
     ) -> Result<PendingReport> {
-        weights.validate("the weights")?;
-        let (penalty, own) = self.own(penalty.into(), &[weights])?;
+        weights.validate(WEIGHTS)?;
+        let (penalty, own) = self.own(penalty.into(), &[(WEIGHTS, weights)])?;
         let plan = self.plan(vec![segment(weights, penalty)]);
         let placement = Placement { roles: [Some(&[weights.located()]), None, None, None], penalty_weights: &[own] };
         once(self, encoder, (Operation::Evaluate, true), &plan, &placement, &Step::NONE).map(PendingReport)
@@ -39,8 +43,10 @@ impl Gpu {
     /// # Errors
     ///
     /// [`Error::NoGradient`] where the penalty [has none](Penalty::has_gradient), [`Error::Operand`] where a range breaks a rule of
-    /// [`Operand`] or the two overlap, [`Error::Length`] and [`Error::Type`] where they differ in those, [`Error::Device`] where memory
-    /// cannot be had; then nothing is recorded. Of a weighted penalty as [`record_evaluate`](Gpu::record_evaluate).
+    /// [`Operand`], [`Error::Overlap`] where the two overlap, [`Error::Length`] and [`Error::Type`] where they differ in those,
+    /// [`Error::Device`] where memory cannot be had; then nothing is recorded. Of a weighted penalty as
+    /// [`record_evaluate`](Gpu::record_evaluate).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_gradient<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -56,6 +62,7 @@ impl Gpu {
     /// # Errors
     ///
     /// As [`record_gradient`](Gpu::record_gradient).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_gradient_add<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -73,6 +80,7 @@ impl Gpu {
     /// [`Error::Parameter`] for a step that is no number ≥ 0 or too large, [`Error::Operand`] where the range breaks a rule
     /// of [`Operand`], [`Error::Device`] where memory cannot be had; then nothing is recorded. Of a weighted penalty as
     /// [`record_evaluate`](Gpu::record_evaluate).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_prox<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -80,8 +88,8 @@ impl Gpu {
         weights: &Operand<'_>,
         step: f64,
     ) -> Result<()> {
-        weights.validate("the weights")?;
-        let (penalty, own) = self.own(penalty.into(), &[weights])?;
+        weights.validate(WEIGHTS)?;
+        let (penalty, own) = self.own(penalty.into(), &[(WEIGHTS, weights)])?;
         let plan = self.plan(vec![segment(weights, penalty)]);
         let located = [weights.located()];
         let placement = Placement { roles: [Some(&located), Some(&located), None, None], penalty_weights: &[own] };
@@ -97,14 +105,11 @@ impl Gpu {
         weights: &Operand<'_>,
         gradient: &Operand<'_>,
     ) -> Result<()> {
-        weights.validate("the weights")?;
-        gradient.validate("the gradient")?;
-        same_shape("the gradient", (weights.len, weights.dtype), (gradient.len, gradient.dtype))?;
-        if weights.overlaps(gradient) {
-            let rule = "it must not overlap the weights";
-            return Err(Error::Operand { operand: "the gradient", rule, found: gradient.offset });
-        }
-        let (penalty, own) = self.own(penalty, &[weights, gradient])?;
+        weights.validate(WEIGHTS)?;
+        gradient.validate(GRADIENT)?;
+        same_shape(GRADIENT, (weights.len, weights.dtype), (gradient.len, gradient.dtype))?;
+        Operand::apart(&[(WEIGHTS, weights), (GRADIENT, gradient)])?;
+        let (penalty, own) = self.own(penalty, &[(WEIGHTS, weights), (GRADIENT, gradient)])?;
         let plan = self.plan(vec![segment(weights, penalty)]);
         let located: [&[Located]; 2] = [&[weights.located()], &[gradient.located()]];
         let placement = Placement { roles: [Some(located[0]), Some(located[1]), None, None], penalty_weights: &[own] };
@@ -116,21 +121,19 @@ impl Gpu {
     fn own<'a>(
         &self,
         weighted: Weighted<'a, Operand<'_>>,
-        others: &[&Operand<'_>],
+        others: &[(&'static str, &Operand<'_>)],
     ) -> Result<(&'a Penalty, Option<Located>)> {
         let (penalty, own) = weighted.parts()?;
         self.checked(penalty)?;
         let Some(own) = own else { return Ok((penalty, None)) };
         own.validate(PENALTY_WEIGHTS)?;
-        same_shape(PENALTY_WEIGHTS, (others[0].len, others[0].dtype), (own.len, own.dtype))?;
-        if others.iter().any(|other| own.overlaps(other)) {
-            let rule = "they must overlap no other operand";
-            return Err(Error::Operand { operand: PENALTY_WEIGHTS, rule, found: own.offset });
-        }
+        let (_, first) = others[0];
+        same_shape(PENALTY_WEIGHTS, (first.len, first.dtype), (own.len, own.dtype))?;
+        Operand::apart(&[others, &[(PENALTY_WEIGHTS, own)]].concat())?;
         Ok((penalty, Some(own.located())))
     }
 }
 
 fn segment(operand: &Operand<'_>, penalty: &Penalty) -> Segment {
-    Segment { len: operand.len, dtype: operand.dtype, penalty: penalty.clone() }
+    Segment { name: Name::Alone, len: operand.len, dtype: operand.dtype, penalty: penalty.clone() }
 }

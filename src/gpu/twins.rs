@@ -3,12 +3,13 @@
 use super::layout::{Located, Placement};
 use super::recorder::{Step, once};
 use super::{Gpu, lock};
-use crate::backend::{Patience, Update};
+use crate::backend::{Patience, Update, segment};
+use crate::error::shortest;
 use crate::formula::Parameters;
 use crate::optimizer::Metric;
 use crate::own::OwnFormula;
 use crate::penalty::Kind;
-use crate::plan::{Operation, Segment};
+use crate::plan::{Name, Operation};
 use crate::{Adam, Backend, Cpu, Dtype, Error, HostSet, Parameter, Penalty, Result};
 
 /// The parameters at which a type's halves agree, or why they do not.
@@ -133,7 +134,7 @@ impl Twins<'_> {
         self.follows("the term", rule, &probe, &terms)?;
         let fours: Vec<[f32; 4]> = probe.iter().map(|&x| [x; 4]).collect();
         let slices: Vec<&[f32]> = fours.iter().map(|four| &four[..]).collect();
-        let partials = self.gpu.partials(self.penalty, &slices, &[], self.patience).await?;
+        let partials = self.gpu.partials(self.penalty, &slices, &[], |_| Name::Alone, self.patience).await?;
         for ((slice, partial), term) in slices.iter().zip(&partials).zip(terms) {
             let want = self.cpu.partial_for(self.penalty, 0, slice)?;
             if partial.terms() != want.terms() {
@@ -155,7 +156,7 @@ impl Twins<'_> {
     async fn compare_proxes(&self, step: f64, numbers: &[f32]) -> Result<()> {
         let probe = self.probe(numbers);
         let rust = self.cpu.prox(self.penalty, &probe, step)?;
-        let operation = format!("the prox with the step {step}");
+        let operation = format!("the prox with the step {}", shortest(step));
         self.follows(&operation, FINITE, &probe, &rust)?;
         self.same(&operation, &probe, &rust, &self.updated(Operation::Prox, step, &probe).await?)
     }
@@ -176,7 +177,7 @@ impl Twins<'_> {
             &mut [(&mut first[..]).into()],
             &mut [(&mut second[..]).into()],
         )?;
-        let operation = format!("the prox in Adam's metric with the step {step}");
+        let operation = format!("the prox in Adam's metric with the step {}", shortest(step));
         self.follows(&operation, FINITE, &probe, &rust)?;
         self.same(&operation, &probe, &rust, &self.stepped(&adam, [&zeros, &probe, &zeros, &squares]).await?)
     }
@@ -199,7 +200,7 @@ impl Twins<'_> {
         }
         let roles = std::array::from_fn(|role| Some(&located[role][..]));
         let placement = Placement { roles, penalty_weights: &[] };
-        let segment = Segment { len: operands[1].len() as u64, dtype: Dtype::F32, penalty: self.penalty.clone() };
+        let segment = segment(operands[1], self.penalty, Name::Alone);
         let (plan, step) = (self.gpu.plan(vec![segment]), Step { size: adam.step, scalars: adam.scalars()? });
         // Without sums, whose kernel is the longest there is.
         let pass = (adam.operation(), false);
@@ -274,7 +275,7 @@ impl Twins<'_> {
 const FINITE: (&str, fn(f32, f32) -> bool) = ("finite", |_, x| x.is_finite());
 
 fn shown(x: f32) -> String {
-    format!("{x:e} ({:#010x})", x.to_bits())
+    format!("{} ({:#010x})", shortest(x), x.to_bits())
 }
 
 /// 2^k, of a normal number.

@@ -11,7 +11,7 @@ pub(crate) struct ElasticNet;
 impl Penalty {
     /// R(θ) = 0. Prox leaves every bit as it is; evaluating still gives the statistics.
     pub fn none() -> Penalty {
-        Penalty::of(Kind::ElasticNet, [0.0, 0.0])
+        Penalty::of(Kind::ElasticNet, [0.0, 0.0]).called("none")
     }
 
     /// R(θ) = λΣ|θ|, the lasso's penalty (Tibshirani 1996).
@@ -20,7 +20,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::ElasticNet, [weight("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(Kind::ElasticNet, [weight("lambda", lambda)?, 0.0]).called("l1"))
     }
 
     /// R(θ) = λΣθ², ridge (Hoerl and Kennard 1970), **without a ½**: the gradient is 2λθ.
@@ -29,7 +29,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l2_squared(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::ElasticNet, [0.0, weight("lambda", lambda)?]))
+        Ok(Penalty::of(Kind::ElasticNet, [0.0, weight("lambda", lambda)?]).called("l2_squared"))
     }
 
     /// R(θ) = λ(αΣ|θ| + (1−α)Σθ²), the elastic net (Zou and Hastie 2005) without a ½.
@@ -53,7 +53,7 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ α ≤ `f32::MAX`/2 and 0 ≤ ρ ≤ 1.
     pub fn scikit_learn(alpha: f64, l1_ratio: f64) -> Result<Penalty> {
         let (alpha, rho) = (weight("alpha", alpha)?, ratio("l1_ratio", l1_ratio)?);
-        Ok(Penalty::of(Kind::ElasticNet, [alpha * rho, 0.5 * alpha * (1.0 - rho)]))
+        Ok(Penalty::of(Kind::ElasticNet, [alpha * rho, 0.5 * alpha * (1.0 - rho)]).called("scikit_learn"))
     }
 
     /// glmnet's `lambda` and `alpha`: R(θ) = λ(αΣ|θ| + ½(1−α)Σθ²) (Friedman, Hastie and Tibshirani 2010, eq. 3).
@@ -65,7 +65,7 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn glmnet(lambda: f64, alpha: f64) -> Result<Penalty> {
         let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
-        Ok(Penalty::of(Kind::ElasticNet, [lambda * alpha, 0.5 * lambda * (1.0 - alpha)]))
+        Ok(Penalty::of(Kind::ElasticNet, [lambda * alpha, 0.5 * lambda * (1.0 - alpha)]).called("glmnet"))
     }
 
     /// Keras' `regularizers.L1L2(l1, l2)`: R(θ) = l1·Σ|θ| + l2·Σθ². There is no ½ in Keras either.
@@ -74,7 +74,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless both are in 0 ..= `f32::MAX`/2.
     pub fn keras(l1: f64, l2: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::ElasticNet, [weight("l1", l1)?, weight("l2", l2)?]))
+        Ok(Penalty::of(Kind::ElasticNet, [weight("l1", l1)?, weight("l2", l2)?]).called("keras"))
     }
 
     /// PyTorch's `weight_decay` as `SGD` and `Adam` apply it, adding λθ to the gradient: R(θ) = ½λΣθ².
@@ -85,7 +85,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn weight_decay(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::ElasticNet, [0.0, 0.5 * weight("weight_decay", lambda)?]))
+        Ok(Penalty::of(Kind::ElasticNet, [0.0, 0.5 * weight("weight_decay", lambda)?]).called("weight_decay"))
     }
 }
 

@@ -30,7 +30,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn group_lasso(lambda: f64, groups: Groups) -> Result<Penalty> {
-        Penalty::sparse_group_lasso(lambda, 0.0, groups)
+        Ok(Penalty::sparse_group_lasso(lambda, 0.0, groups)?.called("group_lasso"))
     }
 
     /// R(θ) = λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂): the sparse-group lasso (Simon et al. 2013). Groups are zero together, and weights of

@@ -31,7 +31,7 @@ impl Penalty {
             return Err(Error::Parameter { name: "lower", expected: "a number", found: lower });
         }
         if lower <= upper {
-            return Ok(Penalty::of(Kind::Interval, [lower, upper]));
+            return Ok(Penalty::of(Kind::Interval, [lower, upper]).called("interval"));
         }
         Err(Error::Parameter { name: "upper", expected: "a number that is not below lower", found: upper })
     }

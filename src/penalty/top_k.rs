@@ -27,7 +27,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 1 ≤ k < 2^32.
     pub fn top_k(k: u64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(Kind::TopK, [whole("k", k as f64)? as f64, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(Kind::TopK, [whole("k", k as f64)? as f64, 0.0], Groups::whole()).called("top_k"))
     }
 
     /// At most n of every m consecutive weights are not zero: [`top_k`](Penalty::top_k) over runs. 2 of 4 is what sparse tensor cores

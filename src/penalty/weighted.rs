@@ -40,7 +40,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn weighted_l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::Weighted, [weight("lambda", lambda)?, 1.0]))
+        Ok(Penalty::of(Kind::Weighted, [weight("lambda", lambda)?, 1.0]).called("weighted_l1"))
     }
 
     /// R(θ) = λΣwᵢ(α|θᵢ| + (1−α)θᵢ²), the elastic net with a weight wᵢ ≥ 0 for every element, without a ½ (Zou and Zhang 2009 weight its

@@ -1,0 +1,73 @@
+//! Which of the device's limits the library depends on, and what is refused where one is too small.
+
+use super::kernel::{BINDINGS, PARAMETERS_BOUND};
+use super::layout::THREADS;
+use super::recorder::ROW;
+use super::{Gpu, LARGEST_BINDING, SMALLEST_WINDOW};
+use crate::{Error, Result};
+
+/// The bytes of workgroup memory that the largest kernel has: one that sums a value of its own.
+const WORKGROUP_STORAGE: u64 = 14_592;
+
+macro_rules! limits {
+    ($($limit:ident: $least:expr,)*) => {
+        [$((concat!("the device's limit ", stringify!($limit)), $least, |l| l.$limit.into()),)*]
+    };
+}
+
+/// A limit's name, what it must be at least, and what it is.
+type Needed = (&'static str, u64, fn(&wgpu::Limits) -> u64);
+
+/// What every device must have. A kernel may need more storage buffers, which is found when it is compiled.
+const NEEDED: [Needed; 12] = limits! {
+    max_storage_buffer_binding_size: SMALLEST_WINDOW,
+    max_storage_buffers_per_shader_stage: 3,
+    max_dynamic_storage_buffers_per_pipeline_layout: 2,
+    max_uniform_buffers_per_shader_stage: 1,
+    max_uniform_buffer_binding_size: PARAMETERS_BOUND,
+    max_dynamic_uniform_buffers_per_pipeline_layout: 1,
+    max_bind_groups: 1,
+    max_bindings_per_bind_group: BINDINGS as u64,
+    max_compute_workgroup_storage_size: WORKGROUP_STORAGE,
+    max_compute_invocations_per_workgroup: THREADS,
+    max_compute_workgroup_size_x: THREADS,
+    max_compute_workgroups_per_dimension: ROW as u64,
+};
+
+/// Refuses a device that no kernel can run on.
+pub(super) fn sufficient(limits: &wgpu::Limits) -> Result<()> {
+    NEEDED.iter().try_for_each(|(limit, least, of)| at_least(limit, "the kernels", *least, of(limits)))
+}
+
+/// Refuses a limit that is too small for something.
+pub(super) fn at_least(limit: &'static str, purpose: &str, expected: u64, found: u64) -> Result<()> {
+    if expected <= found { Ok(()) } else { Err(Error::Limit { limit, purpose: purpose.into(), expected, found }) }
+}
+
+impl Gpu {
+    /// What bounds the windows of weights, and the bytes it bounds them to.
+    pub(super) fn window(&self) -> (&'static str, u64) {
+        let (limit, largest) = self.largest_binding();
+        let window = self.inner.window;
+        if window < largest { ("Options::window", window) } else { (limit, largest) }
+    }
+
+    fn largest_binding(&self) -> (&'static str, u64) {
+        match self.device().limits().max_storage_buffer_binding_size {
+            limit @ 0..LARGEST_BINDING => ("the device's limit max_storage_buffer_binding_size", limit),
+            _ => ("the largest binding that the library uses", LARGEST_BINDING),
+        }
+    }
+
+    /// Refuses a binding that the device does not reach, of data that cannot be bound piece by piece.
+    pub(super) fn binds(&self, purpose: &str, bytes: u64) -> Result<()> {
+        let (limit, largest) = self.largest_binding();
+        at_least(limit, purpose, bytes, largest)
+    }
+
+    /// Refuses a buffer that the device cannot hold.
+    pub(super) fn holds(&self, purpose: &str, bytes: u64) -> Result<()> {
+        let limit = self.device().limits().max_buffer_size;
+        at_least("the device's limit max_buffer_size", purpose, bytes, limit)
+    }
+}
