@@ -814,8 +814,11 @@ fn windows_that_hold_no_tile_are_refused(device: &Device) {
     }
 }
 
-/// The limits without which no kernel runs, and how large they must be.
-const NEEDED: [(&str, u64, fn(&mut wgpu::Limits, u64)); 12] = {
+/// A limit's name, how large it must be, and what sets it.
+type Needed = (&'static str, u64, fn(&mut wgpu::Limits, u64));
+
+/// The limits without which no kernel runs.
+const NEEDED: [Needed; 12] = {
     macro_rules! needed {
         ($($limit:ident: $least:expr,)*) => {
             [$((stringify!($limit), $least, |limits, to| limits.$limit = to as _),)*]
