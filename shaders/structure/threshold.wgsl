@@ -131,13 +131,13 @@ fn units_for(top: u32, amount: Amount) -> Units {
 
 fn units_at(units: Units, bits: u32) -> vec2<u32> {
     if (units.from_top) {
-        return from_top(units, select(bits & MAGNITUDE, bits, RULE == SIMPLEX));
+        return counted_from_top(units, select(bits & MAGNITUDE, bits, RULE == SIMPLEX));
     }
-    return from_zero(units, bits);
+    return counted_from_zero(units, bits);
 }
 
 // A weight, rounded up where 0 is BIAS.
-fn from_zero(units: Units, bits: u32) -> vec2<u32> {
+fn counted_from_zero(units: Units, bits: u32) -> vec2<u32> {
     let bias = vec3<u32>(0u, BIAS, 0u);
     if (RULE == SIMPLEX && bits > MAGNITUDE) {
         let whole = vec3<u32>(units_of(bits, units.e, FINE, false), 0u);
@@ -147,7 +147,7 @@ fn from_zero(units: Units, bits: u32) -> vec2<u32> {
 }
 
 // A weight, exactly, where the largest is BIAS.
-fn from_top(units: Units, bits: u32) -> vec2<u32> {
+fn counted_from_top(units: Units, bits: u32) -> vec2<u32> {
     let shift = exponent_below(bits) - exponent_below(units.top) + 1;
     let near = (bits ^ units.top) <= MAGNITUDE && shift >= 0 && shift <= 2;
     let halves = ((bits & 0x7fffffu) | 0x800000u) << u32(clamp(shift, 0, 2));

@@ -127,14 +127,14 @@ impl<'a> Units<'a> {
 
     /// A weight, rounded up where 0 is BIAS.
     #[inline(always)]
-    fn from_zero(&self, b: u32) -> u64 {
+    fn counted_from_zero(&self, b: u32) -> u64 {
         if self.signed && b > MAGNITUDE { BIAS - whole(b, self.e).min(BIAS) } else { BIAS + fine(b, self.e) }
     }
 
     /// A weight, exactly, where the largest is BIAS. It is in units of half the largest's last place first, in which all weights are
     /// integers that are not twice as far from 0 or half as far.
     #[inline(always)]
-    fn from_top(&self, b: u32) -> u64 {
+    fn counted_from_top(&self, b: u32) -> u64 {
         let b = if self.signed { b } else { b & MAGNITUDE };
         let halves = |b: u32, shift: u32| ((b & 0x7f_ffff) | 0x80_0000) << shift;
         let shift = exponent(b) - exponent(self.top) + 1;
@@ -150,12 +150,12 @@ impl<'a> Units<'a> {
         if self.from_top {
             self.group.sum(
                 #[inline(always)]
-                |b| over(self.from_top(b), level),
+                |b| over(self.counted_from_top(b), level),
             )
         } else {
             self.group.sum(
                 #[inline(always)]
-                |b| over(self.from_zero(b), level),
+                |b| over(self.counted_from_zero(b), level),
             )
         }
     }
@@ -181,9 +181,9 @@ impl<'a> Units<'a> {
             || {
                 let each = units.iter_mut().zip(bits);
                 if self.from_top {
-                    each.for_each(|(u, b)| *u = self.from_top(*b));
+                    each.for_each(|(u, b)| *u = self.counted_from_top(*b));
                 } else {
-                    each.for_each(|(u, b)| *u = self.from_zero(*b));
+                    each.for_each(|(u, b)| *u = self.counted_from_zero(*b));
                 }
             },
         );
