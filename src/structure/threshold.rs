@@ -122,7 +122,8 @@ impl<'a> Units<'a> {
     fn of(group: &'a Group<'a>, top: u32, amount: Amount, signed: bool) -> Units<'a> {
         let log2 = amount.log2();
         let e = if log2 == i32::MIN { exponent(top) } else { log2 + 2 };
-        Units { group, e, top, from_top: exponent(top) > e, signed }
+        // 0 has no exponent, and is far above nothing.
+        Units { group, e, top, from_top: top & MAGNITUDE != 0 && exponent(top) > e, signed }
     }
 
     /// A weight, rounded up where 0 is BIAS.

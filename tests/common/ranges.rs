@@ -81,9 +81,15 @@ pub(crate) fn projections_are_exact_at_every_ratio(backend: &Backend) {
     project::<f16>(backend, 0.7, &[-2, 0, 5, 13], 60, F16);
     project::<bf16>(backend, 1.0, &some, 7, BF16);
     project::<bf16>(backend, 1e-9, &some[..17], 60, BF16);
-    for (penalty, _) in balls(0.0) {
-        let found = backend.prox(&penalty.expect("its parameters are valid"), &[0.0f32, 1.0, 0.0, 3.0], 1.0);
-        assert_eq!(found, Ok(vec![0.0; 4]));
+    // No weight is as small as these radii, except 0.
+    for radius in [0.0, 1e-40, 1e-300] {
+        for (penalty, _) in balls(radius) {
+            let penalty = penalty.expect("its parameters are valid");
+            for v in [[0.0f32, 1.0, 0.0, 3.0], [0.0; 4], [-1.0, -3e38, -1e-20, -1.0]] {
+                assert_eq!(backend.prox(&penalty, &v, 1.0), Ok(vec![0.0; 4]), "{penalty:?} of {v:?}");
+            }
+            assert_eq!(backend.evaluate(&penalty, &[0.0f32; 4]).map(|report| report.value), Ok(0.0), "{penalty:?}");
+        }
     }
 }
 
