@@ -357,7 +357,7 @@ fn what_does_not_fit_is_refused() {
     own[70 * TILE + 5] = -0.0;
     assert_eq!(
         text(weighted.with_weights(&own).map(drop)),
-        format!("the penalty weights must be numbers ≥ 0, found NaN at {}", 99 * TILE)
+        format!("the penalty weights must be numbers ≥ 0, found NaN at index {}", 99 * TILE)
     );
     assert!(weighted.with_weights(&[-f32::from_bits(1)]).is_err());
     for bad in [f32::NEG_INFINITY, -f32::NAN, -1.0] {
