@@ -401,7 +401,7 @@ fn what_does_not_fit_is_refused() {
     );
     assert_eq!(
         text(given(&[Some([1f32, -1.0, 0.0][..].into()), None])),
-        "\"a\": the penalty weights must be numbers ≥ 0, found -1 at 1"
+        "\"a\": the penalty weights must be numbers ≥ 0, found -1 at index 1"
     );
 }
 
