@@ -147,10 +147,9 @@ impl Chunk<'_> {
         self.penalty.with_weights(bytemuck::cast_slice(bytes)).map_err(|error| match error {
             penalty::Error::PenaltyWeight { index, found } => {
                 let at = self.start + index;
-                let at = if self.row_major { at } else { layout::row_major_place(&tensor.shape, at) };
-                let reason =
-                    format!("its weights of the tensor {:?} must be numbers ≥ 0, found {found} at {at}", tensor.name);
-                Error::file(&tensor.source.path, reason)
+                let index = if self.row_major { at } else { layout::row_major_place(&tensor.shape, at) };
+                let error = penalty::Error::PenaltyWeight { index, found };
+                Error::file(&tensor.source.path, format!("its tensor {:?}: {error}", tensor.name))
             }
             error => error.into(),
         })

@@ -210,7 +210,7 @@ fn a_bad_weight_of_an_element_is_named_by_its_place_in_row_major_order() {
         array(&path(&own), ">f4", own_fortran, &[2, 3, 4], &factors);
         let own = text(&path(&own));
         let run = penalty(["eval", &text(&path(&model)), "--penalty", "weighted-l1:lambda=1", "--weights", &own]);
-        assert_fails(&run, 1, &["must be numbers ≥ 0, found -0.5 at 13"]);
+        assert_fails(&run, 1, &["must be numbers ≥ 0, found -0.5 at index 13"]);
     }
 }
 

@@ -150,9 +150,9 @@ fn files_that_do_not_fit() {
     let reason = format!("its weights of the tensor \"w\" must have its shape {model:?}, found {turned:?}");
     refused("w", "F32", &turned, f32s(&ones), &reason);
     refused("w", "F64", &model, vec![0; 8 * count], "its tensor \"w\" has no weights: F64 is not F32, F16 or BF16");
-    let numbers = "its weights of the tensor \"w\" must be numbers ≥ 0, found";
-    refused("w", "F32", &model, with(5, -0.5), &format!("{numbers} -0.5 at 5"));
-    refused("w", "F32", &model, with(LEN - 1, f32::NAN), &format!("{numbers} NaN at {}", LEN - 1));
+    let numbers = "its tensor \"w\": the penalty weights must be numbers ≥ 0, found";
+    refused("w", "F32", &model, with(5, -0.5), &format!("{numbers} -0.5 at index 5"));
+    refused("w", "F32", &model, with(LEN - 1, f32::NAN), &format!("{numbers} NaN at index {}", LEN - 1));
     fs::remove_file(file("weights")).unwrap();
     let asked = ["--penalty", "weighted-l1:lambda=0.5", "--weights", &file("weights")];
     assert_fails(&penalty(["eval", &file("model")].iter().chain(&asked)), 1, &[&file("weights"), "no such file"]);
