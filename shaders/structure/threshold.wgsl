@@ -32,14 +32,14 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         return found_inside(false);
     }
     var level = level_of(thread, group, units, all_above, r);
-    if (RULE == CLAMP) {
-        return found_threshold(floats_of(units, level));
-    }
     // Weights that lose bits are rounded toward 0 where the nearest ones are outside: raising the threshold by what a large weight
     // was rounded up by would cost small ones more than their own rounding. In an f32 it costs nothing that counts.
     let loses = span.c[0].x != 0.0;
     for (var attempt = 0u; attempt < ATTEMPTS; attempt++) {
         let nearest_floats = floats_of(units, level);
+        if (RULE == CLAMP) {
+            return found_threshold(nearest_floats);
+        }
         let marked = bitcast<f32>((bitcast<u32>(nearest_floats.y) & ~1u) | select(0u, 1u, attempt > 0u));
         let floats = vec2<f32>(nearest_floats.x, select(nearest_floats.y, marked, loses));
         let own = with_own(span.c, bitcast<vec2<u32>>(floats));
@@ -241,20 +241,20 @@ fn least_on_simplex(group: Group, units: Units, r: vec3<u32>) -> vec3<u32> {
 fn floats_of(units: Units, level: vec2<u32>) -> vec2<f32> {
     let bias = vec3<u32>(0u, BIAS, 0u);
     let wide_level = vec3<u32>(level, 0u);
-    let above = excess_of(wide_level, bias);
     let below = excess_of(bias, wide_level);
     let e = units.e - FINE;
-    if (!units.from_top) {
-        return select(two_floats(above, e), 0.0 - two_floats(below, e), any(below != vec3<u32>(0u)));
+    var negative = any(below != vec3<u32>(0u));
+    var size = select(excess_of(wide_level, bias), below, negative);
+    if (units.from_top) {
+        // The last place of the largest weight in units; where even half of it is above any level, the largest is the nearest float.
+        let places = exponent_below(units.top) - 23 - e;
+        if (places > 72) {
+            return vec2<f32>(bitcast<f32>(units.top), 0.0 - scaled(nearest(below), e));
+        }
+        let top = shifted_left(vec3<u32>((units.top & 0x7fffffu) | 0x800000u, 0u, 0u), u32(max(places, 0)));
+        negative = units.top > MAGNITUDE;
+        size = select(excess_of(top, below), add_wide(top, below), negative);
     }
-    // The last place of the largest weight in units; where even half of it is above any level, the largest is the nearest float.
-    let places = exponent_below(units.top) - 23 - e;
-    if (places > 72) {
-        return vec2<f32>(bitcast<f32>(units.top), 0.0 - scaled(nearest(below), e));
-    }
-    let top = shifted_left(vec3<u32>((units.top & 0x7fffffu) | 0x800000u, 0u, 0u), u32(max(places, 0)));
-    if (units.top > MAGNITUDE) {
-        return 0.0 - two_floats(add_wide(top, below), e);
-    }
-    return two_floats(excess_of(top, below), e);
+    let floats = two_floats(size, e);
+    return select(floats, 0.0 - floats, negative);
 }

@@ -75,14 +75,14 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
         return Found::default();
     }
     let mut threshold = units.level(all, r);
-    if rule == Rule::Clamp {
-        return Found { numbers: units.floats(threshold), ..Found::default() };
-    }
     // Weights that lose bits are rounded toward 0 where the nearest ones are outside: raising the threshold by what a large weight
     // was rounded up by would cost small ones more than their own rounding. In an `f32` it costs nothing that counts.
     let loses = c[0] != 0.0;
     for attempt in 0..ATTEMPTS {
         let [first, second] = units.floats(threshold);
+        if rule == Rule::Clamp {
+            return Found { numbers: [first, second], ..Found::default() };
+        }
         let marked = f32::from_bits(second.to_bits() & !1 | u32::from(attempt > 0));
         let numbers = [first, if loses { marked } else { second }];
         let c = with_own(c, numbers);
@@ -205,19 +205,22 @@ impl<'a> Units<'a> {
 
     /// A level as the sum of two `f32`s.
     fn floats(&self, level: u64) -> [f32; 2] {
-        let (e, size) = (self.e - FINE, u128::from(level.abs_diff(BIAS)));
-        if !self.from_top {
-            let size = two_floats(size, e);
-            return if level < BIAS { size.map(|x| 0.0 - x) } else { size };
+        let e = self.e - FINE;
+        let mut negative = level < BIAS;
+        let mut size = u128::from(level.abs_diff(BIAS));
+        if self.from_top {
+            // The last place of the largest weight in units; where even half of it is above any level, the largest is the nearest float.
+            let places = exponent(self.top) - 23 - e;
+            let below = u128::from(BIAS.saturating_sub(level));
+            if places > 72 {
+                return [f32::from_bits(self.top), 0.0 - scaled(nearest(below), e)];
+            }
+            let top = u128::from((self.top & 0x7f_ffff) | 0x80_0000) << places;
+            negative = self.top > MAGNITUDE;
+            size = if negative { top + below } else { top - below };
         }
-        // The last place of the largest weight in units; where even half of it is above any level, the largest is the nearest float.
-        let places = exponent(self.top) - 23 - e;
-        let below = if level < BIAS { size } else { 0 };
-        if places > 72 {
-            return [f32::from_bits(self.top), 0.0 - scaled(nearest(below), e)];
-        }
-        let top = u128::from((self.top & 0x7f_ffff) | 0x80_0000) << places;
-        if self.top > MAGNITUDE { two_floats(top + below, e).map(|x| 0.0 - x) } else { two_floats(top - below, e) }
+        let floats = two_floats(size, e);
+        if negative { floats.map(|x| 0.0 - x) } else { floats }
     }
 }
 
