@@ -15,15 +15,16 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     }
     let e = exponent_below(largest);
     let sum = sum_of_squares(thread, group, e);
+    let squared = nearest(sum);
     if (PURPOSE == VALUE) {
         if (RULE == SCALE) {
             return found_inside(at_most(sum, in_units(value_amount_of(span.terms), 1u, 2 * (COARSE - e))));
         }
-        return found_share(opaque_one(root_of(nearest(sum)) * root_of(size_float)), e - COARSE);
+        return found_share(opaque_one(root_of(squared) * root_of(size_float)), e - COARSE);
     }
     if (PURPOSE == GRADIENT) {
         // λ√n/‖θ‖. λ√n alone can leave the range of f32, and so can the quotient.
-        let relative = opaque_one(significand_of(lambda) * root_of(quotient_of(size_float, nearest(sum))));
+        let relative = opaque_one(significand_of(lambda) * root_of(quotient_of(size_float, squared)));
         let factor = select(wide_factor(relative, exponent_below(bitcast<u32>(lambda)) + COARSE - e), 0u, lambda == 0.0);
         return found_numbers(wide_float(factor), limit_of(lambda, size_float));
     }
@@ -36,7 +37,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     if (at_most(sum, amount)) {
         return found_numbers(0.0, 0.0);
     }
-    let divisor = opaque_one(nearest(sum) + opaque_one(root_of(nearest(sum)) * root_of(nearest(amount))));
+    let divisor = opaque_one(squared + opaque_one(root_of(squared) * root_of(nearest(amount))));
     return found_numbers(quotient_of(nearest(subtract_wide(sum, amount)), divisor), 0.0);
 }
 

@@ -33,18 +33,19 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
         #[inline(always)]
         |b| coarse(b, e),
     );
+    let squared = nearest(sum);
     match (purpose, rule) {
         (Purpose::Value, Rule::Scale) => {
             let inside = sum <= Amount::from_words(value).in_units(1, 2 * (COARSE - e));
             Found { share: if inside { 0.0 } else { 1.0 }, ..Found::default() }
         }
         (Purpose::Value, _) => {
-            let share = root(nearest(sum)) * root(size_float);
+            let share = root(squared) * root(size_float);
             Found { share, exponent: e - COARSE, ..Found::default() }
         }
         (Purpose::Gradient, _) => {
             // λ√n/‖θ‖. λ√n alone can leave the range of `f32`, and so can the quotient.
-            let relative = significand(c[1]) * root(quotient(size_float, nearest(sum)));
+            let relative = significand(c[1]) * root(quotient(size_float, squared));
             let factor = if c[1] == 0.0 { 0 } else { wide_factor(relative, exponent(c[1].to_bits()) + COARSE - e) };
             Found { numbers: [wide_float(factor), limit(c[1], size_float)], ..Found::default() }
         }
@@ -55,7 +56,7 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
             let factor = if sum <= amount {
                 0.0
             } else {
-                quotient(nearest(sum - amount), nearest(sum) + root(nearest(sum)) * root(nearest(amount)))
+                quotient(nearest(sum - amount), squared + root(squared) * root(nearest(amount)))
             };
             Found { numbers: [factor, 0.0], ..Found::default() }
         }
