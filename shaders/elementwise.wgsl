@@ -23,7 +23,7 @@ fn bounded(x: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(min(bitcast<vec4<u32>>(flush(x)), vec4<u32>(LARGEST_FLOAT)));
 }
 
-// Numbers without the last bits of their significands where they must not be rounded away from 0, else as they are.
+// Clears the last bits of numbers' significands if they must not be rounded away from 0: they then fit a shorter type exactly.
 fn toward_zero(x: vec4<f32>, lost_bits: vec4<f32>, must: vec4<bool>) -> vec4<f32> {
     let kept = vec4<u32>(0xffffffffu) << (vec4<u32>(lost_bits) & vec4<u32>(31u));
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & select(vec4<u32>(0xffffffffu), kept, must));

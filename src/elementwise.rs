@@ -34,7 +34,7 @@ pub fn bounded(x: f32) -> f32 {
     if y < f32::MAX { y } else { f32::MAX }
 }
 
-/// A number without the last bits of its significand where it must not be rounded away from 0, else as it is.
+/// Clears the last bits of a number's significand if it `must` not be rounded away from 0: it then fits a shorter type exactly.
 #[inline(always)]
 pub(crate) fn toward_zero(x: f32, lost_bits: f32, must: bool) -> f32 {
     let kept = u32::MAX << (lost_bits as u32 & 31);

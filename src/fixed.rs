@@ -138,8 +138,8 @@ pub(crate) fn scaled(x: f32, e: i32) -> f32 {
     }
 }
 
-/// x·2^e for x < 2^96 as the sum of two `f32`s: the nearest one, and the nearest to what is left. So a number that comes from subtracting
-/// both, one after the other, is as exact as if it came from x·2^e and were rounded twice.
+/// x·2^e for x < 2^96 as the sum of two `f32`s: the nearest one, and the nearest to what is left. Subtracting the first from a weight near
+/// it is exact, so only subtracting the second rounds.
 pub(crate) fn two_floats(x: u128, e: i32) -> [f32; 2] {
     // What is above the largest `f32` goes to the second.
     let most = u128::from(LARGEST_SIGNIFICAND) << (LARGEST_PLACES - e).clamp(0, 72);
@@ -159,10 +159,10 @@ const WIDEST: i32 = 250;
 /// What is added to a wide factor's exponent, so that its integer is positive.
 const WIDE_BIAS: i32 = 256;
 
-/// m·2^k for m > 0 as an integer of 32 bits: an exponent of 9 bits, then the 23 of a fraction. So greater factors are greater integers,
-/// and the next factor is the next integer. 0 below 2^-250, and the largest from 2^251 on.
+/// m·2^k for m > 0 as an integer: 9 bits of exponent, then 23 bits of fraction. A greater factor is a greater integer, and the next factor
+/// is the next integer. It is 0 below 2^-250, and the largest factor from 2^251 on.
 ///
-/// Factors such as λ/‖θ‖ reach further than an `f32` even where θ and the product are ordinary.
+/// A factor such as λ/‖θ‖ can leave the range of `f32` although θ and the product are inside it.
 pub(crate) fn wide_factor(m: f32, k: i32) -> u32 {
     let exponent = (m.to_bits() >> 23) as i32 - 127 + k;
     if exponent < -WIDEST {

@@ -112,7 +112,7 @@ fn top_of(thread: u32, group: Group) -> u32 {
     return unordered(team_max(thread, group.places, top));
 }
 
-// A group's weights as integers: those that can be above the threshold are as fine as the amount needs them, and the others 0.
+// A group's weights as integers, in a unit that suits the amount; 0 where they are far below the threshold.
 struct Units {
     // The unit is 2^(e − 55).
     e: i32,
@@ -229,7 +229,7 @@ fn raised(level: vec2<u32>, step: vec2<u32>, doublings: u32) -> vec2<u32> {
     return next.xy;
 }
 
-// What a sum is at least that is as near to r as weights of this type can be: each may have been below 2^-120, which is 0.
+// The least sum that counts as r. It allows for what the weights' type rounds, and for weights below 2^-120, which are 0.
 fn least_on_simplex(group: Group, units: Units, r: vec3<u32>) -> vec3<u32> {
     let smallest = -120 - (units.e - FINE);
     let flushed = shifted_left(vec3<u32>(group.size, 0u, 0u), u32(clamp(smallest, 0, 63)));

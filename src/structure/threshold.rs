@@ -103,10 +103,10 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     Found { numbers: [f32::MAX, 0.0], ..Found::default() }
 }
 
-/// A group's weights as integers: those that can be above the threshold are as fine as the amount needs them, and the others 0.
+/// A group's weights as integers, in a unit that suits the amount r.
 ///
-/// No threshold is further below the largest weight than the amount r. So the unit is 2^-53 of r, whatever the weights are, and where
-/// these are much larger than r they are counted from the largest, from which only those differ by less than r that are near it.
+/// The threshold lies at most r below the largest weight. So the unit is 2^-53 of r, whatever the weights are. Where the weights are much
+/// larger than r, they are counted down from the largest one. A weight that is not near it is below the threshold, and its integer is 0.
 struct Units<'a> {
     group: &'a Group<'a>,
     /// The unit is 2^(e − 55).
@@ -132,8 +132,8 @@ impl<'a> Units<'a> {
         if self.signed && b > MAGNITUDE { BIAS - whole(b, self.e).min(BIAS) } else { BIAS + fine(b, self.e) }
     }
 
-    /// A weight, exactly, where the largest is BIAS. It is in units of half the largest's last place first, in which all weights are
-    /// integers that are not twice as far from 0 or half as far.
+    /// A weight, exactly, where the largest is BIAS. The gap between the two is first counted in halves of the largest's last place:
+    /// near the largest every weight is an integer there.
     #[inline(always)]
     fn counted_from_top(&self, b: u32) -> u64 {
         let b = if self.signed { b } else { b & MAGNITUDE };
@@ -196,7 +196,7 @@ impl<'a> Units<'a> {
         })
     }
 
-    /// What a sum is at least that is as near to r as weights of this type can be: each may have been below 2^-120, which is 0.
+    /// The least sum that counts as r. It allows for what the weights' type rounds, and for weights below 2^-120, which are 0.
     fn least_on_simplex(&self, r: u128) -> u128 {
         let smallest = -120 - (self.e - FINE);
         let flushed = if smallest < 0 { 0 } else { (self.group.len() as u128) << smallest.min(63) };
