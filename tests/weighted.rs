@@ -498,7 +498,7 @@ fn a_penalty_may_become_one_without_weights(device: &Device) {
         Ok(pending.wait(PATIENCE).expect("it was submitted").total.value)
     };
     let own_words = [bytemuck::cast_slice(&own).to_vec()];
-    let host = host_set(&parameters, &own_words);
+    let host = host_set(Cpu::new(), &parameters, &own_words);
     let words: Vec<u32> = bytemuck::cast_slice(&theta).to_vec();
     let want = host.evaluate(&[slice(&words, &parameters[0])]).expect("the slices fit").total.value;
     assert_eq!(evaluate(&mut set), Ok(want));

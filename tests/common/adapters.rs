@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `VK_DRIVER_FILES` | the Vulkan loader's own: which drivers there are |
 //! | `PENALTY_ADAPTER` | only adapters whose `NAME (BACKEND, DRIVER)` contains this text, whatever its case |
+//! | `PENALTY_LONG=1` | whole products where a sample takes a third of the time |
 //! | `PENALTY_REQUIRE_ADAPTER=1` | no adapter is a failure; otherwise the device tests are ignored, and said to be |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,6 +51,11 @@ impl Device {
     pub(crate) fn backend(&self) -> Backend {
         Backend::Gpu(self.gpu().clone())
     }
+}
+
+/// Whether tests take their time.
+pub(crate) fn long_samples() -> bool {
+    std::env::var("PENALTY_LONG").is_ok_and(|value| value == "1")
 }
 
 fn describe(info: &wgpu::AdapterInfo) -> String {

@@ -4,6 +4,7 @@
 
 pub(crate) mod adapters;
 pub(crate) mod cases;
+pub(crate) mod catalogue;
 pub(crate) mod compare;
 pub(crate) mod device;
 pub(crate) mod everything;

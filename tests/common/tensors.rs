@@ -89,7 +89,7 @@ impl Tensors {
     /// Does a call on the host.
     pub(crate) fn host(&mut self, call: Call) -> Result<Option<Reports>> {
         let own = self.words[4].clone();
-        self.call(&host_set(&self.parameters, &own), call)
+        self.call(&host_set(Cpu::new(), &self.parameters, &own), call)
     }
 
     pub(crate) fn call(&mut self, set: &HostSet, call: Call) -> Result<Option<Reports>> {
@@ -197,10 +197,10 @@ pub(crate) fn operands<'a>(lists: &'a Lists<'a>) -> Operands<'a> {
 }
 
 /// A set of these tensors on the host, with these penalty weights where the penalties take some.
-pub(crate) fn host_set<'w>(parameters: &[Parameter], penalty_weights: &'w [Vec<u32>]) -> HostSet<'w> {
+pub(crate) fn host_set<'w>(cpu: Cpu, parameters: &[Parameter], penalty_weights: &'w [Vec<u32>]) -> HostSet<'w> {
     let own = |(words, p): (&'w Vec<u32>, &Parameter)| p.penalty.is_weighted().then(|| slice(words, p));
     let own: Vec<Option<Slice<'w>>> = penalty_weights.iter().zip(parameters).map(own).collect();
-    HostSet::new(Cpu::new(), parameters.to_vec()).with_penalty_weights(&own).expect("the penalty weights are valid")
+    HostSet::new(cpu, parameters.to_vec()).with_penalty_weights(&own).expect("the penalty weights are valid")
 }
 
 fn penalties() -> [Penalty; 5] {

@@ -23,6 +23,13 @@ pub(crate) fn penalty<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = 
     Run::of(Command::new(env!("CARGO_BIN_EXE_penalty")).args(args).output().expect("the command starts"))
 }
 
+/// The same in this folder, with `more` arguments that have spaces between them.
+pub(crate) fn penalty_in<const N: usize>(folder: &Path, args: [&str; N], more: &str) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_penalty"));
+    command.args(args).args(more.split(' ')).current_dir(folder);
+    Run::of(command.output().expect("the command starts"))
+}
+
 /// The same with this many threads, however many processors the machine has.
 pub(crate) fn penalty_on_threads(threads: usize, args: &[&str]) -> Run {
     let output = Command::new(env!("CARGO_BIN_EXE_penalty"))
@@ -145,11 +152,15 @@ pub(crate) fn weights(len: usize, seed: u32) -> Vec<f32> {
 
 /// Where two results differ, apart from who computed them and how long it took; `None` where nowhere.
 pub(crate) fn difference(mut a: Value, mut b: Value) -> Option<String> {
-    for result in [&mut a, &mut b] {
-        let object = result.as_object_mut().expect("a result is an object");
-        object.remove("seconds").expect("a result says how long it took");
-        object.remove("device").expect("a result says who answered");
-        object.remove("out");
-    }
+    forget(&mut a);
+    forget(&mut b);
     (a != b).then(|| format!("{a}\n{b}"))
+}
+
+/// Takes out who computed a result, how long that took, and where it was written.
+pub(crate) fn forget(result: &mut Value) {
+    let object = result.as_object_mut().expect("a result is an object");
+    object.remove("seconds").expect("a result says how long it took");
+    object.remove("device").expect("a result says who answered");
+    object.remove("out");
 }
