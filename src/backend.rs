@@ -1,26 +1,17 @@
-//! The three operations on host slices, on whichever backend: what most programs call.
+//! The operations on host slices, on whichever backend: what most programs call.
 
-use std::time::Duration;
-
-use crate::cpu::{Operands, Pass};
-use crate::element::Element;
-use crate::exact::{Partial, Report, Reports};
-use crate::gpu::{Choice, Gpu};
-use crate::optimizer::Scalars;
-use crate::plan::{Coefficients, Name, Operation, Plan, Segment};
-use crate::set::{GRADIENT, PENALTY_WEIGHTS, same_shape};
-use crate::tile::TILE;
-use crate::weighted::matched;
-use crate::{Cpu, Determinism, Error, Penalty, Result, Weighted, cpu};
-
-/// How the end of device work is waited for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Patience {
-    /// Poll the device on this thread until it is done, at most so long.
-    Block(Duration),
-    /// Somebody else polls the device: the caller's loop, or a [`Poller`](crate::gpu::Poller).
-    PolledElsewhere,
-}
+use crate::cpu::Cpu;
+use crate::gpu::poller::Patience;
+use crate::gpu::slices::Waited;
+use crate::gpu::{Choice, Determinism, Gpu};
+use crate::numeric::element::Element;
+use crate::numeric::slice::{Slice, SliceMut};
+use crate::numeric::tile::TILE;
+use crate::penalty::element_weights::{Weighted, matched};
+use crate::plan::operation::Operation;
+use crate::report::{Partial, Report, Reports};
+use crate::slices::{Slices, Tensor, Update};
+use crate::{Error, Penalty, Result};
 
 /// Where penalties of host slices are computed. Both kinds give the same bits (see [`Determinism`]).
 ///
@@ -95,8 +86,8 @@ impl Backend {
     /// [`own`](Penalty::own); on the CPU only [`Error::PenaltyWeights`] where a weighted penalty has no weights, and [`Error::Length`]
     /// where those are not as many.
     pub fn evaluate<'a, E: Element>(&self, penalty: impl Into<Weighted<'a, [E]>>, weights: &[E]) -> Result<Report> {
-        let (penalty, penalty_weights) = penalty.into().parts()?;
-        self.block_on_partial(penalty, penalty_weights, weights)?.report(penalty)
+        let tensor = Tensor::new(penalty.into(), weights);
+        self.block_on_partial(&tensor)?.report(tensor.penalty)
     }
 
     /// [`evaluate`](Backend::evaluate) without blocking.
@@ -109,8 +100,8 @@ impl Backend {
         penalty: impl Into<Weighted<'a, [E]>>,
         weights: &[E],
     ) -> Result<Report> {
-        let (penalty, penalty_weights) = penalty.into().parts()?;
-        self.partial_of(penalty, penalty_weights, weights, Patience::PolledElsewhere).await?.report(penalty)
+        let tensor = Tensor::new(penalty.into(), weights);
+        self.partial_of(&tensor, Patience::PolledElsewhere).await?.report(tensor.penalty)
     }
 
     /// One penalty over a list of tensors, as PyTorch's `lam * sum(w.abs().sum() for w in weights)`: a report for each
@@ -131,7 +122,7 @@ impl Backend {
     /// As [`evaluate`](Backend::evaluate), in an [`Error::InParameter`] with the tensor's index where it is about one; tensors with
     /// weights of their elements are a [`HostSet`](crate::HostSet)'s.
     pub fn evaluate_all<E: Element, W: AsRef<[E]>>(&self, penalty: &Penalty, weights: &[W]) -> Result<Reports> {
-        pollster::block_on(self.reports(penalty, weights, Patience::Block(Gpu::TIMEOUT)))
+        pollster::block_on(self.reports(penalty, &list(penalty, weights), Patience::Block(Gpu::TIMEOUT)))
     }
 
     /// [`evaluate_all`](Backend::evaluate_all) without blocking.
@@ -144,7 +135,7 @@ impl Backend {
         penalty: &Penalty,
         weights: &[W],
     ) -> Result<Reports> {
-        self.reports(penalty, weights, Patience::PolledElsewhere).await
+        self.reports(penalty, &list(penalty, weights), Patience::PolledElsewhere).await
     }
 
     /// The exact statistics of a chunk of a tensor that starts at element `start`: what a program merges that never holds
@@ -169,14 +160,7 @@ impl Backend {
         start: u64,
         weights: &[E],
     ) -> Result<Partial> {
-        if !start.is_multiple_of(TILE as u64) {
-            return Err(Error::ChunkStart { found: start });
-        }
-        let (penalty, penalty_weights) = penalty.into().parts()?;
-        if start > 0 && penalty.groups().is_some() {
-            return Err(Error::GroupsOfChunk { penalty: penalty.name(), found: start });
-        }
-        self.block_on_partial(penalty, penalty_weights, weights)
+        self.block_on_chunk(start, &Tensor::new(penalty.into(), weights))
     }
 
     /// ∂R/∂θ, 0 where R has a kink.
@@ -203,8 +187,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update::gradient(Operation::Gradient, penalty);
-        self.block_on_update(&update, Some(weights), gradient).map(drop)
+        let update = Update::gradient(Operation::Gradient, penalty.into());
+        self.block_on_update(&update, Some(weights.into()), gradient.into()).map(drop)
     }
 
     /// [`gradient_into`](Backend::gradient_into) without blocking; where the future is dropped, `gradient` keeps what it holds.
@@ -218,8 +202,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update::gradient(Operation::Gradient, penalty);
-        self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await.map(drop)
+        let update = Update::gradient(Operation::Gradient, penalty.into());
+        self.update(&update, Some(weights.into()), gradient.into(), Patience::PolledElsewhere).await.map(drop)
     }
 
     /// Adds ∂R/∂θ to what `gradient` holds, as a training loop adds a penalty to its loss.
@@ -236,8 +220,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update::gradient(Operation::AddGradient, penalty);
-        self.block_on_update(&update, Some(weights), gradient).map(drop)
+        let update = Update::gradient(Operation::AddGradient, penalty.into());
+        self.block_on_update(&update, Some(weights.into()), gradient.into()).map(drop)
     }
 
     /// [`gradient_add`](Backend::gradient_add) without blocking; where the future is dropped, nothing was added.
@@ -251,8 +235,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let update = Update::gradient(Operation::AddGradient, penalty);
-        self.update(&update, Some(weights), gradient, Patience::PolledElsewhere).await.map(drop)
+        let update = Update::gradient(Operation::AddGradient, penalty.into());
+        self.update(&update, Some(weights.into()), gradient.into(), Patience::PolledElsewhere).await.map(drop)
     }
 
     /// prox(v) = argmin over x of step·R(x) + ½‖x − v‖², for each weight.
@@ -278,7 +262,7 @@ impl Backend {
         }
         let mut shrunk = vec![E::zeroed(); weights.len()];
         let update = Update::prox(weighted, step);
-        self.block_on_update(&update, Some(weights), &mut shrunk)?;
+        self.block_on_update(&update, Some(weights.into()), shrunk[..].as_mut().into())?;
         Ok(shrunk)
     }
 
@@ -294,8 +278,8 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<()> {
-        let update = Update::prox(penalty, step);
-        self.block_on_update(&update, None, weights).map(drop)
+        let update = Update::prox(penalty.into(), step);
+        self.block_on_update(&update, None, weights.into()).map(drop)
     }
 
     /// [`prox_in_place`](Backend::prox_in_place) without blocking; where the future is dropped, the weights are as they were.
@@ -309,8 +293,8 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<()> {
-        let update = Update::prox(penalty, step);
-        self.update(&update, None, weights, Patience::PolledElsewhere).await.map(drop)
+        let update = Update::prox(penalty.into(), step);
+        self.update(&update, None, weights.into(), Patience::PolledElsewhere).await.map(drop)
     }
 
     /// [`prox_in_place`](Backend::prox_in_place), and the value and statistics of what it leaves, from one read. Where it fails, the
@@ -334,9 +318,8 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<Report> {
-        let weighted = penalty.into();
-        let update = Update { sums: true, ..Update::prox(weighted, step) };
-        self.block_on_update(&update, None, weights)?.report(weighted.penalty())
+        let update = Update { sums: true, ..Update::prox(penalty.into(), step) };
+        self.block_on_update(&update, None, weights.into())?.report(update.penalty)
     }
 
     /// [`prox_and_evaluate_in_place`](Backend::prox_and_evaluate_in_place) without blocking; where the future is dropped, the weights
@@ -351,162 +334,66 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<Report> {
-        let weighted = penalty.into();
-        let update = Update { sums: true, ..Update::prox(weighted, step) };
-        self.update(&update, None, weights, Patience::PolledElsewhere).await?.report(weighted.penalty())
+        let update = Update { sums: true, ..Update::prox(penalty.into(), step) };
+        self.update(&update, None, weights.into(), Patience::PolledElsewhere).await?.report(update.penalty)
     }
 
-    async fn reports<E: Element, W: AsRef<[E]>>(
-        &self,
-        penalty: &Penalty,
-        weights: &[W],
-        patience: Patience,
-    ) -> Result<Reports> {
-        let slices: Vec<&[E]> = weights.iter().map(AsRef::as_ref).collect();
+    async fn reports(&self, penalty: &Penalty, tensors: &[Tensor<'_>], patience: Patience) -> Result<Reports> {
         // A list of weights for each of a list of tensors is a set's.
         matched(penalty, false)?;
-        let partials = self.partials(penalty, &slices, &[], Name::Listed, patience).await?;
+        let partials = self.partials(tensors, patience).await?;
         Reports::new(partials.iter().map(|partial| (partial, penalty)))
     }
 
-    fn block_on_partial<E: Element>(
-        &self,
-        penalty: &Penalty,
-        penalty_weights: Option<&[E]>,
-        weights: &[E],
-    ) -> Result<Partial> {
-        pollster::block_on(self.partial_of(penalty, penalty_weights, weights, Patience::Block(Gpu::TIMEOUT)))
+    fn block_on_chunk(&self, start: u64, tensor: &Tensor<'_>) -> Result<Partial> {
+        if !start.is_multiple_of(TILE as u64) {
+            return Err(Error::ChunkStart { found: start });
+        }
+        if start > 0 && tensor.penalty.groups().is_some() {
+            return Err(Error::GroupsOfChunk { penalty: tensor.penalty.name(), found: start });
+        }
+        self.block_on_partial(tensor)
     }
 
-    async fn partial_of<E: Element>(
-        &self,
-        penalty: &Penalty,
-        penalty_weights: Option<&[E]>,
-        weights: &[E],
-        patience: Patience,
-    ) -> Result<Partial> {
-        one_for_each(weights, penalty_weights)?;
-        let own = penalty_weights.as_slice();
-        let partials = self.partials(penalty, &[weights], own, |_| Name::Alone, patience).await?;
+    fn block_on_partial(&self, tensor: &Tensor<'_>) -> Result<Partial> {
+        pollster::block_on(self.partial_of(tensor, Patience::Block(Gpu::TIMEOUT)))
+    }
+
+    async fn partial_of(&self, tensor: &Tensor<'_>, patience: Patience) -> Result<Partial> {
+        let partials = self.partials(std::slice::from_ref(tensor), patience).await?;
         Ok(partials.into_iter().next().unwrap_or_default())
     }
 
-    /// Of slices, each with its weights where the penalty takes some; errors call a slice by this name.
-    async fn partials<E: Element>(
-        &self,
-        penalty: &Penalty,
-        slices: &[&[E]],
-        penalty_weights: &[&[E]],
-        name: fn(usize) -> Name,
-        patience: Patience,
-    ) -> Result<Vec<Partial>> {
-        let named = |(at, slice): (usize, &&[E])| segment(slice, penalty, name(at));
-        let segments = slices.iter().enumerate().map(named).collect();
-        let plan = Plan::new(segments, cpu::TILES_PER_SPAN);
-        // Either backend refuses the same, also where slices are empty.
-        let coefficients = plan.coefficients(Operation::Evaluate, 0.0)?;
+    async fn partials(&self, tensors: &[Tensor<'_>], patience: Patience) -> Result<Vec<Partial>> {
         match self {
-            Backend::Cpu(cpu) => {
-                let pass = Pass {
-                    operation: Operation::Evaluate,
-                    sums: true,
-                    segments: &plan.segments,
-                    coefficients: &coefficients,
-                    scalars: Scalars::default(),
-                };
-                let own = penalty_weights.iter().copied().chain(std::iter::repeat(&[][..]));
-                Ok(cpu.run(
-                    &plan,
-                    &pass,
-                    slices.iter().zip(own).map(|(slice, own)| Operands::read(slice, own)).collect(),
-                ))
-            }
-            Backend::Gpu(gpu) => {
-                gpu.check_once(penalty, patience).await?;
-                gpu.partials(penalty, slices, penalty_weights, name, patience).await
-            }
+            Backend::Cpu(cpu) => cpu.partials(tensors).await,
+            Backend::Gpu(gpu) => Waited { gpu, patience }.partials(tensors).await,
         }
     }
 
-    fn block_on_update<E: Element>(
-        &self,
-        update: &Update<'_, E>,
-        source: Option<&[E]>,
-        output: &mut [E],
-    ) -> Result<Partial> {
+    fn block_on_update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {
         pollster::block_on(self.update(update, source, output, Patience::Block(Gpu::TIMEOUT)))
     }
 
-    async fn update<E: Element>(
+    async fn update(
         &self,
-        update: &Update<'_, E>,
-        source: Option<&[E]>,
-        output: &mut [E],
+        update: &Update<'_>,
+        source: Option<Slice<'_>>,
+        output: SliceMut<'_>,
         patience: Patience,
     ) -> Result<Partial> {
-        if let Some(source) = source.filter(|source| source.len() != output.len()) {
-            let (expected, found) = (source.len() as u64, output.len() as u64);
-            // A prox has an output of its own, as long as the weights.
-            return Err(Error::Length { operand: GRADIENT, expected, found });
-        }
-        let (penalty, penalty_weights) = update.weighted.parts()?;
-        one_for_each(output, penalty_weights)?;
-        // All that can be refused is, on either backend, before anything is written.
-        let plan = Plan::new(vec![segment(output, penalty, Name::Alone)], cpu::TILES_PER_SPAN);
-        let coefficients = plan.coefficients(update.operation, update.step)?;
         match self {
-            Backend::Cpu(cpu) => {
-                let pass = Pass {
-                    operation: update.operation,
-                    sums: update.sums,
-                    segments: &plan.segments,
-                    coefficients: &coefficients,
-                    scalars: Scalars::default(),
-                };
-                let operands = Operands::update(source, penalty_weights.unwrap_or_default(), output);
-                let partials = cpu.run(&plan, &pass, vec![operands]);
-                Ok(partials.into_iter().next().unwrap_or_default())
-            }
-            Backend::Gpu(gpu) => {
-                gpu.check_once(penalty, patience).await?;
-                if !update.sums && coefficients.iter().all(Coefficients::untouched) {
-                    return Ok(Partial::default());
-                }
-                let (result, partial) = gpu.update(update, source.unwrap_or(output), output, patience).await?;
-                // Nothing waits or fails from here on.
-                output.copy_from_slice(&result);
-                Ok(partial)
-            }
+            Backend::Cpu(cpu) => cpu.update(update, source, output).await,
+            Backend::Gpu(gpu) => Waited { gpu, patience }.update(update, source, output).await,
         }
     }
 }
 
-/// An elementwise operation with what it needs to know.
-pub(crate) struct Update<'a, E> {
-    pub(crate) operation: Operation,
-    /// Whether what it leaves is summed.
-    pub(crate) sums: bool,
-    pub(crate) weighted: Weighted<'a, [E]>,
-    pub(crate) step: f64,
-}
-
-impl<'a, E> Update<'a, E> {
-    /// Of a gradient that is written, or added.
-    fn gradient(operation: Operation, penalty: impl Into<Weighted<'a, [E]>>) -> Update<'a, E> {
-        Update { operation, sums: false, weighted: penalty.into(), step: 0.0 }
-    }
-
-    fn prox(penalty: impl Into<Weighted<'a, [E]>>, step: f64) -> Update<'a, E> {
-        Update { operation: Operation::Prox, sums: false, weighted: penalty.into(), step }
-    }
-}
-
-/// Refuses penalty weights that are not as many as the elements.
-fn one_for_each<E: Element>(weights: &[E], penalty_weights: Option<&[E]>) -> Result<()> {
-    let shape = |slice: &[E]| (slice.len() as u64, E::DTYPE);
-    penalty_weights.map_or(Ok(()), |own| same_shape(PENALTY_WEIGHTS, shape(weights), shape(own)))
-}
-
-pub(crate) fn segment<E: Element>(slice: &[E], penalty: &Penalty, name: Name) -> Segment {
-    Segment { name, len: slice.len() as u64, dtype: E::DTYPE, penalty: penalty.clone() }
+/// One penalty on each tensor of a list.
+fn list<'a, E: Element, W: AsRef<[E]>>(penalty: &'a Penalty, weights: &'a [W]) -> Vec<Tensor<'a>> {
+    let tensor = |(index, weights): (usize, &'a W)| Tensor {
+        index: Some(index),
+        ..Tensor::new(penalty.into(), weights.as_ref())
+    };
+    weights.iter().enumerate().map(tensor).collect()
 }

@@ -1,8 +1,19 @@
-//! What a penalty's formula file gives. `src/penalty.rs` lists the files; their twins are in `shaders/penalty/`, of the same stems.
+//! The mathematics of one weight or of one group: what a formula gives, and the loops that run it over slices.
 
-use crate::elementwise::SMALLEST;
-use crate::structure::Rule;
-use crate::{Dtype, Error, Penalty, Result};
+pub(crate) mod adam;
+pub(crate) mod descriptor;
+pub(crate) mod group;
+pub(crate) mod loops;
+pub(crate) mod pointwise;
+pub(crate) mod rule;
+pub(crate) mod scalars;
+pub(crate) mod sgd;
+pub(crate) mod simd;
+
+use rule::Rule;
+
+use crate::numeric::element::Dtype;
+use crate::{Error, Result};
 
 /// What a kernel needs to know of a penalty, each rounded once to `f32`; what a formula has no use for is 0. A weighted formula finds an
 /// element's weight in the last.
@@ -21,10 +32,8 @@ pub(crate) trait Formula {
     const RULE: Option<Rule> = None;
     /// Whether every element has a weight of its own, ≥ 0: the last of its numbers and term numbers.
     const WEIGHTED: bool = false;
-    /// What users call the penalties of this formula.
-    const NAMED: &'static [Named];
-    /// What errors call a penalty of it whose constructor has no other name: the most general of these.
-    const NAME: &'static str = Self::NAMED[Self::NAMED.len() - 1].name;
+    /// What errors and serialized partials call it: the name of the most general of its penalties.
+    const NAME: &'static str;
 
     /// The factors of Σ|θ|, Σθ² and Σterm in the value. An infinite one makes a constraint of its sum.
     fn weights(p: Parameters) -> [f64; 3];
@@ -48,7 +57,7 @@ pub(crate) trait Formula {
     }
     /// At a finite step ≥ 0. A group's prox in a metric that differs from weight to weight has no closed form.
     fn metric_numbers(_p: Parameters, _step: f64) -> Result<[f64; 5]> {
-        Err(Error::GroupMetric { penalty: Self::NAMED[0].name })
+        Err(Error::GroupMetric { penalty: Self::NAME })
     }
 
     /// A share ≥ 0 of the value, 0 at 0 unless 0 is forbidden: finite, and at most 2^115 where |θ| < 2^57, so that the 4096 of a tile
@@ -74,103 +83,4 @@ pub(crate) trait Formula {
     fn metric_prox(v: f32, _d: f32, _c: &Numbers) -> f32 {
         v
     }
-}
-
-/// A penalty as [`Penalty::named`] knows it.
-#[derive(Debug, Clone, Copy)]
-pub struct Named {
-    /// Its name, such as `mcp`.
-    pub name: &'static str,
-    /// What its parameters are called, in the order of its constructor.
-    pub parameters: &'static [&'static str],
-    /// R(θ), in a line.
-    pub formula: &'static str,
-    /// Takes as many numbers as there are parameters.
-    pub(crate) new: fn(&[f64]) -> Result<Penalty>,
-}
-
-/// A formula's functions that are not run for each weight.
-pub(crate) struct Host {
-    pub(crate) sums_terms: bool,
-    pub(crate) rule: Option<Rule>,
-    pub(crate) weighted: bool,
-    pub(crate) named: &'static [Named],
-    pub(crate) name: &'static str,
-    pub(crate) weights: fn(Parameters) -> [f64; 3],
-    pub(crate) has_gradient: fn(Parameters) -> bool,
-    pub(crate) on: fn(Parameters, Dtype) -> Parameters,
-    pub(crate) amount: fn(Parameters, f64) -> f64,
-    pub(crate) term_numbers: fn(Parameters) -> [f64; 3],
-    pub(crate) gradient_numbers: fn(Parameters) -> [f64; 5],
-    pub(crate) prox_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
-    pub(crate) metric_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
-}
-
-impl Host {
-    pub(crate) const fn of<F: Formula>() -> Host {
-        Host {
-            sums_terms: F::SUMS_TERMS,
-            rule: F::RULE,
-            weighted: F::WEIGHTED,
-            named: F::NAMED,
-            name: F::NAME,
-            weights: F::weights,
-            has_gradient: F::has_gradient,
-            on: F::on,
-            amount: F::amount,
-            term_numbers: F::term_numbers,
-            gradient_numbers: F::gradient_numbers,
-            prox_numbers: F::prox_numbers,
-            metric_numbers: F::metric_numbers,
-        }
-    }
-}
-
-/// Declares the formula files, and what is found by a formula's kind.
-macro_rules! formulas {
-    ($($kind:ident in $file:ident,)*) => {
-        $(pub(crate) mod $file;)*
-
-        /// Which formula a penalty is of; part of a kernel's key.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub(crate) enum Kind {
-            $($kind,)*
-            Own(&'static OwnFormula),
-        }
-
-        impl Kind {
-            /// The built-in ones.
-            pub(crate) const ALL: &'static [Kind] = &[$(Kind::$kind),*];
-
-            pub(crate) fn host(self) -> &'static Host {
-                match self {
-                    $(Kind::$kind => const { &Host::of::<$file::$kind>() },)*
-                    Kind::Own(own) => &own.host,
-                }
-            }
-
-            /// The loops over weights in host memory.
-            pub(crate) fn loops(self) -> &'static Loops {
-                match self {
-                    $(Kind::$kind => const { &Loops::of::<$file::$kind>() },)*
-                    Kind::Own(own) => &own.loops,
-                }
-            }
-
-            /// The twin's source.
-            pub(crate) fn wgsl(self) -> String {
-                match self {
-                    $(Kind::$kind => include_str!(concat!("../shaders/penalty/", stringify!($file), ".wgsl")).into(),)*
-                    Kind::Own(own) => [own.wgsl, include_str!("../shaders/own.wgsl")].join("\n"),
-                }
-            }
-        }
-    };
-}
-pub(crate) use formulas;
-
-/// Rounds once to `f32`: at most its largest, and 0 below 2^-120, as every number is that a kernel reads.
-pub(crate) fn coefficient(x: f64) -> f32 {
-    let c = (x as f32).clamp(-f32::MAX, f32::MAX);
-    if c.abs() < SMALLEST { 0.0 } else { c }
 }

@@ -29,18 +29,18 @@
 
 mod adapter;
 mod check;
-mod host;
+mod custom_check;
 mod kernel;
 mod layout;
 mod limits;
 mod operand;
-mod poller;
+pub(crate) mod poller;
 mod readback;
 mod recorder;
 mod ring;
 mod set;
 mod single;
-mod twins;
+pub(crate) mod slices;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -55,6 +55,7 @@ pub use poller::Poller;
 pub use readback::{PendingReport, PendingReports};
 pub use set::{Operands, ParameterSet, Recording};
 
+use crate::numeric::tile::TILE;
 use crate::{Error, Result};
 use kernel::{Kernel, Pipeline};
 use poller::Waiting;
@@ -62,7 +63,7 @@ use poller::Waiting;
 /// No binding is larger, whatever the adapter reports: larger ones have silently miscomputed.
 const LARGEST_BINDING: u64 = (1 << 31) - 4;
 /// No window is smaller: one tile of `f32` and the slack of a binding's alignment.
-const SMALLEST_WINDOW: u64 = 4 * crate::TILE as u64 + 256;
+const SMALLEST_WINDOW: u64 = 4 * TILE as u64 + 256;
 
 /// How a device is used; for tests and for finding faults.
 #[derive(Debug, Clone, Default)]
@@ -91,7 +92,7 @@ struct Inner {
     window: u64,
     pipelines: Mutex<HashMap<Kernel, Pipeline>>,
     /// The types of users' own penalties that were checked here.
-    verdicts: Mutex<HashMap<TypeId, twins::Verdict>>,
+    verdicts: Mutex<HashMap<TypeId, custom_check::Verdict>>,
     finish: Mutex<Option<Pipeline>>,
     serial: AtomicU32,
     waiting: Waiting,

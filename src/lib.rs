@@ -33,43 +33,38 @@
 //! NaN and infinite weights are counted, the value says NaN or infinity, and a prox returns them bit by bit. A number below 2^-120
 //! in magnitude that a gradient or a prox reads or writes is +0, and so is −0.
 
-mod arithmetic;
 mod backend;
 mod cpu;
-mod element;
-mod elementwise;
 mod error;
-mod exact;
-mod fixed;
-mod fnv;
 mod formula;
 pub mod gpu;
-mod groups;
-mod optimizer;
-pub mod own;
+mod numeric;
 mod penalty;
 mod plan;
-mod set;
-mod structure;
-mod tile;
-mod weighted;
+mod report;
+mod slices;
 
 pub use half;
 pub use wgpu;
 
 pub use backend::Backend;
-pub use cpu::{Cpu, HostSet, InstructionSet, Slice, SliceMut};
-pub use element::{Dtype, Element};
+pub use cpu::Cpu;
+pub use cpu::set::HostSet;
 pub use error::{Error, Result};
-pub use exact::{Partial, Report, Reports};
-pub use formula::Named;
+pub use formula::scalars::Metric;
+pub use formula::simd::InstructionSet;
 pub use gpu::{Determinism, Gpu};
-pub use groups::Groups;
-pub use optimizer::{Adam, Metric, Momentum, Sgd};
+pub use numeric::element::{Dtype, Element};
+pub use numeric::slice::{Slice, SliceMut};
+pub use numeric::tile::TILE;
 pub use penalty::Penalty;
-pub use set::Parameter;
-pub use tile::TILE;
-pub use weighted::Weighted;
+pub use penalty::catalogue::Named;
+pub use penalty::custom as own;
+pub use penalty::element_weights::Weighted;
+pub use penalty::groups::Groups;
+pub use plan::optimizer::{Adam, Momentum, Sgd};
+pub use plan::parameter::Parameter;
+pub use report::{Partial, Report, Reports};
 
 // The README's code is compiled and run with the other examples.
 #[doc = include_str!("../README.md")]

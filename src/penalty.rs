@@ -1,36 +1,40 @@
 //! What a penalty is, and the numbers that kernels need of it. A penalty's constructor and formula are in its own file.
 
-use crate::cpu::Loops;
-use crate::fixed::Amount;
-use crate::formula::{Host, Named, Parameters, coefficient, formulas};
-use crate::groups::{Geometry, Groups};
-use crate::optimizer::Metric;
-use crate::own::OwnFormula;
-use crate::structure::Rule;
-use crate::{Dtype, Error, Result};
+pub(crate) mod catalogue;
+pub mod custom;
+pub(crate) mod element_weights;
+pub(crate) mod groups;
+pub(crate) mod validate;
 
-formulas! {
-    ElasticNet in elastic_net,
-    L0 in l0,
-    LHalf in l_half,
-    LogSum in log_sum,
-    Mcp in mcp,
-    Scad in scad,
-    Huber in huber,
-    NonnegativeL1 in nonnegative_l1,
-    Interval in interval,
-    Weighted in weighted,
-    L2Norm in l2_norm,
-    GroupLasso in group_lasso,
-    L2Ball in l2_ball,
-    LInfNorm in linf_norm,
-    L1Ball in l1_ball,
-    Simplex in simplex,
-    TopK in top_k,
-}
+mod elastic_net;
+mod group_lasso;
+mod huber;
+mod interval;
+mod l0;
+mod l1_ball;
+mod l2_ball;
+mod l2_norm;
+mod l_half;
+mod linf_norm;
+mod log_sum;
+mod mcp;
+mod nonnegative_l1;
+mod scad;
+mod simplex;
+mod top_k;
+mod weighted;
 
-/// λ's are at most this, so that 2λ is a finite `f32`.
-const MAX_LAMBDA: f64 = f32::MAX as f64 / 2.0;
+use groups::{Geometry, Groups};
+use validate::finite_step;
+
+use crate::formula::Parameters;
+use crate::formula::descriptor::Descriptor;
+use crate::formula::rule::Rule;
+use crate::formula::scalars::Metric;
+use crate::numeric::bits::coefficient;
+use crate::numeric::element::Dtype;
+use crate::numeric::fixed::Amount;
+use crate::{Error, Result};
 
 /// A regularization penalty R(θ), λ included; valid by construction.
 ///
@@ -44,7 +48,7 @@ const MAX_LAMBDA: f64 = f32::MAX as f64 / 2.0;
 /// needs, such as ηλ, is worked out in `f64` and rounded once to `f32`; below 2^-120 it is 0. The value uses λ in `f64`.
 #[derive(Debug, Clone)]
 pub struct Penalty {
-    kind: Kind,
+    formula: &'static Descriptor,
     parameters: Parameters,
     /// Of a penalty that takes weights together.
     groups: Option<Groups>,
@@ -55,18 +59,18 @@ pub struct Penalty {
 /// L1 by whatever constructor is the same penalty: its name is for errors.
 impl PartialEq for Penalty {
     fn eq(&self, other: &Penalty) -> bool {
-        let key = |p: &Penalty| (p.kind, p.parameters);
+        let key = |p: &Penalty| (p.formula, p.parameters);
         key(self) == key(other) && self.groups == other.groups
     }
 }
 
 impl Penalty {
-    pub(crate) fn of(kind: Kind, parameters: Parameters) -> Penalty {
-        Penalty { kind, parameters, groups: None, name: kind.host().name }
+    pub(crate) fn of(formula: &'static Descriptor, parameters: Parameters) -> Penalty {
+        Penalty { formula, parameters, groups: None, name: formula.name }
     }
 
-    fn of_groups(kind: Kind, parameters: Parameters, groups: Groups) -> Penalty {
-        Penalty { groups: Some(groups), ..Penalty::of(kind, parameters) }
+    fn of_groups(formula: &'static Descriptor, parameters: Parameters, groups: Groups) -> Penalty {
+        Penalty { groups: Some(groups), ..Penalty::of(formula, parameters) }
     }
 
     /// The same penalty, which errors call by this name: of a constructor that is not called as its formula is.
@@ -141,14 +145,14 @@ impl Penalty {
         let Some(groups) = &self.groups else { return Ok(()) };
         let len = shape.iter().fold(1, |len: u64, side| len.saturating_mul(*side));
         if len > 0 {
-            groups.check_matrix(shape, self.kind == Kind::TopK)?;
+            groups.check_matrix(shape, self.formula.rule == Some(Rule::Select))?;
         }
         self.check_len(len)
     }
 
     /// How its groups' numbers are found, where it has groups.
     pub(crate) fn rule(&self) -> Option<Rule> {
-        self.kind.host().rule
+        self.formula.rule
     }
 
     pub(crate) fn groups(&self) -> Option<&Groups> {
@@ -158,56 +162,6 @@ impl Penalty {
     /// Where its groups lie in a tensor of so many weights, where it has groups.
     pub(crate) fn geometry(&self, len: u64) -> Result<Option<Geometry>> {
         self.groups.as_ref().map(|groups| groups.geometry(len)).transpose()
-    }
-
-    /// The penalty of this name with these parameters, as a command or a configuration file gives them; the names are those of
-    /// the constructors, `-` and `_` alike.
-    ///
-    /// ```
-    /// use penalty::Penalty;
-    ///
-    /// assert_eq!(Penalty::named("mcp", &[("gamma", 3.0), ("lambda", 0.1)])?, Penalty::mcp(0.1, 3.0)?);
-    /// let error = Penalty::named("mcp", &[("lambda", 0.1)]).unwrap_err();
-    /// assert_eq!(error.to_string(), "mcp must have the parameters lambda, gamma; found lambda");
-    /// # Ok::<(), penalty::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Name`] for a name that is none of [`all`](Penalty::all) or parameters that are not those it has,
-    /// [`Error::Parameter`] as its constructor.
-    pub fn named(name: &str, parameters: &[(&str, f64)]) -> Result<Penalty> {
-        let stem = name.replace('-', "_");
-        let mut known = Penalty::all().filter(|named| named.name == stem).peekable();
-        if known.peek().is_none() {
-            let mut names: Vec<&str> = Penalty::all().map(|named| named.name).collect();
-            names.dedup();
-            return Err(Error::Name {
-                what: "the penalty".into(),
-                expected: format!("be one of {}", names.join(", ")),
-                found: name.into(),
-            });
-        }
-        let given: Vec<String> = parameters.iter().map(|(key, _)| key.replace('-', "_")).collect();
-        let value = |key: &&str| given.iter().position(|g| g == key).map(|at| parameters[at].1);
-        let mut expected = Vec::new();
-        for named in known {
-            let values: Option<Vec<f64>> = named.parameters.iter().map(value).collect();
-            if let Some(values) = values.filter(|values| values.len() == given.len()) {
-                return (named.new)(&values).map(|penalty| penalty.called(named.name));
-            }
-            expected.push(named.parameters.join(", "));
-        }
-        Err(Error::Name {
-            what: stem,
-            expected: format!("have the parameters {}", expected.join(" or ")),
-            found: if given.is_empty() { "none".into() } else { given.join(", ") },
-        })
-    }
-
-    /// The penalties that have names.
-    pub fn all() -> impl Iterator<Item = &'static Named> {
-        Kind::ALL.iter().flat_map(|kind| kind.host().named)
     }
 
     /// The factor of Σ|θ| in the value.
@@ -222,7 +176,7 @@ impl Penalty {
 
     /// Whether R(θ) = 0 for every θ, so that nothing need be done; of a penalty of the caller's [`own`](Penalty::own) nobody knows.
     pub fn is_none(&self) -> bool {
-        self.weights() == [0.0; 3] && !matches!(self.kind, Kind::Own(_))
+        self.weights() == [0.0; 3] && !self.formula.custom
     }
 
     /// Whether there is a gradient to descend along.
@@ -242,17 +196,17 @@ impl Penalty {
     /// # Ok::<(), penalty::Error>(())
     /// ```
     pub fn has_gradient(&self) -> bool {
-        (self.kind.host().has_gradient)(self.parameters)
+        (self.formula.has_gradient)(self.parameters)
     }
 
     /// Whether every element must be given a weight of its own, as [`weighted_l1`](Penalty::weighted_l1) needs; see
     /// [`with_weights`](Penalty::with_weights).
     pub fn is_weighted(&self) -> bool {
-        self.kind.host().weighted
+        self.formula.weighted
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
+    pub(crate) fn formula(&self) -> &'static Descriptor {
+        self.formula
     }
 
     pub(crate) fn parameters(&self) -> Parameters {
@@ -266,11 +220,11 @@ impl Penalty {
 
     /// Whether the value has a sum of its own, beside Σ|θ| and Σθ².
     pub(crate) fn sums_terms(&self) -> bool {
-        self.kind.host().sums_terms
+        self.formula.sums_terms
     }
 
     fn weights(&self) -> [f64; 3] {
-        (self.kind.host().weights)(self.parameters)
+        (self.formula.weights)(self.parameters)
     }
 
     /// R(θ) from the sums over finite weights: Σ|θ|, Σθ² and that of the formula's own terms.
@@ -288,15 +242,15 @@ impl Penalty {
 
     /// What the kernels of the value's own sum need; none where it has no such sum.
     pub(crate) fn term_numbers(&self, dtype: Dtype) -> Option<[f32; 3]> {
-        let host = self.kind.host();
-        if let Some(rule) = host.rule {
-            return Some(amount(rule, (host.amount)(self.parameters, 0.0)));
+        let formula = self.formula;
+        if let Some(rule) = formula.rule {
+            return Some(amount(rule, (formula.amount)(self.parameters, 0.0)));
         }
-        self.sums_terms().then(|| (host.term_numbers)((host.on)(self.parameters, dtype)).map(coefficient))
+        self.sums_terms().then(|| (formula.term_numbers)((formula.on)(self.parameters, dtype)).map(coefficient))
     }
 
     pub(crate) fn gradient_numbers(&self) -> [f32; 5] {
-        (self.kind.host().gradient_numbers)(self.parameters).map(coefficient)
+        (self.formula.gradient_numbers)(self.parameters).map(coefficient)
     }
 
     /// What the prox's kernels need, in the plain metric or in Adam's.
@@ -306,12 +260,12 @@ impl Penalty {
     /// [`Error::Parameter`] where the step is no number ≥ 0, or so large that a kernel's number would be none.
     pub(crate) fn prox_numbers(&self, step: f64, metric: Metric, dtype: Dtype) -> Result<[f32; 5]> {
         finite_step(step)?;
-        let host = self.kind.host();
+        let formula = self.formula;
         let numbers = match metric {
-            Metric::Plain => host.prox_numbers,
-            Metric::Adam => host.metric_numbers,
+            Metric::Plain => formula.prox_numbers,
+            Metric::Adam => formula.metric_numbers,
         };
-        let numbers = numbers((host.on)(self.parameters, dtype), step).map_err(|mut error| {
+        let numbers = numbers((formula.on)(self.parameters, dtype), step).map_err(|mut error| {
             // A formula knows only what it is called itself.
             if let Error::GroupMetric { penalty, .. } = &mut error {
                 *penalty = self.name;
@@ -319,20 +273,11 @@ impl Penalty {
             error
         });
         let mut numbers = numbers?.map(coefficient);
-        if let Some(rule) = host.rule {
+        if let Some(rule) = formula.rule {
             // A group's own numbers come in the place of the last two.
-            numbers[2..].copy_from_slice(&amount(rule, (host.amount)(self.parameters, step)));
+            numbers[2..].copy_from_slice(&amount(rule, (formula.amount)(self.parameters, step)));
         }
         Ok(numbers)
-    }
-}
-
-/// Refuses a step of a prox that is no number ≥ 0.
-pub(crate) fn finite_step(step: f64) -> Result<()> {
-    if step >= 0.0 && step.is_finite() {
-        Ok(())
-    } else {
-        Err(Error::Parameter { name: "step", expected: "a finite number ≥ 0", found: step })
     }
 }
 
@@ -340,67 +285,4 @@ pub(crate) fn finite_step(step: f64) -> Result<()> {
 fn amount(rule: Rule, amount: f64) -> [f32; 3] {
     let amount = if rule.squares() { Amount::square_of(amount) } else { Amount::of(amount) };
     amount.words().map(f32::from_bits)
-}
-
-/// A parameter that counts something.
-fn whole(name: &'static str, x: f64) -> Result<u64> {
-    const LARGEST: f64 = u32::MAX as f64;
-    if x.fract() == 0.0 && (1.0..=LARGEST).contains(&x) {
-        Ok(x as u64)
-    } else {
-        Err(Error::Parameter { name, expected: "a whole number from 1 to 2^32 − 1", found: x })
-    }
-}
-
-/// The size of a ball.
-fn radius(x: f64) -> Result<f64> {
-    if (0.0..=f64::from(f32::MAX)).contains(&x) {
-        Ok(x)
-    } else {
-        Err(Error::Parameter { name: "radius", expected: "a number from 0 to f32::MAX", found: x })
-    }
-}
-
-pub(crate) fn weight(name: &'static str, x: f64) -> Result<f64> {
-    if (0.0..=MAX_LAMBDA).contains(&x) {
-        Ok(x)
-    } else {
-        Err(Error::Parameter { name, expected: "a number from 0 to half of f32::MAX", found: x })
-    }
-}
-
-fn ratio(name: &'static str, x: f64) -> Result<f64> {
-    if (0.0..=1.0).contains(&x) { Ok(x) } else { Err(Error::Parameter { name, expected: "from 0 to 1", found: x }) }
-}
-
-/// What 1 is added to for the divisor of a shrinking factor, which must be no subnormal.
-fn shrink(name: &'static str, x: f64) -> Result<f64> {
-    const ABOVE: f64 = (1u128 << 119) as f64;
-    if x < ABOVE { Ok(x) } else { Err(Error::Parameter { name, expected: "below 2^119", found: x }) }
-}
-
-/// A shape parameter, such as γ; where it is tiny or huge a kernel could not tell it from 0 or ∞.
-fn shape(name: &'static str, x: f64, above: f64) -> Result<f64> {
-    const TINIEST: f64 = 1.0 / (1u128 << 100) as f64;
-    const LARGEST: f64 = (1u128 << 100) as f64;
-    if x > above && (TINIEST..=LARGEST).contains(&x) {
-        return Ok(x);
-    }
-    let expected = if above == 1.0 { "above 1 and at most 2^100" } else { "from 2^-100 to 2^100" };
-    Err(Error::Parameter { name, expected, found: x })
-}
-
-/// Soft thresholding: v − clamp(v, −t, t), rounded once.
-#[inline(always)]
-pub fn threshold(v: f32, t: f32) -> f32 {
-    // Comparisons, not `f32::clamp`: it asks for NaN too, which costs two instructions a weight.
-    let raised = if v > -t { v } else { -t };
-    let clamped = if raised < t { raised } else { t };
-    v - clamped
-}
-
-/// A magnitude ≥ 0 with the sign of `like`.
-#[inline(always)]
-pub fn signed(magnitude: f32, like: f32) -> f32 {
-    f32::from_bits(magnitude.to_bits() | (like.to_bits() & 0x8000_0000))
 }

@@ -2,14 +2,18 @@
 
 use rayon::prelude::*;
 
-use super::{Cpu, Operands, Pass, TILES_PER_SPAN};
-use crate::element::Element;
-use crate::elementwise::{INFINITY, MAGNITUDE, flush};
-use crate::exact::Partial;
-use crate::groups::Geometry;
-use crate::optimizer::Scalars;
-use crate::plan::{Coefficients, Operation, Part, Plan, Segment};
-use crate::structure::{Found, Group, Members, PARALLEL, Purpose, Rule};
+use super::Cpu;
+use super::pass::{Operands, Pass, TILES_PER_SPAN};
+use crate::formula::group::{Found, Group, Members, PARALLEL};
+use crate::formula::rule::{Purpose, Rule};
+use crate::formula::scalars::Scalars;
+use crate::numeric::accumulator::Sums;
+use crate::numeric::bits::{INFINITY, MAGNITUDE, flush, threshold};
+use crate::numeric::element::Element;
+use crate::penalty::groups::Geometry;
+use crate::plan::coefficients::Coefficients;
+use crate::plan::operation::{Operation, Part};
+use crate::plan::{Plan, Segment};
 
 /// About how many weights a task of the pool finds numbers for.
 const TASK: u64 = 1 << 14;
@@ -64,15 +68,15 @@ impl Cpu {
         plan: &Plan,
         pass: &Pass<'_>,
         operands: &mut [Operands<'_, E>],
-        partials: &mut [Partial],
+        sums: &mut [Sums],
     ) {
         let spanned = plan.stages.iter().flat_map(|stage| &stage.spans).map(|span| span.segment as usize);
         let mut grouped: Vec<usize> = spanned.filter(|&at| pass.segments[at].penalty.rule().is_some()).collect();
         grouped.dedup();
         for at in grouped {
             let own = operands[at].take(pass.segments[at].len as usize);
-            let partial = if pass.sums { &mut partials[at..=at] } else { &mut [] };
-            self.run_segment(pass, (&pass.segments[at], &pass.coefficients[at]), own, partial);
+            let sums = if pass.sums { &mut sums[at..=at] } else { &mut [] };
+            self.run_segment(pass, (&pass.segments[at], &pass.coefficients[at]), own, sums);
         }
     }
 
@@ -81,7 +85,7 @@ impl Cpu {
         pass: &Pass<'_>,
         (segment, coefficients): (&Segment, &Coefficients),
         mut operands: Operands<'_, E>,
-        partial: &mut [Partial],
+        sums: &mut [Sums],
     ) {
         let (Some(rule), Ok(Some(geometry))) = (segment.penalty.rule(), segment.penalty.geometry(segment.len)) else {
             return;
@@ -94,9 +98,9 @@ impl Cpu {
         for part in pass.operation.parts(pass.sums) {
             match part {
                 Part::Each => {
-                    let sums = pass.operation == Operation::Evaluate;
+                    let evaluates = pass.operation == Operation::Evaluate;
                     let own = &mut [operands.reborrow()];
-                    self.visit(spans, &alone(pass.operation, sums), None, own, partial);
+                    self.visit(spans, &alone(pass.operation, evaluates), None, own, sums);
                 }
                 Part::Find(purpose) => {
                     let read = match pass.operation {
@@ -105,8 +109,8 @@ impl Cpu {
                         _ => &*operands.written[0],
                     };
                     found = self.find(segment, (rule, purpose), &coefficients[0], &geometry, read);
-                    if let (Purpose::Value, [partial]) = (purpose, &mut *partial) {
-                        found.iter().for_each(|f| partial.add_terms(f.share, f.exponent));
+                    if let (Purpose::Value, [sums]) = (purpose, &mut *sums) {
+                        found.iter().for_each(|f| sums.add_terms(f.share, f.exponent));
                     }
                 }
                 Part::Apply => {
@@ -117,7 +121,7 @@ impl Cpu {
                     }
                     let numbers = OwnNumbers { geometry: &geometry, found: &found, rule };
                     let pass = Pass { scalars: Scalars::default(), ..alone(operation, pass.sums) };
-                    self.visit(spans, &pass, Some(&numbers), &mut [own], partial);
+                    self.visit(spans, &pass, Some(&numbers), &mut [own], sums);
                 }
             }
         }
@@ -132,7 +136,7 @@ impl Cpu {
         geometry: &Geometry,
         weights: &[E],
     ) -> Vec<Found> {
-        let loops = segment.penalty.kind().loops();
+        let loops = &segment.penalty.formula().loops;
         let soft =
             if matches!((rule, purpose), (Rule::Shrink { .. }, Purpose::Prox)) { coefficients.c[0] } else { 0.0 };
         let find = |group: u64, members: Members<'_>| {
@@ -236,5 +240,5 @@ impl Cpu {
 #[inline(always)]
 fn clean(bits: u32, soft: f32) -> u32 {
     let v = flush(f32::from_bits(if bits & MAGNITUDE < INFINITY { bits } else { 0 }));
-    flush(crate::penalty::threshold(v, soft)).to_bits()
+    flush(threshold(v, soft)).to_bits()
 }

@@ -1,43 +1,23 @@
 //! Many tensors in host memory at once.
 
-use super::{Cpu, Operands, Pass, TILES_PER_SPAN};
-use crate::element::{Dtype, Element};
-use crate::exact::{Partial, Reports};
-use crate::optimizer::{Adam, Momentum, Scalars, Sgd};
-use crate::plan::{Coefficients, Operation, Plan, Segment, coefficients_into};
-use crate::set::{
-    Extent, FIRST, GRADIENT, PENALTY_WEIGHTS, Parameter, SECOND, WEIGHTS, disjoint, named, one_each, same_shape,
-};
-use crate::weighted::{matched, valid};
-use crate::{Penalty, Result};
-use half::{bf16, f16};
 use std::sync::Arc;
 
-/// Weights, or what goes with them, of any type, to be read.
-#[derive(Debug, Clone, Copy)]
-pub struct Slice<'a> {
-    dtype: Dtype,
-    bytes: &'a [u8],
-}
-
-/// The same, to be written.
-#[derive(Debug)]
-pub struct SliceMut<'a> {
-    dtype: Dtype,
-    bytes: &'a mut [u8],
-}
-
-impl<'a, E: Element> From<&'a [E]> for Slice<'a> {
-    fn from(elements: &'a [E]) -> Slice<'a> {
-        Slice { dtype: E::DTYPE, bytes: bytemuck::cast_slice(elements) }
-    }
-}
-
-impl<'a, E: Element> From<&'a mut [E]> for SliceMut<'a> {
-    fn from(elements: &'a mut [E]) -> SliceMut<'a> {
-        SliceMut { dtype: E::DTYPE, bytes: bytemuck::cast_slice_mut(elements) }
-    }
-}
+use super::Cpu;
+use super::pass::{Operands, Pass, TILES_PER_SPAN};
+use crate::formula::scalars::Scalars;
+use crate::numeric::element::{Dtype, Element};
+use crate::numeric::slice::{Slice, SliceMut, with_element};
+use crate::penalty::element_weights::{matched, valid};
+use crate::plan::coefficients::{Coefficients, coefficients};
+use crate::plan::operands::{
+    Extent, FIRST, GRADIENT, PENALTY_WEIGHTS, SECOND, WEIGHTS, disjoint, one_each, same_shape,
+};
+use crate::plan::operation::Operation;
+use crate::plan::optimizer::{Adam, Momentum, Sgd};
+use crate::plan::parameter::{Parameter, named};
+use crate::plan::{Plan, Segment};
+use crate::report::{Partial, Reports};
+use crate::{Penalty, Result};
 
 /// Many tensors in host memory, each with its penalty: [`gpu::ParameterSet`](crate::gpu::ParameterSet)'s calls on slices, with its bits.
 ///
@@ -130,13 +110,9 @@ impl<'w> HostSet<'w> {
     pub fn with_penalty_weights<'v>(self, penalty_weights: &[Option<Slice<'v>>]) -> Result<HostSet<'v>> {
         one_each("a set", PENALTY_WEIGHTS, self.segments.len(), penalty_weights.len())?;
         for (at, own) in penalty_weights.iter().enumerate() {
-            let Some(Slice { dtype, bytes }) = *own else { continue };
-            self.fits(PENALTY_WEIGHTS, at, dtype, bytes)?;
-            self.segments[at].about(match dtype {
-                Dtype::F32 => valid::<f32>(bytemuck::cast_slice(bytes)),
-                Dtype::F16 => valid::<f16>(bytemuck::cast_slice(bytes)),
-                Dtype::BF16 => valid::<bf16>(bytemuck::cast_slice(bytes)),
-            })?;
+            let Some(own) = own else { continue };
+            self.fits(PENALTY_WEIGHTS, at, own)?;
+            self.segments[at].about(valid(*own))?;
         }
         let HostSet { cpu, names, segments, groups, .. } = self;
         Ok(HostSet { cpu, names, segments, groups, penalty_weights: penalty_weights.to_vec() })
@@ -257,16 +233,11 @@ impl<'w> HostSet<'w> {
     fn run(&self, call: &Call, read: Option<Read<'_>>, written: &mut [Written<'_, '_>]) -> Result<Vec<Partial>> {
         self.validate(call, &read, written)?;
         // Of all of them first: a bad step is refused before anything is written.
-        let mut coefficients = Vec::with_capacity(self.segments.len());
-        coefficients_into(&self.segments, call.operation, call.step, &mut coefficients)?;
+        let coefficients = coefficients(&self.segments, call.operation, call.step)?;
         let mut run = |group: &Group, segments: &[Segment], coefficients: &[Coefficients]| {
             let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
             let pass = Pass { operation, sums, segments, coefficients, scalars };
-            match group.dtype {
-                Dtype::F32 => self.run_group::<f32>(group, &pass, &read, written),
-                Dtype::F16 => self.run_group::<f16>(group, &pass, &read, written),
-                Dtype::BF16 => self.run_group::<bf16>(group, &pass, &read, written),
-            }
+            with_element!(group.dtype, E => self.run_group::<E>(group, &pass, &read, written))
         };
         if let Some(all) = self.groups.iter().find(|group| group.members.len() == self.segments.len()) {
             return Ok(run(all, &self.segments, &coefficients));
@@ -289,17 +260,17 @@ impl<'w> HostSet<'w> {
         read: &Option<Read<'_>>,
         written: &mut [Written<'_, '_>],
     ) -> Vec<Partial> {
-        let source = |i: usize| read.map_or(&[][..], |(_, slices)| bytemuck::cast_slice(slices[i].bytes));
+        let source = |i: usize| read.map_or(&[][..], |(_, slices)| slices[i].elements());
         let own = |i: usize| match self.penalty_weights.get(i) {
-            Some(Some(slice)) => bytemuck::cast_slice(slice.bytes),
+            Some(Some(slice)) => slice.elements(),
             _ => &[],
         };
         let operands = group.members.iter().map(|&i| Operands::read(source(i), own(i)));
         let mut operands: Vec<Operands<'_, E>> = operands.collect();
         for (role, (_, slices)) in written.iter_mut().enumerate() {
-            let of_type = slices.iter_mut().filter(|slice| slice.dtype == group.dtype);
+            let of_type = slices.iter_mut().filter(|slice| slice.dtype() == group.dtype);
             for (operands, slice) in operands.iter_mut().zip(of_type) {
-                operands.written[role] = bytemuck::cast_slice_mut(slice.bytes);
+                operands.written[role] = slice.reborrow().into_elements();
             }
         }
         self.cpu.run(&group.plan, pass, operands)
@@ -313,27 +284,26 @@ impl<'w> HostSet<'w> {
         }
         for (operand, slices) in written {
             one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;
-            slices.iter().enumerate().try_for_each(|(i, s)| self.fits(operand, i, s.dtype, s.bytes))?;
+            slices.iter().enumerate().try_for_each(|(i, s)| self.fits(operand, i, &s.as_slice()))?;
         }
         let Some((operand, slices)) = *read else { return Ok(()) };
         one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;
-        slices.iter().enumerate().try_for_each(|(i, s)| self.fits(operand, i, s.dtype, s.bytes))?;
+        slices.iter().enumerate().try_for_each(|(i, slice)| self.fits(operand, i, slice))?;
         // Only what is read can be listed twice: the compiler sees to the rest.
-        let extents = slices.iter().enumerate().filter(|(_, slice)| !slice.bytes.is_empty());
+        let extents = slices.iter().enumerate().filter(|(_, slice)| slice.len() > 0);
         let mut extents: Vec<Extent<()>> = extents
             .map(|(parameter, slice)| {
-                let start = slice.bytes.as_ptr().addr() as u64;
-                Extent { memory: (), start, end: start + slice.bytes.len() as u64, operand, parameter }
+                let start = slice.bytes().as_ptr().addr() as u64;
+                Extent { memory: (), start, end: start + slice.bytes().len() as u64, operand, parameter }
             })
             .collect();
         disjoint(&self.names, &mut extents)
     }
 
     /// Refuses a slice that has not as many elements of the same type as its tensor.
-    fn fits(&self, operand: &'static str, i: usize, dtype: Dtype, bytes: &[u8]) -> Result<()> {
+    fn fits(&self, operand: &'static str, i: usize, slice: &Slice<'_>) -> Result<()> {
         let segment = &self.segments[i];
-        let found = ((bytes.len() / dtype.size()) as u64, dtype);
-        segment.about(same_shape(operand, (segment.len, segment.dtype), found))
+        segment.about(same_shape(operand, (segment.len, segment.dtype), slice.shape()))
     }
 }
 

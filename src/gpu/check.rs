@@ -2,11 +2,17 @@
 
 use std::fmt;
 
-use super::Gpu;
-use crate::backend::Backend;
-use crate::tile::TILE;
-use crate::{Cpu, Penalty, Result};
 use half::{bf16, f16};
+
+use super::Gpu;
+use super::poller::Patience;
+use super::slices::Waited;
+use crate::cpu::Cpu;
+use crate::numeric::element::Element;
+use crate::numeric::tile::TILE;
+use crate::plan::operation::Operation;
+use crate::slices::{Slices, Tensor, Update};
+use crate::{Penalty, Result};
 
 /// What a backend promises, in the words of CUDA's core libraries; found by a self-check when a device is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,30 +62,37 @@ fn probe() -> Vec<f32> {
 
 /// What the promise covers, as bits: sums and counts, gradients and proxes of `f32`, quotients and roots, and the 16-bit types' way
 /// there and back. Compiling is what opening a device costs, so each rule is probed in one kernel, not in all that share it.
-fn results(backend: &Backend) -> Result<Vec<Vec<u8>>> {
+async fn results(backend: &impl Slices) -> Result<Vec<Vec<u8>>> {
     let penalty = Penalty::keras(0.0625, 0.3)?;
     let probe = probe();
     let mut gradient = probe.clone();
     gradient.reverse();
-    backend.gradient_add(&penalty, &probe, &mut gradient)?;
-    let half = backend.prox(&penalty, &probe.iter().map(|&x| f16::from_f32(x)).collect::<Vec<_>>(), 0.7)?;
-    let brain = backend.prox(&penalty, &probe.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>(), 0.7)?;
+    let update = Update::gradient::<f32>(Operation::AddGradient, (&penalty).into());
+    backend.update(&update, Some(probe[..].into()), gradient[..].as_mut().into()).await?;
+    let partials = backend.partials(&[Tensor::new((&Penalty::none()).into(), &probe)]).await?;
+    let half = probe.iter().map(|&x| f16::from_f32(x)).collect();
+    let brain = probe.iter().map(|&x| bf16::from_f32(x)).collect();
     Ok(vec![
-        backend.partial(0, &probe)?.to_bytes().to_vec(),
+        partials.iter().flat_map(|partial| partial.to_bytes()).collect(),
         bytemuck::cast_slice(&gradient).to_vec(),
-        bytemuck::cast_slice(&backend.prox(&penalty, &probe, 0.7)?).to_vec(),
-        bytemuck::cast_slice(&backend.prox(&Penalty::log_sum(0.3, 0.5)?, &probe, 0.7)?).to_vec(),
-        bytemuck::cast_slice(&half).to_vec(),
-        bytemuck::cast_slice(&brain).to_vec(),
+        prox(backend, &penalty, probe.clone()).await?,
+        prox(backend, &Penalty::log_sum(0.3, 0.5)?, probe).await?,
+        prox::<f16>(backend, &penalty, half).await?,
+        prox::<bf16>(backend, &penalty, brain).await?,
     ])
 }
 
+async fn prox<E: Element>(backend: &impl Slices, penalty: &Penalty, mut weights: Vec<E>) -> Result<Vec<u8>> {
+    backend.update(&Update::prox::<E>(penalty.into(), 0.7), None, weights[..].as_mut().into()).await?;
+    Ok(bytemuck::cast_slice(&weights).to_vec())
+}
+
 pub(super) fn determinism(gpu: &Gpu) -> Result<Determinism> {
-    let device = Backend::Gpu(gpu.clone());
-    let first = results(&device)?;
-    Ok(if first == results(&Backend::Cpu(Cpu::new()))? {
+    let device = Waited { gpu, patience: Patience::Block(Gpu::TIMEOUT) };
+    let first = pollster::block_on(results(&device))?;
+    Ok(if first == pollster::block_on(results(&Cpu::new()))? {
         Determinism::GpuToGpu
-    } else if first == results(&device)? {
+    } else if first == pollster::block_on(results(&device))? {
         Determinism::RunToRun
     } else {
         Determinism::NotGuaranteed

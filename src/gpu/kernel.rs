@@ -2,17 +2,19 @@
 
 use super::limits::at_least;
 use super::{Gpu, lock, one_line};
-use crate::optimizer::Metric;
-use crate::penalty::Kind;
-use crate::plan::{Direction, Operation, Part};
-use crate::structure::{Purpose, Rule};
-use crate::{Dtype, Error, Result};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::group::threshold;
+use crate::formula::rule::{Purpose, Rule};
+use crate::formula::scalars::{Direction, Metric};
+use crate::numeric::element::Dtype;
+use crate::plan::operation::{Operation, Part};
+use crate::{Error, Result};
 
 /// What a kernel is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Kernel {
     pub(super) operation: Operation,
-    pub(super) penalty: Kind,
+    pub(super) subject: Subject,
     pub(super) part: Part,
     /// Of a part that knows groups.
     pub(super) groups: Option<Grouped>,
@@ -21,6 +23,26 @@ pub(super) struct Kernel {
     pub(super) dtype: Dtype,
     pub(super) access: Access,
     pub(super) bindings: Bindings,
+}
+
+/// Whose functions a kernel has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// Nobody's: it sums what every penalty's statistics are.
+    Statistics,
+    /// Nobody's: it takes an optimizer's step, whose prox another kernel does.
+    StepOnly,
+    Formula(&'static Descriptor),
+}
+
+impl Subject {
+    /// The formula whose value has a sum of its own, or is a share of each group.
+    fn formula(self) -> Option<&'static Descriptor> {
+        match self {
+            Subject::Formula(formula) => Some(formula),
+            _ => None,
+        }
+    }
 }
 
 /// What groups are to a kernel.
@@ -129,16 +151,16 @@ macro_rules! shader {
     };
 }
 
-/// What a rule is called in `shaders/structure/rules.wgsl`, and the file that it is in.
+/// What a rule is called in `shaders/formula/rule.wgsl`, and the file that it is in.
 fn shader_of(rule: Rule) -> (&'static str, &'static str) {
     match rule {
-        Rule::Shrink { sized: false } => ("SHRINK", shader!("structure/norm")),
-        Rule::Shrink { sized: true } => ("SHRINK_SIZED", shader!("structure/norm")),
-        Rule::Scale => ("SCALE", shader!("structure/norm")),
-        Rule::Soft => ("SOFT", shader!("structure/threshold")),
-        Rule::Clamp => ("CLAMP", shader!("structure/threshold")),
-        Rule::Simplex => ("SIMPLEX", shader!("structure/threshold")),
-        Rule::Select => ("SELECT", shader!("structure/select")),
+        Rule::Shrink { sized: false } => ("SHRINK", shader!("formula/group/norm")),
+        Rule::Shrink { sized: true } => ("SHRINK_SIZED", shader!("formula/group/norm")),
+        Rule::Scale => ("SCALE", shader!("formula/group/norm")),
+        Rule::Soft => ("SOFT", shader!("formula/group/threshold")),
+        Rule::Clamp => ("CLAMP", shader!("formula/group/threshold")),
+        Rule::Simplex => ("SIMPLEX", shader!("formula/group/threshold")),
+        Rule::Select => ("SELECT", shader!("formula/group/select")),
     }
 }
 
@@ -152,72 +174,86 @@ impl Kernel {
     fn source(self) -> String {
         let operands = self.bindings.source();
         let element = match self.dtype {
-            Dtype::F32 => shader!("element/f32"),
-            Dtype::F16 => shader!("element/f16"),
-            Dtype::BF16 => shader!("element/bf16"),
+            Dtype::F32 => shader!("numeric/element/f32"),
+            Dtype::F16 => shader!("numeric/element/f16"),
+            Dtype::BF16 => shader!("numeric/element/bf16"),
         };
-        let host = self.penalty.host();
-        let rule = host.rule.map_or(String::new(), |rule| self.rule(rule));
+        let of = self.subject.formula();
+        let rule = of.and_then(|formula| formula.rule);
+        let constants = rule.map_or(String::new(), |rule| self.rule(rule));
+        let penalty = match self.subject {
+            Subject::Statistics => String::new(),
+            Subject::StepOnly => shader!("gpu/step_only").into(),
+            Subject::Formula(formula) => formula.wgsl.join("\n"),
+        };
         let geometry = match self.groups {
             None => "",
-            Some(Grouped { lists: true, .. }) => shader!("groups/lists"),
-            Some(_) => shader!("groups/tiles"),
+            Some(Grouped { lists: true, .. }) => shader!("penalty/groups/lists"),
+            Some(_) => shader!("penalty/groups/tiles"),
         };
         if let Part::Find(purpose) = self.part {
-            let read = if self.dtype.size() == 4 { shader!("access/element32") } else { shader!("access/element16") };
+            let read =
+                if self.dtype.size() == 4 { shader!("gpu/access/element32") } else { shader!("gpu/access/element16") };
             let team = match self.groups.map(|groups| groups.team) {
-                Some(Team::Grid) => &[shader!("team/gather"), shader!("team/grid")][..],
-                Some(Team::Workgroup) => &[shader!("team/gather"), shader!("team/workgroup")],
-                _ => &[shader!("team/thread")],
+                Some(Team::Grid) => &[shader!("gpu/team/gather"), shader!("gpu/team/grid")][..],
+                Some(Team::Workgroup) => &[shader!("gpu/team/gather"), shader!("gpu/team/workgroup")],
+                _ => &[shader!("gpu/team/thread")],
             };
             let shares = match purpose {
-                Purpose::Value => [shader!("accumulator"), shader!("shares/present")].concat(),
-                _ => shader!("shares/absent").to_owned(),
+                Purpose::Value => [shader!("numeric/accumulator"), shader!("gpu/shares/present")].concat(),
+                _ => shader!("gpu/shares/absent").to_owned(),
             };
-            let formula = [shader!("elementwise"), shader!("arithmetic"), &self.penalty.wgsl()].concat();
-            let structure = host.rule.map_or("", |rule| shader_of(rule).1);
-            let group = [shader!("fixed"), shader!("structure/group"), structure].concat();
-            let run = shader!("find");
-            let common = [shader!("prelude"), read, &operands, element, &rule, geometry];
+            let formula =
+                [shader!("numeric/bits"), shader!("numeric/arithmetic"), shader!("formula/pointwise"), &penalty]
+                    .concat();
+            let structure = rule.map_or("", |rule| shader_of(rule).1);
+            let group = [shader!("numeric/fixed"), shader!("formula/group"), structure].concat();
+            let run = shader!("gpu/find");
+            let common = [shader!("gpu/prelude"), read, &operands, element, &constants, geometry];
             return [&common[..], team, &[&formula, &group, &shares, run]].concat().concat();
         }
         let (read, write) = match (self.access, self.dtype.size()) {
-            (Access::Vector, 4) => (shader!("access/vector32"), shader!("access/vector32_write")),
-            (Access::Vector, _) => (shader!("access/vector16"), shader!("access/vector16_write")),
-            (Access::Scalar, 4) => (shader!("access/scalar32"), shader!("access/scalar32_write")),
-            (Access::Scalar, _) => (shader!("access/scalar16"), shader!("access/scalar16_write")),
+            (Access::Vector, 4) => (shader!("gpu/access/vector32"), shader!("gpu/access/vector32_write")),
+            (Access::Vector, _) => (shader!("gpu/access/vector16"), shader!("gpu/access/vector16_write")),
+            (Access::Scalar, 4) => (shader!("gpu/access/scalar32"), shader!("gpu/access/scalar32_write")),
+            (Access::Scalar, _) => (shader!("gpu/access/scalar16"), shader!("gpu/access/scalar16_write")),
         };
-        let stepped = host.rule.is_some() && self.part == Part::Each;
-        let penalty = if stepped { shader!("structure/step").into() } else { self.penalty.wgsl() };
-        let formula = [shader!("elementwise"), shader!("arithmetic"), &penalty];
+        let formula = [shader!("numeric/bits"), shader!("numeric/arithmetic"), shader!("formula/pointwise"), &penalty];
         let operation = match self.operation {
-            Operation::Evaluate => vec![shader!("operation/evaluate")],
-            Operation::Gradient => vec![shader!("elementwise/gradient"), shader!("operation/gradient")],
-            Operation::AddGradient => vec![shader!("elementwise/gradient"), shader!("operation/add_gradient")],
-            Operation::Prox => vec![shader!("operation/prox")],
-            Operation::Sgd(Direction::Gradient) => vec![shader!("sgd/gradient"), shader!("operation/sgd")],
+            Operation::Evaluate => vec![shader!("gpu/operation/evaluate")],
+            Operation::Gradient => vec![shader!("formula/pointwise/gradient"), shader!("gpu/operation/gradient")],
+            Operation::AddGradient => {
+                vec![shader!("formula/pointwise/gradient"), shader!("gpu/operation/add_gradient")]
+            }
+            Operation::Prox => vec![shader!("gpu/operation/prox")],
+            Operation::Sgd(Direction::Gradient) => vec![shader!("formula/sgd/gradient"), shader!("gpu/operation/sgd")],
             Operation::Sgd(Direction::Momentum) => {
-                vec![shader!("sgd/momentum"), shader!("sgd/heavy_ball"), shader!("operation/sgd")]
+                vec![shader!("formula/sgd/momentum"), shader!("formula/sgd/heavy_ball"), shader!("gpu/operation/sgd")]
             }
             Operation::Sgd(Direction::Nesterov) => {
-                vec![shader!("sgd/momentum"), shader!("sgd/nesterov"), shader!("operation/sgd")]
+                vec![shader!("formula/sgd/momentum"), shader!("formula/sgd/nesterov"), shader!("gpu/operation/sgd")]
             }
-            Operation::Adam(Metric::Plain) => vec![shader!("adam/plain"), shader!("operation/adam")],
-            Operation::Adam(Metric::Adam) => vec![shader!("adam/metric"), shader!("operation/adam")],
+            Operation::Adam(Metric::Plain) => {
+                vec![shader!("formula/adam"), shader!("formula/adam/plain"), shader!("gpu/operation/adam")]
+            }
+            Operation::Adam(Metric::Adam) => {
+                vec![shader!("formula/adam"), shader!("formula/adam/metric"), shader!("gpu/operation/adam")]
+            }
         };
         let write = if self.operation == Operation::Evaluate { "" } else { write };
-        let sums_terms = host.sums_terms && host.rule.is_none();
+        let sums_terms = of.is_some_and(|formula| formula.sums_terms && rule.is_none());
         let own = match self.part {
-            Part::Apply => shader!("weights/group"),
-            _ if host.weighted => shader!("weights/present"),
-            _ => shader!("weights/absent"),
+            Part::Apply => shader!("penalty/element_weights/group"),
+            _ if of.is_some_and(|formula| formula.weighted) => shader!("penalty/element_weights/present"),
+            _ => shader!("penalty/element_weights/absent"),
         };
         let formula = if self.operation == Operation::Evaluate && !sums_terms { &[][..] } else { &formula[..] };
-        let terms = if sums_terms { shader!("terms/present") } else { shader!("terms/absent") };
-        let sums = [terms, shader!("tile"), shader!("accumulator"), shader!("evaluate")];
-        let run = if self.sums { &sums[..] } else { &[shader!("update")] };
+        let terms =
+            if sums_terms { shader!("numeric/tile/terms_present") } else { shader!("numeric/tile/terms_absent") };
+        let sums = [terms, shader!("numeric/tile"), shader!("numeric/accumulator"), shader!("gpu/evaluate")];
+        let run = if self.sums { &sums[..] } else { &[shader!("gpu/update")] };
         let operands = self.bindings.source();
-        let common = [shader!("prelude"), read, write, &operands, element, &rule, geometry];
+        let common = [shader!("gpu/prelude"), read, write, &operands, element, &constants, geometry];
         [&common[..], formula, &[own], &operation, run].concat().concat()
     }
 
@@ -230,10 +266,10 @@ impl Kernel {
             Part::Find(Purpose::Prox) => "PROX",
             _ => "NONE",
         };
-        let slack = crate::structure::slack(self.dtype);
+        let slack = threshold::slack(self.dtype);
         let chosen =
             format!("const RULE: u32 = {rule};\nconst PURPOSE: u32 = {purpose};\nconst SLACK: u32 = {slack}u;\n");
-        [shader!("structure/rules"), &chosen].concat()
+        [shader!("formula/rule"), &chosen].concat()
     }
 
     /// The bindings with their numbers.
@@ -264,23 +300,21 @@ impl Gpu {
         if let Some(pipeline) = pipelines.get(&kernel) {
             return Ok(pipeline.clone());
         }
-        let label = match kernel.penalty {
-            // A compiler's messages repeat it.
-            Kind::Own(own) => format!("penalty {own:?}"),
-            _ => format!("penalty {kernel:?}"),
-        };
+        let custom = kernel.subject.formula().filter(|formula| formula.custom);
+        // A compiler's messages repeat it.
+        let label = custom.map_or_else(|| format!("penalty {kernel:?}"), |own| format!("penalty {own:?}"));
         // Nobody has proved anything of a user's functions.
-        let checked = self.inner.checked || matches!(kernel.penalty, Kind::Own(_));
+        let checked = self.inner.checked || custom.is_some();
         let layout = kernel.layout();
         // All but the parameters.
         let (storage, most) = (layout.len() as u64 - 1, self.device().limits().max_storage_buffers_per_shader_stage);
         let limit = "the device's limit max_storage_buffers_per_shader_stage";
         at_least(limit, kernel.operation.name(), storage, most.into())?;
         let (pipeline, error) = self.scoped(|| self.compile(&label, kernel.source(), &layout, checked))?;
-        match (kernel.penalty, error) {
+        match (custom, error) {
             (_, None) => {}
-            (Kind::Own(own), Some(error @ wgpu::Error::Validation { .. })) => {
-                return Err(Error::Wgsl { penalty: own.host.name, error: one_line(&error) });
+            (Some(own), Some(error @ wgpu::Error::Validation { .. })) => {
+                return Err(Error::Wgsl { penalty: own.name, error: one_line(&error) });
             }
             (_, Some(error)) => return Err(Error::Device(one_line(&error))),
         }
@@ -294,7 +328,7 @@ impl Gpu {
         if let Some(pipeline) = &*finish {
             return Ok(pipeline.clone());
         }
-        let source = [shader!("prelude"), shader!("accumulator"), shader!("finish")].concat();
+        let source = [shader!("gpu/prelude"), shader!("numeric/accumulator"), shader!("gpu/finish")].concat();
         let layout = [(0, PARAMETERS), (1, storage(true, true)), (2, storage(false, true)), (3, storage(false, false))];
         let pipeline = self.guarded(|| self.compile("penalty finish", source, &layout, self.inner.checked))?;
         Ok(finish.insert(pipeline).clone())

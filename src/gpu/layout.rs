@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use super::kernel::{Access, Bindings, Grouped, Kernel, READ, ROLES, Team};
+use super::kernel::{Access, Bindings, Grouped, Kernel, READ, ROLES, Subject, Team};
 use super::limits::at_least;
-use crate::groups::Geometry;
-use crate::penalty::Kind;
-use crate::plan::{Operation, Part, Plan, Segment, Span};
-use crate::structure::Purpose;
-use crate::tile::TILE;
+use crate::formula::group::{norm, threshold};
+use crate::formula::rule::{Purpose, Rule};
+use crate::numeric::tile::TILE;
+use crate::penalty::groups::Geometry;
+use crate::plan::operation::{Operation, Part};
+use crate::plan::{Plan, Segment, Span};
 use crate::{Error, Result};
 
 /// Where one operand of one segment begins.
@@ -336,7 +337,7 @@ impl Layout {
                 let segment = &plan.segments[spans[0].segment as usize];
                 let kernel = Kernel {
                     operation: self.operation,
-                    penalty: segment.penalty.kind(),
+                    subject: Subject::Formula(segment.penalty.formula()),
                     part: Part::Each,
                     groups: None,
                     sums,
@@ -344,13 +345,18 @@ impl Layout {
                     access: Access::Scalar,
                     bindings: Bindings::default(),
                 };
-                if let Kind::Own(_) = kernel.penalty {
+                if segment.penalty.formula().custom {
                     // Its WGSL need not have what steps call that it does not take. Which sizes of a step it takes is no matter here.
                     if let Err(error @ Error::GroupMetric { .. }) = self.operation.coefficients(segment, 0.0) {
                         return segment.about(Err(error));
                     }
                 }
                 match segment.about(segment.penalty.geometry(segment.len))? {
+                    // Evaluating those whose values follow from the statistics is one kernel.
+                    None if self.operation == Operation::Evaluate && !segment.penalty.sums_terms() => {
+                        let kernel = Kernel { subject: Subject::Statistics, ..kernel };
+                        spans.iter().for_each(|span| self.put(placement, limits, (0, kernel), *span));
+                    }
                     None => spans.iter().for_each(|span| self.put(placement, limits, (0, kernel), *span)),
                     Some(geometry) => self.put_groups(placement, limits, kernel, (segment, spans), &geometry)?,
                 }
@@ -400,7 +406,7 @@ impl Layout {
         self.geometries.push([sides, numbers]);
         let largest = geometry.largest();
         let sums_for = |part| match (part, segment.penalty.rule()) {
-            (Part::Find(purpose), Some(rule)) => rule.sums(purpose),
+            (Part::Find(purpose), Some(rule)) => sums(rule, purpose),
             _ => [0, 0],
         };
         let most = kernel.operation.parts(kernel.sums).map(|part| u64::from(sums_for(part)[1])).max().unwrap_or(0);
@@ -418,8 +424,10 @@ impl Layout {
             let grouped = |team| Some(Grouped { lists, team });
             let kernel = match part.1 {
                 // The kernels that know nothing of groups are the same for all.
-                Part::Each if kernel.operation == Operation::Evaluate => Kernel { penalty: Kind::ElasticNet, ..kernel },
-                Part::Each => Kernel { penalty: Kind::L2Norm, sums: false, ..kernel },
+                Part::Each if kernel.operation == Operation::Evaluate => {
+                    Kernel { subject: Subject::Statistics, ..kernel }
+                }
+                Part::Each => Kernel { subject: Subject::StepOnly, sums: false, ..kernel },
                 Part::Find(_) => Kernel {
                     operation: Operation::Evaluate,
                     sums: false,
@@ -550,6 +558,25 @@ impl Find<'_> {
     /// How many elements a binding reaches, wherever it begins.
     fn reachable(&self) -> u64 {
         (self.limits.binding - self.limits.alignment) / self.kernel.dtype.size() as u64 / TILE as u64 * TILE as u64
+    }
+}
+
+/// How many sums over a group its numbers mostly need at most, and how many they ever do.
+fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
+    match (rule, purpose) {
+        // That of the largest weight and that of squares, then one for each attempt.
+        (Rule::Scale, Purpose::Prox) => [2 + 2, 2 + norm::ATTEMPTS],
+        (Rule::Shrink { .. } | Rule::Scale, _) => [2, 2],
+        // Those of the largest weight, of all units, of negative weights, then one for each step, and one for each attempt.
+        (Rule::Soft | Rule::Clamp | Rule::Simplex, Purpose::Value) => [3, 3],
+        (Rule::Soft | Rule::Clamp | Rule::Simplex, Purpose::Gradient) => [2, 2],
+        (Rule::Clamp, Purpose::Prox) => [3 + threshold::USUAL_STEPS, 3 + threshold::STEPS],
+        (Rule::Soft | Rule::Simplex, Purpose::Prox) => {
+            [3 + threshold::USUAL_STEPS + 2, 3 + threshold::STEPS + threshold::ATTEMPTS]
+        }
+        (Rule::Select, Purpose::Value) => [1, 1],
+        // Two bits at a time: 16 of the smallest magnitude, one of those above it, 16 of the last index.
+        (Rule::Select, _) => [33, 33],
     }
 }
 

@@ -1,7 +1,9 @@
 //! Weights that live on the device, and the rules that their ranges obey.
 
 use super::layout::Located;
-use crate::{Dtype, Error, Result};
+use crate::numeric::element::Dtype;
+use crate::penalty::element_weights::Weighted;
+use crate::{Error, Penalty, Result};
 
 /// A run of weights, or of their gradient, in a buffer on the device.
 ///
@@ -72,4 +74,17 @@ impl Operand<'_> {
 fn usages(usages: wgpu::BufferUsages) -> String {
     let names: Vec<&str> = usages.iter_names().map(|(name, _)| name).collect();
     if names.is_empty() { "none".into() } else { names.join(" | ") }
+}
+
+impl Penalty {
+    /// This penalty with the weights wᵢ of the elements in a buffer of the device, of the length and the type of what they weigh.
+    ///
+    /// Nobody looks through those: a negative weight and a NaN are 0 there, which leaves the element unpenalised.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PenaltyWeights`] where the penalty takes none.
+    pub fn with_operand<'a, 'b>(&'a self, weights: &'a Operand<'b>) -> Result<Weighted<'a, Operand<'b>>> {
+        Weighted::new(self, weights)
+    }
 }

@@ -1,4 +1,4 @@
-//! A thread that polls a device for programs whose own loop does not.
+//! How to wait for a device, and a thread that polls one for programs whose own loop does not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -9,6 +9,15 @@ use futures_intrusive::channel::shared::OneshotSender;
 
 use super::{Gpu, lock};
 use crate::{Error, Result};
+
+/// How the end of device work is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// Poll the device on this thread until it is done, at most so long.
+    Block(Duration),
+    /// Somebody else polls the device: the caller's loop, or a [`Poller`].
+    PolledElsewhere,
+}
 
 /// What is ready sooner is waited for awake: the system's shortest sleep is about as long.
 const AWAKE: Duration = Duration::from_micros(100);

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use futures_intrusive::channel::shared::oneshot_channel;
 
+use super::poller::Patience;
 use super::poller::{Reply, pause};
 use super::recorder::HEADER;
 use super::ring::{Phase, Slot, State};
 use super::{Gpu, lock};
-use crate::backend::Patience;
-use crate::exact::{Partial, Report, Reports, WORDS};
+use crate::numeric::accumulator::{Sums, WORDS};
+use crate::report::{Partial, Report, Reports};
 use crate::{Error, Penalty, Result};
 
 const LOST: &str = "it was lost";
@@ -75,7 +76,12 @@ impl Pending {
             return Err(Error::NotSubmitted { expected: self.serial, found: header[0] });
         }
         let results = results.as_chunks::<WORDS>().0.iter().zip(&state.segments);
-        Ok(results.map(|(words, s)| (Partial::from_words(words, s), s.penalty.clone())).collect())
+        Ok(results
+            .map(|(words, s)| {
+                let partial = Partial::new(Sums::from_words(words, s.len), &s.penalty, s.dtype);
+                (partial, s.penalty.clone())
+            })
+            .collect())
     }
 
     fn block(&self, timeout: Duration) -> Result<()> {

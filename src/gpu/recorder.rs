@@ -10,10 +10,12 @@ use super::limits::at_least;
 use super::operand::Operand;
 use super::readback::Pending;
 use super::ring::{Phase, Ring, Slot, Ticket};
-use crate::exact::WORDS;
-use crate::optimizer::Scalars;
-use crate::plan::{Coefficients, Operation, Plan, Segment, coefficients_into};
-use crate::tile::TILE;
+use crate::formula::scalars::Scalars;
+use crate::numeric::accumulator::WORDS;
+use crate::numeric::tile::TILE;
+use crate::plan::coefficients::{Coefficients, coefficients, coefficients_into};
+use crate::plan::operation::Operation;
+use crate::plan::{Plan, Segment};
 use crate::{Error, Result};
 
 /// The workgroups that a plan is cut for, where it is large enough: a few for each core of a large GPU.
@@ -484,6 +486,6 @@ pub(super) fn once(
     step: &Step,
 ) -> Result<Pending> {
     // Refuses bad steps before anything is made.
-    plan.coefficients(pass.0, step.size)?;
+    coefficients(&plan.segments, pass.0, step.size)?;
     Recorder::new(gpu, pass, plan, placement, 1, 1)?.record(encoder, plan, step)
 }

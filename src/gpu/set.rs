@@ -8,14 +8,19 @@ use super::layout::{Located, Placement, Window};
 use super::operand::Operand;
 use super::readback::PendingReports;
 use super::recorder::{Recorder, Step, entry};
-use crate::optimizer::{Adam, Metric, Momentum, Sgd};
-use crate::penalty::Kind;
-use crate::plan::{Direction, Operation, Plan, Segment};
-use crate::set::{
-    Extent, FIRST, GRADIENT, PENALTY_WEIGHTS, Parameter, SECOND, WEIGHTS, disjoint, named, one_each, same_shape,
+use crate::formula::descriptor::Descriptor;
+use crate::formula::scalars::{Direction, Metric};
+use crate::numeric::element::Dtype;
+use crate::penalty::element_weights::matched;
+use crate::penalty::groups::Groups;
+use crate::plan::operands::{
+    Extent, FIRST, GRADIENT, PENALTY_WEIGHTS, SECOND, WEIGHTS, disjoint, one_each, same_shape,
 };
-use crate::weighted::matched;
-use crate::{Dtype, Error, Groups, Penalty, Result};
+use crate::plan::operation::Operation;
+use crate::plan::optimizer::{Adam, Momentum, Sgd};
+use crate::plan::parameter::{Parameter, named};
+use crate::plan::{Plan, Segment};
+use crate::{Error, Penalty, Result};
 
 /// What errors call a set's lists of operands.
 const NAMES: [&str; 4] = [WEIGHTS, GRADIENT, FIRST, SECOND];
@@ -149,7 +154,7 @@ pub struct ParameterSet {
     /// Counts the placements, and the changes of a penalty's formula, which other kernels do.
     generation: u64,
     /// The formulas and the groups at this edition of the plan.
-    kinds: (u64, Vec<(Kind, Option<Groups>)>),
+    kinds: (u64, Vec<(&'static Descriptor, Option<Groups>)>),
     /// Of each operation that was prepared or recorded.
     recorders: Vec<Recorder>,
     /// The buffers of the placement, each once, known to be of this device.
@@ -478,8 +483,8 @@ impl ParameterSet {
             segment.about(operation.admits(&segment.penalty))?;
         }
         if self.kinds.0 != self.plan.edition {
-            let same = |((kind, groups), s): (&(Kind, Option<Groups>), &Segment)| {
-                *kind == s.penalty.kind() && groups.as_ref() == s.penalty.groups()
+            let same = |((formula, groups), s): (&(&'static Descriptor, Option<Groups>), &Segment)| {
+                *formula == s.penalty.formula() && groups.as_ref() == s.penalty.groups()
             };
             if !self.kinds.1.iter().zip(&self.plan.segments).all(same) {
                 self.kinds.1.clear();
@@ -597,8 +602,8 @@ impl ParameterSet {
 }
 
 /// What a penalty's kernels and their layout depend on.
-fn kind_of(penalty: &Penalty) -> (Kind, Option<Groups>) {
-    (penalty.kind(), penalty.groups().cloned())
+fn kind_of(penalty: &Penalty) -> (&'static Descriptor, Option<Groups>) {
+    (penalty.formula(), penalty.groups().cloned())
 }
 
 /// Which of the set's lists an operation reads, and which it writes.

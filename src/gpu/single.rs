@@ -7,8 +7,9 @@ use super::readback::PendingReport;
 use super::recorder::{Step, once};
 #[cfg(doc)]
 use crate::Error;
-use crate::plan::{Name, Operation, Segment};
-use crate::set::{GRADIENT, PENALTY_WEIGHTS, WEIGHTS, same_shape};
+use crate::plan::operands::{GRADIENT, PENALTY_WEIGHTS, WEIGHTS, same_shape};
+use crate::plan::operation::Operation;
+use crate::plan::{Name, Segment};
 use crate::{Penalty, Result, Weighted};
 
 impl Gpu {

@@ -1,17 +1,34 @@
 //! None, L1, L2² and the elastic net: λ₁Σ|θ| + λ₂Σθ², one formula with two coefficients.
 
-use super::{Kind, Penalty, ratio, shrink, threshold, weight};
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::{ratio, shrink, weight};
 use crate::Result;
-use crate::arithmetic::quotient;
-use crate::elementwise::flush;
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::numeric::arithmetic::quotient;
+use crate::numeric::bits::{flush, threshold};
 
-pub(crate) struct ElasticNet;
+pub(super) static FORMULA: Descriptor =
+    Descriptor::of::<ElasticNet>(include_str!("../../shaders/penalty/elastic_net.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[
+    Named { name: "l1", parameters: &["lambda"], formula: "λΣ|θ|", new: |p| Penalty::l1(p[0]) },
+    Named { name: "l2_squared", parameters: &["lambda"], formula: "λΣθ²", new: |p| Penalty::l2_squared(p[0]) },
+    Named {
+        name: "elastic_net",
+        parameters: &["lambda", "alpha"],
+        formula: "λ(αΣ|θ| + (1−α)Σθ²)",
+        new: |p| Penalty::elastic_net(p[0], p[1]),
+    },
+];
+
+pub(super) struct ElasticNet;
 
 impl Penalty {
     /// R(θ) = 0. Prox leaves every bit as it is; evaluating still gives the statistics.
     pub fn none() -> Penalty {
-        Penalty::of(Kind::ElasticNet, [0.0, 0.0]).called("none")
+        Penalty::of(&FORMULA, [0.0, 0.0]).called("none")
     }
 
     /// R(θ) = λΣ|θ|, the lasso's penalty (Tibshirani 1996).
@@ -20,7 +37,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::ElasticNet, [weight("lambda", lambda)?, 0.0]).called("l1"))
+        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 0.0]).called("l1"))
     }
 
     /// R(θ) = λΣθ², ridge (Hoerl and Kennard 1970), **without a ½**: the gradient is 2λθ.
@@ -29,7 +46,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l2_squared(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::ElasticNet, [0.0, weight("lambda", lambda)?]).called("l2_squared"))
+        Ok(Penalty::of(&FORMULA, [0.0, weight("lambda", lambda)?]).called("l2_squared"))
     }
 
     /// R(θ) = λ(αΣ|θ| + (1−α)Σθ²), the elastic net (Zou and Hastie 2005) without a ½.
@@ -41,7 +58,7 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn elastic_net(lambda: f64, alpha: f64) -> Result<Penalty> {
         let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
-        Ok(Penalty::of(Kind::ElasticNet, [lambda * alpha, lambda * (1.0 - alpha)]))
+        Ok(Penalty::of(&FORMULA, [lambda * alpha, lambda * (1.0 - alpha)]))
     }
 
     /// scikit-learn's `ElasticNet(alpha, l1_ratio)`: R(θ) = α·ρΣ|θ| + ½α(1−ρ)Σθ², where ρ is `l1_ratio`.
@@ -53,7 +70,7 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ α ≤ `f32::MAX`/2 and 0 ≤ ρ ≤ 1.
     pub fn scikit_learn(alpha: f64, l1_ratio: f64) -> Result<Penalty> {
         let (alpha, rho) = (weight("alpha", alpha)?, ratio("l1_ratio", l1_ratio)?);
-        Ok(Penalty::of(Kind::ElasticNet, [alpha * rho, 0.5 * alpha * (1.0 - rho)]).called("scikit_learn"))
+        Ok(Penalty::of(&FORMULA, [alpha * rho, 0.5 * alpha * (1.0 - rho)]).called("scikit_learn"))
     }
 
     /// glmnet's `lambda` and `alpha`: R(θ) = λ(αΣ|θ| + ½(1−α)Σθ²) (Friedman, Hastie and Tibshirani 2010, eq. 3).
@@ -65,7 +82,7 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn glmnet(lambda: f64, alpha: f64) -> Result<Penalty> {
         let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
-        Ok(Penalty::of(Kind::ElasticNet, [lambda * alpha, 0.5 * lambda * (1.0 - alpha)]).called("glmnet"))
+        Ok(Penalty::of(&FORMULA, [lambda * alpha, 0.5 * lambda * (1.0 - alpha)]).called("glmnet"))
     }
 
     /// Keras' `regularizers.L1L2(l1, l2)`: R(θ) = l1·Σ|θ| + l2·Σθ². There is no ½ in Keras either.
@@ -74,7 +91,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless both are in 0 ..= `f32::MAX`/2.
     pub fn keras(l1: f64, l2: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::ElasticNet, [weight("l1", l1)?, weight("l2", l2)?]).called("keras"))
+        Ok(Penalty::of(&FORMULA, [weight("l1", l1)?, weight("l2", l2)?]).called("keras"))
     }
 
     /// PyTorch's `weight_decay` as `SGD` and `Adam` apply it, adding λθ to the gradient: R(θ) = ½λΣθ².
@@ -85,7 +102,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn weight_decay(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::ElasticNet, [0.0, 0.5 * weight("weight_decay", lambda)?]).called("weight_decay"))
+        Ok(Penalty::of(&FORMULA, [0.0, 0.5 * weight("weight_decay", lambda)?]).called("weight_decay"))
     }
 }
 
@@ -95,17 +112,8 @@ fn scaled([l1, l2_squared]: Parameters, step: f64) -> Result<[f64; 2]> {
 }
 
 impl Formula for ElasticNet {
+    const NAME: &'static str = "elastic_net";
     const SUMS_TERMS: bool = false;
-    const NAMED: &'static [Named] = &[
-        Named { name: "l1", parameters: &["lambda"], formula: "λΣ|θ|", new: |p| Penalty::l1(p[0]) },
-        Named { name: "l2_squared", parameters: &["lambda"], formula: "λΣθ²", new: |p| Penalty::l2_squared(p[0]) },
-        Named {
-            name: "elastic_net",
-            parameters: &["lambda", "alpha"],
-            formula: "λ(αΣ|θ| + (1−α)Σθ²)",
-            new: |p| Penalty::elastic_net(p[0], p[1]),
-        },
-    ];
 
     fn weights([l1, l2_squared]: Parameters) -> [f64; 3] {
         [l1, l2_squared, 0.0]
@@ -162,5 +170,28 @@ impl Formula for ElasticNet {
     #[inline(always)]
     fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
         threshold(v, quotient(c[0], d)) * quotient(d, d + c[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ElasticNet;
+    use crate::formula::pointwise::{finite_gradient, gradient};
+    use crate::numeric::bits::{INFINITY, MAGNITUDE, SMALLEST, add, add_finite_gradient};
+
+    #[test]
+    fn the_short_way_to_add_a_gradient_gives_the_same_bits() {
+        let magnitudes = [0, 1, 0x7f_ffff, SMALLEST.to_bits() - 1, SMALLEST.to_bits(), 0x3f80_0000, 0x7f7f_ffff];
+        let numbers: Vec<u32> = magnitudes.iter().flat_map(|&m| [m, m + (m >> 1 & 0x3_0003), m | !MAGNITUDE]).collect();
+        let factors = [0.0, f32::MIN_POSITIVE * 64.0, 0.25, 1e30, f32::MAX];
+        for c in factors.iter().flat_map(|&a| factors.map(|b| [a, b, 0.0, 0.0, 0.0])) {
+            for &theta in numbers.iter().filter(|&&n| n & MAGNITUDE < INFINITY) {
+                for &existing in numbers.iter().filter(|&&n| n & MAGNITUDE < INFINITY) {
+                    let expected = add(existing, gradient::<ElasticNet>(theta, &c));
+                    let found = add_finite_gradient(existing, finite_gradient::<ElasticNet>(theta, &c));
+                    assert_eq!(found, expected, "{existing:#x} {theta:#x} {c:?}");
+                }
+            }
+        }
     }
 }

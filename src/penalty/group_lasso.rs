@@ -1,13 +1,46 @@
 //! The group lasso and the sparse-group lasso: λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂).
 
-use super::{Kind, Penalty, ratio, threshold, weight, whole};
-use crate::arithmetic::times_wide;
-use crate::elementwise::flush;
-use crate::formula::{Formula, Named, Numbers, Parameters};
-use crate::structure::Rule;
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::{ratio, weight, whole};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::rule::Rule;
+use crate::formula::{Formula, Numbers, Parameters};
+use crate::numeric::arithmetic::times_wide;
+use crate::numeric::bits::{flush, threshold};
 use crate::{Groups, Result};
 
-pub(crate) struct GroupLasso;
+pub(super) static FORMULA: Descriptor =
+    Descriptor::of::<GroupLasso>(include_str!("../../shaders/penalty/group_lasso.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[
+    Named {
+        name: "group_lasso",
+        parameters: &["lambda", "group_size"],
+        formula: "λΣ√n‖θ_g‖₂ over runs of n = group-size weights",
+        new: |p| Penalty::group_lasso(p[0], Groups::runs(whole("group_size", p[1])?)?),
+    },
+    Named {
+        name: "group_lasso",
+        parameters: &["lambda"],
+        formula: "λΣ√n_g‖θ_g‖₂ over groups of n_g weights",
+        new: |p| Penalty::group_lasso(p[0], Groups::whole()),
+    },
+    Named {
+        name: "sparse_group_lasso",
+        parameters: &["lambda", "alpha", "group_size"],
+        formula: "λ(αΣ|θ| + (1−α)Σ√n‖θ_g‖₂) over runs of n = group-size weights",
+        new: |p| Penalty::sparse_group_lasso(p[0], p[1], Groups::runs(whole("group_size", p[2])?)?),
+    },
+    Named {
+        name: "sparse_group_lasso",
+        parameters: &["lambda", "alpha"],
+        formula: "λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂) over groups of n_g weights",
+        new: |p| Penalty::sparse_group_lasso(p[0], p[1], Groups::whole()),
+    },
+];
+
+pub(super) struct GroupLasso;
 
 impl Penalty {
     /// R(θ) = λΣ√n_g‖θ_g‖₂ over groups of n_g weights: the group lasso (Yuan, Lin 2006). A group's weights are zero together.
@@ -52,38 +85,13 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn sparse_group_lasso(lambda: f64, alpha: f64, groups: Groups) -> Result<Penalty> {
         let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
-        Ok(Penalty::of_groups(Kind::GroupLasso, [lambda * alpha, lambda * (1.0 - alpha)], groups))
+        Ok(Penalty::of_groups(&FORMULA, [lambda * alpha, lambda * (1.0 - alpha)], groups))
     }
 }
 
 impl Formula for GroupLasso {
+    const NAME: &'static str = "sparse_group_lasso";
     const RULE: Option<Rule> = Some(Rule::Shrink { sized: true });
-    const NAMED: &'static [Named] = &[
-        Named {
-            name: "group_lasso",
-            parameters: &["lambda", "group_size"],
-            formula: "λΣ√n‖θ_g‖₂ over runs of n = group-size weights",
-            new: |p| Penalty::group_lasso(p[0], Groups::runs(whole("group_size", p[1])?)?),
-        },
-        Named {
-            name: "group_lasso",
-            parameters: &["lambda"],
-            formula: "λΣ√n_g‖θ_g‖₂ over groups of n_g weights",
-            new: |p| Penalty::group_lasso(p[0], Groups::whole()),
-        },
-        Named {
-            name: "sparse_group_lasso",
-            parameters: &["lambda", "alpha", "group_size"],
-            formula: "λ(αΣ|θ| + (1−α)Σ√n‖θ_g‖₂) over runs of n = group-size weights",
-            new: |p| Penalty::sparse_group_lasso(p[0], p[1], Groups::runs(whole("group_size", p[2])?)?),
-        },
-        Named {
-            name: "sparse_group_lasso",
-            parameters: &["lambda", "alpha"],
-            formula: "λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂) over groups of n_g weights",
-            new: |p| Penalty::sparse_group_lasso(p[0], p[1], Groups::whole()),
-        },
-    ];
 
     fn weights([l1, group]: Parameters) -> [f64; 3] {
         [l1, 0.0, group]

@@ -1,11 +1,24 @@
 //! Huber's penalty: quadratic near 0, linear beyond δ.
 
-use super::{Kind, Penalty, shape, shrink, signed, threshold, weight};
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::{shape, shrink, weight};
 use crate::Result;
-use crate::arithmetic::quotient;
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::numeric::arithmetic::quotient;
+use crate::numeric::bits::{signed, threshold};
 
-pub(crate) struct Huber;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<Huber>(include_str!("../../shaders/penalty/huber.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "huber",
+    parameters: &["lambda", "delta"],
+    formula: "λΣ θ²/2 where |θ| ≤ δ, else δ(|θ| − δ/2)",
+    new: |p| Penalty::huber(p[0], p[1]),
+}];
+
+pub(super) struct Huber;
 
 impl Penalty {
     /// R(θ) = λΣ θ²/2 where |θ| ≤ δ, else δ(|θ| − δ/2) (Huber 1964): ridge whose pull on large weights is bounded. **With a ½**, as
@@ -28,17 +41,12 @@ impl Penalty {
     pub fn huber(lambda: f64, delta: f64) -> Result<Penalty> {
         let (lambda, delta) = (weight("lambda", lambda)?, shape("delta", delta, 0.0)?);
         weight("lambda·delta", lambda * delta)?;
-        Ok(Penalty::of(Kind::Huber, [lambda, delta]))
+        Ok(Penalty::of(&FORMULA, [lambda, delta]))
     }
 }
 
 impl Formula for Huber {
-    const NAMED: &'static [Named] = &[Named {
-        name: "huber",
-        parameters: &["lambda", "delta"],
-        formula: "λΣ θ²/2 where |θ| ≤ δ, else δ(|θ| − δ/2)",
-        new: |p| Penalty::huber(p[0], p[1]),
-    }];
+    const NAME: &'static str = "huber";
 
     fn weights([lambda, delta]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda * delta]

@@ -1,11 +1,22 @@
 //! The box: 0 where every weight is in an interval, else ∞.
 
-use super::{Kind, Penalty};
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use super::Penalty;
+use super::catalogue::Named;
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
 use crate::{Dtype, Error, Result};
 use half::{bf16, f16};
 
-pub(crate) struct Interval;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<Interval>(include_str!("../../shaders/penalty/interval.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "box",
+    parameters: &["lower", "upper"],
+    formula: "0 where lower ≤ θ ≤ upper for every θ, else ∞",
+    new: |p| Penalty::interval(p[0], p[1]),
+}];
+
+pub(super) struct Interval;
 
 impl Penalty {
     /// R(θ) = 0 where lower ≤ θ ≤ upper for every θ, else ∞: the box. A bound may be infinite.
@@ -31,19 +42,14 @@ impl Penalty {
             return Err(Error::Parameter { name: "lower", expected: "a number", found: lower });
         }
         if lower <= upper {
-            return Ok(Penalty::of(Kind::Interval, [lower, upper]).called("interval"));
+            return Ok(Penalty::of(&FORMULA, [lower, upper]).called("interval"));
         }
         Err(Error::Parameter { name: "upper", expected: "a number that is not below lower", found: upper })
     }
 }
 
 impl Formula for Interval {
-    const NAMED: &'static [Named] = &[Named {
-        name: "box",
-        parameters: &["lower", "upper"],
-        formula: "0 where lower ≤ θ ≤ upper for every θ, else ∞",
-        new: |p| Penalty::interval(p[0], p[1]),
-    }];
+    const NAME: &'static str = "box";
 
     fn weights(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]

@@ -1,11 +1,19 @@
 //! L0: λ·#{θ ≠ 0}; its prox is the hard threshold.
 
-use super::{Kind, Penalty, weight};
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::weight;
 use crate::Result;
-use crate::arithmetic::{quotient, root};
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::numeric::arithmetic::{quotient, root};
 
-pub(crate) struct L0;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<L0>(include_str!("../../shaders/penalty/l0.wgsl"));
+
+pub(super) const NAMED: &[Named] =
+    &[Named { name: "l0", parameters: &["lambda"], formula: "λ·#{θ ≠ 0}", new: |p| Penalty::l0(p[0]) }];
+
+pub(super) struct L0;
 
 impl Penalty {
     /// R(θ) = λ·#{θ ≠ 0}, the number of weights that are left.
@@ -26,13 +34,12 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l0(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::L0, [weight("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 0.0]))
     }
 }
 
 impl Formula for L0 {
-    const NAMED: &'static [Named] =
-        &[Named { name: "l0", parameters: &["lambda"], formula: "λ·#{θ ≠ 0}", new: |p| Penalty::l0(p[0]) }];
+    const NAME: &'static str = "l0";
 
     fn weights([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]

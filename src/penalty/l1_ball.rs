@@ -1,12 +1,24 @@
 //! The L1 ball: 0 where Σ|θ| is at most a radius, else ∞.
 
-use super::{Kind, Penalty, radius, signed};
-use crate::elementwise::toward_zero;
-use crate::formula::{Formula, Named, Numbers, Parameters};
-use crate::structure::Rule;
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::radius;
+use crate::formula::descriptor::Descriptor;
+use crate::formula::rule::Rule;
+use crate::formula::{Formula, Numbers, Parameters};
+use crate::numeric::bits::{signed, toward_zero};
 use crate::{Dtype, Groups, Result};
 
-pub(crate) struct L1Ball;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<L1Ball>(include_str!("../../shaders/penalty/l1_ball.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "l1_ball",
+    parameters: &["radius"],
+    formula: "0 where Σ|θ| ≤ radius, else ∞",
+    new: |p| Penalty::l1_ball(p[0]),
+}];
+
+pub(super) struct L1Ball;
 
 impl Penalty {
     /// R(θ) = 0 where Σ|θ| ≤ radius, else ∞: the lasso as a constraint, or one of each group [`over`](Penalty::over) groups.
@@ -28,18 +40,13 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ radius ≤ `f32::MAX`.
     pub fn l1_ball(radius: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(Kind::L1Ball, [self::radius(radius)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [self::radius(radius)?, 0.0], Groups::whole()))
     }
 }
 
 impl Formula for L1Ball {
+    const NAME: &'static str = "l1_ball";
     const RULE: Option<Rule> = Some(Rule::Soft);
-    const NAMED: &'static [Named] = &[Named {
-        name: "l1_ball",
-        parameters: &["radius"],
-        formula: "0 where Σ|θ| ≤ radius, else ∞",
-        new: |p| Penalty::l1_ball(p[0]),
-    }];
 
     fn weights(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]

@@ -1,13 +1,25 @@
 //! The L2 ball: 0 where ‖θ‖₂ is at most a radius, else ∞.
 
-use super::{Kind, Penalty, radius};
-use crate::arithmetic::times_wide;
-use crate::elementwise::toward_zero;
-use crate::formula::{Formula, Named, Numbers, Parameters};
-use crate::structure::Rule;
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::radius;
+use crate::formula::descriptor::Descriptor;
+use crate::formula::rule::Rule;
+use crate::formula::{Formula, Numbers, Parameters};
+use crate::numeric::arithmetic::times_wide;
+use crate::numeric::bits::toward_zero;
 use crate::{Dtype, Groups, Result};
 
-pub(crate) struct L2Ball;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<L2Ball>(include_str!("../../shaders/penalty/l2_ball.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "l2_ball",
+    parameters: &["radius"],
+    formula: "0 where ‖θ‖₂ ≤ radius, else ∞",
+    new: |p| Penalty::l2_ball(p[0]),
+}];
+
+pub(super) struct L2Ball;
 
 impl Penalty {
     /// R(θ) = 0 where ‖θ‖₂ ≤ radius, else ∞: the L2 ball, or one of each group [`over`](Penalty::over) groups, as max-norm regularization
@@ -31,18 +43,13 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ radius ≤ `f32::MAX`.
     pub fn l2_ball(radius: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(Kind::L2Ball, [self::radius(radius)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [self::radius(radius)?, 0.0], Groups::whole()))
     }
 }
 
 impl Formula for L2Ball {
+    const NAME: &'static str = "l2_ball";
     const RULE: Option<Rule> = Some(Rule::Scale);
-    const NAMED: &'static [Named] = &[Named {
-        name: "l2_ball",
-        parameters: &["radius"],
-        formula: "0 where ‖θ‖₂ ≤ radius, else ∞",
-        new: |p| Penalty::l2_ball(p[0]),
-    }];
 
     fn weights(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]

@@ -1,12 +1,24 @@
 //! The norm ‖θ‖₂, not squared.
 
-use super::{Kind, Penalty, weight};
-use crate::arithmetic::times_wide;
-use crate::formula::{Formula, Named, Numbers, Parameters};
-use crate::structure::Rule;
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::weight;
+use crate::formula::descriptor::Descriptor;
+use crate::formula::rule::Rule;
+use crate::formula::{Formula, Numbers, Parameters};
+use crate::numeric::arithmetic::times_wide;
 use crate::{Groups, Result};
 
-pub(crate) struct L2Norm;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<L2Norm>(include_str!("../../shaders/penalty/l2_norm.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "l2_norm",
+    parameters: &["lambda"],
+    formula: "λ‖θ‖₂, or λΣ‖θ_g‖₂ over groups",
+    new: |p| Penalty::l2_norm(p[0]),
+}];
+
+pub(super) struct L2Norm;
 
 impl Penalty {
     /// R(θ) = λ‖θ‖₂, the norm that is not squared: all weights are zero, or none is. [`over`](Penalty::over) groups it is
@@ -28,18 +40,13 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l2_norm(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(Kind::L2Norm, [weight("lambda", lambda)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [weight("lambda", lambda)?, 0.0], Groups::whole()))
     }
 }
 
 impl Formula for L2Norm {
+    const NAME: &'static str = "l2_norm";
     const RULE: Option<Rule> = Some(Rule::Shrink { sized: false });
-    const NAMED: &'static [Named] = &[Named {
-        name: "l2_norm",
-        parameters: &["lambda"],
-        formula: "λ‖θ‖₂, or λΣ‖θ_g‖₂ over groups",
-        new: |p| Penalty::l2_norm(p[0]),
-    }];
 
     fn weights([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]

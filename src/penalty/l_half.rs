@@ -1,14 +1,23 @@
 //! L½: λΣ√|θ|.
 
-use super::{Kind, Penalty, signed, weight};
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::weight;
 use crate::Result;
-use crate::arithmetic::{quotient, root};
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::numeric::arithmetic::{quotient, root};
+use crate::numeric::bits::signed;
 
 /// (2/3)^(3/2): from this p on the prox is 0.
 const LARGEST: f32 = 0.544_331_1;
 
-pub(crate) struct LHalf;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<LHalf>(include_str!("../../shaders/penalty/l_half.wgsl"));
+
+pub(super) const NAMED: &[Named] =
+    &[Named { name: "l_half", parameters: &["lambda"], formula: "λΣ√|θ|", new: |p| Penalty::l_half(p[0]) }];
+
+pub(super) struct LHalf;
 
 impl Penalty {
     /// R(θ) = λΣ√|θ| (Xu, Chang, Xu and Zhang 2012): sparser than L1, and large weights are shrunk less.
@@ -30,13 +39,12 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l_half(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::LHalf, [weight("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 0.0]))
     }
 }
 
 impl Formula for LHalf {
-    const NAMED: &'static [Named] =
-        &[Named { name: "l_half", parameters: &["lambda"], formula: "λΣ√|θ|", new: |p| Penalty::l_half(p[0]) }];
+    const NAME: &'static str = "l_half";
 
     fn weights([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]

@@ -1,11 +1,25 @@
 //! The norm ‖θ‖∞.
 
-use super::{Kind, Penalty, signed, weight};
-use crate::formula::{Formula, Named, Numbers, Parameters};
-use crate::structure::Rule;
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::weight;
+use crate::formula::descriptor::Descriptor;
+use crate::formula::rule::Rule;
+use crate::formula::{Formula, Numbers, Parameters};
+use crate::numeric::bits::signed;
 use crate::{Groups, Result};
 
-pub(crate) struct LInfNorm;
+pub(super) static FORMULA: Descriptor =
+    Descriptor::of::<LInfNorm>(include_str!("../../shaders/penalty/linf_norm.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "linf_norm",
+    parameters: &["lambda"],
+    formula: "λ max|θ|, or λΣ max|θ_g| over groups",
+    new: |p| Penalty::linf_norm(p[0]),
+}];
+
+pub(super) struct LInfNorm;
 
 impl Penalty {
     /// R(θ) = λ‖θ‖∞, the largest magnitude, or λΣ‖θ_g‖∞ [`over`](Penalty::over) groups: weights that are equal in magnitude.
@@ -26,18 +40,13 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn linf_norm(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(Kind::LInfNorm, [weight("lambda", lambda)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [weight("lambda", lambda)?, 0.0], Groups::whole()))
     }
 }
 
 impl Formula for LInfNorm {
+    const NAME: &'static str = "linf_norm";
     const RULE: Option<Rule> = Some(Rule::Clamp);
-    const NAMED: &'static [Named] = &[Named {
-        name: "linf_norm",
-        parameters: &["lambda"],
-        formula: "λ max|θ|, or λΣ max|θ_g| over groups",
-        new: |p| Penalty::linf_norm(p[0]),
-    }];
 
     fn weights([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]

@@ -1,14 +1,27 @@
 //! Log-sum: λΣln(1 + |θ|/ε).
 
-use super::{Kind, Penalty, shape, signed, weight};
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::{shape, weight};
 use crate::Result;
-use crate::arithmetic::{ln, ln_1p, quotient, root};
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
+use crate::numeric::bits::signed;
 
 /// Where |θ|/ε is above this, 1 + |θ|/ε is |θ|/ε.
 const LARGE: f64 = (1u64 << 30) as f64;
 
-pub(crate) struct LogSum;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<LogSum>(include_str!("../../shaders/penalty/log_sum.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "log_sum",
+    parameters: &["lambda", "epsilon"],
+    formula: "λΣln(1 + |θ|/ε)",
+    new: |p| Penalty::log_sum(p[0], p[1]),
+}];
+
+pub(super) struct LogSum;
 
 impl Penalty {
     /// R(θ) = λΣln(1 + |θ|/ε) (Candès, Wakin and Boyd 2008), what reweighted L1 minimizes.
@@ -30,17 +43,12 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 2^-100 ≤ ε ≤ 2^100.
     pub fn log_sum(lambda: f64, epsilon: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::LogSum, [weight("lambda", lambda)?, shape("epsilon", epsilon, 0.0)?]))
+        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, shape("epsilon", epsilon, 0.0)?]))
     }
 }
 
 impl Formula for LogSum {
-    const NAMED: &'static [Named] = &[Named {
-        name: "log_sum",
-        parameters: &["lambda", "epsilon"],
-        formula: "λΣln(1 + |θ|/ε)",
-        new: |p| Penalty::log_sum(p[0], p[1]),
-    }];
+    const NAME: &'static str = "log_sum";
 
     fn weights([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]

@@ -1,11 +1,24 @@
 //! The minimax concave penalty, MCP.
 
-use super::{Kind, Penalty, shape, signed, threshold, weight};
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::{shape, weight};
 use crate::Result;
-use crate::arithmetic::{quotient, root};
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::numeric::arithmetic::{quotient, root};
+use crate::numeric::bits::{signed, threshold};
 
-pub(crate) struct Mcp;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<Mcp>(include_str!("../../shaders/penalty/mcp.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "mcp",
+    parameters: &["lambda", "gamma"],
+    formula: "Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2",
+    new: |p| Penalty::mcp(p[0], p[1]),
+}];
+
+pub(super) struct Mcp;
 
 impl Penalty {
     /// R(θ) = Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2: the minimax concave penalty (Zhang 2010), which leaves large weights
@@ -27,17 +40,12 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 2^-100 ≤ γ ≤ 2^100.
     pub fn mcp(lambda: f64, gamma: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::Mcp, [weight("lambda", lambda)?, shape("gamma", gamma, 0.0)?]))
+        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, shape("gamma", gamma, 0.0)?]))
     }
 }
 
 impl Formula for Mcp {
-    const NAMED: &'static [Named] = &[Named {
-        name: "mcp",
-        parameters: &["lambda", "gamma"],
-        formula: "Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2",
-        new: |p| Penalty::mcp(p[0], p[1]),
-    }];
+    const NAME: &'static str = "mcp";
 
     fn weights([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]

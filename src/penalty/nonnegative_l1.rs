@@ -1,11 +1,24 @@
 //! Non-negative L1: λΣθ where every θ ≥ 0, else ∞.
 
-use super::{Kind, Penalty, weight};
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::weight;
 use crate::Result;
-use crate::arithmetic::quotient;
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::numeric::arithmetic::quotient;
 
-pub(crate) struct NonnegativeL1;
+pub(super) static FORMULA: Descriptor =
+    Descriptor::of::<NonnegativeL1>(include_str!("../../shaders/penalty/nonnegative_l1.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "nonnegative_l1",
+    parameters: &["lambda"],
+    formula: "λΣθ where every θ ≥ 0, else ∞",
+    new: |p| Penalty::nonnegative_l1(p[0]),
+}];
+
+pub(super) struct NonnegativeL1;
 
 impl Penalty {
     /// R(θ) = λΣθ where every θ ≥ 0, else ∞: the non-negative lasso. With λ = 0 it is the constraint alone.
@@ -26,17 +39,12 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn nonnegative_l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::NonnegativeL1, [weight("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 0.0]))
     }
 }
 
 impl Formula for NonnegativeL1 {
-    const NAMED: &'static [Named] = &[Named {
-        name: "nonnegative_l1",
-        parameters: &["lambda"],
-        formula: "λΣθ where every θ ≥ 0, else ∞",
-        new: |p| Penalty::nonnegative_l1(p[0]),
-    }];
+    const NAME: &'static str = "nonnegative_l1";
 
     fn weights([lambda, _]: Parameters) -> [f64; 3] {
         [lambda, 0.0, f64::INFINITY]

@@ -1,11 +1,24 @@
 //! The smoothly clipped absolute deviation, SCAD.
 
-use super::{Kind, Penalty, shape, signed, threshold, weight};
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::{shape, weight};
 use crate::Result;
-use crate::arithmetic::{quotient, root};
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::numeric::arithmetic::{quotient, root};
+use crate::numeric::bits::{signed, threshold};
 
-pub(crate) struct Scad;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<Scad>(include_str!("../../shaders/penalty/scad.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "scad",
+    parameters: &["lambda", "a"],
+    formula: "Σ λ|θ| up to λ, then (2aλ|θ| − θ² − λ²)/(2(a−1)) up to aλ, then λ²(a+1)/2",
+    new: |p| Penalty::scad(p[0], p[1]),
+}];
+
+pub(super) struct Scad;
 
 impl Penalty {
     /// SCAD (Fan and Li 2001): λ|θ| up to λ, then (2aλ|θ| − θ² − λ²)/(2(a−1)) up to aλ, then λ²(a+1)/2, summed over θ. Like L1 near 0,
@@ -29,17 +42,12 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 1 < a ≤ 2^100.
     pub fn scad(lambda: f64, a: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::Scad, [weight("lambda", lambda)?, shape("a", a, 1.0)?]))
+        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, shape("a", a, 1.0)?]))
     }
 }
 
 impl Formula for Scad {
-    const NAMED: &'static [Named] = &[Named {
-        name: "scad",
-        parameters: &["lambda", "a"],
-        formula: "Σ λ|θ| up to λ, then (2aλ|θ| − θ² − λ²)/(2(a−1)) up to aλ, then λ²(a+1)/2",
-        new: |p| Penalty::scad(p[0], p[1]),
-    }];
+    const NAME: &'static str = "scad";
 
     fn weights([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]

@@ -1,12 +1,24 @@
 //! The simplex: 0 where θ ≥ 0 and Σθ is a radius, else ∞.
 
-use super::{Kind, Penalty, radius};
-use crate::elementwise::toward_zero;
-use crate::formula::{Formula, Named, Numbers, Parameters};
-use crate::structure::Rule;
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::radius;
+use crate::formula::descriptor::Descriptor;
+use crate::formula::rule::Rule;
+use crate::formula::{Formula, Numbers, Parameters};
+use crate::numeric::bits::toward_zero;
 use crate::{Dtype, Groups, Result};
 
-pub(crate) struct Simplex;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<Simplex>(include_str!("../../shaders/penalty/simplex.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[Named {
+    name: "simplex",
+    parameters: &["radius"],
+    formula: "0 where every θ ≥ 0 and Σθ = radius, else ∞",
+    new: |p| Penalty::simplex(p[0]),
+}];
+
+pub(super) struct Simplex;
 
 impl Penalty {
     /// R(θ) = 0 where every θ ≥ 0 and Σθ = radius, else ∞: the scaled probability simplex, or one of each group
@@ -31,18 +43,13 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ radius ≤ `f32::MAX`.
     pub fn simplex(radius: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(Kind::Simplex, [self::radius(radius)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [self::radius(radius)?, 0.0], Groups::whole()))
     }
 }
 
 impl Formula for Simplex {
+    const NAME: &'static str = "simplex";
     const RULE: Option<Rule> = Some(Rule::Simplex);
-    const NAMED: &'static [Named] = &[Named {
-        name: "simplex",
-        parameters: &["radius"],
-        formula: "0 where every θ ≥ 0 and Σθ = radius, else ∞",
-        new: |p| Penalty::simplex(p[0]),
-    }];
 
     fn weights(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]

@@ -1,11 +1,31 @@
 //! Top-k and n-of-m: 0 where at most so many weights of a group are not zero, else ∞.
 
-use super::{Kind, Penalty, whole};
-use crate::formula::{Formula, Named, Numbers, Parameters};
-use crate::structure::Rule;
+use super::Penalty;
+use super::catalogue::Named;
+use super::validate::whole;
+use crate::formula::descriptor::Descriptor;
+use crate::formula::rule::Rule;
+use crate::formula::{Formula, Numbers, Parameters};
 use crate::{Error, Groups, Result};
 
-pub(crate) struct TopK;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<TopK>(include_str!("../../shaders/penalty/top_k.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[
+    Named {
+        name: "top_k",
+        parameters: &["k"],
+        formula: "0 where at most k weights are not 0, else ∞",
+        new: |p| Penalty::top_k(whole("k", p[0])?),
+    },
+    Named {
+        name: "n_of_m",
+        parameters: &["n", "m"],
+        formula: "0 where at most n of every m weights are not 0, else ∞",
+        new: |p| Penalty::n_of_m(whole("n", p[0])?, whole("m", p[1])?),
+    },
+];
+
+pub(super) struct TopK;
 
 impl Penalty {
     /// R(θ) = 0 where at most k weights are not zero, else ∞: pruning to a budget, or to one of each group
@@ -27,7 +47,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 1 ≤ k < 2^32.
     pub fn top_k(k: u64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(Kind::TopK, [whole("k", k as f64)? as f64, 0.0], Groups::whole()).called("top_k"))
+        Ok(Penalty::of_groups(&FORMULA, [whole("k", k as f64)? as f64, 0.0], Groups::whole()).called("top_k"))
     }
 
     /// At most n of every m consecutive weights are not zero: [`top_k`](Penalty::top_k) over runs. 2 of 4 is what sparse tensor cores
@@ -51,26 +71,13 @@ impl Penalty {
         if n > m {
             return Err(Error::Parameter { name: "n", expected: "at most m", found: n as f64 });
         }
-        Ok(Penalty::of_groups(Kind::TopK, [n as f64, 0.0], Groups::runs(m)?))
+        Ok(Penalty::of_groups(&FORMULA, [n as f64, 0.0], Groups::runs(m)?))
     }
 }
 
 impl Formula for TopK {
+    const NAME: &'static str = "n_of_m";
     const RULE: Option<Rule> = Some(Rule::Select);
-    const NAMED: &'static [Named] = &[
-        Named {
-            name: "top_k",
-            parameters: &["k"],
-            formula: "0 where at most k weights are not 0, else ∞",
-            new: |p| Penalty::top_k(whole("k", p[0])?),
-        },
-        Named {
-            name: "n_of_m",
-            parameters: &["n", "m"],
-            formula: "0 where at most n of every m weights are not 0, else ∞",
-            new: |p| Penalty::n_of_m(whole("n", p[0])?, whole("m", p[1])?),
-        },
-    ];
 
     fn weights(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]

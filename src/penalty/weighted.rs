@@ -1,13 +1,33 @@
 //! Weighted L1 and the weighted elastic net: every element of the elastic net has a weight w ≥ 0 of its own.
 
+use super::Penalty;
+use super::catalogue::Named;
 use super::elastic_net::ElasticNet;
-use super::{Kind, Penalty, ratio, shrink, threshold, weight};
+use super::validate::{ratio, shrink, weight};
 use crate::Result;
-use crate::arithmetic::quotient;
-use crate::elementwise::bounded;
-use crate::formula::{Formula, Named, Numbers, Parameters, TermNumbers};
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::numeric::arithmetic::quotient;
+use crate::numeric::bits::{bounded, threshold};
 
-pub(crate) struct Weighted;
+pub(super) static FORMULA: Descriptor = Descriptor::of::<Weighted>(include_str!("../../shaders/penalty/weighted.wgsl"));
+
+pub(super) const NAMED: &[Named] = &[
+    Named {
+        name: "weighted_l1",
+        parameters: &["lambda"],
+        formula: "λΣw|θ|, a weight w ≥ 0 for each θ",
+        new: |p| Penalty::weighted_l1(p[0]),
+    },
+    Named {
+        name: "weighted_elastic_net",
+        parameters: &["lambda", "alpha"],
+        formula: "λΣw(α|θ| + (1−α)θ²)",
+        new: |p| Penalty::weighted_elastic_net(p[0], p[1]),
+    },
+];
+
+pub(super) struct Weighted;
 
 /// 2^57: a weight θ that is no less makes its tile one of large weights.
 const LARGE_FROM: f32 = (1u64 << 57) as f32;
@@ -40,7 +60,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn weighted_l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::Weighted, [weight("lambda", lambda)?, 1.0]).called("weighted_l1"))
+        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 1.0]).called("weighted_l1"))
     }
 
     /// R(θ) = λΣwᵢ(α|θᵢ| + (1−α)θᵢ²), the elastic net with a weight wᵢ ≥ 0 for every element, without a ½ (Zou and Zhang 2009 weight its
@@ -66,7 +86,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn weighted_elastic_net(lambda: f64, alpha: f64) -> Result<Penalty> {
-        Ok(Penalty::of(Kind::Weighted, [weight("lambda", lambda)?, ratio("alpha", alpha)?]))
+        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, ratio("alpha", alpha)?]))
     }
 }
 
@@ -77,21 +97,8 @@ fn own(c: &Numbers) -> Numbers {
 }
 
 impl Formula for Weighted {
+    const NAME: &'static str = "weighted_elastic_net";
     const WEIGHTED: bool = true;
-    const NAMED: &'static [Named] = &[
-        Named {
-            name: "weighted_l1",
-            parameters: &["lambda"],
-            formula: "λΣw|θ|, a weight w ≥ 0 for each θ",
-            new: |p| Penalty::weighted_l1(p[0]),
-        },
-        Named {
-            name: "weighted_elastic_net",
-            parameters: &["lambda", "alpha"],
-            formula: "λΣw(α|θ| + (1−α)θ²)",
-            new: |p| Penalty::weighted_elastic_net(p[0], p[1]),
-        },
-    ];
 
     fn weights([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]

@@ -1,9 +1,0 @@
-// Twin of src/element.rs: f32 is its own bits.
-
-fn decode(elements: vec4<u32>) -> vec4<u32> {
-    return elements;
-}
-
-fn encode(bits: vec4<u32>) -> vec4<u32> {
-    return bits;
-}

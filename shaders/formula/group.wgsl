@@ -1,0 +1,77 @@
+// A group's weights, and what is found of them. Twin of src/formula/group.rs.
+
+// Which of a group's members a team sums, and where their journal is, if they have one.
+struct Places {
+    first: u32,
+    end: u32,
+    journal: u32,
+}
+
+struct Group {
+    geometry: Geometry,
+    number: u32,
+    size: u32,
+    places: Places,
+    // The first word of the segment's weights.
+    word: u32,
+    // What they are thresholded with before they are summed.
+    soft: vec4<f32>,
+}
+
+struct Found {
+    numbers: vec2<u32>,
+    // The group's share of the value's own sum, scaled by 2^-exponent.
+    share: f32,
+    exponent: i32,
+}
+
+// The bits of a group's weight: +0 for what is not finite or is below 2^-120.
+fn weight_of(group: Group, place: u32) -> u32 {
+    let index = index_of(group.geometry, group.number, place);
+    let bits = decode(vec4<u32>(read_one(SOURCE, group.word, index)));
+    let v = finite_floats(bits, bits & vec4<u32>(MAGNITUDE));
+    return bitcast<u32>(flush(threshold(v, group.soft)).x);
+}
+
+// The largest magnitude's bits.
+fn largest_of(thread: u32, group: Group) -> u32 {
+    var largest = 0u;
+    for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
+        largest = max(largest, weight_of(group, place) & MAGNITUDE);
+    }
+    return team_max(thread, group.places, largest);
+}
+
+// The segment's numbers with those of a group in the last two places.
+fn with_own(c: Numbers, own: vec2<u32>) -> Numbers {
+    var numbers = c;
+    numbers[3] = bitcast<vec4<f32>>(vec4<u32>(own.x));
+    numbers[4] = bitcast<vec4<f32>>(vec4<u32>(own.y));
+    return numbers;
+}
+
+// The bits of what a weight becomes under these numbers, as its type holds it.
+fn stored(bits: u32, c: Numbers) -> u32 {
+    return decode(encode(prox_bits(vec4<u32>(bits), c))).x;
+}
+
+fn amount_of(c: Numbers) -> Amount {
+    return bitcast<vec3<u32>>(vec3<f32>(c[2].x, c[3].x, c[4].x));
+}
+
+fn value_amount_of(terms: TermNumbers) -> Amount {
+    return bitcast<vec3<u32>>(vec3<f32>(terms[0].x, terms[1].x, terms[2].x));
+}
+
+fn found_numbers(first: f32, second: f32) -> Found {
+    return Found(vec2<u32>(bitcast<u32>(first), bitcast<u32>(second)), 0.0, 0);
+}
+
+fn found_share(share: f32, exponent: i32) -> Found {
+    return Found(vec2<u32>(0u), share, exponent);
+}
+
+// Of a constraint: whether it is broken.
+fn found_inside(inside: bool) -> Found {
+    return found_share(select(1.0, 0.0, inside), 0);
+}

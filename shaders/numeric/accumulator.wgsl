@@ -1,0 +1,71 @@
+// Exact sums: fixed-point accumulators of 32-bit limbs, little-endian.
+//
+// Twin of src/numeric/accumulator.rs. A segment's result is 52 words: 12 limbs of Σ|θ| from 2^-149, 20 limbs of Σθ² from 2^-298, the
+// counts of non-zero, NaN and infinite weights of 64 bits each, the bits of max|θ|, one unused, and 12 limbs of the value's own sum
+// from 2^-149. A header of as many words comes before the first segment's; src/gpu/recorder.rs says what it holds.
+
+const L1: u32 = 0u;
+const L2_SQUARED: u32 = 12u;
+const NONZERO: u32 = 32u;
+const NANS: u32 = 34u;
+const INFINITIES: u32 = 36u;
+const LARGEST: u32 = 38u;
+const TERMS: u32 = 40u;
+const WORDS: u32 = 52u;
+
+@group(0) @binding(2) var<storage, read_write> results: array<atomic<u32>>;
+
+// What this workgroup has summed. Only thread 0 adds to the limbs; every thread adds its counts at the end.
+var<workgroup> limbs: array<atomic<u32>, 52>;
+
+// Adds to a limb, and the carry to those above it.
+fn add_limb(first: u32, amount: u32) {
+    var limb = first;
+    var carry = amount;
+    while (carry != 0u) {
+        let old = atomicAdd(&limbs[limb], carry);
+        carry = select(0u, 1u, old + carry < old);
+        limb++;
+    }
+}
+
+// The same into the device's memory. An atomic addition returns the old value, which tells the carry, so every
+// interleaving of workgroups ends in the same integer.
+fn add_result(first: u32, amount: u32) {
+    var word = first;
+    var carry = amount;
+    while (carry != 0u) {
+        let old = atomicAdd(&results[word], carry);
+        carry = select(0u, 1u, old + carry < old);
+        word++;
+    }
+}
+
+// Adds a non-negative f32 whose lowest subnormal bit stands at bit `at` of the accumulator that begins at limb `first`.
+fn add_f32(first: u32, x: f32, at: i32) {
+    let bits = bitcast<u32>(x);
+    if (bits == 0u) {
+        return;
+    }
+    let exponent = i32(max(bits >> 23u, 1u));
+    var significand = select((bits & 0x7fffffu) | 0x800000u, bits, bits < 0x800000u);
+    var position = exponent - 1 + at;
+    if (position < 0) {
+        // Only zeros are shifted out: a scaled tile is a sum of multiples of the accumulator's lowest bit.
+        significand >>= u32(-position);
+        position = 0;
+    }
+    let limb = first + (u32(position) >> 5u);
+    let shift = u32(position) & 31u;
+    add_limb(limb, significand << shift);
+    if (shift > 8u) {
+        add_limb(limb + 1u, significand >> (32u - shift));
+    }
+}
+
+// Adds a tile whose sums are scaled by 2^-exponent and its square.
+fn add_tile(sums: vec2<f32>, exponent: i32, largest: u32) {
+    add_f32(L1, sums.x, exponent);
+    add_f32(L2_SQUARED, sums.y, 2 * exponent + 149);
+    atomicMax(&limbs[LARGEST], largest);
+}

@@ -1,0 +1,60 @@
+//! What is done in one go over a plan, and with what memory.
+
+use crate::formula::scalars::Scalars;
+use crate::plan::Segment;
+use crate::plan::coefficients::Coefficients;
+use crate::plan::operation::Operation;
+
+/// What one task of the pool takes at a time: a megabyte of `f32`, so that few partials are merged.
+pub(super) const TILES_PER_SPAN: u32 = 64;
+
+/// What is done in one go over a plan.
+pub(super) struct Pass<'a> {
+    pub(super) operation: Operation,
+    pub(super) sums: bool,
+    /// With their penalties of now.
+    pub(super) segments: &'a [Segment],
+    pub(super) coefficients: &'a [Coefficients],
+    pub(super) scalars: Scalars,
+}
+
+/// A segment's operands, or a part of each. An operand that an operation does not have is empty.
+pub(super) struct Operands<'a, E> {
+    /// What is only read: the weights, or the gradient that an optimizer steps against.
+    pub(super) source: &'a [E],
+    /// What a weighted penalty weighs each element with.
+    pub(super) penalty_weights: &'a [E],
+    /// What is written: a gradient or weights, in place where there is no source, then the optimizer's state.
+    pub(super) written: [&'a mut [E]; 3],
+}
+
+impl<'a, E> Operands<'a, E> {
+    pub(super) fn read(source: &'a [E], penalty_weights: &'a [E]) -> Operands<'a, E> {
+        Operands { source, penalty_weights, written: [&mut [], &mut [], &mut []] }
+    }
+
+    pub(super) fn update(source: Option<&'a [E]>, penalty_weights: &'a [E], output: &'a mut [E]) -> Operands<'a, E> {
+        Operands { source: source.unwrap_or_default(), penalty_weights, written: [output, &mut [], &mut []] }
+    }
+
+    pub(super) fn reborrow(&mut self) -> Operands<'_, E> {
+        Operands { written: self.written.each_mut().map(|slice| &mut **slice), ..*self }
+    }
+
+    /// Splits off the first `len` elements of each.
+    pub(super) fn take(&mut self, len: usize) -> Operands<'a, E> {
+        let read = |slice: &mut &'a [E]| {
+            let (part, left) = slice.split_at(len.min(slice.len()));
+            *slice = left;
+            part
+        };
+        let (source, penalty_weights) = (read(&mut self.source), read(&mut self.penalty_weights));
+        let written = self.written.each_mut().map(|slice| {
+            let whole = std::mem::take(slice);
+            let (part, left) = whole.split_at_mut(len.min(whole.len()));
+            *slice = left;
+            part
+        });
+        Operands { source, penalty_weights, written }
+    }
+}

@@ -1,0 +1,108 @@
+//! A formula as a value: all that the layers below know of one.
+
+use std::any::TypeId;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use super::loops::Loops;
+use super::rule::Rule;
+use super::{Formula, Parameters, TermNumbers, pointwise};
+use crate::Result;
+use crate::numeric::element::Dtype;
+
+/// A formula: its functions of the parameters, its loops, and its WGSL. Two are equal that are of the same type.
+pub(crate) struct Descriptor {
+    id: fn() -> TypeId,
+    pub(crate) name: &'static str,
+    /// Whether it is of a user's custom penalty.
+    pub(crate) custom: bool,
+    /// Its functions for a device, and what these need beside them.
+    pub(crate) wgsl: [&'static str; 2],
+    pub(crate) sums_terms: bool,
+    pub(crate) rule: Option<Rule>,
+    pub(crate) weighted: bool,
+    pub(crate) weights: fn(Parameters) -> [f64; 3],
+    pub(crate) has_gradient: fn(Parameters) -> bool,
+    pub(crate) on: fn(Parameters, Dtype) -> Parameters,
+    pub(crate) amount: fn(Parameters, f64) -> f64,
+    pub(crate) term_numbers: fn(Parameters) -> [f64; 3],
+    pub(crate) gradient_numbers: fn(Parameters) -> [f64; 5],
+    pub(crate) prox_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
+    pub(crate) metric_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
+    /// The loops over weights in host memory.
+    pub(crate) loops: Loops,
+    /// What one weight gives to the value's own sum.
+    pub(crate) term: fn(u32, &TermNumbers) -> f32,
+}
+
+impl Descriptor {
+    /// One of the library's own.
+    pub(crate) const fn of<F: Formula + 'static>(wgsl: &'static str) -> Descriptor {
+        Descriptor {
+            id: TypeId::of::<F>,
+            name: F::NAME,
+            custom: false,
+            wgsl: [wgsl, ""],
+            sums_terms: F::SUMS_TERMS,
+            rule: F::RULE,
+            weighted: F::WEIGHTED,
+            weights: F::weights,
+            has_gradient: F::has_gradient,
+            on: F::on,
+            amount: F::amount,
+            term_numbers: F::term_numbers,
+            gradient_numbers: F::gradient_numbers,
+            prox_numbers: F::prox_numbers,
+            metric_numbers: F::metric_numbers,
+            loops: Loops::of::<F>(),
+            term: pointwise::term::<F>,
+        }
+    }
+
+    /// One of a user's, whose WGSL needs `glue` beside it.
+    pub(crate) const fn custom<F: Formula + 'static>(wgsl: &'static str, glue: &'static str) -> Descriptor {
+        Descriptor { custom: true, wgsl: [wgsl, glue], ..Descriptor::of::<F>(wgsl) }
+    }
+
+    /// The type that it was made of.
+    pub(crate) fn id(&self) -> TypeId {
+        (self.id)()
+    }
+
+    /// By name, so that an order is the same in every build; types may share one.
+    fn key(&self) -> (&'static str, TypeId) {
+        (self.name, self.id())
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Descriptor {
+    fn eq(&self, other: &Descriptor) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Descriptor {}
+
+impl Hash for Descriptor {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+impl PartialOrd for Descriptor {
+    fn partial_cmp(&self, other: &Descriptor) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Descriptor {
+    fn cmp(&self, other: &Descriptor) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}

@@ -1,0 +1,234 @@
+//! The weights of a group, and exact sums over them.
+//!
+//! Everything is decided by exact sums of integers (`src/numeric/fixed.rs`), so it depends on no order. Twins are in
+//! `shaders/formula/group/`.
+
+pub(crate) mod find;
+pub(crate) mod norm;
+mod select;
+pub(crate) mod threshold;
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use super::simd::InstructionSet;
+use super::{Formula, Numbers, pointwise};
+use crate::numeric::bits::MAGNITUDE;
+use crate::numeric::element::{Bits, Dtype};
+
+/// What is found of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Found {
+    /// The last two of the numbers that its weights are given.
+    pub(crate) numbers: [f32; 2],
+    /// Its share of the value's own sum, scaled by 2^-`exponent`.
+    pub(crate) share: f32,
+    pub(crate) exponent: i32,
+}
+
+/// A group's weights as bits, in the order of their indices: +0 for what is not finite or is below 2^-120.
+#[derive(Clone, Copy)]
+pub(crate) struct Group<'a> {
+    pub(crate) members: Members<'a>,
+    pub(crate) dtype: Dtype,
+    pub(crate) set: InstructionSet,
+}
+
+/// Where a group's weights are.
+#[derive(Clone, Copy)]
+pub(crate) enum Members<'a> {
+    Gathered(&'a [u32]),
+    /// So many, which a function writes from a place on.
+    Read(usize, &'a (dyn Fn(usize, &mut [u32]) + Sync)),
+}
+
+/// An exact sum, and how many weights took part.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    total: u128,
+    count: u64,
+}
+
+impl Sum {
+    fn add(self, other: Sum) -> Sum {
+        Sum { total: self.total + other.total, count: self.count + other.count }
+    }
+}
+
+/// Groups of as many weights are summed by several threads.
+pub(crate) const PARALLEL: usize = 1 << 16;
+/// How many weights are taken at a time where there are so many: they stay in a processor's first cache.
+const CHUNK: usize = 1 << 12;
+/// As many chunks are worth a task.
+const CHUNKS_PER_TASK: usize = 4;
+
+/// A sum of fewer than 2^32 integers of 64 bits, as those of their halves, neither of which overflows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Halves {
+    high: u64,
+    low: u64,
+}
+
+impl Halves {
+    #[inline(always)]
+    fn add(&mut self, x: u64) {
+        self.high += x >> 32;
+        self.low += x & 0xffff_ffff;
+    }
+
+    fn sum(self) -> u128 {
+        (u128::from(self.high) << 32) + u128::from(self.low)
+    }
+}
+
+impl Group<'_> {
+    /// The largest magnitude's bits.
+    fn largest(&self) -> u32 {
+        self.greatest(
+            #[inline(always)]
+            |b| b & MAGNITUDE,
+        )
+    }
+
+    /// The greatest of what there is of each weight; 0 of none.
+    fn greatest(&self, f: impl Fn(u32) -> u32 + Sync) -> u32 {
+        self.fold(
+            #[inline(always)]
+            |bits| bits.iter().fold(0, |max, b| max.max(f(*b))),
+            u32::max,
+        )
+    }
+
+    /// Adds up integers; weights that give 0 do not count.
+    fn sum(&self, f: impl Fn(u32) -> u64 + Sync) -> Sum {
+        self.fold(
+            #[inline(always)]
+            |bits| {
+                let (mut total, mut count) = (Halves::default(), 0);
+                for b in bits {
+                    let x = f(*b);
+                    total.add(x);
+                    count += u64::from(x > 0);
+                }
+                Sum { total: total.sum(), count }
+            },
+            Sum::add,
+        )
+    }
+
+    /// Adds up the squares of integers up to 2^32.
+    fn sum_squares(&self, f: impl Fn(u32) -> u64 + Sync) -> u128 {
+        self.fold(
+            #[inline(always)]
+            |bits| {
+                let mut total = Halves::default();
+                for b in bits {
+                    total.add(f(*b) * f(*b));
+                }
+                total.sum()
+            },
+            |a, b| a + b,
+        )
+    }
+
+    /// How many weights there are.
+    fn len(&self) -> usize {
+        match self.members {
+            Members::Gathered(bits) => bits.len(),
+            Members::Read(len, _) => len,
+        }
+    }
+
+    /// What there is of each few of the weights, added up in any order.
+    fn fold<R: Send + Default>(&self, f: impl Fn(&[u32]) -> R + Sync, add: impl Fn(R, R) -> R + Sync + Send) -> R {
+        let run = |bits: &[u32]| {
+            self.set.run(
+                #[inline(always)]
+                || f(bits),
+            )
+        };
+        match self.members {
+            Members::Gathered(bits) if bits.len() < PARALLEL => run(bits),
+            _ => self.chunks(|_, bits| run(bits)).reduce(R::default, add),
+        }
+    }
+
+    /// What there is of each chunk of the weights, with the place of its first.
+    fn chunks<R: Send>(&self, f: impl Fn(usize, &[u32]) -> R + Sync + Send) -> impl IndexedParallelIterator<Item = R> {
+        self.chunk_numbers().map(move |chunk| self.chunk(chunk, &f))
+    }
+
+    fn chunk_numbers(&self) -> impl IndexedParallelIterator<Item = usize> + use<> {
+        (0..self.len().div_ceil(CHUNK)).into_par_iter().with_min_len(CHUNKS_PER_TASK)
+    }
+
+    fn chunk<R>(&self, chunk: usize, f: impl FnOnce(usize, &[u32]) -> R) -> R {
+        let first = chunk * CHUNK;
+        let len = CHUNK.min(self.len() - first);
+        match self.members {
+            Members::Gathered(bits) => f(first, &bits[first..first + len]),
+            Members::Read(_, read) => {
+                let mut bits = [0; CHUNK];
+                read(first, &mut bits[..len]);
+                f(first, &bits[..len])
+            }
+        }
+    }
+
+    /// [`sum`](Group::sum) of what weights become under these numbers, as their type holds it.
+    fn sum_stored<F: Formula>(&self, c: &Numbers, f: impl Fn(u32) -> u64 + Sync) -> Sum {
+        // A loop for each type, as none that asks for the type is made of vectors.
+        match self.dtype {
+            Dtype::F32 => self.sum(
+                #[inline(always)]
+                |b| f(stored::<F, f32>(b, c)),
+            ),
+            Dtype::F16 => self.sum(
+                #[inline(always)]
+                |b| f(stored::<F, f16>(b, c)),
+            ),
+            Dtype::BF16 => self.sum(
+                #[inline(always)]
+                |b| f(stored::<F, bf16>(b, c)),
+            ),
+        }
+    }
+
+    /// The same of squares.
+    fn sum_stored_squares<F: Formula>(&self, c: &Numbers, f: impl Fn(u32) -> u64 + Sync) -> u128 {
+        match self.dtype {
+            Dtype::F32 => self.sum_squares(
+                #[inline(always)]
+                |b| f(stored::<F, f32>(b, c)),
+            ),
+            Dtype::F16 => self.sum_squares(
+                #[inline(always)]
+                |b| f(stored::<F, f16>(b, c)),
+            ),
+            Dtype::BF16 => self.sum_squares(
+                #[inline(always)]
+                |b| f(stored::<F, bf16>(b, c)),
+            ),
+        }
+    }
+
+    /// The bits of what a weight becomes under these numbers, as its type holds it.
+    fn stored<F: Formula>(&self, b: u32, c: &Numbers) -> u32 {
+        match self.dtype {
+            Dtype::F32 => stored::<F, f32>(b, c),
+            Dtype::F16 => stored::<F, f16>(b, c),
+            Dtype::BF16 => stored::<F, bf16>(b, c),
+        }
+    }
+}
+
+#[inline(always)]
+fn stored<F: Formula, E: Bits>(b: u32, c: &Numbers) -> u32 {
+    E::encode(pointwise::prox::<F>(b, c)).decode()
+}
+
+/// A segment's numbers with those of a group in the last two places.
+#[inline(always)]
+pub(crate) fn with_own(c: &Numbers, own: [f32; 2]) -> Numbers {
+    [c[0], c[1], c[2], own[0], own[1]]
+}

@@ -1,0 +1,100 @@
+//! ‖θ‖₂ of a group: how far it is shrunk, or scaled down to a ball.
+//!
+//! Twin of `shaders/formula/group/norm.wgsl`.
+
+use super::{Found, Group, with_own};
+use crate::formula::rule::{Purpose, Rule};
+use crate::formula::{Formula, Numbers};
+use crate::numeric::arithmetic::{quotient, root};
+use crate::numeric::bits::bounded;
+use crate::numeric::fixed::{Amount, COARSE, coarse, exponent, nearest, significand, wide_factor, wide_float};
+
+/// How often a factor is lowered, by twice as much each time, until the result is inside the ball.
+pub(crate) const ATTEMPTS: u32 = 25;
+
+pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
+    let sized = rule == Rule::Shrink { sized: true };
+    let size = if sized { group.len() as u32 } else { 1 };
+    let size_float = nearest(size.into());
+    let largest = group.largest();
+    if largest == 0 {
+        let numbers = if purpose == Purpose::Gradient { [0.0, limit(c[1], size_float)] } else { [1.0, 0.0] };
+        return Found { numbers, ..Found::default() };
+    }
+    let e = exponent(largest);
+    let sum = group.sum_squares(
+        #[inline(always)]
+        |b| coarse(b, e),
+    );
+    let squared = nearest(sum);
+    match (purpose, rule) {
+        (Purpose::Value, Rule::Scale) => {
+            let inside = sum <= Amount::from_words(value).in_units(1, 2 * (COARSE - e));
+            Found { share: if inside { 0.0 } else { 1.0 }, ..Found::default() }
+        }
+        (Purpose::Value, _) => {
+            let share = root(squared) * root(size_float);
+            Found { share, exponent: e - COARSE, ..Found::default() }
+        }
+        (Purpose::Gradient, _) => {
+            // λ√n/‖θ‖. λ√n alone can leave the range of `f32`, and so can the quotient.
+            let relative = significand(c[1]) * root(quotient(size_float, squared));
+            let factor = if c[1] == 0.0 { 0 } else { wide_factor(relative, exponent(c[1].to_bits()) + COARSE - e) };
+            Found { numbers: [wide_float(factor), limit(c[1], size_float)], ..Found::default() }
+        }
+        (Purpose::Prox, Rule::Scale) => Found { numbers: scale::<F>(group, c, (largest, sum)), ..Found::default() },
+        (Purpose::Prox, _) => {
+            let amount = Amount::from_words([c[2], c[3], c[4]].map(f32::to_bits)).in_units(size, 2 * (COARSE - e));
+            // 1 − t/‖v‖ as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses nothing where both are near each other.
+            let factor = if sum <= amount {
+                0.0
+            } else {
+                quotient(nearest(sum - amount), squared + root(squared) * root(nearest(amount)))
+            };
+            Found { numbers: [factor, 0.0], ..Found::default() }
+        }
+    }
+}
+
+/// λ√n, which the gradient tends to as one weight grows.
+fn limit(lambda: f32, size: f32) -> f32 {
+    bounded(lambda * root(size))
+}
+
+/// r/‖v‖ as a wide factor, and whether products are rounded toward 0: until the result is certainly inside the ball, those of weights that
+/// lose bits are, then the factor is lowered. 1 where v is inside.
+fn scale<F: Formula>(group: &Group<'_>, c: &Numbers, (largest, sum): (u32, u128)) -> [f32; 2] {
+    let amount = Amount::from_words([c[2], c[3], c[4]].map(f32::to_bits));
+    let e = exponent(largest);
+    if sum <= amount.in_units(1, 2 * (COARSE - e)) {
+        return [1.0, 0.0];
+    }
+    if c[0] == 0.0 {
+        return [0.0; 2];
+    }
+    let relative = quotient(significand(c[0]), root(nearest(sum)));
+    let mut factor = wide_factor(relative, exponent(c[0].to_bits()) + COARSE - e);
+    let loses = c[1] != 0.0;
+    for attempt in 0..ATTEMPTS {
+        let numbers = [wide_float(factor), if loses && attempt > 0 { 1.0 } else { 0.0 }];
+        let c = with_own(c, numbers);
+        let largest = group.stored::<F>(largest, &c);
+        if largest == 0 {
+            return [0.0; 2];
+        }
+        let e = exponent(largest);
+        let sum = group.sum_stored_squares::<F>(
+            &c,
+            #[inline(always)]
+            |b| coarse(b, e),
+        );
+        if sum <= amount.in_units(1, 2 * (COARSE - e)) {
+            return numbers;
+        }
+        if loses && attempt == 0 {
+            continue;
+        }
+        factor = factor.saturating_sub(1 << attempt);
+    }
+    [0.0; 2]
+}

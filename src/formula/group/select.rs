@@ -1,0 +1,103 @@
+//! The largest weights of a group: as many as the amount says, of equal ones those with the lower index.
+//!
+//! Twin of `shaders/formula/group/select.wgsl`.
+
+use rayon::prelude::*;
+
+use super::{Found, Group, Members, PARALLEL};
+use crate::formula::Numbers;
+use crate::formula::rule::Purpose;
+use crate::numeric::bits::{INFINITY, MAGNITUDE};
+use crate::numeric::fixed::Amount;
+
+/// Of at most so many weights, each is compared with each other.
+const FEW: usize = 16;
+/// The bits of a magnitude that are counted at a time, and how many are below them.
+const DIGIT: u32 = 11;
+const DIGITS: [u32; 3] = [22, 11, 0];
+
+/// The smallest magnitude that is kept, and the last member of that magnitude that is.
+pub(super) fn find(group: &Group<'_>, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
+    let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };
+    let kept = Amount::from_words(words).in_units(1, 0);
+    if purpose == Purpose::Value {
+        let nonzero = group.sum(
+            #[inline(always)]
+            |b| u64::from(b & MAGNITUDE != 0),
+        );
+        return Found { share: if nonzero.total > kept { 1.0 } else { 0.0 }, ..Found::default() };
+    }
+    let found = |smallest: u32, last: u32| Found { numbers: [smallest, last].map(f32::from_bits), ..Found::default() };
+    if kept == 0 {
+        return found(INFINITY, 0);
+    }
+    if kept >= group.len() as u128 {
+        return found(0, u32::MAX);
+    }
+    let kept = kept as usize;
+    let (smallest, last) = match group.members {
+        Members::Gathered(bits) if bits.len() <= FEW => ranked(bits, kept),
+        Members::Gathered(bits) if bits.len() < PARALLEL => sorted(bits, kept),
+        _ => counted(group, kept),
+    };
+    found(smallest, last)
+}
+
+/// By comparing each weight with each other.
+fn ranked(bits: &[u32], kept: usize) -> (u32, u32) {
+    let before = |b: u32, i: usize, member: usize, of: u32| b > of || (b == of && i <= member);
+    let rank = |member: usize| {
+        let of = bits[member] & MAGNITUDE;
+        bits.iter().enumerate().filter(|&(i, b)| before(b & MAGNITUDE, i, member, of)).count()
+    };
+    let member = (0..bits.len()).find(|&member| rank(member) == kept).unwrap_or(0);
+    (bits[member] & MAGNITUDE, member as u32)
+}
+
+/// By sorting as far as is needed.
+fn sorted(bits: &[u32], kept: usize) -> (u32, u32) {
+    let key = |(member, b): (usize, &u32)| u64::from(b & MAGNITUDE) << 32 | u64::from(!(member as u32));
+    let mut keys: Vec<u64> = bits.iter().enumerate().map(key).collect();
+    let at = keys.len() - kept;
+    let (_, last, _) = keys.select_nth_unstable(at);
+    ((*last >> 32) as u32, !(*last as u32))
+}
+
+/// By counting, a few bits of the magnitudes at a time.
+fn counted(group: &Group<'_>, kept: usize) -> (u32, u32) {
+    let (mut smallest, mut missing) = (0u32, kept);
+    for shift in DIGITS {
+        let above = shift + DIGIT;
+        let nothing = || vec![0usize; 1 << DIGIT];
+        let count = |mut counts: Vec<usize>, chunk| {
+            group.chunk(chunk, |_, bits| {
+                for magnitude in bits.iter().map(|b| b & MAGNITUDE) {
+                    if magnitude.checked_shr(above) == smallest.checked_shr(above) {
+                        counts[(magnitude >> shift) as usize & ((1 << DIGIT) - 1)] += 1;
+                    }
+                }
+            });
+            counts
+        };
+        let add = |a: Vec<usize>, b: Vec<usize>| a.iter().zip(b).map(|(a, b)| a + b).collect();
+        let counts = group.chunk_numbers().fold(nothing, count).reduce(nothing, add);
+        let mut digit = counts.len() - 1;
+        while digit > 0 && counts[digit] < missing {
+            missing -= counts[digit];
+            digit -= 1;
+        }
+        smallest |= (digit as u32) << shift;
+    }
+    let tied = |b: &u32| *b & MAGNITUDE == smallest;
+    let ties: Vec<usize> = group.chunks(|_, bits| bits.iter().filter(|b| tied(b)).count()).collect();
+    let mut chunk = 0;
+    while chunk + 1 < ties.len() && ties[chunk] < missing {
+        missing -= ties[chunk];
+        chunk += 1;
+    }
+    let last = group.chunk(chunk, |first, bits| {
+        let mut ties = (first..).zip(bits).filter(|(_, b)| tied(b));
+        ties.nth(missing - 1).map_or(first, |(member, _)| member)
+    });
+    (smallest, last as u32)
+}

@@ -1,0 +1,324 @@
+//! The threshold that a sum of magnitudes, or of what is above it, meets an amount at: by Michelot's iteration, without sorting.
+//!
+//! Twin of `shaders/formula/group/threshold.wgsl`. Where τ solves Σ max(|v| − τ, 0) = r, every τ from a set that holds the weights above it
+//! is too low; so the weights that are not above it are dropped, and the set shrinks until it is right (Michelot 1986; Condat 2016). That
+//! is Newton's method on f(τ) = Σ max(|v| − τ, 0) − r, which is convex: a step leaves a fraction a of f and a fraction b of its slope, which is
+//! the number of weights above τ, with a + b ≤ 1. So their product falls to a quarter or less at each step, and from below 2^122 units it
+//! is below 1 after 61.
+
+use super::{Found, Group, Halves, Members, PARALLEL, Sum, with_own};
+use crate::formula::rule::{Purpose, Rule};
+use crate::formula::{Formula, Numbers};
+use crate::numeric::arithmetic::quotient;
+use crate::numeric::bits::MAGNITUDE;
+use crate::numeric::element::Dtype;
+use crate::numeric::fixed::{Amount, FINE, exponent, fine, nearest, scaled, two_floats, whole};
+
+/// How many of Michelot's steps there are at most.
+pub(crate) const STEPS: u32 = 62;
+/// How many are mostly enough.
+pub(crate) const USUAL_STEPS: u32 = 16;
+/// The units of so many weights need no memory of their own.
+const FEW: usize = 64;
+/// How often a threshold is raised, by twice as much each time, until the result is inside.
+pub(crate) const ATTEMPTS: u32 = 40;
+/// The integer of 0, or of the largest weight, so that no integer is negative.
+const BIAS: u64 = 1 << 57;
+/// No threshold is higher.
+const HIGHEST: u64 = BIAS + (1 << 56);
+
+/// How many binary places below the amount a sum may be that was rounded to weights of this type, and be on the simplex.
+pub(crate) fn slack(dtype: Dtype) -> u32 {
+    match dtype {
+        Dtype::F32 => 20,
+        Dtype::F16 => 8,
+        Dtype::BF16 => 5,
+    }
+}
+
+pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
+    let simplex = rule == Rule::Simplex;
+    let top = if simplex { unordered(group.greatest(ordered)) } else { group.largest() };
+    match (rule, purpose) {
+        (Rule::Clamp, Purpose::Value) => return Found { share: f32::from_bits(top), ..Found::default() },
+        (Rule::Clamp, Purpose::Gradient) => {
+            // Where several weights are the largest, they share the slope.
+            let ties = group.sum(
+                #[inline(always)]
+                |b| u64::from(b & MAGNITUDE == top),
+            );
+            let slope = quotient(c[0], nearest(ties.total.max(1)));
+            return Found { numbers: [f32::from_bits(top), slope], ..Found::default() };
+        }
+        _ => {}
+    }
+    let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };
+    let amount = Amount::from_words(words);
+    let units = Units::of(group, top, amount, simplex);
+    let r = amount.in_units(1, FINE - units.e);
+    let all = units.above(0);
+    let inside = !units.from_top && {
+        let negative = if simplex {
+            group.sum(
+                #[inline(always)]
+                |b| u64::from(b > MAGNITUDE),
+            )
+        } else {
+            Sum::default()
+        };
+        let total = all.total.saturating_sub(u128::from(all.count) * u128::from(BIAS));
+        let least = if simplex { units.least_on_simplex(r) } else { 0 };
+        negative.count == 0 && (least..=r).contains(&total)
+    };
+    if purpose == Purpose::Value {
+        return Found { share: if inside { 0.0 } else { 1.0 }, ..Found::default() };
+    }
+    if inside {
+        return Found::default();
+    }
+    let mut threshold = units.level(all, r);
+    // Weights that lose bits are rounded toward 0 where the nearest ones are outside: raising the threshold by what a large weight
+    // was rounded up by would cost small ones more than their own rounding. In an `f32` it costs nothing that counts.
+    let loses = c[0] != 0.0;
+    for attempt in 0..ATTEMPTS {
+        let [first, second] = units.floats(threshold);
+        if rule == Rule::Clamp {
+            return Found { numbers: [first, second], ..Found::default() };
+        }
+        let marked = f32::from_bits(second.to_bits() & !1 | u32::from(attempt > 0));
+        let numbers = [first, if loses { marked } else { second }];
+        let c = with_own(c, numbers);
+        let Sum { total, count } = group.sum_stored::<F>(
+            &c,
+            #[inline(always)]
+            |b| fine(b, units.e),
+        );
+        if total <= r {
+            return Found { numbers, ..Found::default() };
+        }
+        if loses && attempt == 0 {
+            continue;
+        }
+        let step = u128::from(share(total - r, count.max(1)).max(1)) << attempt;
+        threshold = (u128::from(threshold) + step).min(HIGHEST.into()) as u64;
+    }
+    Found { numbers: [f32::MAX, 0.0], ..Found::default() }
+}
+
+/// A group's weights as integers, in a unit that suits the amount r.
+///
+/// The threshold lies at most r below the largest weight. So the unit is 2^-53 of r, whatever the weights are. Where the weights are much
+/// larger than r, they are counted down from the largest one. A weight that is not near it is below the threshold, and its integer is 0.
+struct Units<'a> {
+    group: &'a Group<'a>,
+    /// The unit is 2^(e − 55).
+    e: i32,
+    /// The bits of the largest weight.
+    top: u32,
+    /// Whether BIAS stands for the largest weight, not for 0.
+    from_top: bool,
+    signed: bool,
+}
+
+impl<'a> Units<'a> {
+    fn of(group: &'a Group<'a>, top: u32, amount: Amount, signed: bool) -> Units<'a> {
+        let log2 = amount.log2();
+        let e = if log2 == i32::MIN { exponent(top) } else { log2 + 2 };
+        // 0 has no exponent, and is far above nothing.
+        Units { group, e, top, from_top: top & MAGNITUDE != 0 && exponent(top) > e, signed }
+    }
+
+    /// A weight, rounded up where 0 is BIAS.
+    #[inline(always)]
+    fn counted_from_zero(&self, b: u32) -> u64 {
+        if self.signed && b > MAGNITUDE { BIAS - whole(b, self.e).min(BIAS) } else { BIAS + fine(b, self.e) }
+    }
+
+    /// A weight, exactly, where the largest is BIAS. The gap between the two is first counted in halves of the largest's last place:
+    /// near the largest every weight is an integer there.
+    #[inline(always)]
+    fn counted_from_top(&self, b: u32) -> u64 {
+        let b = if self.signed { b } else { b & MAGNITUDE };
+        let halves = |b: u32, shift: u32| ((b & 0x7f_ffff) | 0x80_0000) << shift;
+        let shift = exponent(b) - exponent(self.top) + 1;
+        let near = (b ^ self.top) <= MAGNITUDE && (0..=2).contains(&shift);
+        let gap = halves(self.top, 1).abs_diff(halves(b, shift.clamp(0, 2) as u32));
+        let places = (exponent(self.top) - self.e + 31).min(57);
+        let most = 1u32 << (57 - places);
+        BIAS - (u64::from(if near && gap < most { gap } else { most }) << places)
+    }
+
+    /// The sum of what is above a level, and how much is.
+    fn above(&self, level: u64) -> Sum {
+        if self.from_top {
+            self.group.sum(
+                #[inline(always)]
+                |b| over(self.counted_from_top(b), level),
+            )
+        } else {
+            self.group.sum(
+                #[inline(always)]
+                |b| over(self.counted_from_zero(b), level),
+            )
+        }
+    }
+
+    /// The smallest level that is not too low, from the sum of all.
+    fn level(&self, all: Sum, r: u128) -> u64 {
+        match self.group.members {
+            Members::Gathered(bits) if bits.len() <= FEW => {
+                self.level_of_few(bits, &mut [0; FEW][..bits.len()], all, r)
+            }
+            Members::Gathered(bits) if bits.len() < PARALLEL => {
+                self.level_of_few(bits, &mut vec![0; bits.len()], all, r)
+            }
+            // Their units would take more memory than the weights.
+            _ => level(all, r, |level| self.above(level)),
+        }
+    }
+
+    fn level_of_few(&self, bits: &[u32], units: &mut [u64], all: Sum, r: u128) -> u64 {
+        let set = self.group.set;
+        set.run(
+            #[inline(always)]
+            || {
+                let each = units.iter_mut().zip(bits);
+                if self.from_top {
+                    each.for_each(|(u, b)| *u = self.counted_from_top(*b));
+                } else {
+                    each.for_each(|(u, b)| *u = self.counted_from_zero(*b));
+                }
+            },
+        );
+        level(all, r, |level| {
+            set.run(
+                #[inline(always)]
+                || sum_above(units, level),
+            )
+        })
+    }
+
+    /// The least sum that counts as r. It allows for what the weights' type rounds, and for weights below 2^-120, which are 0.
+    fn least_on_simplex(&self, r: u128) -> u128 {
+        let smallest = -120 - (self.e - FINE);
+        let flushed = if smallest < 0 { 0 } else { (self.group.len() as u128) << smallest.min(63) };
+        r.saturating_sub((r >> slack(self.group.dtype)) + flushed)
+    }
+
+    /// A level as the sum of two `f32`s.
+    fn floats(&self, level: u64) -> [f32; 2] {
+        let e = self.e - FINE;
+        let mut negative = level < BIAS;
+        let mut size = u128::from(level.abs_diff(BIAS));
+        if self.from_top {
+            // The last place of the largest weight in units; where even half of it is above any level, the largest is the nearest float.
+            let places = exponent(self.top) - 23 - e;
+            let below = u128::from(BIAS.saturating_sub(level));
+            if places > 72 {
+                return [f32::from_bits(self.top), 0.0 - scaled(nearest(below), e)];
+            }
+            let top = u128::from((self.top & 0x7f_ffff) | 0x80_0000) << places;
+            negative = self.top > MAGNITUDE;
+            size = if negative { top + below } else { top - below };
+        }
+        let floats = two_floats(size, e);
+        if negative { floats.map(|x| 0.0 - x) } else { floats }
+    }
+}
+
+/// Bits as integers in the order of their numbers; 0 is none.
+#[inline(always)]
+fn ordered(b: u32) -> u32 {
+    if b > MAGNITUDE { !b } else { b | !MAGNITUDE }
+}
+
+fn unordered(order: u32) -> u32 {
+    if order > MAGNITUDE { order & MAGNITUDE } else { !order }
+}
+
+/// Units that are above a level.
+#[inline(always)]
+fn over(units: u64, level: u64) -> u64 {
+    if units > level { units } else { 0 }
+}
+
+/// The sum of the units that are above a level.
+#[inline(always)]
+fn sum_above(units: &[u64], level: u64) -> Sum {
+    let (mut total, mut count) = (Halves::default(), 0);
+    for &u in units {
+        total.add(over(u, level));
+        count += u64::from(u > level);
+    }
+    Sum { total: total.sum(), count }
+}
+
+/// The smallest level of which Σ max(units − level, 0) ≤ r, from the sum of all units and of those above a level.
+fn level(all: Sum, r: u128, above: impl Fn(u64) -> Sum) -> u64 {
+    let (mut level, mut sum) = (0, all);
+    for _ in 0..STEPS {
+        level = share(sum.total.saturating_sub(r), sum.count).max(level);
+        let left = above(level);
+        if left.count == sum.count || left.count == 0 {
+            break;
+        }
+        sum = left;
+    }
+    level
+}
+
+/// An excess divided among so many, rounded up.
+fn share(excess: u128, count: u64) -> u64 {
+    // A division of 64 bits is an instruction.
+    match u64::try_from(excess) {
+        Ok(excess) => excess.div_ceil(count).min(HIGHEST),
+        Err(_) => excess.div_ceil(count.into()).min(HIGHEST.into()) as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Units of which Michelot drops one at a time: each is below the mean of itself and those above, and the next is not.
+    fn slow(n: usize) -> Vec<u64> {
+        let mut below = vec![0];
+        let mut excess = 0;
+        for m in 1..n as u64 {
+            let gap = excess + m + 2;
+            excess += m * gap;
+            below.push(below[below.len() - 1] + gap);
+        }
+        let most = below[below.len() - 1];
+        below.iter().map(|x| most + 1 - x).collect()
+    }
+
+    #[test]
+    fn the_smallest_level_that_is_not_too_low_is_found_in_time() {
+        let mut random = 12345u64;
+        let mut next = || {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            random >> 20
+        };
+        let mut sets = vec![slow(10), slow(18), vec![1], vec![7, 7, 7], vec![HIGHEST; 3]];
+        sets.extend((1..50).map(|n| (0..n).map(|_| 1 + next() % (1 << (n % 45))).collect()));
+        let mut slowest = 0;
+        for units in sets {
+            let steps = std::cell::Cell::new(0);
+            let above = |level: u64| {
+                steps.set(steps.get() + 1);
+                let above = units.iter().filter(|&&u| u > level);
+                Sum { total: above.clone().map(|&u| u128::from(u)).sum(), count: above.count() as u64 }
+            };
+            let all = Sum { total: units.iter().map(|&u| u128::from(u)).sum(), count: units.len() as u64 };
+            let left = |level: u64| units.iter().map(|&u| u128::from(u.saturating_sub(level))).sum::<u128>();
+            for r in [0, 1, all.total / 100, all.total / 3, all.total - 1] {
+                steps.set(0);
+                let found = level(all, r, above);
+                assert!(left(found) <= r && (found == 0 || left(found - 1) > r), "{found} of {units:?} at {r}");
+                slowest = slowest.max(steps.get());
+            }
+        }
+        assert!((USUAL_STEPS..STEPS).contains(&slowest), "{slowest}");
+    }
+}

@@ -1,0 +1,240 @@
+//! The loops over weights as bits that are compiled for each formula and each instruction set, but for no type of weights.
+
+use super::group::find::find;
+use super::group::{Found, Group, with_own};
+use super::rule::{Purpose, Rule};
+use super::simd::InstructionSet;
+use super::{Formula, Numbers, TermNumbers, pointwise};
+use crate::numeric::bits::{self, INFINITY, MAGNITUDE};
+use crate::numeric::tile::{AHEAD, TILE, prefetch};
+
+/// How many weights are tested for NaN and infinity at a time.
+const BLOCK: usize = 64;
+
+/// A loop over weights that have two numbers of their own.
+type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Numbers, [&[f32]; 2]);
+
+/// The loops of a formula, from a source to an output or in place.
+pub(crate) struct Loops {
+    pub(crate) gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
+    pub(crate) add_gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
+    pub(crate) prox: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
+    pub(crate) prox_in_place: fn(InstructionSet, &mut [u32], Own<'_, Numbers>),
+    /// In the metric that the second slice holds.
+    pub(crate) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], Own<'_, Numbers>),
+    /// What the weights give to the value's own sum.
+    pub(crate) terms: fn(InstructionSet, &[u32], Own<'_, TermNumbers>, &mut [f32]),
+    pub(crate) gradient_of_each: UpdateEach,
+    pub(crate) prox_of_each: UpdateEach,
+    pub(crate) find: fn(&Group<'_>, Rule, Purpose, &Numbers, [u32; 3]) -> Found,
+}
+
+/// The numbers of a penalty, and where it is weighted what it weighs each element with.
+#[derive(Clone, Copy)]
+pub(crate) struct Own<'a, N> {
+    pub(crate) numbers: &'a N,
+    /// As bits; none where the formula is not weighted.
+    pub(crate) weights: &'a [u32],
+}
+
+/// The same in a loop over so many elements. The numbers are copied: behind a reference they could change with every weight that is
+/// written.
+struct Each<'a, N> {
+    numbers: N,
+    weights: &'a [u32],
+}
+
+impl<'a, N: Copy> Own<'a, N> {
+    #[inline(always)]
+    fn each<F: Formula>(&self, len: usize) -> Each<'a, N> {
+        Each { numbers: *self.numbers, weights: if F::WEIGHTED { &self.weights[..len] } else { &[] } }
+    }
+}
+
+impl<'a, const N: usize> Each<'a, [f32; N]> {
+    /// An element's.
+    #[inline(always)]
+    fn at<F: Formula>(&self, i: usize) -> [f32; N] {
+        let mut numbers = self.numbers;
+        if F::WEIGHTED {
+            numbers[N - 1] = bits::penalty_weight(self.weights[i]);
+        }
+        numbers
+    }
+
+    /// Those of elements from `start` on.
+    #[inline(always)]
+    fn part<F: Formula>(&self, start: usize, len: usize) -> Each<'a, [f32; N]> {
+        Each { numbers: self.numbers, weights: if F::WEIGHTED { &self.weights[start..start + len] } else { &[] } }
+    }
+}
+
+impl Loops {
+    pub(crate) const fn of<F: Formula>() -> Loops {
+        Loops {
+            gradient: gradient::<F>,
+            add_gradient: add_gradient::<F>,
+            prox: prox::<F>,
+            prox_in_place: prox_in_place::<F>,
+            metric_prox_in_place: metric_prox_in_place::<F>,
+            terms: terms::<F>,
+            gradient_of_each: gradient_of_each::<F>,
+            prox_of_each: prox_of_each::<F>,
+            find: find::<F>,
+        }
+    }
+}
+
+fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = own.each::<F>(source.len());
+            for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
+                *out = pointwise::gradient::<F>(*theta, &c.at::<F>(i));
+            }
+        },
+    );
+}
+
+/// Blocks without NaN and infinity, as nearly all are, take half as many instructions.
+fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
+    set.run(
+        #[inline(always)]
+        || {
+            let all = own.each::<F>(source.len());
+            let (sources, source) = source.as_chunks::<BLOCK>();
+            let (outputs, output) = output.as_chunks_mut::<BLOCK>();
+            for (block, (source, output)) in sources.iter().zip(outputs).enumerate() {
+                ask_ahead(output);
+                ask_ahead(source);
+                let c = all.part::<F>(block * BLOCK, BLOCK);
+                if finite(source) & finite(output) {
+                    for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
+                        let gradient = pointwise::finite_gradient::<F>(*theta, &c.at::<F>(i));
+                        *out = bits::add_finite_gradient(*out, gradient);
+                    }
+                } else {
+                    add_any_gradient::<F>(source, output, &c);
+                }
+            }
+            add_any_gradient::<F>(source, output, &all.part::<F>(sources.len() * BLOCK, source.len()));
+        },
+    );
+}
+
+#[inline(always)]
+fn add_any_gradient<F: Formula>(source: &[u32], output: &mut [u32], c: &Each<'_, Numbers>) {
+    for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
+        *out = bits::add(*out, pointwise::gradient::<F>(*theta, &c.at::<F>(i)));
+    }
+}
+
+/// Asks for the memory of the block a tile ahead.
+#[inline(always)]
+fn ask_ahead(block: &[u32; BLOCK]) {
+    for line in (0..BLOCK).step_by(16) {
+        prefetch(block.as_ptr().wrapping_add(AHEAD * TILE + line));
+    }
+}
+
+#[inline(always)]
+fn finite(block: &[u32; BLOCK]) -> bool {
+    block.iter().fold(true, |finite, b| finite & (b & MAGNITUDE < INFINITY))
+}
+
+fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = own.each::<F>(source.len());
+            for (i, (out, v)) in output.iter_mut().zip(source).enumerate() {
+                *out = pointwise::prox::<F>(*v, &c.at::<F>(i));
+            }
+        },
+    );
+}
+
+fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], own: Own<'_, Numbers>) {
+    set.run(
+        #[inline(always)]
+        || {
+            let all = own.each::<F>(bits.len());
+            let (blocks, rest) = bits.as_chunks_mut::<BLOCK>();
+            let start = blocks.len() * BLOCK;
+            for (block, bits) in blocks.iter_mut().enumerate() {
+                ask_ahead(bits);
+                shrink::<F>(bits, &all.part::<F>(block * BLOCK, BLOCK));
+            }
+            let left = rest.len();
+            shrink::<F>(rest, &all.part::<F>(start, left));
+        },
+    );
+}
+
+#[inline(always)]
+fn shrink<F: Formula>(bits: &mut [u32], c: &Each<'_, Numbers>) {
+    for (i, b) in bits.iter_mut().enumerate() {
+        *b = pointwise::prox::<F>(*b, &c.at::<F>(i));
+    }
+}
+
+fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metric: &[f32], own: Own<'_, Numbers>) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = own.each::<F>(bits.len());
+            for (i, (b, d)) in bits.iter_mut().zip(metric).enumerate() {
+                *b = pointwise::metric_prox::<F>(*b, *d, &c.at::<F>(i));
+            }
+        },
+    );
+}
+
+fn terms<F: Formula>(set: InstructionSet, bits: &[u32], own: Own<'_, TermNumbers>, terms: &mut [f32]) {
+    set.run(
+        #[inline(always)]
+        || {
+            let t = own.each::<F>(bits.len());
+            for (i, (to, b)) in terms.iter_mut().zip(bits).enumerate() {
+                *to = pointwise::term::<F>(*b, &t.at::<F>(i));
+            }
+        },
+    );
+}
+
+fn gradient_of_each<F: Formula>(
+    set: InstructionSet,
+    source: &[u32],
+    output: &mut [u32],
+    c: &Numbers,
+    [first, second]: [&[f32]; 2],
+) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = *c;
+            for (((out, theta), a), b) in output.iter_mut().zip(source).zip(first).zip(second) {
+                *out = pointwise::gradient::<F>(*theta, &with_own(&c, [*a, *b]));
+            }
+        },
+    );
+}
+
+fn prox_of_each<F: Formula>(
+    set: InstructionSet,
+    source: &[u32],
+    output: &mut [u32],
+    c: &Numbers,
+    [first, second]: [&[f32]; 2],
+) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = *c;
+            for (((out, v), a), b) in output.iter_mut().zip(source).zip(first).zip(second) {
+                *out = pointwise::prox::<F>(*v, &with_own(&c, [*a, *b]));
+            }
+        },
+    );
+}

@@ -1,0 +1,219 @@
+//! Slices of host memory on the device: there and back in chunks of bounded size.
+
+use super::Gpu;
+use super::layout::{Located, Placement};
+use super::poller::Patience;
+use super::recorder::{Step, once};
+use crate::Result;
+use crate::numeric::slice::{Slice, SliceMut};
+use crate::numeric::tile::TILE;
+use crate::plan::Segment;
+use crate::plan::coefficients::Coefficients;
+use crate::plan::operation::Operation;
+use crate::report::Partial;
+use crate::slices::{Slices, Tensor, Update};
+
+/// How many bytes of weights are on the device at a time; a multiple of a tile of any type.
+const CHUNK: usize = 32 << 20;
+
+/// A part of a tensor in the chunk's buffer.
+struct Piece {
+    tensor: usize,
+    start: usize,
+    len: usize,
+    offset: u64,
+}
+
+/// A device, and how its answers are waited for.
+pub(crate) struct Waited<'a> {
+    pub(crate) gpu: &'a Gpu,
+    pub(crate) patience: Patience,
+}
+
+impl Slices for Waited<'_> {
+    /// Small tensors share a chunk, and hence a dispatch; a large one takes many.
+    async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>> {
+        let (segments, _) = Tensor::accept(tensors)?;
+        for tensor in tensors {
+            self.gpu.check_once(tensor.penalty, self.patience).await?;
+        }
+        self.gpu.partials(tensors, &segments, self.patience).await
+    }
+
+    async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {
+        let (segment, coefficients) = update.accept(source, output.as_slice())?;
+        self.gpu.check_once(update.penalty, self.patience).await?;
+        if !update.sums && Coefficients::untouched(&coefficients) {
+            return Ok(Partial::default());
+        }
+        let source = source.unwrap_or(output.as_slice());
+        let (result, partial) = self.gpu.update(update, &segment, source, output.as_slice(), self.patience).await?;
+        // Nothing waits or fails from here on.
+        output.into_bytes().copy_from_slice(&result);
+        Ok(partial)
+    }
+}
+
+impl Gpu {
+    /// One partial a tensor, none of which is of a custom penalty that is yet to be checked.
+    pub(super) async fn partials(
+        &self,
+        tensors: &[Tensor<'_>],
+        segments: &[Segment],
+        patience: Patience,
+    ) -> Result<Vec<Partial>> {
+        let mut partials = vec![Partial::default(); tensors.len()];
+        let chunks = pack(tensors);
+        let end = |piece: &Piece| piece.offset + bytes_of(&tensors[piece.tensor].weights, piece.len);
+        let largest = chunks.iter().flatten().map(end).max().unwrap_or(0);
+        if largest == 0 {
+            return Ok(partials);
+        }
+        let buffer = self.storage_buffer("penalty weights", largest)?;
+        let own_buffer = if tensors.iter().any(|tensor| tensor.penalty_weights.is_some()) {
+            Some(self.storage_buffer("penalty weights of elements", largest)?)
+        } else {
+            None
+        };
+        for pieces in &chunks {
+            let mut located = Vec::with_capacity(pieces.len());
+            let mut own_located = Vec::new();
+            let mut of_pieces = Vec::with_capacity(pieces.len());
+            for piece in pieces {
+                let (tensor, part) = (&tensors[piece.tensor], piece.start..piece.start + piece.len);
+                self.write(&buffer, piece.offset, tensor.weights.part(part.clone()))?;
+                located.push(Located { buffer: buffer.clone(), offset: piece.offset });
+                if let (Some(own), Some(buffer)) = (tensor.penalty_weights, &own_buffer) {
+                    self.write(buffer, piece.offset, own.part(part))?;
+                    own_located.push(Some(Located { buffer: buffer.clone(), offset: piece.offset }));
+                }
+                of_pieces.push(Segment { len: piece.len as u64, ..segments[piece.tensor].clone() });
+            }
+            let pending = self.submit(|gpu, encoder| {
+                let placement = Placement { roles: [Some(&located), None, None, None], penalty_weights: &own_located };
+                once(gpu, encoder, (Operation::Evaluate, true), &gpu.plan(of_pieces), &placement, &Step::NONE)
+            })?;
+            for (piece, (partial, _)) in pieces.iter().zip(pending.partials(patience).await?) {
+                partials[piece.tensor].merge(&partial);
+            }
+        }
+        Ok(partials)
+    }
+
+    /// The bytes of a gradient or a prox, and the partial of what it leaves. `existing` is what a gradient is added to.
+    pub(super) async fn update(
+        &self,
+        update: &Update<'_>,
+        segment: &Segment,
+        source: Slice<'_>,
+        existing: Slice<'_>,
+        patience: Patience,
+    ) -> Result<(Vec<u8>, Partial)> {
+        let mut total = Partial::default();
+        let mut output = Vec::with_capacity(source.bytes().len());
+        if source.len() == 0 {
+            return Ok((output, total));
+        }
+        let step = Step { size: update.step, ..Step::NONE };
+        let whole = update.penalty.groups().is_some();
+        let chunk = if whole { source.len() } else { (CHUNK / source.dtype().size()).min(source.len()) };
+        let size = bytes_of(&source, chunk);
+        let buffer = self.storage_buffer("penalty weights", size)?;
+        let sum_buffer = match update.operation {
+            Operation::AddGradient => Some(self.storage_buffer("penalty weights", size)?),
+            _ => None,
+        };
+        let own_buffer = match update.penalty_weights {
+            None => None,
+            Some(_) => Some(self.storage_buffer("penalty weights of elements", size)?),
+        };
+        for start in (0..source.len()).step_by(chunk) {
+            let part = start..source.len().min(start + chunk);
+            self.write(&buffer, 0, source.part(part.clone()))?;
+            if let Some(buffer) = &sum_buffer {
+                self.write(buffer, 0, existing.part(part.clone()))?;
+            }
+            if let (Some(own), Some(buffer)) = (update.penalty_weights, &own_buffer) {
+                self.write(buffer, 0, own.part(part.clone()))?;
+            }
+            let located = |buffer: &wgpu::Buffer| Located { buffer: buffer.clone(), offset: 0 };
+            let weights = [located(&buffer)];
+            let result = [located(sum_buffer.as_ref().unwrap_or(&buffer))];
+            let own = own_buffer.as_ref().map(located);
+            let placement = Placement { roles: [Some(&weights), Some(&result), None, None], penalty_weights: &[own] };
+            let plan = self.plan(vec![Segment { len: part.len() as u64, ..segment.clone() }]);
+            let pending = self
+                .submit(|gpu, encoder| once(gpu, encoder, (update.operation, update.sums), &plan, &placement, &step))?;
+            if update.sums {
+                for (partial, _) in pending.partials(patience).await? {
+                    total.merge(&partial);
+                }
+            }
+            let bytes = self.read_buffer(&result[0].buffer, bytes_of(&source, part.len()), patience).await?;
+            output.extend_from_slice(&bytes[..part.len() * source.dtype().size()]);
+        }
+        Ok((output, total))
+    }
+
+    /// Writes weights at an offset, whole words at a time: half a word that 16-bit weights leave over is zero.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, offset: u64, weights: Slice<'_>) -> Result<()> {
+        let bytes = weights.bytes();
+        let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
+        self.guarded(|| {
+            if !words.is_empty() {
+                self.queue().write_buffer(buffer, offset, words);
+            }
+            if !rest.is_empty() {
+                let mut word = [0; 4];
+                word[..rest.len()].copy_from_slice(rest);
+                self.queue().write_buffer(buffer, offset + words.len() as u64, &word);
+            }
+        })
+    }
+
+    /// Records into an encoder of our own and submits it.
+    pub(super) fn submit<R>(&self, record: impl FnOnce(&Gpu, &mut wgpu::CommandEncoder) -> Result<R>) -> Result<R> {
+        let mut encoder =
+            self.guarded(|| self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
+        let recorded = record(self, &mut encoder)?;
+        self.guarded(|| self.queue().submit([encoder.finish()]))?;
+        Ok(recorded)
+    }
+}
+
+/// The bytes of so many elements of a slice's type, in whole words.
+fn bytes_of(slice: &Slice<'_>, len: usize) -> u64 {
+    (len as u64 * slice.dtype().size() as u64).next_multiple_of(4)
+}
+
+/// Cuts tensors, unless groups keep them whole, into pieces that start on tile boundaries, and fills chunks with them; each piece is
+/// aligned to 16 bytes.
+fn pack(tensors: &[Tensor<'_>]) -> Vec<Vec<Piece>> {
+    let mut chunks = vec![Vec::new()];
+    let mut used = 0;
+    for (at, Tensor { weights, penalty, .. }) in tensors.iter().enumerate() {
+        let (whole, size) = (penalty.groups().is_some(), weights.dtype().size());
+        let mut start = 0;
+        while start < weights.len() {
+            let room = CHUNK.saturating_sub(used) / size;
+            let left = weights.len() - start;
+            let len = match whole {
+                _ if left <= room => left,
+                true if used == 0 => left,
+                true => 0,
+                false => room / TILE * TILE,
+            };
+            match chunks.last_mut() {
+                Some(chunk) if len > 0 => chunk.push(Piece { tensor: at, start, len, offset: used as u64 }),
+                _ => {
+                    chunks.push(Vec::new());
+                    used = 0;
+                    continue;
+                }
+            }
+            used = (used + len * size).next_multiple_of(16);
+            start += len;
+        }
+    }
+    chunks
+}

@@ -1,0 +1,11 @@
+//! The numeric contract: bits, arithmetic with the same results everywhere, types of weights, the order of sums in a tile, and exact
+//! integers above it.
+
+pub(crate) mod accumulator;
+pub(crate) mod arithmetic;
+pub(crate) mod bits;
+pub(crate) mod element;
+pub(crate) mod fixed;
+pub(crate) mod hash;
+pub(crate) mod slice;
+pub(crate) mod tile;

@@ -1,0 +1,214 @@
+//! The fixed-point accumulators above the tiles.
+//!
+//! Twin of `shaders/numeric/accumulator.wgsl`. A tile's sum is an `f32`, and every finite `f32` is an integer times a power of
+//! two: adding it, shifted, into a wide integer rounds nothing, so the order of tiles, threads, chunks and devices
+//! cannot matter.
+
+/// Limbs of the accumulator of Σ|θ|; its lowest bit is 2^-149, the smallest `f32`.
+pub(crate) const L1_LIMBS: usize = 12;
+/// Limbs of the accumulator of Σθ²; its lowest bit is 2^-298, the square of the smallest `f32`.
+pub(crate) const L2_LIMBS: usize = 20;
+const L1_LOWEST: i32 = -149;
+const L2_LOWEST: i32 = -298;
+
+/// The words of one segment's result on a device: the limbs of Σ|θ| and Σθ², three 64-bit counts, the maximum, one unused, and the
+/// limbs of the value's own sum.
+pub(crate) const WORDS: usize = 52;
+
+/// The exact sums and counts of some weights.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Sums {
+    pub(crate) l1: [u32; L1_LIMBS],
+    pub(crate) l2_squared: [u32; L2_LIMBS],
+    pub(crate) len: u64,
+    pub(crate) nonzero: u64,
+    pub(crate) nan: u64,
+    pub(crate) inf: u64,
+    pub(crate) max_bits: u32,
+    /// The value's own sum.
+    pub(crate) terms: [u32; L1_LIMBS],
+}
+
+/// How many of a run of weights are what; the counts that a tile adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    pub(crate) nonzero: u64,
+    pub(crate) nan: u64,
+    pub(crate) inf: u64,
+}
+
+impl Sums {
+    /// Adds the weights of others to these.
+    pub(crate) fn merge(&mut self, other: &Sums) {
+        add_limbs(&mut self.terms, &other.terms);
+        add_limbs(&mut self.l1, &other.l1);
+        add_limbs(&mut self.l2_squared, &other.l2_squared);
+        // Bytes from elsewhere can say more weights than there are.
+        self.len = self.len.saturating_add(other.len);
+        self.nonzero = self.nonzero.saturating_add(other.nonzero);
+        self.nan = self.nan.saturating_add(other.nan);
+        self.inf = self.inf.saturating_add(other.inf);
+        self.max_bits = self.max_bits.max(other.max_bits);
+    }
+
+    /// Adds a tile of `len` weights whose sums, scaled by 2^-`exponent` and its square, are `l1` and `l2_squared`.
+    #[inline(always)]
+    pub(crate) fn add_tile(&mut self, len: usize, sums: [f32; 2], exponent: i32, counts: Counts, max_bits: u32) {
+        add_f32(&mut self.l1, sums[0], exponent - 149 - L1_LOWEST);
+        add_f32(&mut self.l2_squared, sums[1], 2 * exponent - 149 - L2_LOWEST);
+        self.len += len as u64;
+        self.nonzero += counts.nonzero;
+        self.nan += counts.nan;
+        self.inf += counts.inf;
+        self.max_bits = self.max_bits.max(max_bits);
+    }
+
+    /// Adds a tile's own sum of the value, scaled by 2^-`exponent`.
+    #[inline]
+    pub(crate) fn add_terms(&mut self, sum: f32, exponent: i32) {
+        add_f32(&mut self.terms, sum, exponent - 149 - L1_LOWEST);
+    }
+
+    /// Those that a device left for so many weights.
+    pub(crate) fn from_words(words: &[u32; WORDS], len: u64) -> Sums {
+        let count = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
+        let mut sums = Sums { len, ..Sums::default() };
+        sums.l1.copy_from_slice(&words[..L1_LIMBS]);
+        sums.l2_squared.copy_from_slice(&words[L1_LIMBS..L1_LIMBS + L2_LIMBS]);
+        sums.nonzero = count(32);
+        sums.nan = count(34);
+        sums.inf = count(36);
+        sums.max_bits = words[38];
+        sums.terms.copy_from_slice(&words[40..]);
+        sums
+    }
+
+    /// Σ|θ| over finite weights, rounded once.
+    pub(crate) fn l1(&self) -> f64 {
+        to_f64(&self.l1, L1_LOWEST)
+    }
+
+    /// Σθ² over finite weights, rounded once.
+    pub(crate) fn l2_squared(&self) -> f64 {
+        to_f64(&self.l2_squared, L2_LOWEST)
+    }
+
+    /// The value's own sum, rounded once.
+    pub(crate) fn terms(&self) -> f64 {
+        to_f64(&self.terms, L1_LOWEST)
+    }
+}
+
+/// Adds a non-negative `f32`, whose lowest subnormal bit stands at bit `at` of the accumulator.
+#[inline]
+fn add_f32(limbs: &mut [u32], x: f32, at: i32) {
+    let bits = x.to_bits();
+    if bits == 0 {
+        return;
+    }
+    let exponent = (bits >> 23).max(1) as i32;
+    let mut significand = if bits < 0x80_0000 { bits } else { (bits & 0x7f_ffff) | 0x80_0000 };
+    let mut position = exponent - 1 + at;
+    if position < 0 {
+        // Only zeros are shifted out: a scaled tile is a sum of multiples of the accumulator's lowest bit.
+        significand >>= -position as u32;
+        position = 0;
+    }
+    let carry = u64::from(significand) << (position % 32);
+    // Two limbs at once: that something is left for the next ones is so rare that a processor guesses it right.
+    let above = limbs.get_mut(position as usize / 32..).and_then(|limbs| limbs.split_first_chunk_mut::<2>());
+    // Only a negative sum lies above all limbs: of a user's own penalty whose terms break its rules.
+    let Some((pair, rest)) = above else { return };
+    let (sum, over) = (u64::from(pair[0]) | u64::from(pair[1]) << 32).overflowing_add(carry);
+    *pair = [sum as u32, (sum >> 32) as u32];
+    if over {
+        for limb in rest {
+            let (sum, over) = limb.overflowing_add(1);
+            *limb = sum;
+            if !over {
+                break;
+            }
+        }
+    }
+}
+
+fn add_limbs(to: &mut [u32], from: &[u32]) {
+    let mut carry = 0;
+    for (t, f) in to.iter_mut().zip(from) {
+        let sum = u64::from(*t) + u64::from(*f) + carry;
+        *t = sum as u32;
+        carry = sum >> 32;
+    }
+}
+
+/// The accumulator's integer times 2^`lowest`, rounded once, to nearest even.
+fn to_f64(limbs: &[u32], lowest: i32) -> f64 {
+    let limb = |i: usize| limbs.get(i).copied().unwrap_or(0);
+    let Some(top) = limbs.iter().rposition(|&l| l != 0) else { return 0.0 };
+    let bits = 32 * top as i32 + 32 - limbs[top].leading_zeros() as i32;
+    // The upper 64 bits, the last of them sticky: `as f64` then rounds to nearest even as if it saw all.
+    let shift = (bits - 64).max(0);
+    let (word, offset) = (shift as usize / 32, shift as u32 % 32);
+    let window = u128::from(limb(word)) | u128::from(limb(word + 1)) << 32 | u128::from(limb(word + 2)) << 64;
+    let lost = limbs[..word].iter().any(|&l| l != 0) || limb(word) & ((1 << offset) - 1) != 0;
+    let significand = (window >> offset) as u64 | u64::from(lost);
+    significand as f64 * f64::from_bits(((shift + lowest + 1023) as u64) << 52)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bits of an accumulator as a sum of f64 powers of two, exact while it fits 53 bits.
+    fn accumulate(xs: &[f32]) -> Sums {
+        let mut p = Sums::default();
+        for &x in xs {
+            p.add_tile(1, [x, x], 0, Counts::default(), x.to_bits());
+        }
+        p
+    }
+
+    #[test]
+    fn every_power_of_two_comes_back() {
+        for e in -149..=127 {
+            let x = 2f64.powi(e) as f32;
+            assert_eq!(to_f64(&accumulate(&[x]).l1, L1_LOWEST), 2f64.powi(e));
+            assert_eq!(to_f64(&accumulate(&[x, x, x]).l2_squared, L2_LOWEST), 3.0 * 2f64.powi(e));
+        }
+    }
+
+    #[test]
+    fn a_scaled_sum_lands_at_its_exponent() {
+        for e in -149..=127 {
+            let mut p = Sums::default();
+            p.add_tile(1, [1.5, 1.25], e, Counts::default(), 0);
+            assert_eq!(to_f64(&p.l1, L1_LOWEST), if e == -149 { 1.0 } else { 1.5 } * 2f64.powi(e));
+            let squares = if e == -149 { 1.0 } else { 1.25 } * 2f64.powi(2 * e);
+            assert_eq!(to_f64(&p.l2_squared, L2_LOWEST), squares);
+        }
+    }
+
+    #[test]
+    fn carries_ripple_through_every_limb() {
+        let ones = Sums { l1: [u32::MAX; L1_LIMBS], ..Sums::default() };
+        let mut p = Sums { l1: [u32::MAX, u32::MAX, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0], ..Sums::default() };
+        p.add_tile(1, [f32::from_bits(1), 0.0], 0, Counts::default(), 0);
+        assert_eq!(p.l1[..4], [0, 0, 8, 0]);
+        let mut q = p.clone();
+        q.merge(&ones);
+        assert_eq!(q.l1[..4], [u32::MAX, u32::MAX, 7, 0]);
+    }
+
+    #[test]
+    fn rounding_to_f64_is_to_nearest_even_with_a_sticky_bit() {
+        let at = |lo: u32, mid: u32, hi: u32| {
+            let mut l = [0; 6];
+            (l[0], l[2], l[3]) = (lo, mid, hi);
+            to_f64(&l, 0) / 2f64.powi(64)
+        };
+        // 2^53 + 1 in units of 2^64: a tie, to even; one lowest bit more decides it.
+        assert_eq!(at(0, 1, 1 << 21), 2f64.powi(53));
+        assert_eq!(at(1, 1, 1 << 21), 2f64.powi(53) + 2.0);
+        assert_eq!(at(0, 3, 1 << 21), 2f64.powi(53) + 4.0);
+    }
+}

@@ -1,0 +1,94 @@
+//! Bits of `f32`, and arithmetic on them whose results are the same everywhere: the rules for numbers that are too small, infinite or
+//! no number.
+//!
+//! Twin of `shaders/numeric/bits.wgsl`.
+
+/// Below this, 2^-120, a number read or about to be written is +0: drivers may flush subnormals, and a difference of
+/// two larger numbers can be one.
+pub(crate) const SMALLEST: f32 = f32::from_bits(7 << 23);
+pub(crate) const MAGNITUDE: u32 = 0x7fff_ffff;
+pub(crate) const INFINITY: u32 = 0x7f80_0000;
+pub(crate) const NAN: u32 = 0x7fc0_0000;
+const LARGEST: u32 = f32::MAX.to_bits();
+
+/// +0 for a number below 2^-120 in magnitude, −0 among them.
+#[inline(always)]
+pub fn flush(x: f32) -> f32 {
+    if x.to_bits() & MAGNITUDE < SMALLEST.to_bits() { 0.0 } else { x }
+}
+
+/// Rounds once to `f32`: at most its largest, and 0 below 2^-120, as every number is that a kernel reads.
+pub(crate) fn coefficient(x: f64) -> f32 {
+    let c = (x as f32).clamp(-f32::MAX, f32::MAX);
+    if c.abs() < SMALLEST { 0.0 } else { c }
+}
+
+/// What an element is weighed with: the largest `f32` for an infinity, +0 for a number below 2^-120, a negative one and a NaN.
+#[inline(always)]
+pub(crate) fn penalty_weight(bits: u32) -> f32 {
+    let smallest = SMALLEST.to_bits();
+    let weighs = bits.wrapping_sub(smallest) <= INFINITY - smallest;
+    f32::from_bits(select(weighs, bits.min(LARGEST), 0))
+}
+
+/// A product or a sum ≥ 0 as what follows can take it: at most the largest `f32`, and +0 below 2^-120.
+#[inline(always)]
+pub fn bounded(x: f32) -> f32 {
+    let y = flush(x);
+    if y < f32::MAX { y } else { f32::MAX }
+}
+
+/// Clears the last bits of a number's significand if it `must` not be rounded away from 0: it then fits a shorter type exactly.
+#[inline(always)]
+pub(crate) fn toward_zero(x: f32, lost_bits: f32, must: bool) -> f32 {
+    let kept = u32::MAX << (lost_bits as u32 & 31);
+    f32::from_bits(x.to_bits() & select(must, kept, u32::MAX))
+}
+
+/// Soft thresholding: v − clamp(v, −t, t), rounded once.
+#[inline(always)]
+pub fn threshold(v: f32, t: f32) -> f32 {
+    // Comparisons, not `f32::clamp`: it asks for NaN too, which costs two instructions a weight.
+    let raised = if v > -t { v } else { -t };
+    let clamped = if raised < t { raised } else { t };
+    v - clamped
+}
+
+/// A magnitude ≥ 0 with the sign of `like`.
+#[inline(always)]
+pub fn signed(magnitude: f32, like: f32) -> f32 {
+    f32::from_bits(magnitude.to_bits() | (like.to_bits() & 0x8000_0000))
+}
+
+/// `add(existing, gradient)` where the existing number and the weight are finite; the gradient may overflow.
+#[inline(always)]
+pub(crate) fn add_finite_gradient(existing: u32, gradient: u32) -> u32 {
+    flush(flush(f32::from_bits(existing)) + f32::from_bits(gradient)).to_bits()
+}
+
+/// An existing gradient plus another, as bits: a NaN stays itself, the existing one first; ∞ − ∞ is 0x7fc00000.
+#[inline(always)]
+pub(crate) fn add(existing: u32, more: u32) -> u32 {
+    let (e, m) = (existing & MAGNITUDE, more & MAGNITUDE);
+    // Not used where one of them is not finite. Every rule is a selection, the last one wins: branches would keep this
+    // from being vectorised.
+    let sum = flush(flush(f32::from_bits(existing)) + flush(f32::from_bits(more))).to_bits();
+    let infinite = select((e == m) & (existing != more), NAN, select(e == INFINITY, existing, more));
+    let special = select(e > INFINITY, existing, select(m > INFINITY, more, infinite));
+    select(e.max(m) < INFINITY, sum, special)
+}
+
+/// A number times a finite factor, as bits: a NaN stays itself, and an infinity is one unless the factor is 0.
+#[inline(always)]
+pub(crate) fn scale(x: u32, factor: f32) -> u32 {
+    let magnitude = x & MAGNITUDE;
+    let product = flush(flush(f32::from_bits(x)) * factor).to_bits();
+    let sign = factor.to_bits() & !MAGNITUDE;
+    let infinite = select(factor.to_bits() & MAGNITUDE == 0, 0, x ^ sign);
+    select(magnitude < INFINITY, product, select(magnitude > INFINITY, x, infinite))
+}
+
+#[inline(always)]
+pub(crate) fn select(condition: bool, yes: u32, no: u32) -> u32 {
+    if condition { yes } else { no }
+}

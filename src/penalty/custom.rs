@@ -1,0 +1,257 @@
+//! Penalties of a user's own: what a type gives, and how it becomes a formula among the others.
+//!
+//! [`Elementwise`] is the trait, [`Penalty::own`] makes a penalty of it, and [`Gpu::check`](crate::Gpu::check) holds its two halves
+//! against each other. The functions here are those that its Rust half may call; they have the same names in its WGSL.
+
+use std::marker::PhantomData;
+
+use super::Penalty;
+use super::validate::weight;
+use crate::formula::descriptor::Descriptor;
+use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::{Error, Result};
+
+pub use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
+pub use crate::numeric::bits::{bounded, flush, signed, threshold};
+
+/// A penalty of a user's own, R(θ) = weight·Σterm(θᵢ): its functions of one number in Rust, and those of four in WGSL.
+///
+/// It is implemented for a type that has no values; [`Penalty::own`] makes a penalty of it, which then goes wherever the built-in
+/// ones do: host slices on the CPU and on a device, buffers, parameter sets and steps of optimizers, in `f32`, `f16` and `bf16`.
+///
+/// ```
+/// use penalty::own::{self, Elementwise};
+/// use penalty::{Backend, Error, Penalty, Result};
+///
+/// /// λΣ τθ where θ > 0, else (τ − 1)θ: L1 that pulls harder from one side.
+/// enum Pinball {}
+///
+/// impl Elementwise for Pinball {
+///     const NAME: &'static str = "pinball";
+///     const WGSL: &'static str = "
+///         fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+///             return select(-theta * t[1], theta * t[0], theta > vec4<f32>(0.0));
+///         }
+///         fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+///             let below = select(vec4<f32>(0.0), -c[1], theta < vec4<f32>(0.0));
+///             return select(below, c[0], theta > vec4<f32>(0.0));
+///         }
+///         fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+///             return opaque(v - clamp(v, -c[1], c[0]));
+///         }";
+///
+///     fn accept([_, tau]: [f64; 2]) -> Result<()> {
+///         let refused = Error::Parameter { name: "tau", expected: "from 0 to 1", found: tau };
+///         if (0.0..=1.0).contains(&tau) { Ok(()) } else { Err(refused) }
+///     }
+///
+///     fn term_numbers([_, tau]: [f64; 2]) -> [f64; 3] {
+///         [tau, 1.0 - tau, 0.0]
+///     }
+///
+///     fn gradient_numbers([lambda, tau]: [f64; 2]) -> [f64; 3] {
+///         [lambda * tau, lambda * (1.0 - tau), 0.0]
+///     }
+///
+///     fn gradient_limits([lambda, tau]: [f64; 2]) -> [f64; 2] {
+///         [-lambda * (1.0 - tau), lambda * tau]
+///     }
+///
+///     fn prox_numbers([lambda, tau]: [f64; 2], step: f64) -> Result<[f64; 5]> {
+///         Ok([step * lambda * tau, step * lambda * (1.0 - tau), 0.0, 0.0, 0.0])
+///     }
+///
+///     #[inline(always)]
+///     fn term(theta: f32, t: &[f32; 3]) -> f32 {
+///         if theta > 0.0 { theta * t[0] } else { -theta * t[1] }
+///     }
+///
+///     #[inline(always)]
+///     fn gradient(theta: f32, c: &[f32; 3]) -> f32 {
+///         if theta > 0.0 { c[0] } else if theta < 0.0 { -c[1] } else { 0.0 }
+///     }
+///
+///     #[inline(always)]
+///     fn prox(v: f32, c: &[f32; 5]) -> f32 {
+///         let raised = if v > -c[1] { v } else { -c[1] };
+///         v - if raised < c[0] { raised } else { c[0] }
+///     }
+/// }
+///
+/// let pinball = Penalty::own::<Pinball>([0.5, 0.25])?;
+/// let cpu = Backend::cpu();
+/// assert_eq!(cpu.evaluate(&pinball, &[4.0f32, -4.0])?.value, 0.5 + 1.5);
+/// assert_eq!(cpu.gradient(&pinball, &[4.0f32, 0.0, -4.0])?, [0.125, 0.0, -0.375]);
+/// assert_eq!(cpu.prox(&pinball, &[4.0f32, 0.125, -4.0], 1.0)?, [3.875, 0.0, -3.625]);
+/// # Ok::<(), penalty::Error>(())
+/// ```
+///
+/// # What its functions see
+///
+/// `f32` that are finite, and below 2^-120 in magnitude none but +0. What they return is +0 below 2^-120. Elements that are not finite
+/// never reach them: a NaN's gradient is that NaN, an infinite weight's the [limit](Elementwise::gradient_limits), and a prox
+/// returns both bit by bit. Numbers that depend on the parameters alone are worked out in `f64` on the host, once for a tensor and a step,
+/// and rounded once to `f32`, 0 below 2^-120 and at most `f32::MAX`.
+///
+/// `#[inline(always)]` on each of them lets the loops use the processor's vectors; without it the bits are the same. A panic is
+/// the caller's.
+///
+/// # The WGSL
+///
+/// [`WGSL`](Elementwise::WGSL) defines `term`, `gradient` and `prox` as above, on four numbers at a time, and where there is a
+/// metric prox `metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers)`; the library defines `gradient_limits`. Numbers come as
+/// `alias Numbers = array<vec4<f32>, 5>` and `alias TermNumbers = array<vec4<f32>, 3>`. The functions of this module are there under
+/// their names for `vec4<f32>`. A name that the kernels have taken is refused when it is compiled. Its kernels have wgpu's checks of
+/// bounds and loops, which those of the built-in penalties do without.
+///
+/// For the same bits on every device:
+///
+/// - `opaque(…)` around every product that is then added to, and around every sum; else a driver may fuse or reassociate them. Where
+///   the last of these is what a function returns, it need not have one;
+/// - [`quotient`] in place of `/`, [`root`] in place of `sqrt`, [`ln`] and [`ln_1p`] in place of `log`;
+/// - no test for NaN or infinity, which WGSL may assume away: let nothing overflow, or end it with [`bounded`].
+pub trait Elementwise: 'static {
+    /// What errors call it. A [`Partial`](crate::Partial) knows whose value it holds by this name and the term's numbers.
+    const NAME: &'static str;
+    /// Its functions for a device.
+    const WGSL: &'static str;
+
+    /// Refuses parameters; mostly with [`Error::Parameter`].
+    fn accept(_parameters: [f64; 2]) -> Result<()> {
+        Ok(())
+    }
+    /// The factor of the sum of terms in the value, ≥ 0; without more said, the first parameter. ∞ makes a constraint: the value is
+    /// then ∞ unless every term is 0, and it has [no gradient](Penalty::has_gradient).
+    fn weight(parameters: [f64; 2]) -> f64 {
+        parameters[0]
+    }
+    /// What [`term`](Elementwise::term) needs to know; without more said, the second parameter.
+    fn term_numbers([_, shape]: [f64; 2]) -> [f64; 3] {
+        [shape, 0.0, 0.0]
+    }
+    /// What [`gradient`](Elementwise::gradient) needs to know; without more said, both parameters. The WGSL finds them in the
+    /// first three of its numbers.
+    fn gradient_numbers([lambda, shape]: [f64; 2]) -> [f64; 3] {
+        [lambda, shape, 0.0]
+    }
+    /// The limits of the gradient as θ → −∞ and as θ → +∞; beyond `f32::MAX`, ±∞.
+    fn gradient_limits(parameters: [f64; 2]) -> [f64; 2];
+    /// What [`prox`](Elementwise::prox) needs to know at a finite step ≥ 0; without more said, the step times the first parameter, and
+    /// the second. It may refuse steps.
+    fn prox_numbers([lambda, shape]: [f64; 2], step: f64) -> Result<[f64; 5]> {
+        Ok([step * lambda, shape, 0.0, 0.0, 0.0])
+    }
+    /// What [`metric_prox`](Elementwise::metric_prox) needs to know. Without more said there is none: a step in
+    /// [Adam's metric](crate::Metric::Adam) is [`Error::GroupMetric`].
+    fn metric_numbers(_parameters: [f64; 2], _step: f64) -> Result<[f64; 5]> {
+        Err(Error::GroupMetric { penalty: Self::NAME })
+    }
+
+    /// A share of the value, without its weight: a number ≥ 0 that is finite, and at most 2^115 where |θ| < 2^57, so that those of a
+    /// tile can be summed.
+    fn term(theta: f32, t: &[f32; 3]) -> f32;
+    /// ∂R/∂θ, 0 at a kink. Of a constraint nobody asks for it, and its WGSL need not define it.
+    fn gradient(theta: f32, c: &[f32; 3]) -> f32;
+    /// argmin over x of step·R(x) + ½(x − v)², finite.
+    fn prox(v: f32, c: &[f32; 5]) -> f32;
+    /// argmin over x of step·R(x) + d/2·(x − v)², finite, for d > 0.
+    fn metric_prox(v: f32, _d: f32, _c: &[f32; 5]) -> f32 {
+        v
+    }
+}
+
+impl Penalty {
+    /// A penalty of the caller's own, of a type that implements [`Elementwise`](crate::own::Elementwise).
+    ///
+    /// On the CPU its Rust functions are taken at their word. On a device they are compared with its WGSL before it is used there:
+    /// by calls on host slices on their first use, and by [`Gpu::check`](crate::Gpu::check) ahead of whatever is recorded.
+    ///
+    /// It is never [none](Penalty::is_none), and has no [name](Penalty::named) in the list of all.
+    ///
+    /// # Errors
+    ///
+    /// Those of its [`accept`](crate::own::Elementwise::accept), and [`Error::Parameter`] unless its weight is from 0 to half of
+    /// `f32::MAX` or infinite, and none of its numbers NaN.
+    pub fn own<E: Elementwise>(parameters: [f64; 2]) -> Result<Penalty> {
+        E::accept(parameters)?;
+        let factor = E::weight(parameters);
+        if factor != f64::INFINITY {
+            weight("the weight", factor)?;
+        }
+        numbers("the numbers of the term", E::term_numbers(parameters))?;
+        numbers("the numbers of the gradient", E::gradient_numbers(parameters))?;
+        numbers("the limits of the gradient", E::gradient_limits(parameters))?;
+        let formula =
+            const { &Descriptor::custom::<Adapted<E>>(E::WGSL, include_str!("../../shaders/penalty/custom.wgsl")) };
+        Ok(Penalty::of(formula, parameters))
+    }
+}
+
+/// Refuses NaN.
+fn numbers<const N: usize>(name: &'static str, numbers: [f64; N]) -> Result<[f64; N]> {
+    match numbers.into_iter().find(|x| x.is_nan()) {
+        None => Ok(numbers),
+        Some(found) => Err(Error::Parameter { name, expected: "numbers", found }),
+    }
+}
+
+/// A user's type as a formula.
+struct Adapted<E>(PhantomData<E>);
+
+impl<E: Elementwise> Formula for Adapted<E> {
+    const NAME: &'static str = E::NAME;
+
+    fn weights(p: Parameters) -> [f64; 3] {
+        [0.0, 0.0, E::weight(p)]
+    }
+
+    fn term_numbers(p: Parameters) -> [f64; 3] {
+        E::term_numbers(p)
+    }
+
+    /// The user's, then the limits.
+    fn gradient_numbers(p: Parameters) -> [f64; 5] {
+        let ([a, b, c], [low, high]) = (E::gradient_numbers(p), E::gradient_limits(p));
+        [a, b, c, low, high]
+    }
+
+    fn prox_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        numbers("the numbers of the prox", E::prox_numbers(p, step)?)
+    }
+
+    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        numbers("the numbers of the prox", E::metric_numbers(p, step)?)
+    }
+
+    #[inline(always)]
+    fn term(theta: f32, t: &TermNumbers) -> f32 {
+        E::term(finite(theta), t)
+    }
+
+    #[inline(always)]
+    fn gradient(theta: f32, c: &Numbers) -> f32 {
+        E::gradient(finite(theta), &[c[0], c[1], c[2]])
+    }
+
+    /// Numbers are finite: the largest says that the limit is infinite.
+    #[inline(always)]
+    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+        [c[3], c[4]].map(|x| if x.abs() < f32::MAX { x } else { signed(f32::INFINITY, x) })
+    }
+
+    #[inline(always)]
+    fn prox(v: f32, c: &Numbers) -> f32 {
+        E::prox(finite(v), c)
+    }
+
+    #[inline(always)]
+    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+        E::metric_prox(finite(v), d, c)
+    }
+}
+
+/// What is there in place of what is not finite, whose results nobody uses: the built-in functions take anything, a user's need not.
+#[inline(always)]
+fn finite(x: f32) -> f32 {
+    if x.is_finite() { x } else { 0.0 }
+}

@@ -1,0 +1,121 @@
+//! A penalty with what it weighs each element with: and what is refused of them.
+
+use rayon::prelude::*;
+
+use super::Penalty;
+use crate::numeric::bits::INFINITY;
+use crate::numeric::element::Element;
+use crate::numeric::slice::{Slice, with_element};
+use crate::numeric::tile::TILE;
+use crate::{Error, Result};
+
+/// How many weights a thread looks at before it asks for more.
+const CHUNK: usize = 64 * TILE;
+
+/// A penalty and the weights wᵢ of the elements: what a call on one tensor takes for a penalty that
+/// [is weighted](Penalty::is_weighted). A `&Penalty` becomes one without.
+///
+/// Made by [`Penalty::with_weights`] for slices of `E`, which is then a `Weighted<[E]>`, and by [`Penalty::with_operand`] for weights on
+/// a device, a `Weighted<gpu::Operand>`.
+#[derive(Debug)]
+pub struct Weighted<'a, W: ?Sized> {
+    penalty: &'a Penalty,
+    weights: Option<&'a W>,
+}
+
+impl<W: ?Sized> Clone for Weighted<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W: ?Sized> Copy for Weighted<'_, W> {}
+
+impl<'a, W: ?Sized> From<&'a Penalty> for Weighted<'a, W> {
+    fn from(penalty: &'a Penalty) -> Self {
+        Weighted { penalty, weights: None }
+    }
+}
+
+impl<'a, E: Element> Weighted<'a, [E]> {
+    /// The penalty, and what there is of weights, whether or not it takes some.
+    pub(crate) fn erased(self) -> (&'a Penalty, Option<Slice<'a>>) {
+        (self.penalty, self.weights.map(Slice::from))
+    }
+}
+
+impl<'a, W: ?Sized> Weighted<'a, W> {
+    /// A penalty with weights that nobody looks through.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PenaltyWeights`] where the penalty takes none.
+    pub(crate) fn new(penalty: &'a Penalty, weights: &'a W) -> Result<Weighted<'a, W>> {
+        matched(penalty, true)?;
+        Ok(Weighted { penalty, weights: Some(weights) })
+    }
+
+    pub(crate) fn penalty(self) -> &'a Penalty {
+        self.penalty
+    }
+
+    /// The penalty, and the weights where it takes some.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PenaltyWeights`] where it takes some and has none.
+    pub(crate) fn parts(self) -> Result<(&'a Penalty, Option<&'a W>)> {
+        matched(self.penalty, self.weights.is_some())?;
+        Ok((self.penalty, self.weights))
+    }
+}
+
+impl Penalty {
+    /// This penalty with the weights wᵢ of the elements, one for each, of the elements' type.
+    ///
+    /// A weight is a number ≥ 0; below 2^-120 it is 0, and an infinite one counts as `f32::MAX`. They are looked through once, here: in a
+    /// loop, keep the result.
+    ///
+    /// ```
+    /// use penalty::{Backend, Error, Penalty};
+    ///
+    /// let penalty = Penalty::weighted_l1(0.5)?;
+    /// let mut theta = [1.0f32, 1.0];
+    /// Backend::cpu().prox_in_place(penalty.with_weights(&[1.0, 0.0])?, &mut theta, 1.0)?;
+    /// assert_eq!(theta, [0.5, 1.0]);
+    /// assert_eq!(penalty.with_weights(&[1.0f32, -2.0]).unwrap_err(), Error::PenaltyWeight { index: 1, found: -2.0 });
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PenaltyWeight`] for the first that is negative or NaN, [`Error::PenaltyWeights`] where the penalty takes none.
+    pub fn with_weights<'a, E: Element>(&'a self, weights: &'a [E]) -> Result<Weighted<'a, [E]>> {
+        let weighted = Weighted::new(self, weights)?;
+        valid(weights.into())?;
+        Ok(weighted)
+    }
+}
+
+/// Refuses weights for a penalty that takes none, and one that takes some without them.
+pub(crate) fn matched(penalty: &Penalty, given: bool) -> Result<()> {
+    if penalty.is_weighted() == given {
+        return Ok(());
+    }
+    let (expected, found) = if given { ("no penalty weights", "some") } else { ("penalty weights", "none") };
+    Err(Error::PenaltyWeights { penalty: penalty.name(), expected, found })
+}
+
+/// Refuses weights that are negative or NaN.
+pub(crate) fn valid(weights: Slice<'_>) -> Result<()> {
+    with_element!(weights.dtype(), E => valid_of::<E>(weights.elements()))
+}
+
+fn valid_of<E: Element>(weights: &[E]) -> Result<()> {
+    // −0 is a 0.
+    let bad = |weight: &E| weight.decode() > INFINITY && weight.decode() != 1 << 31;
+    let any_bad = |chunk: &[E]| chunk.iter().fold(false, |any, weight| any | bad(weight));
+    let Some(chunk) = weights.par_chunks(CHUNK).position_first(any_bad) else { return Ok(()) };
+    let Some(index) = (chunk * CHUNK..weights.len()).find(|&i| bad(&weights[i])) else { return Ok(()) };
+    Err(Error::PenaltyWeight { index: index as u64, found: f32::from_bits(weights[index].decode()).into() })
+}

@@ -1,0 +1,128 @@
+//! What a kernel needs to know of each segment for an operation at a step.
+
+use super::Segment;
+use super::operation::Operation;
+use crate::formula::scalars::Metric;
+use crate::formula::{Numbers, TermNumbers};
+use crate::penalty::validate::finite_step;
+use crate::{Error, Penalty, Result};
+
+impl Operation {
+    /// Refuses a penalty that has not what is asked of it.
+    pub(crate) fn admits(self, penalty: &Penalty) -> Result<()> {
+        match self {
+            Operation::Gradient | Operation::AddGradient if !penalty.has_gradient() => {
+                Err(Error::NoGradient { penalty: penalty.name() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a kernel needs to know of a segment, at this step size.
+    pub(crate) fn coefficients(self, segment: &Segment, step: f64) -> Result<Coefficients> {
+        let Segment { penalty, dtype, len, .. } = segment;
+        self.admits(penalty)?;
+        penalty.geometry(*len)?;
+        let c = match self {
+            Operation::Evaluate => [0.0; 5],
+            Operation::Gradient | Operation::AddGradient => penalty.gradient_numbers(),
+            Operation::Prox | Operation::Sgd(_) => penalty.prox_numbers(step, Metric::Plain, *dtype)?,
+            Operation::Adam(metric) => penalty.prox_numbers(step, metric, *dtype)?,
+        };
+        let terms = penalty.term_numbers(*dtype);
+        let untouched = if self.spares_unpenalised() && penalty.is_none() { UNTOUCHED } else { 0 };
+        // Of groups, the sum is not taken weight by weight.
+        let flags = untouched | if terms.is_some() && penalty.rule().is_none() { SUMS_TERMS } else { 0 };
+        Ok(Coefficients { c, flags, terms: terms.unwrap_or_default(), weights: penalty.value_numbers() })
+    }
+}
+
+/// The coefficient record of a segment, as kernels read it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(crate) struct Coefficients {
+    /// Of the gradient or the prox.
+    pub(crate) c: Numbers,
+    flags: u32,
+    /// Of the value's own sum.
+    pub(crate) terms: TermNumbers,
+    /// Of Σ|θ|, Σθ² and the value's own sum in the value.
+    weights: [f32; 3],
+}
+
+/// In a record's flags: the output keeps every bit.
+const UNTOUCHED: u32 = 1;
+/// In a record's flags: the value has a sum of its own.
+const SUMS_TERMS: u32 = 2;
+
+impl Coefficients {
+    pub(crate) fn untouched(&self) -> bool {
+        self.flags & UNTOUCHED != 0
+    }
+
+    pub(crate) fn sums_terms(&self) -> bool {
+        self.flags & SUMS_TERMS != 0
+    }
+}
+
+/// The coefficient record of every segment.
+///
+/// # Errors
+///
+/// As [`Operation::coefficients`].
+pub(crate) fn coefficients(segments: &[Segment], operation: Operation, step: f64) -> Result<Vec<Coefficients>> {
+    let mut coefficients = Vec::with_capacity(segments.len());
+    coefficients_into(segments, operation, step, &mut coefficients)?;
+    Ok(coefficients)
+}
+
+/// Writes a coefficient record for each segment over what `coefficients` holds.
+///
+/// # Errors
+///
+/// As [`Operation::coefficients`], of the segment that it is about; then what it holds is unspecified.
+pub(crate) fn coefficients_into(
+    segments: &[Segment],
+    operation: Operation,
+    step: f64,
+    coefficients: &mut Vec<Coefficients>,
+) -> Result<()> {
+    coefficients.clear();
+    // First of all, since it is no tensor's fault.
+    finite_step(step)?;
+    // Neighbours mostly share a penalty. Whether its groups cover a segment depends on the length too.
+    let same = |a: &Segment, b: &Segment| {
+        a.penalty == b.penalty && a.dtype == b.dtype && (a.penalty.groups().is_none() || a.len == b.len)
+    };
+    for alike in segments.chunk_by(same) {
+        let c = alike[0].about(operation.coefficients(&alike[0], step))?;
+        coefficients.extend(alike.iter().map(|_| c));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formula::scalars::Direction;
+    use crate::numeric::element::Dtype;
+    use crate::plan::Name;
+
+    #[test]
+    fn what_is_left_alone_says_so() -> Result<()> {
+        let l1 = Penalty::l1(1.0)?;
+        let penalties = [l1.clone(), l1.clone(), Penalty::none(), Penalty::keras(0.0, 0.0)?, l1];
+        let segment = |penalty| Segment { name: Name::Alone, len: 10, dtype: Dtype::F32, penalty };
+        let segments = penalties.map(segment);
+        let untouched = |operation| -> Result<Vec<u32>> {
+            Ok(coefficients(&segments, operation, 0.5)?.iter().map(|c| u32::from(c.untouched())).collect())
+        };
+        for operation in [Operation::AddGradient, Operation::Prox] {
+            assert_eq!(untouched(operation)?, [0, 0, 1, 1, 0]);
+        }
+        for operation in [Operation::Evaluate, Operation::Gradient, Operation::Sgd(Direction::Gradient)] {
+            assert_eq!(untouched(operation)?, [0; 5]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! What operands are called, and what is refused of them, on the host and on a device.
+
+use std::sync::Arc;
+
+use crate::numeric::element::Dtype;
+use crate::{Error, Result};
+
+/// What errors call θ, on the CPU and on devices, of one tensor and of sets.
+pub(crate) const WEIGHTS: &str = "the weights";
+/// What they call the gradient: the loss's, the penalty's, or their sum.
+pub(crate) const GRADIENT: &str = "the gradient";
+/// What they call the momentum of gradient descent, and m of Adam.
+pub(crate) const FIRST: &str = "the first state";
+/// What they call v of Adam.
+pub(crate) const SECOND: &str = "the second state";
+/// What they call what a penalty weighs elements with.
+pub(crate) const PENALTY_WEIGHTS: &str = "the penalty weights";
+
+/// A range of memory that a step reads, or reads and writes, and whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent<M> {
+    /// The memory, such as a buffer.
+    pub(crate) memory: M,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// Which operand of which tensor.
+    pub(crate) operand: &'static str,
+    pub(crate) parameter: usize,
+}
+
+/// Refuses ranges that have an element in common. The order of `extents` is lost.
+pub(crate) fn disjoint<M: Ord>(names: &[Arc<str>], extents: &mut [Extent<M>]) -> Result<()> {
+    extents.sort_unstable_by(|a, b| (&a.memory, a.start, a.end).cmp(&(&b.memory, b.start, b.end)));
+    for pair in extents.windows(2) {
+        let [a, b] = pair else { continue };
+        if a.memory == b.memory && b.start < a.end {
+            let name = |e: &Extent<M>| format!("{} of {:?}", e.operand, names[e.parameter]);
+            return Err(Error::Overlap { first: name(a), second: name(b) });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a list of operands that has not one for each tensor.
+pub(crate) fn one_each(operation: &'static str, operand: &'static str, expected: usize, found: usize) -> Result<()> {
+    if expected == found { Ok(()) } else { Err(Error::Missing { operation, operand, expected, found }) }
+}
+
+/// Refuses an operand that has not as many elements of the same type as it must.
+pub(crate) fn same_shape(operand: &'static str, expected: (u64, Dtype), found: (u64, Dtype)) -> Result<()> {
+    if expected.0 != found.0 {
+        return Err(Error::Length { operand, expected: expected.0, found: found.0 });
+    }
+    if expected.1 != found.1 {
+        return Err(Error::Type { operand, expected: expected.1, found: found.1 });
+    }
+    Ok(())
+}

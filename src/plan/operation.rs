@@ -1,0 +1,71 @@
+//! What is done with weights: the operations and their parts.
+
+use crate::formula::rule::Purpose;
+use crate::formula::scalars::{Direction, Metric};
+
+/// What is done with each weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Operation {
+    /// Only reads it.
+    Evaluate,
+    /// Writes ∂R/∂θ.
+    Gradient,
+    /// Adds ∂R/∂θ to what is there.
+    AddGradient,
+    /// Writes prox(θ).
+    Prox,
+    /// A step against the gradient, then the prox.
+    Sgd(Direction),
+    /// Adam's step, then the prox.
+    Adam(Metric),
+}
+
+/// A part of an operation that must be done before the next begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// What is done with each weight alone; of weights in groups it is the step, without the prox.
+    Each,
+    /// The groups' numbers.
+    Find(Purpose),
+    /// The gradient or the prox, with the numbers of the weights' groups.
+    Apply,
+}
+
+impl Operation {
+    /// The parts for segments whose weights are in groups; of others there is one, [`Part::Each`].
+    pub(crate) fn parts(self, sums: bool) -> impl Iterator<Item = Part> {
+        let parts: &[Part] = match self {
+            Operation::Evaluate => &[Part::Each],
+            Operation::Gradient | Operation::AddGradient => &[Part::Find(Purpose::Gradient), Part::Apply],
+            Operation::Prox => &[Part::Find(Purpose::Prox), Part::Apply],
+            Operation::Sgd(_) | Operation::Adam(_) => &[Part::Each, Part::Find(Purpose::Prox), Part::Apply],
+        };
+        parts.iter().copied().chain(sums.then_some(Part::Find(Purpose::Value)))
+    }
+
+    /// What [`Part::Apply`] does with each weight.
+    pub(crate) fn applied(self) -> Operation {
+        match self {
+            Operation::Gradient | Operation::AddGradient => self,
+            _ => Operation::Prox,
+        }
+    }
+
+    /// What errors call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Operation::Evaluate => "evaluating",
+            Operation::Gradient | Operation::AddGradient => "adding gradients",
+            Operation::Prox => "the prox",
+            Operation::Sgd(Direction::Gradient) => "a step of gradient descent",
+            Operation::Sgd(Direction::Momentum) => "a step with momentum",
+            Operation::Sgd(Direction::Nesterov) => "a step with Nesterov's momentum",
+            Operation::Adam(_) => "Adam's step",
+        }
+    }
+
+    /// Whether the operation leaves every bit as it is under no penalty.
+    pub(super) fn spares_unpenalised(self) -> bool {
+        matches!(self, Operation::AddGradient | Operation::Prox)
+    }
+}

@@ -1,0 +1,337 @@
+//! What an evaluation gives: [`Partial`], exact and mergeable, and [`Report`], the `f64` numbers that follow from it.
+
+use crate::numeric::accumulator::{L1_LIMBS, L2_LIMBS, Sums};
+use crate::numeric::element::Dtype;
+use crate::numeric::hash::fnv1a;
+use crate::penalty::catalogue;
+use crate::penalty::groups::Groups;
+use crate::{Error, Penalty, Result};
+
+/// The exact statistics of some weights, without rounding: what chunks, threads, devices and ranks send to each other.
+///
+/// The values of L1, L2² and the elastic net follow from the statistics, whatever their λ. Another penalty's value has a sum of its
+/// own, which a partial holds of the one penalty that it was made for; merged with one made for another, it holds none. The sum
+/// of a [weighted](Penalty::is_weighted) penalty is over its elements' weights too, and a partial does not know which: merge what was made
+/// with the weights of one tensor.
+///
+/// [`merge`](Partial::merge) is exact, associative and commutative, so any grouping of chunks that start on tile
+/// boundaries gives the same bits as one pass over the whole. [`to_bytes`](Partial::to_bytes) carries it elsewhere.
+///
+/// ```
+/// use penalty::{Backend, Partial, Penalty, TILE};
+///
+/// let weights = vec![0.25f32; 3 * TILE];
+/// let cpu = Backend::cpu();
+/// let mut total = Partial::default();
+/// for (i, chunk) in weights.chunks(TILE).enumerate() {
+///     let partial = cpu.partial((i * TILE) as u64, chunk)?;
+///     total.merge(&Partial::from_bytes(&partial.to_bytes())?);
+/// }
+/// let l1 = Penalty::l1(0.5)?;
+/// assert_eq!(total.report(&l1)?, cpu.evaluate(&l1, &weights)?);
+/// # Ok::<(), penalty::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Partial {
+    sums: Sums,
+    made_for: MadeFor,
+}
+
+/// Whose own sum a partial holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum MadeFor {
+    /// Any penalty's: there are no weights, so it is 0.
+    #[default]
+    Any,
+    /// Nobody's: the partial was made for statistics alone, or of partials made for several penalties.
+    Nobody,
+    /// Of penalties of one formula, by the name that this has.
+    Formula {
+        /// Whether it is a formula of the caller's own.
+        own: bool,
+        /// The hash of its name, which no release changes.
+        name: u64,
+        /// The bits of the kernel's numbers for a term.
+        numbers: [u32; 3],
+        /// The hash of the groups; 0 of single weights.
+        groups: u64,
+    },
+}
+
+/// The words of a serialized [`MadeFor`].
+const MADE_FOR_WORDS: usize = 8;
+
+impl MadeFor {
+    fn this(penalty: &Penalty, dtype: Dtype) -> MadeFor {
+        let Some(numbers) = penalty.term_numbers(dtype) else { return MadeFor::Nobody };
+        MadeFor::Formula {
+            own: penalty.formula().custom,
+            name: fnv1a(penalty.formula().name.bytes()),
+            numbers: numbers.map(f32::to_bits),
+            groups: penalty.groups().map_or(0, Groups::hash),
+        }
+    }
+
+    fn to_words(self) -> [u32; MADE_FOR_WORDS] {
+        let mut words = [0; MADE_FOR_WORDS];
+        match self {
+            MadeFor::Any => {}
+            MadeFor::Nobody => words[0] = 1,
+            MadeFor::Formula { own, name, numbers, groups } => {
+                words[0] = if own { 3 } else { 2 };
+                words[1..3].copy_from_slice(&[name as u32, (name >> 32) as u32]);
+                words[3..6].copy_from_slice(&numbers);
+                words[6..].copy_from_slice(&[groups as u32, (groups >> 32) as u32]);
+            }
+        }
+        words
+    }
+
+    fn from_words(words: [u32; MADE_FOR_WORDS]) -> Result<MadeFor> {
+        let [kind, name, name_above, a, b, c, groups, groups_above] = words;
+        let refuse = |expected, found| Err(Error::PartialBytes { expected, found });
+        let long = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let (name, groups) = (long(name, name_above), long(groups, groups_above));
+        let formula = |own| MadeFor::Formula { own, name, numbers: [a, b, c], groups };
+        match kind {
+            0 | 1 if words[1..] != [0; MADE_FOR_WORDS - 1] => refuse("0 for the name of no penalty", name),
+            0 => Ok(MadeFor::Any),
+            1 => Ok(MadeFor::Nobody),
+            2 if !catalogue::formulas().any(|formula| formula.sums_terms && fnv1a(formula.name.bytes()) == name) => {
+                refuse("the name of a penalty of this version", name)
+            }
+            2 => Ok(formula(false)),
+            3 => Ok(formula(true)),
+            _ => refuse("0, 1, 2 or 3 for whose sum it holds", kind.into()),
+        }
+    }
+}
+
+impl Partial {
+    /// The size of [`to_bytes`](Partial::to_bytes).
+    pub const BYTES: usize = 4 * (L1_LIMBS + L2_LIMBS) + 4 * 8 + 4 + 4 * (L1_LIMBS + MADE_FOR_WORDS);
+
+    /// Of the weights of one tensor, whose penalty this is.
+    pub(crate) fn new(sums: Sums, penalty: &Penalty, dtype: Dtype) -> Partial {
+        let made_for = if sums.len == 0 { MadeFor::Any } else { MadeFor::this(penalty, dtype) };
+        Partial { sums, made_for }
+    }
+
+    pub(crate) fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
+    /// Adds the weights of another partial to this one.
+    pub fn merge(&mut self, other: &Partial) {
+        if self.sums.len == 0 {
+            self.made_for = other.made_for;
+        } else if other.sums.len > 0 && other.made_for != self.made_for {
+            self.made_for = MadeFor::Nobody;
+        }
+        self.sums.merge(&other.sums);
+    }
+
+    /// Little-endian bytes: the limbs of Σ|θ| and Σθ² from the lowest, then as `u64` the number of weights, of
+    /// non-zero, NaN and infinite ones, then the bits of max|θ| as `u32`, then the limbs of the value's own sum, and whose it is.
+    ///
+    /// That is a `u32`: 0 where there are no weights, 1 where the sum is nobody's, 2 where it is a built-in penalty's, 3 where it is
+    /// one's of the caller's [`own`](Penalty::own). For the last two follow the name of its formula as a `u64`, the three `f32` that its
+    /// terms are computed with, and its groups as a `u64`; otherwise as many zeros. A formula of several penalties has the name of the
+    /// most general, such as `sparse_group_lasso`. Names and groups are hashes, FNV-1a of 64 bits: of the name, and of little-endian
+    /// `u64`, which are 0 for all weights, (1, length) for runs, (2, columns) for rows, (3, columns) for columns, (4, columns, height,
+    /// width) for tiles, and for lists 5 and how many there are, then of each how many indices it has and these, ascending. A penalty of
+    /// single weights has 0 for groups.
+    pub fn to_bytes(&self) -> [u8; Partial::BYTES] {
+        let Sums { l1, l2_squared, len, nonzero, nan, inf, max_bits, terms } = &self.sums;
+        let limbs = l1.iter().chain(l2_squared).flat_map(|l| l.to_le_bytes());
+        let counts = [len, nonzero, nan, inf].into_iter().flat_map(|count| count.to_le_bytes());
+        let mut bytes = [0; Partial::BYTES];
+        let terms = terms.iter().copied().chain(self.made_for.to_words()).flat_map(u32::to_le_bytes);
+        let all = limbs.chain(counts).chain(max_bits.to_le_bytes()).chain(terms);
+        for (to, from) in bytes.iter_mut().zip(all) {
+            *to = from;
+        }
+        bytes
+    }
+
+    /// The inverse of [`to_bytes`](Partial::to_bytes).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PartialBytes`] where the length, the counts, the sums or the maximum cannot be those of weights, or the sum is of a
+    /// penalty that this version does not know, unless it is of one of the caller's own.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Partial> {
+        let refuse = |expected, found| Err(Error::PartialBytes { expected, found });
+        if bytes.len() != Partial::BYTES {
+            return refuse("244 bytes", bytes.len() as u64);
+        }
+        let mut words = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let mut next = || words.next().unwrap_or(0);
+        let mut sums = Sums::default();
+        sums.l1.fill_with(&mut next);
+        sums.l2_squared.fill_with(&mut next);
+        for count in [&mut sums.len, &mut sums.nonzero, &mut sums.nan, &mut sums.inf] {
+            *count = u64::from(next()) | u64::from(next()) << 32;
+        }
+        sums.max_bits = next();
+        sums.terms.fill_with(&mut next);
+        let made_for = MadeFor::from_words(std::array::from_fn(|_| next()))?;
+        if sums.nonzero > sums.len {
+            return refuse("as many non-zero weights as weights at most", sums.nonzero);
+        }
+        if sums.nan.checked_add(sums.inf).is_none_or(|n| n > sums.nonzero) {
+            return refuse("as many non-finite weights as non-zero ones at most", sums.nan.max(sums.inf));
+        }
+        if sums.max_bits >= 0x7f80_0000 {
+            return refuse("the bits of a finite maximum", sums.max_bits.into());
+        }
+        let finite = sums.nonzero - sums.nan - sums.inf;
+        let above_0 = [sums.l1.iter().any(|l| *l != 0), sums.l2_squared.iter().any(|l| *l != 0)];
+        if [finite > 0; 3] != [above_0[0], above_0[1], sums.max_bits > 0] {
+            return refuse("sums and a maximum above 0 where a weight is finite and not 0, else 0", finite);
+        }
+        if (sums.len == 0) != (made_for == MadeFor::Any) {
+            return refuse("a sum of somebody's or of nobody's where there are weights", sums.len);
+        }
+        if sums.len == 0 && sums.terms.iter().any(|l| *l != 0) {
+            return refuse("a sum of 0 where there are no weights", sums.len);
+        }
+        Ok(Partial { sums, made_for })
+    }
+
+    /// The value of `penalty` and the statistics, in `f64`: each sum rounded once, to nearest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherPenalty`] where the value has a sum of its own, and this was not made for it.
+    pub fn report(&self, penalty: &Penalty) -> Result<Report> {
+        let made_for = |dtype| self.made_for == MadeFor::this(penalty, dtype);
+        let summed = || [Dtype::F32, Dtype::F16, Dtype::BF16].into_iter().any(made_for);
+        if penalty.sums_terms() && self.sums.len > 0 && !summed() {
+            return Err(Error::OtherPenalty { penalty: penalty.name() });
+        }
+        Ok(self.report_of(penalty))
+    }
+
+    /// The same where it was made for this penalty, or the value has no sum of its own.
+    pub(crate) fn report_of(&self, penalty: &Penalty) -> Report {
+        let sums = &self.sums;
+        // A non-finite weight entered the sums as +0; what is said of the whole must not hide it.
+        let spoilt = if sums.nan > 0 {
+            Some(f64::NAN)
+        } else if sums.inf > 0 {
+            Some(f64::INFINITY)
+        } else {
+            None
+        };
+        let (l1, l2_squared) = (sums.l1(), sums.l2_squared());
+        Report {
+            len: sums.len,
+            l1: spoilt.unwrap_or(l1),
+            l2_squared: spoilt.unwrap_or(l2_squared),
+            max_abs: spoilt.unwrap_or(f32::from_bits(sums.max_bits).into()),
+            nonzero: sums.nonzero,
+            nan: sums.nan,
+            inf: sums.inf,
+            value: spoilt.unwrap_or_else(|| penalty.value([l1, l2_squared, sums.terms()])),
+        }
+    }
+}
+
+/// The value of a penalty over some weights, and their statistics.
+///
+/// Where a weight is NaN, `l1`, `l2_squared`, `max_abs` and `value` are NaN; else where one is infinite, they are
+/// infinite. `nan` and `inf` say how many there are. Reports compare by their bits, so a NaN equals a NaN.
+#[derive(Debug, Clone, Copy)]
+pub struct Report {
+    /// The number of weights.
+    pub len: u64,
+    /// Σ|θ|.
+    pub l1: f64,
+    /// Σθ², with no ½.
+    pub l2_squared: f64,
+    /// max|θ|; 0 where there are no weights.
+    pub max_abs: f64,
+    /// How many weights are not ±0; NaN and infinite ones count.
+    pub nonzero: u64,
+    /// How many weights are NaN.
+    pub nan: u64,
+    /// How many weights are infinite.
+    pub inf: u64,
+    /// R(θ), λ included.
+    pub value: f64,
+}
+
+impl Report {
+    /// How many weights are exactly ±0.
+    pub fn zeros(&self) -> u64 {
+        self.len - self.nonzero
+    }
+}
+
+impl PartialEq for Report {
+    fn eq(&self, other: &Report) -> bool {
+        let key = |r: &Report| {
+            let floats = [r.l1, r.l2_squared, r.max_abs, r.value].map(f64::to_bits);
+            (r.len, r.nonzero, r.nan, r.inf, floats)
+        };
+        key(self) == key(other)
+    }
+}
+
+/// The reports of a list of tensors and their total, as [`Backend::evaluate_all`](crate::Backend::evaluate_all)
+/// returns them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reports {
+    /// One report a tensor, in the order given.
+    pub tensors: Vec<Report>,
+    /// All tensors as one: exact sums over all weights; the value is the `f64` sum of the tensors' values in order.
+    pub total: Report,
+}
+
+impl Reports {
+    /// Puts the partials of tensors, each with its penalty, together.
+    ///
+    /// # Errors
+    ///
+    /// As [`Partial::report`].
+    pub fn new<'a>(tensors: impl IntoIterator<Item = (&'a Partial, &'a Penalty)>) -> Result<Reports> {
+        let mut all = Partial::default();
+        let tensors: Result<Vec<Report>> = tensors
+            .into_iter()
+            .map(|(partial, penalty)| {
+                all.merge(partial);
+                partial.report(penalty)
+            })
+            .collect();
+        let tensors = tensors?;
+        // The empty sum of f64 is -0 in Rust; a penalty over nothing is +0.
+        let value = tensors.iter().fold(0.0, |sum, report| sum + report.value);
+        let total = all.report_of(&Penalty::none());
+        Ok(Reports { tensors, total: Report { value, ..total } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::accumulator::Counts;
+
+    #[test]
+    fn bytes_round_trip_and_nonsense_is_refused() {
+        let mut sums = Sums::default();
+        for x in [0.1f32, 7.0, 1e30] {
+            sums.add_tile(1, [x, x], 0, Counts::default(), x.to_bits());
+        }
+        (sums.nonzero, sums.nan) = (2, 1);
+        let p = Partial { sums, made_for: MadeFor::Nobody };
+        let bytes = p.to_bytes();
+        assert_eq!(Partial::from_bytes(&bytes), Ok(p));
+        assert!(Partial::from_bytes(&bytes[1..]).is_err());
+        for (at, text) in [(136, "non-zero"), (144, "non-finite"), (163, "maximum")] {
+            let mut bad = bytes;
+            bad[at] = 0xff;
+            assert!(Partial::from_bytes(&bad).unwrap_err().to_string().contains(text));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What is done with slices in host memory, whichever backend does it.
+
+use crate::numeric::element::Element;
+use crate::numeric::slice::{Slice, SliceMut};
+use crate::penalty::element_weights::{Weighted, matched};
+use crate::plan::coefficients::{Coefficients, coefficients};
+use crate::plan::operands::{GRADIENT, PENALTY_WEIGHTS, same_shape};
+use crate::plan::operation::Operation;
+use crate::plan::{Name, Segment};
+use crate::report::Partial;
+use crate::{Error, Penalty, Result};
+
+/// A backend's two calls on slices. Either refuses all that can be refused before it writes anything.
+pub(crate) trait Slices {
+    /// One partial a tensor.
+    async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>>;
+
+    /// Does an operation from a source to an output, or in place. The partial is of what that leaves, where the update sums.
+    async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial>;
+}
+
+/// Weights with their penalty, and what this weighs each of them with, where it takes some.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tensor<'a> {
+    pub(crate) weights: Slice<'a>,
+    pub(crate) penalty: &'a Penalty,
+    pub(crate) penalty_weights: Option<Slice<'a>>,
+    /// Where it is one of a list.
+    pub(crate) index: Option<usize>,
+}
+
+impl<'a> Tensor<'a> {
+    pub(crate) fn new<E: Element>(penalty: Weighted<'a, [E]>, weights: &'a [E]) -> Tensor<'a> {
+        let (penalty, penalty_weights) = penalty.erased();
+        Tensor { weights: weights.into(), penalty, penalty_weights, index: None }
+    }
+
+    pub(crate) fn segment(&self) -> Segment {
+        let (len, dtype) = self.weights.shape();
+        Segment { name: self.index.map_or(Name::Alone, Name::Listed), len, dtype, penalty: self.penalty.clone() }
+    }
+
+    /// What evaluating needs to know of each.
+    ///
+    /// # Errors
+    ///
+    /// Those of every backend.
+    pub(crate) fn accept(tensors: &[Tensor<'_>]) -> Result<(Vec<Segment>, Vec<Coefficients>)> {
+        for Tensor { weights, penalty, penalty_weights, .. } in tensors {
+            accept(penalty, *penalty_weights, *weights)?;
+        }
+        let segments: Vec<Segment> = tensors.iter().map(Tensor::segment).collect();
+        let coefficients = coefficients(&segments, Operation::Evaluate, 0.0)?;
+        Ok((segments, coefficients))
+    }
+}
+
+/// A gradient or a prox, with what it needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Update<'a> {
+    pub(crate) operation: Operation,
+    /// Whether what it leaves is summed.
+    pub(crate) sums: bool,
+    pub(crate) step: f64,
+    pub(crate) penalty: &'a Penalty,
+    pub(crate) penalty_weights: Option<Slice<'a>>,
+}
+
+impl<'a> Update<'a> {
+    /// Of a gradient that is written, or added.
+    pub(crate) fn gradient<E: Element>(operation: Operation, penalty: Weighted<'a, [E]>) -> Update<'a> {
+        let (penalty, penalty_weights) = penalty.erased();
+        Update { operation, sums: false, step: 0.0, penalty, penalty_weights }
+    }
+
+    pub(crate) fn prox<E: Element>(penalty: Weighted<'a, [E]>, step: f64) -> Update<'a> {
+        let (penalty, penalty_weights) = penalty.erased();
+        Update { operation: Operation::Prox, sums: false, step, penalty, penalty_weights }
+    }
+
+    /// What it needs to know of its weights.
+    ///
+    /// # Errors
+    ///
+    /// Those of every backend.
+    pub(crate) fn accept(&self, source: Option<Slice<'_>>, output: Slice<'_>) -> Result<(Segment, Coefficients)> {
+        if let Some(source) = source.filter(|source| source.len() != output.len()) {
+            let (expected, found) = (source.len() as u64, output.len() as u64);
+            // A prox has an output of its own, as long as the weights.
+            return Err(Error::Length { operand: GRADIENT, expected, found });
+        }
+        accept(self.penalty, self.penalty_weights, output)?;
+        let (len, dtype) = output.shape();
+        let segment = Segment { name: Name::Alone, len, dtype, penalty: self.penalty.clone() };
+        let coefficients = coefficients(std::slice::from_ref(&segment), self.operation, self.step)?;
+        Ok((segment, coefficients[0]))
+    }
+}
+
+/// Refuses a penalty that has not the weights that it takes, as many as the elements.
+fn accept(penalty: &Penalty, penalty_weights: Option<Slice<'_>>, elements: Slice<'_>) -> Result<()> {
+    matched(penalty, penalty_weights.is_some())?;
+    penalty_weights.map_or(Ok(()), |own| same_shape(PENALTY_WEIGHTS, elements.shape(), own.shape()))
+}
