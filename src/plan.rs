@@ -1,16 +1,17 @@
-//! What is to be done, as plain data: lengths, types and penalties become stages of spans. No device, no buffers.
+//! What is to be done, as plain data: lengths and types become stages of spans. No device, no buffers, no penalties.
 
 pub(crate) mod coefficients;
 pub(crate) mod operands;
 pub(crate) mod operation;
 pub(crate) mod optimizer;
 pub(crate) mod parameter;
+pub(crate) mod penalties;
 
 use std::sync::Arc;
 
 use crate::numeric::element::Dtype;
 use crate::numeric::tile::TILE;
-use crate::{Error, Penalty, Result};
+use crate::{Error, Result};
 
 /// What owns an accumulator and a coefficient record: a tensor.
 #[derive(Debug, Clone)]
@@ -18,10 +19,14 @@ pub(crate) struct Segment {
     pub(crate) name: Name,
     pub(crate) len: u64,
     pub(crate) dtype: Dtype,
-    pub(crate) penalty: Penalty,
 }
 
 impl Segment {
+    /// What a set's tensor is called.
+    pub(crate) fn name(&self) -> &str {
+        if let Name::Called(name) = &self.name { name } else { "" }
+    }
+
     /// Says which tensor an error is about.
     pub(crate) fn about<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
@@ -66,10 +71,8 @@ pub(crate) struct Stage {
 /// The stages, in the order that they must run in, and the segments that their spans are of.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub(crate) segments: Vec<Segment>,
+    pub(crate) segments: Arc<[Segment]>,
     pub(crate) stages: Vec<Stage>,
-    /// Counts the changes of penalties, so that what was made of them need not be made again.
-    pub(crate) edition: u64,
 }
 
 impl Plan {
@@ -92,7 +95,7 @@ impl Plan {
                 len: span_len.min(segment.len - i * span_len) as u32,
             }));
         }
-        Plan { segments, stages, edition: 0 }
+        Plan { segments: segments.into(), stages }
     }
 }
 
@@ -100,15 +103,14 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn segment(len: u64, dtype: Dtype, penalty: Penalty) -> Segment {
-        Segment { name: Name::Alone, len, dtype, penalty }
+    fn segment(len: u64, dtype: Dtype) -> Segment {
+        Segment { name: Name::Alone, len, dtype }
     }
 
     #[test]
     fn spans_cover_every_segment_once_in_order_and_never_cross() {
         let lens = [0, 1, 4095, 4096, 4097, 5 * 4096, 40 * 4096 + 7, 1 << 33];
-        let none = Penalty::none();
-        let segments = lens.iter().map(|&len| segment(len, Dtype::F32, none.clone())).collect();
+        let segments = lens.iter().map(|&len| segment(len, Dtype::F32)).collect();
         let plan = Plan::new(segments, 64);
         let mut reached = [0u64; 8];
         for span in &plan.stages[0].spans {
@@ -123,7 +125,7 @@ mod tests {
     #[test]
     fn each_type_has_a_stage() {
         let dtypes = [Dtype::F32, Dtype::F16, Dtype::F32, Dtype::F32];
-        let plan = Plan::new(dtypes.map(|dtype| segment(10, dtype, Penalty::none())).into(), 4);
+        let plan = Plan::new(dtypes.map(|dtype| segment(10, dtype)).into(), 4);
         let of = |s: &Stage| (s.dtype, s.spans.iter().map(|s| s.segment).collect::<Vec<_>>());
         let stages: Vec<_> = plan.stages.iter().map(of).collect();
         assert_eq!(stages, [(Dtype::F32, vec![0, 2, 3]), (Dtype::F16, vec![1])]);

@@ -37,7 +37,7 @@ impl<'a> Tensor<'a> {
 
     pub(crate) fn segment(&self) -> Segment {
         let (len, dtype) = self.weights.shape();
-        Segment { name: self.index.map_or(Name::Alone, Name::Listed), len, dtype, penalty: self.penalty.clone() }
+        Segment { name: self.index.map_or(Name::Alone, Name::Listed), len, dtype }
     }
 
     /// What evaluating needs to know of each.
@@ -45,14 +45,22 @@ impl<'a> Tensor<'a> {
     /// # Errors
     ///
     /// Those of every backend.
-    pub(crate) fn accept(tensors: &[Tensor<'_>]) -> Result<(Vec<Segment>, Vec<Coefficients>)> {
+    pub(crate) fn accept(tensors: &[Tensor<'_>]) -> Result<Accepted> {
         for Tensor { weights, penalty, penalty_weights, .. } in tensors {
             accept(penalty, *penalty_weights, *weights)?;
         }
         let segments: Vec<Segment> = tensors.iter().map(Tensor::segment).collect();
-        let coefficients = coefficients(&segments, Operation::Evaluate, 0.0)?;
-        Ok((segments, coefficients))
+        let penalties: Vec<Penalty> = tensors.iter().map(|tensor| tensor.penalty.clone()).collect();
+        let coefficients = coefficients(&segments, &penalties, Operation::Evaluate, 0.0)?;
+        Ok(Accepted { segments, penalties, coefficients })
     }
+}
+
+/// Tensors that can be evaluated.
+pub(crate) struct Accepted {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) penalties: Vec<Penalty>,
+    pub(crate) coefficients: Vec<Coefficients>,
 }
 
 /// A gradient or a prox, with what it needs to know.
@@ -91,8 +99,9 @@ impl<'a> Update<'a> {
         }
         accept(self.penalty, self.penalty_weights, output)?;
         let (len, dtype) = output.shape();
-        let segment = Segment { name: Name::Alone, len, dtype, penalty: self.penalty.clone() };
-        let coefficients = coefficients(std::slice::from_ref(&segment), self.operation, self.step)?;
+        let segment = Segment { name: Name::Alone, len, dtype };
+        let (segments, penalties) = (std::slice::from_ref(&segment), std::slice::from_ref(self.penalty));
+        let coefficients = coefficients(segments, penalties, self.operation, self.step)?;
         Ok((segment, coefficients[0]))
     }
 }

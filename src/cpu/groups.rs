@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Cpu;
-use super::pass::{Operands, Pass, TILES_PER_SPAN};
+use super::pass::{Operands, Pass};
 use crate::formula::group::{Found, Group, Members, PARALLEL};
 use crate::formula::rule::{Purpose, Rule};
 use crate::formula::scalars::Scalars;
@@ -11,9 +11,8 @@ use crate::numeric::accumulator::Sums;
 use crate::numeric::bits::{INFINITY, MAGNITUDE, flush, threshold};
 use crate::numeric::element::Element;
 use crate::penalty::groups::Geometry;
-use crate::plan::coefficients::Coefficients;
+use crate::plan::Span;
 use crate::plan::operation::{Operation, Part};
-use crate::plan::{Plan, Segment};
 
 /// About how many weights a task of the pool finds numbers for.
 const TASK: u64 = 1 << 14;
@@ -65,42 +64,45 @@ impl Cpu {
     /// Does an operation with the segments that have groups, and leaves nothing of their operands.
     pub(super) fn run_groups<E: Element>(
         &self,
-        plan: &Plan,
+        spans: &[Span],
         pass: &Pass<'_>,
         operands: &mut [Operands<'_, E>],
         sums: &mut [Sums],
     ) {
-        let spanned = plan.stages.iter().flat_map(|stage| &stage.spans).map(|span| span.segment as usize);
-        let mut grouped: Vec<usize> = spanned.filter(|&at| pass.segments[at].penalty.rule().is_some()).collect();
-        grouped.dedup();
-        for at in grouped {
-            let own = operands[at].take(pass.segments[at].len as usize);
+        for spans in spans.chunk_by(|a, b| a.segment == b.segment) {
+            let at = spans[0].segment as usize;
+            let (segment, penalty) = (&pass.segments[at], &pass.penalties[at]);
+            // Whether the groups cover the segment was asked before.
+            let (Some(rule), Ok(Some(geometry))) = (penalty.rule(), penalty.geometry(segment.len)) else { continue };
+            let own = operands[at].take(segment.len as usize);
             let sums = if pass.sums { &mut sums[at..=at] } else { &mut [] };
-            self.run_segment(pass, (&pass.segments[at], &pass.coefficients[at]), own, sums);
+            let alone = Pass {
+                segments: &pass.segments[at..=at],
+                penalties: &pass.penalties[at..=at],
+                coefficients: &pass.coefficients[at..=at],
+                ..*pass
+            };
+            let spans: Vec<Span> = spans.iter().map(|span| Span { segment: 0, ..*span }).collect();
+            self.run_segment(&spans, &alone, (rule, &geometry), own, sums);
         }
     }
 
+    /// Does it with the one segment of a pass.
     fn run_segment<E: Element>(
         &self,
+        spans: &[Span],
         pass: &Pass<'_>,
-        (segment, coefficients): (&Segment, &Coefficients),
+        (rule, geometry): (Rule, &Geometry),
         mut operands: Operands<'_, E>,
         sums: &mut [Sums],
     ) {
-        let (Some(rule), Ok(Some(geometry))) = (segment.penalty.rule(), segment.penalty.geometry(segment.len)) else {
-            return;
-        };
-        let plan = Plan::new(vec![segment.clone()], TILES_PER_SPAN);
-        let spans = &plan.stages[0].spans;
         let mut found = Vec::new();
-        let (segments, coefficients) = (std::slice::from_ref(segment), std::slice::from_ref(coefficients));
-        let alone = |operation, sums| Pass { operation, sums, segments, coefficients, scalars: pass.scalars };
         for part in pass.operation.parts(pass.sums) {
             match part {
                 Part::Each => {
                     let evaluates = pass.operation == Operation::Evaluate;
                     let own = &mut [operands.reborrow()];
-                    self.visit(spans, &alone(pass.operation, evaluates), None, own, sums);
+                    self.visit(spans, &Pass { sums: evaluates, ..*pass }, None, own, sums);
                 }
                 Part::Find(purpose) => {
                     let read = match pass.operation {
@@ -108,7 +110,7 @@ impl Cpu {
                         Operation::Prox if purpose == Purpose::Prox && !operands.source.is_empty() => operands.source,
                         _ => &*operands.written[0],
                     };
-                    found = self.find(segment, (rule, purpose), &coefficients[0], &geometry, read);
+                    found = self.find((rule, purpose), pass, geometry, read);
                     if let (Purpose::Value, [sums]) = (purpose, &mut *sums) {
                         found.iter().for_each(|f| sums.add_terms(f.share, f.exponent));
                     }
@@ -119,8 +121,8 @@ impl Cpu {
                     if operation != pass.operation {
                         own.source = &[];
                     }
-                    let numbers = OwnNumbers { geometry: &geometry, found: &found, rule };
-                    let pass = Pass { scalars: Scalars::default(), ..alone(operation, pass.sums) };
+                    let numbers = OwnNumbers { geometry, found: &found, rule };
+                    let pass = Pass { operation, scalars: Scalars::default(), ..*pass };
                     self.visit(spans, &pass, Some(&numbers), &mut [own], sums);
                 }
             }
@@ -130,13 +132,12 @@ impl Cpu {
     /// What there is to know of each group.
     fn find<E: Element>(
         &self,
-        segment: &Segment,
         (rule, purpose): (Rule, Purpose),
-        coefficients: &Coefficients,
+        pass: &Pass<'_>,
         geometry: &Geometry,
         weights: &[E],
     ) -> Vec<Found> {
-        let loops = &segment.penalty.formula().loops;
+        let (loops, coefficients) = (&pass.penalties[0].formula().loops, &pass.coefficients[0]);
         let soft =
             if matches!((rule, purpose), (Rule::Shrink { .. }, Purpose::Prox)) { coefficients.c[0] } else { 0.0 };
         let find = |group: u64, members: Members<'_>| {

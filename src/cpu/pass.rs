@@ -1,21 +1,38 @@
 //! What is done in one go over a plan, and with what memory.
 
+use crate::Penalty;
 use crate::formula::scalars::Scalars;
+use crate::numeric::accumulator::Sums;
 use crate::plan::Segment;
 use crate::plan::coefficients::Coefficients;
 use crate::plan::operation::Operation;
+use crate::report::Partial;
 
 /// What one task of the pool takes at a time: a megabyte of `f32`, so that few partials are merged.
 pub(super) const TILES_PER_SPAN: u32 = 64;
 
 /// What is done in one go over a plan.
+#[derive(Clone, Copy)]
 pub(super) struct Pass<'a> {
     pub(super) operation: Operation,
     pub(super) sums: bool,
-    /// With their penalties of now.
     pub(super) segments: &'a [Segment],
+    pub(super) penalties: &'a [Penalty],
     pub(super) coefficients: &'a [Coefficients],
     pub(super) scalars: Scalars,
+}
+
+impl Pass<'_> {
+    /// Sums of nothing yet: one a segment where the pass sums, else none.
+    pub(super) fn no_sums(&self) -> Vec<Sums> {
+        vec![Sums::default(); if self.sums { self.segments.len() } else { 0 }]
+    }
+
+    /// One partial a segment, where the pass sums.
+    pub(super) fn partials(&self, sums: Vec<Sums>) -> Vec<Partial> {
+        let of = self.penalties.iter().zip(self.segments);
+        sums.into_iter().zip(of).map(|(sums, (penalty, s))| Partial::new(sums, penalty, s.dtype)).collect()
+    }
 }
 
 /// A segment's operands, or a part of each. An operand that an operation does not have is empty.

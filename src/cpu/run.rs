@@ -8,30 +8,24 @@ use super::pass::{Operands, Pass};
 use super::task::Task;
 use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
-use crate::plan::{Plan, Segment, Span};
-use crate::report::Partial;
+use crate::plan::{Span, Stage};
 
 /// How many tasks are made at a time: what they need and give stays in the caches.
 const SPANS: usize = 1024;
 
 impl Cpu {
-    /// Does an operation with every segment's operands, and sums its weights where `sums` is set: then one partial a
-    /// segment, else none.
+    /// Does an operation with the operands of every segment of a stage, and adds to the segments' sums where the pass sums.
     pub(super) fn run<E: Element>(
         &self,
-        plan: &Plan,
+        stage: &Stage,
         pass: &Pass<'_>,
-        mut operands: Vec<Operands<'_, E>>,
-    ) -> Vec<Partial> {
-        let mut sums = vec![Sums::default(); if pass.sums { pass.segments.len() } else { 0 }];
-        if pass.segments.iter().any(|segment| segment.penalty.rule().is_some()) {
-            self.run_groups(plan, pass, &mut operands, &mut sums);
+        operands: &mut [Operands<'_, E>],
+        sums: &mut [Sums],
+    ) {
+        if pass.penalties.iter().any(|penalty| penalty.rule().is_some()) {
+            self.run_groups(&stage.spans, pass, operands, sums);
         }
-        for stage in &plan.stages {
-            self.visit(&stage.spans, pass, None, &mut operands, &mut sums);
-        }
-        let partial = |(sums, Segment { penalty, dtype, .. }): (Sums, &Segment)| Partial::new(sums, penalty, *dtype);
-        sums.into_iter().zip(pass.segments).map(partial).collect()
+        self.visit(&stage.spans, pass, None, operands, sums);
     }
 
     /// Visits each weight of these spans. Each takes the front of what is left of its segment's operands, and none where nothing is
@@ -48,7 +42,7 @@ impl Cpu {
             let tasks = spans.iter().map(|span| (span, operands[span.segment as usize].take(span.len as usize)));
             let tasks: Vec<(&Span, Operands<'_, E>)> = tasks.collect();
             let visit = |(span, operands): (&Span, Operands<'_, E>)| {
-                let penalty = &pass.segments[span.segment as usize].penalty;
+                let penalty = &pass.penalties[span.segment as usize];
                 let task = Task {
                     set: self.set,
                     pass,

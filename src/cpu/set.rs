@@ -1,21 +1,21 @@
 //! Many tensors in host memory at once.
 
-use std::sync::Arc;
-
 use super::Cpu;
 use super::pass::{Operands, Pass, TILES_PER_SPAN};
 use crate::formula::scalars::Scalars;
-use crate::numeric::element::{Dtype, Element};
+use crate::numeric::accumulator::Sums;
+use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, SliceMut, with_element};
 use crate::penalty::element_weights::{matched, valid};
-use crate::plan::coefficients::{Coefficients, coefficients};
+use crate::plan::coefficients::coefficients;
 use crate::plan::operands::{
     Extent, FIRST, GRADIENT, PENALTY_WEIGHTS, SECOND, WEIGHTS, disjoint, one_each, same_shape,
 };
 use crate::plan::operation::Operation;
 use crate::plan::optimizer::{Adam, Momentum, Sgd};
-use crate::plan::parameter::{Parameter, named};
-use crate::plan::{Plan, Segment};
+use crate::plan::parameter::{Parameter, segments};
+use crate::plan::penalties::Penalties;
+use crate::plan::{Plan, Segment, Stage};
 use crate::report::{Partial, Reports};
 use crate::{Penalty, Result};
 
@@ -43,19 +43,10 @@ use crate::{Penalty, Result};
 #[derive(Debug, Clone)]
 pub struct HostSet<'w> {
     cpu: Cpu,
-    names: Vec<Arc<str>>,
-    segments: Vec<Segment>,
-    groups: Vec<Group>,
+    plan: Plan,
+    penalties: Penalties,
     /// Of the tensors that have some.
     penalty_weights: Vec<Option<Slice<'w>>>,
-}
-
-/// The tensors of one type.
-#[derive(Debug, Clone)]
-struct Group {
-    dtype: Dtype,
-    members: Vec<usize>,
-    plan: Plan,
 }
 
 /// What a call does, besides with which slices.
@@ -73,14 +64,8 @@ type Written<'a, 'b> = (&'static str, &'a mut [SliceMut<'b>]);
 impl<'w> HostSet<'w> {
     /// A set of these tensors.
     pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet<'w> {
-        let (names, segments) = named(parameters);
-        let group = |dtype| {
-            let members: Vec<usize> = (0..segments.len()).filter(|&i| segments[i].dtype == dtype).collect();
-            let plan = Plan::new(members.iter().map(|&i| segments[i].clone()).collect(), TILES_PER_SPAN);
-            Group { dtype, members, plan }
-        };
-        let groups = [Dtype::F32, Dtype::F16, Dtype::BF16].map(group).into();
-        HostSet { cpu, names, segments, groups, penalty_weights: Vec::new() }
+        let (segments, penalties) = segments(parameters);
+        HostSet { cpu, plan: Plan::new(segments, TILES_PER_SPAN), penalties, penalty_weights: Vec::new() }
     }
 
     /// The set with what [weighted](Penalty::is_weighted) penalties weigh the elements of their tensors with, under the rules of
@@ -108,24 +93,24 @@ impl<'w> HostSet<'w> {
     /// them is negative or NaN. Every call then refuses, with [`Error::PenaltyWeights`](crate::Error::PenaltyWeights), a
     /// penalty that has not the weights that it takes, or that takes none and has some.
     pub fn with_penalty_weights<'v>(self, penalty_weights: &[Option<Slice<'v>>]) -> Result<HostSet<'v>> {
-        one_each("a set", PENALTY_WEIGHTS, self.segments.len(), penalty_weights.len())?;
+        one_each("a set", PENALTY_WEIGHTS, self.plan.segments.len(), penalty_weights.len())?;
         for (at, own) in penalty_weights.iter().enumerate() {
             let Some(own) = own else { continue };
             self.fits(PENALTY_WEIGHTS, at, own)?;
-            self.segments[at].about(valid(*own))?;
+            self.plan.segments[at].about(valid(*own))?;
         }
-        let HostSet { cpu, names, segments, groups, .. } = self;
-        Ok(HostSet { cpu, names, segments, groups, penalty_weights: penalty_weights.to_vec() })
+        let HostSet { cpu, plan, penalties, .. } = self;
+        Ok(HostSet { cpu, plan, penalties, penalty_weights: penalty_weights.to_vec() })
     }
 
     /// The tensors' names, in the set's order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
+        self.plan.segments.iter().map(Segment::name)
     }
 
     /// Each tensor's name and penalty, to change λs from step to step.
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
-        self.names.iter().map(|name| &**name).zip(self.segments.iter_mut().map(|s| &mut s.penalty))
+        self.plan.segments.iter().map(Segment::name).zip(self.penalties.list_mut())
     }
 
     /// A report for each tensor, and the total.
@@ -226,68 +211,62 @@ impl<'w> HostSet<'w> {
     }
 
     fn reports(&self, partials: &[Partial]) -> Result<Reports> {
-        Reports::new(partials.iter().zip(self.segments.iter().map(|s| &s.penalty)))
+        Reports::new(partials.iter().zip(self.penalties.list()))
     }
 
     /// One partial a tensor, where the call sums.
     fn run(&self, call: &Call, read: Option<Read<'_>>, written: &mut [Written<'_, '_>]) -> Result<Vec<Partial>> {
         self.validate(call, &read, written)?;
+        let (segments, penalties) = (&self.plan.segments[..], self.penalties.list());
         // Of all of them first: a bad step is refused before anything is written.
-        let coefficients = coefficients(&self.segments, call.operation, call.step)?;
-        let mut run = |group: &Group, segments: &[Segment], coefficients: &[Coefficients]| {
-            let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
-            let pass = Pass { operation, sums, segments, coefficients, scalars };
-            with_element!(group.dtype, E => self.run_group::<E>(group, &pass, &read, written))
-        };
-        if let Some(all) = self.groups.iter().find(|group| group.members.len() == self.segments.len()) {
-            return Ok(run(all, &self.segments, &coefficients));
+        let coefficients = &coefficients(segments, penalties, call.operation, call.step)?;
+        let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
+        let pass = Pass { operation, sums, segments, penalties, coefficients, scalars };
+        let mut sums = pass.no_sums();
+        for stage in &self.plan.stages {
+            with_element!(stage.dtype, E => self.run_stage::<E>(stage, &pass, &read, written, &mut sums));
         }
-        let mut partials = vec![Partial::default(); self.segments.len()];
-        for group in &self.groups {
-            let coefficients: Vec<Coefficients> = group.members.iter().map(|&i| coefficients[i]).collect();
-            let segments: Vec<Segment> = group.members.iter().map(|&i| self.segments[i].clone()).collect();
-            for (&i, partial) in group.members.iter().zip(run(group, &segments, &coefficients)) {
-                partials[i] = partial;
-            }
-        }
-        Ok(partials)
+        Ok(pass.partials(sums))
     }
 
-    fn run_group<E: Element>(
+    /// Runs the tensors of one type; the others have no operands in it.
+    fn run_stage<E: Element>(
         &self,
-        group: &Group,
+        stage: &Stage,
         pass: &Pass<'_>,
         read: &Option<Read<'_>>,
         written: &mut [Written<'_, '_>],
-    ) -> Vec<Partial> {
-        let source = |i: usize| read.map_or(&[][..], |(_, slices)| slices[i].elements());
+        sums: &mut [Sums],
+    ) {
+        let of_type = |i: usize| pass.segments[i].dtype == E::DTYPE;
+        let source = |i: usize| read.filter(|_| of_type(i)).map_or(&[][..], |(_, slices)| slices[i].elements());
         let own = |i: usize| match self.penalty_weights.get(i) {
-            Some(Some(slice)) => slice.elements(),
+            Some(Some(slice)) if of_type(i) => slice.elements(),
             _ => &[],
         };
-        let operands = group.members.iter().map(|&i| Operands::read(source(i), own(i)));
+        let operands = (0..pass.segments.len()).map(|i| Operands::read(source(i), own(i)));
         let mut operands: Vec<Operands<'_, E>> = operands.collect();
         for (role, (_, slices)) in written.iter_mut().enumerate() {
-            let of_type = slices.iter_mut().filter(|slice| slice.dtype() == group.dtype);
-            for (operands, slice) in operands.iter_mut().zip(of_type) {
-                operands.written[role] = slice.reborrow().into_elements();
+            for (operands, slice) in operands.iter_mut().zip(slices.iter_mut()) {
+                if slice.dtype() == E::DTYPE {
+                    operands.written[role] = slice.reborrow().into_elements();
+                }
             }
         }
-        self.cpu.run(&group.plan, pass, operands)
+        self.cpu.run(stage, pass, &mut operands, sums);
     }
 
     fn validate(&self, call: &Call, read: &Option<Read<'_>>, written: &[Written<'_, '_>]) -> Result<()> {
-        for (i, segment) in self.segments.iter().enumerate() {
+        for (i, (segment, penalty)) in self.plan.segments.iter().zip(self.penalties.list()).enumerate() {
             let given = self.penalty_weights.get(i).is_some_and(Option::is_some);
-            let penalty = &segment.penalty;
             segment.about(matched(penalty, given).and_then(|()| call.operation.admits(penalty)))?;
         }
         for (operand, slices) in written {
-            one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;
+            one_each(call.operation.name(), operand, self.plan.segments.len(), slices.len())?;
             slices.iter().enumerate().try_for_each(|(i, s)| self.fits(operand, i, &s.as_slice()))?;
         }
         let Some((operand, slices)) = *read else { return Ok(()) };
-        one_each(call.operation.name(), operand, self.segments.len(), slices.len())?;
+        one_each(call.operation.name(), operand, self.plan.segments.len(), slices.len())?;
         slices.iter().enumerate().try_for_each(|(i, slice)| self.fits(operand, i, slice))?;
         // Only what is read can be listed twice: the compiler sees to the rest.
         let extents = slices.iter().enumerate().filter(|(_, slice)| slice.len() > 0);
@@ -297,12 +276,12 @@ impl<'w> HostSet<'w> {
                 Extent { memory: (), start, end: start + slice.bytes().len() as u64, operand, parameter }
             })
             .collect();
-        disjoint(&self.names, &mut extents)
+        disjoint(&self.plan.segments, &mut extents)
     }
 
     /// Refuses a slice that has not as many elements of the same type as its tensor.
     fn fits(&self, operand: &'static str, i: usize, slice: &Slice<'_>) -> Result<()> {
-        let segment = &self.segments[i];
+        let segment = &self.plan.segments[i];
         segment.about(same_shape(operand, (segment.len, segment.dtype), slice.shape()))
     }
 }

@@ -8,23 +8,32 @@ use crate::numeric::slice::{Slice, SliceMut, with_element};
 use crate::plan::Plan;
 use crate::plan::operation::Operation;
 use crate::report::Partial;
-use crate::slices::{Slices, Tensor, Update};
+use crate::slices::{Accepted, Slices, Tensor, Update};
 
 impl Slices for Cpu {
     async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>> {
-        let (segments, coefficients) = Tensor::accept(tensors)?;
-        let Some(first) = tensors.first() else { return Ok(Vec::new()) };
+        let Accepted { segments, penalties, coefficients } = Tensor::accept(tensors)?;
         let plan = Plan::new(segments, TILES_PER_SPAN);
-        let (segments, coefficients) = (&plan.segments[..], &coefficients[..]);
-        let (operation, scalars) = (Operation::Evaluate, Scalars::default());
-        let pass = Pass { operation, sums: true, segments, coefficients, scalars };
-        Ok(with_element!(first.weights.dtype(), E => {
+        let pass = Pass {
+            operation: Operation::Evaluate,
+            sums: true,
+            segments: &plan.segments,
+            penalties: &penalties,
+            coefficients: &coefficients,
+            scalars: Scalars::default(),
+        };
+        let mut sums = pass.no_sums();
+        for stage in &plan.stages {
+            with_element!(stage.dtype, E => {
             let operands = tensors.iter().map(|Tensor { weights, penalty_weights, .. }| {
                 let own = penalty_weights.map_or(&[][..], |own| own.elements());
-                Operands::<E>::read(weights.elements(), own)
+                Operands::read(weights.elements(), own)
             });
-            self.run(&plan, &pass, operands.collect())
-        }))
+                let mut operands: Vec<Operands<'_, E>> = operands.collect();
+                self.run(stage, &pass, &mut operands, &mut sums);
+            });
+        }
+        Ok(pass.partials(sums))
     }
 
     async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {
@@ -34,14 +43,19 @@ impl Slices for Cpu {
             operation: update.operation,
             sums: update.sums,
             segments: &plan.segments,
+            penalties: std::slice::from_ref(update.penalty),
             coefficients: &[coefficients],
             scalars: Scalars::default(),
         };
-        let partials = with_element!(output.dtype(), E => {
-            let source = source.map(|source| source.elements());
-            let own = update.penalty_weights.map_or(&[][..], |own| own.elements());
-            self.run(&plan, &pass, vec![Operands::<E>::update(source, own, output.into_elements())])
-        });
-        Ok(partials.into_iter().next().unwrap_or_default())
+        let mut sums = pass.no_sums();
+        if let Some(stage) = plan.stages.first() {
+            with_element!(stage.dtype, E => {
+                let source = source.map(|source| source.elements());
+                let own = update.penalty_weights.map_or(&[][..], |own| own.elements());
+                let operands = Operands::<'_, E>::update(source, own, output.into_elements());
+                self.run(stage, &pass, &mut [operands], &mut sums);
+            });
+        }
+        Ok(pass.partials(sums).into_iter().next().unwrap_or_default())
     }
 }

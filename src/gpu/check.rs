@@ -1,10 +1,9 @@
 //! The self-check of a device: the contract's bits against the CPU's, on a built-in probe.
 
-use std::fmt;
-
 use half::{bf16, f16};
 
-use super::Gpu;
+use super::determinism::Determinism;
+use super::device::Gpu;
 use super::poller::Patience;
 use super::slices::Waited;
 use crate::cpu::Cpu;
@@ -13,28 +12,6 @@ use crate::numeric::tile::TILE;
 use crate::plan::operation::Operation;
 use crate::slices::{Slices, Tensor, Update};
 use crate::{Penalty, Result};
-
-/// What a backend promises, in the words of CUDA's core libraries; found by a self-check when a device is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Determinism {
-    /// Two runs of the probe differed.
-    NotGuaranteed,
-    /// The same bits from every run on this device, but not the CPU's.
-    RunToRun,
-    /// The same bits as the CPU and as every other device of this level.
-    GpuToGpu,
-}
-
-impl fmt::Display for Determinism {
-    /// `not_guaranteed`, `run_to_run` or `gpu_to_gpu`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Determinism::NotGuaranteed => "not_guaranteed",
-            Determinism::RunToRun => "run_to_run",
-            Determinism::GpuToGpu => "gpu_to_gpu",
-        })
-    }
-}
 
 /// The probe: an ordinary tile, tiles that must be scaled up and down, one of all decades and one with zeros, NaN and
 /// infinities; the last one is not full.

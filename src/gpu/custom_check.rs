@@ -1,25 +1,24 @@
 //! The check of penalties of a user's own: what their Rust gives against what their WGSL gives, on a probe.
 
-use super::layout::{Located, Placement};
+use super::device::Gpu;
+use super::lock::lock;
+use super::operand::Located;
+use super::placement::Placement;
 use super::poller::Patience;
 use super::recorder::{Step, once};
-use super::{Gpu, lock};
 use crate::cpu::Cpu;
 use crate::cpu::set::HostSet;
 use crate::error::shortest;
-use crate::formula::Parameters;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::scalars::Metric;
 use crate::numeric::element::Dtype;
 use crate::plan::operation::Operation;
 use crate::plan::optimizer::Adam;
 use crate::plan::parameter::Parameter;
+use crate::plan::penalties::Penalties;
 use crate::plan::{Name, Segment};
 use crate::slices::{Slices, Tensor, Update};
 use crate::{Error, Penalty, Result};
-
-/// The parameters at which a type's halves agree, or why they do not.
-pub(super) type Verdict = Result<Vec<Parameters>>;
 
 /// The steps at which proxes are compared, where the penalty takes them.
 const STEPS: [f64; 5] = [0.0, 1e-3, 0.1, 1.0, 30.0];
@@ -212,7 +211,7 @@ impl Twins<'_> {
     }
 
     fn segment(&self, probe: &[f32]) -> Segment {
-        Segment { name: Name::Alone, len: probe.len() as u64, dtype: Dtype::F32, penalty: self.penalty.clone() }
+        Segment { name: Name::Alone, len: probe.len() as u64, dtype: Dtype::F32 }
     }
 
     /// What Adam's kernel makes of weights, from (gradients, weights, first state, second state).
@@ -228,9 +227,10 @@ impl Twins<'_> {
         let placement = Placement { roles, penalty_weights: &[] };
         let (plan, step) =
             (self.gpu.plan(vec![self.segment(operands[1])]), Step { size: adam.step, scalars: adam.scalars()? });
+        let penalties = Penalties::new(vec![self.penalty.clone()]);
         // Without sums, whose kernel is the longest there is.
         let pass = (adam.operation(), false);
-        self.gpu.submit(|gpu, encoder| once(gpu, encoder, pass, &plan, &placement, &step))?;
+        self.gpu.submit(|gpu, encoder| once(gpu, encoder, pass, (&plan, &penalties), &placement, &step))?;
         let bytes = self.gpu.read_buffer(&located[1][0].buffer, size, self.patience).await?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }

@@ -1,10 +1,14 @@
 //! Which of the device's limits the library depends on, and what is refused where one is too small.
 
-use super::kernel::{BINDINGS, PARAMETERS_BOUND};
-use super::layout::THREADS;
-use super::recorder::ROW;
-use super::{Gpu, LARGEST_BINDING, SMALLEST_WINDOW};
+use super::device::Gpu;
+use super::table::{BINDINGS, PARAMETERS_BOUND, ROW, THREADS};
+use crate::numeric::tile::TILE;
 use crate::{Error, Result};
+
+/// No binding is larger, whatever the adapter reports: larger ones have silently miscomputed.
+pub(super) const LARGEST_BINDING: u64 = (1 << 31) - 4;
+/// No window is smaller: one tile of `f32` and the slack of a binding's alignment.
+pub(super) const SMALLEST_WINDOW: u64 = 4 * TILE as u64 + 256;
 
 /// The bytes of workgroup memory that the largest kernel has: one that sums a value of its own.
 const WORKGROUP_STORAGE: u64 = 14_592;

@@ -1,9 +1,15 @@
 //! Weights that live on the device, and the rules that their ranges obey.
 
-use super::layout::Located;
 use crate::numeric::element::Dtype;
 use crate::penalty::element_weights::Weighted;
 use crate::{Error, Penalty, Result};
+
+/// Where one operand of one segment begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Located {
+    pub(super) buffer: wgpu::Buffer,
+    pub(super) offset: u64,
+}
 
 /// A run of weights, or of their gradient, in a buffer on the device.
 ///

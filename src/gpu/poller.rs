@@ -1,13 +1,12 @@
 //! How to wait for a device, and a thread that polls one for programs whose own loop does not.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use futures_intrusive::channel::shared::OneshotSender;
-
-use super::{Gpu, lock};
+use super::device::Gpu;
+use super::lock::lock;
 use crate::{Error, Result};
 
 /// How the end of device work is waited for.
@@ -29,43 +28,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(super) fn pause(began: Instant) {
     let waited = began.elapsed();
     if waited < AWAKE { std::thread::yield_now() } else { std::thread::sleep((waited / 8).min(PAUSE)) }
-}
-
-/// What a future waits for: sent once, by the device's callback or by a poller whose patience ended.
-#[derive(Debug, Clone)]
-pub(super) struct Reply(Arc<Mutex<Option<OneshotSender<Result<()>>>>>);
-
-impl Reply {
-    pub(super) fn new(sender: OneshotSender<Result<()>>) -> Reply {
-        Reply(Arc::new(Mutex::new(Some(sender))))
-    }
-
-    pub(super) fn send(&self, result: Result<()>) {
-        if let Some(sender) = lock(&self.0).take() {
-            // An error says that nobody waits any more, which is theirs to decide.
-            let _ = sender.send(result);
-        }
-    }
-
-    pub(super) fn sent(&self) -> bool {
-        lock(&self.0).is_none()
-    }
-}
-
-/// The futures of a device that nobody has answered yet.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    replies: Mutex<Vec<(Instant, Reply)>>,
-    added: Condvar,
-}
-
-impl Waiting {
-    pub(super) fn add(&self, reply: Reply) {
-        let mut replies = lock(&self.replies);
-        replies.retain(|(_, reply)| !reply.sent());
-        replies.push((Instant::now(), reply));
-        self.added.notify_all();
-    }
 }
 
 /// A thread that polls a device while futures wait for it, and fails with [`Error::Timeout`] those that wait too long.

@@ -1,16 +1,18 @@
-//! The one place that maps, polls and waits.
+//! Reading back what a device leaves: mapping memory, and waiting for it.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_intrusive::channel::shared::oneshot_channel;
 
-use super::poller::Patience;
-use super::poller::{Reply, pause};
-use super::recorder::HEADER;
+use super::device::Gpu;
+use super::lock::lock;
+use super::poller::{Patience, pause};
+use super::reply::Reply;
 use super::ring::{Phase, Slot, State};
-use super::{Gpu, lock};
+use super::table::HEADER;
 use crate::numeric::accumulator::{Sums, WORDS};
+use crate::plan::Segment;
 use crate::report::{Partial, Report, Reports};
 use crate::{Error, Penalty, Result};
 
@@ -75,13 +77,12 @@ impl Pending {
         if header[0] != self.serial {
             return Err(Error::NotSubmitted { expected: self.serial, found: header[0] });
         }
-        let results = results.as_chunks::<WORDS>().0.iter().zip(&state.segments);
-        Ok(results
-            .map(|(words, s)| {
-                let partial = Partial::new(Sums::from_words(words, s.len), &s.penalty, s.dtype);
-                (partial, s.penalty.clone())
-            })
-            .collect())
+        let results = results.as_chunks::<WORDS>().0.iter().zip(&*self.slot.segments).zip(&state.penalties);
+        let partial = |((words, segment), penalty): ((&[u32; WORDS], &Segment), &Penalty)| {
+            let sums = Sums::from_words(words, segment.len);
+            (Partial::new(sums, penalty, segment.dtype), penalty.clone())
+        };
+        Ok(results.map(partial).collect())
     }
 
     fn block(&self, timeout: Duration) -> Result<()> {

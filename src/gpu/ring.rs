@@ -5,16 +5,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::lock;
-use super::poller::Reply;
+use super::lock::lock;
+use super::reply::Reply;
 use crate::plan::Segment;
-use crate::{Error, Result};
+use crate::{Error, Penalty, Result};
 
 /// One step's place in the ring.
 #[derive(Debug)]
 pub(super) struct Slot {
     /// Where the device's results are copied to; none where an operation has none.
     pub(super) staging: Option<wgpu::Buffer>,
+    pub(super) segments: Arc<[Segment]>,
     pub(super) state: Mutex<State>,
 }
 
@@ -23,8 +24,8 @@ pub(super) struct State {
     /// Of the last step recorded here.
     pub(super) serial: u32,
     pub(super) phase: Phase,
-    /// As they were when it was recorded: a schedule may have changed the penalties since.
-    pub(super) segments: Vec<Segment>,
+    /// As they were when it was recorded: a schedule may have changed them since.
+    pub(super) penalties: Vec<Penalty>,
     /// Who waits for it.
     pub(super) replies: Vec<Reply>,
 }
@@ -42,22 +43,22 @@ pub(super) enum Phase {
 }
 
 impl Slot {
-    /// A free slot; one with a staging buffer has room for so many segments, so that taking it allocates nothing.
-    pub(super) fn new(staging: Option<wgpu::Buffer>, segments: usize) -> Arc<Slot> {
-        let segments = Vec::with_capacity(if staging.is_some() { segments } else { 0 });
-        Arc::new(Slot { staging, state: Mutex::new(State { segments, ..State::default() }) })
+    /// A free slot; one with a staging buffer has room for a penalty a segment, so that taking it allocates nothing.
+    pub(super) fn new(staging: Option<wgpu::Buffer>, segments: Arc<[Segment]>) -> Arc<Slot> {
+        let penalties = Vec::with_capacity(if staging.is_some() { segments.len() } else { 0 });
+        Arc::new(Slot { staging, segments, state: Mutex::new(State { penalties, ..State::default() }) })
     }
 
-    /// Takes the slot for a step of these segments, where they are others than those of the last one.
-    pub(super) fn take(&self, serial: u32, segments: Option<&[Segment]>) {
+    /// Takes the slot for a step with these penalties, where they are others than those of the last one.
+    pub(super) fn take(&self, serial: u32, penalties: Option<&[Penalty]>) {
         let mut state = lock(&self.state);
         if let (Phase::Done, Some(staging)) = (&state.phase, &self.staging) {
             staging.unmap();
         }
         state.serial = serial;
         state.phase = Phase::Recorded;
-        if let (Some(segments), Some(_)) = (segments, &self.staging) {
-            segments.clone_into(&mut state.segments);
+        if let (Some(penalties), Some(_)) = (penalties, &self.staging) {
+            penalties.clone_into(&mut state.penalties);
         }
     }
 

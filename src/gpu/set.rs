@@ -1,92 +1,25 @@
 //! Many tensors on the device at once: one recording, a few dispatches, no waiting.
 
-use std::sync::Arc;
-
-use super::Gpu;
-use super::kernel::storage;
-use super::layout::{Located, Placement, Window};
-use super::operand::Operand;
+use super::device::Gpu;
+use super::operand::{Located, Operand};
+use super::pipeline::storage;
+use super::placement::{Placement, Window};
 use super::readback::PendingReports;
-use super::recorder::{Recorder, Step, entry};
+use super::recorder::{Recorder, Step};
+use super::recording::{NAMES, Operands, Recording, lists};
+use super::slot_memory::entry;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::scalars::{Direction, Metric};
+#[cfg(doc)]
+use crate::formula::scalars::Metric;
 use crate::numeric::element::Dtype;
 use crate::penalty::element_weights::matched;
 use crate::penalty::groups::Groups;
-use crate::plan::operands::{
-    Extent, FIRST, GRADIENT, PENALTY_WEIGHTS, SECOND, WEIGHTS, disjoint, one_each, same_shape,
-};
-use crate::plan::operation::Operation;
+use crate::plan::operands::{Extent, PENALTY_WEIGHTS, disjoint, one_each, same_shape};
 use crate::plan::optimizer::{Adam, Momentum, Sgd};
-use crate::plan::parameter::{Parameter, named};
+use crate::plan::parameter::{Parameter, segments};
+use crate::plan::penalties::Penalties;
 use crate::plan::{Plan, Segment};
 use crate::{Error, Penalty, Result};
-
-/// What errors call a set's lists of operands.
-const NAMES: [&str; 4] = [WEIGHTS, GRADIENT, FIRST, SECOND];
-
-/// Where a set's operands lie: for each tensor, in the set's order, an [`Operand`] of its length and type. What no operation
-/// needs may be empty.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Operands<'a> {
-    /// The weights θ.
-    pub weights: &'a [Operand<'a>],
-    /// The loss's gradients: what a penalty's are added to, or what a step goes against.
-    pub gradients: &'a [Operand<'a>],
-    /// An optimizer's first state: the momentum v of [`Sgd`], or m of [`Adam`].
-    pub first: &'a [Operand<'a>],
-    /// Its second state: v of [`Adam`].
-    pub second: &'a [Operand<'a>],
-    /// What [weighted](Penalty::is_weighted) penalties weigh the elements of their tensors with, under the rules of
-    /// [`with_operand`](Penalty::with_operand); `None` for the other tensors. Empty where there are no such penalties.
-    pub penalty_weights: &'a [Option<Operand<'a>>],
-}
-
-impl<'a> Operands<'a> {
-    fn lists(&self) -> [&'a [Operand<'a>]; NAMES.len()] {
-        [self.weights, self.gradients, self.first, self.second]
-    }
-}
-
-/// A call that records a step of a [`ParameterSet`], by what it is compiled for: what to [`prepare`](ParameterSet::prepare).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recording {
-    /// [`record_evaluate`](ParameterSet::record_evaluate).
-    Evaluate,
-    /// [`record_gradient_add`](ParameterSet::record_gradient_add).
-    GradientAdd,
-    /// [`record_evaluate_and_gradient_add`](ParameterSet::record_evaluate_and_gradient_add).
-    EvaluateAndGradientAdd,
-    /// [`record_prox`](ParameterSet::record_prox).
-    Prox,
-    /// [`record_prox_and_evaluate`](ParameterSet::record_prox_and_evaluate).
-    ProxAndEvaluate,
-    /// [`record_sgd`](ParameterSet::record_sgd) without momentum.
-    Sgd,
-    /// [`record_sgd`](ParameterSet::record_sgd) with [`Momentum::HeavyBall`].
-    SgdHeavyBall,
-    /// [`record_sgd`](ParameterSet::record_sgd) with [`Momentum::Nesterov`].
-    SgdNesterov,
-    /// [`record_adam`](ParameterSet::record_adam) in this metric.
-    Adam(Metric),
-}
-
-impl Recording {
-    /// What is done with each weight, and whether what that leaves is summed.
-    fn pass(self) -> (Operation, bool) {
-        match self {
-            Recording::Evaluate => (Operation::Evaluate, true),
-            Recording::GradientAdd => (Operation::AddGradient, false),
-            Recording::EvaluateAndGradientAdd => (Operation::AddGradient, true),
-            Recording::Prox => (Operation::Prox, false),
-            Recording::ProxAndEvaluate => (Operation::Prox, true),
-            Recording::Sgd => (Operation::Sgd(Direction::Gradient), true),
-            Recording::SgdHeavyBall => (Operation::Sgd(Direction::Momentum), true),
-            Recording::SgdNesterov => (Operation::Sgd(Direction::Nesterov), true),
-            Recording::Adam(metric) => (Operation::Adam(metric), true),
-        }
-    }
-}
 
 /// Many tensors on a device, each with its penalty: what a training loop records its steps with.
 ///
@@ -141,19 +74,19 @@ impl Recording {
 #[derive(Debug)]
 pub struct ParameterSet {
     gpu: Gpu,
-    names: Vec<Arc<str>>,
     plan: Plan,
+    penalties: Penalties,
     slots: usize,
     located: [Vec<Located>; NAMES.len()],
     /// Of the tensors that have some.
     penalty_weights: Vec<Option<Located>>,
-    /// The plan's edition and the placement of which every penalty is known to have the weights that it takes, and to be checked.
+    /// The version of the penalties and the placement of which every penalty is known to have the weights that it takes, and to be checked.
     matched: Option<(u64, u64)>,
     /// The first tensor then whose penalty has no gradient.
     without_gradient: Option<usize>,
     /// Counts the placements, and the changes of a penalty's formula, which other kernels do.
     generation: u64,
-    /// The formulas and the groups at this edition of the plan.
+    /// The formulas and the groups at this version of the penalties.
     kinds: (u64, Vec<(&'static Descriptor, Option<Groups>)>),
     /// Of each operation that was prepared or recorded.
     recorders: Vec<Recorder>,
@@ -176,8 +109,8 @@ impl ParameterSet {
         if slots == 0 {
             return Err(Error::Parameter { name: "slots", expected: "at least 1", found: 0.0 });
         }
-        let (names, segments) = named(parameters);
-        segments.iter().try_for_each(|s| s.about(gpu.checked(&s.penalty)))?;
+        let (segments, penalties) = segments(parameters);
+        segments.iter().zip(penalties.list()).try_for_each(|(s, penalty)| s.about(gpu.checked(penalty)))?;
         let plan = gpu.plan(segments);
         let probe = gpu.guarded(|| {
             gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
@@ -190,11 +123,11 @@ impl ParameterSet {
                 }],
             })
         })?;
-        let kinds = (plan.edition, plan.segments.iter().map(|s| kind_of(&s.penalty)).collect());
+        let kinds = (penalties.version(), penalties.list().iter().map(kind_of).collect());
         let mut set = ParameterSet {
             gpu: gpu.clone(),
-            names,
             plan,
+            penalties,
             slots,
             located: Default::default(),
             penalty_weights: Vec::new(),
@@ -213,7 +146,7 @@ impl ParameterSet {
 
     /// The tensors' names, in the set's order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
+        self.plan.segments.iter().map(Segment::name)
     }
 
     /// Each tensor's name and penalty, to change λs from step to step; a penalty of another formula has the operands laid out anew.
@@ -228,8 +161,7 @@ impl ParameterSet {
     /// # }
     /// ```
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
-        self.plan.edition += 1;
-        self.names.iter().map(|name| &**name).zip(self.plan.segments.iter_mut().map(|s| &mut s.penalty))
+        self.plan.segments.iter().map(Segment::name).zip(self.penalties.list_mut())
     }
 
     /// Makes what these recordings need: compiles their kernels, and allocates and binds their slots' memory.
@@ -303,7 +235,7 @@ impl ParameterSet {
             o.offset == l.offset && *o.buffer == l.buffer && o.len == s.len && o.dtype == s.dtype
         };
         let same = |(list, located): (&[Operand<'_>], &Vec<Located>)| {
-            list.len() == located.len() && list.iter().zip(located).zip(&self.plan.segments).all(stays)
+            list.len() == located.len() && list.iter().zip(located).zip(&*self.plan.segments).all(stays)
         };
         let same_own = || {
             let (own, located) = (operands.penalty_weights, &self.penalty_weights);
@@ -311,7 +243,7 @@ impl ParameterSet {
                 (Some(o), Some(l)) => stays(((o, l), s)),
                 (o, l) => o.is_none() && l.is_none(),
             };
-            own.len() == located.len() && own.iter().zip(located).zip(&self.plan.segments).all(stays)
+            own.len() == located.len() && own.iter().zip(located).zip(&*self.plan.segments).all(stays)
         };
         if self.generation > 0 && operands.lists().into_iter().zip(&self.located).all(same) && same_own() {
             return Ok(());
@@ -467,7 +399,7 @@ impl ParameterSet {
         step: &Step,
     ) -> Result<PendingReports> {
         let at = self.recorder(recording)?;
-        self.recorders[at].record(encoder, &self.plan, step).map(PendingReports)
+        self.recorders[at].record(encoder, (&self.plan, &self.penalties), step).map(PendingReports)
     }
 
     /// The index of the recorder of this operation, laid out for the present placement and formulas.
@@ -475,38 +407,37 @@ impl ParameterSet {
         let (operation, sums) = recording.pass();
         let lists = lists(operation);
         for list in lists.into_iter().flatten() {
-            one_each(operation.name(), NAMES[list], self.names.len(), self.located[list].len())?;
+            one_each(operation.name(), NAMES[list], self.plan.segments.len(), self.located[list].len())?;
         }
         self.match_penalties()?;
         if let Some(at) = self.without_gradient {
-            let segment = &self.plan.segments[at];
-            segment.about(operation.admits(&segment.penalty))?;
+            self.plan.segments[at].about(operation.admits(&self.penalties.list()[at]))?;
         }
-        if self.kinds.0 != self.plan.edition {
-            let same = |((formula, groups), s): (&(&'static Descriptor, Option<Groups>), &Segment)| {
-                *formula == s.penalty.formula() && groups.as_ref() == s.penalty.groups()
+        if self.kinds.0 != self.penalties.version() {
+            let same = |((formula, groups), penalty): (&(&'static Descriptor, Option<Groups>), &Penalty)| {
+                *formula == penalty.formula() && groups.as_ref() == penalty.groups()
             };
-            if !self.kinds.1.iter().zip(&self.plan.segments).all(same) {
+            if !self.kinds.1.iter().zip(self.penalties.list()).all(same) {
                 self.kinds.1.clear();
-                self.kinds.1.extend(self.plan.segments.iter().map(|s| kind_of(&s.penalty)));
+                self.kinds.1.extend(self.penalties.list().iter().map(kind_of));
                 self.generation += 1;
             }
-            self.kinds.0 = self.plan.edition;
+            self.kinds.0 = self.penalties.version();
         }
         let roles = lists.map(|list| list.map(|list| &self.located[list][..]));
         let placement = Placement { roles, penalty_weights: &self.penalty_weights };
-        let pass = (operation, sums);
+        let (pass, of) = ((operation, sums), (&self.plan, &self.penalties));
         let at = match self.recorders.iter().position(|r| (r.operation, r.sums) == pass) {
             Some(at) => at,
             None => {
-                let recorder = Recorder::new(&self.gpu, pass, &self.plan, &placement, self.generation, self.slots)?;
+                let recorder = Recorder::new(&self.gpu, pass, of, &placement, self.generation, self.slots)?;
                 self.recorders.push(recorder);
                 self.recorders.len() - 1
             }
         };
         let recorder = &mut self.recorders[at];
         if recorder.generation != self.generation {
-            recorder.place(&self.plan, &placement, self.generation)?;
+            recorder.place(of, &placement, self.generation)?;
         }
         Ok(at)
     }
@@ -515,7 +446,7 @@ impl ParameterSet {
     fn check_output(&self, output: &Operand<'_>) -> Result<()> {
         let name = "the output";
         output.validate(name)?;
-        let rows = self.names.len() as u64 + 1;
+        let rows = self.plan.segments.len() as u64 + 1;
         same_shape(name, (4 * rows, Dtype::F32), (output.len, output.dtype))?;
         let alignment = self.gpu.device().limits().min_storage_buffer_offset_alignment;
         if !output.offset.is_multiple_of(alignment.into()) {
@@ -532,18 +463,18 @@ impl ParameterSet {
             if role > 0 && list.is_empty() {
                 continue;
             }
-            one_each("a set", NAMES[role], self.names.len(), list.len())?;
+            one_each("a set", NAMES[role], self.plan.segments.len(), list.len())?;
             for (at, operand) in list.iter().enumerate() {
                 self.admit(NAMES[role], at, operand)?;
             }
         }
         if !operands.penalty_weights.is_empty() {
-            one_each("a set", PENALTY_WEIGHTS, self.names.len(), operands.penalty_weights.len())?;
+            one_each("a set", PENALTY_WEIGHTS, self.plan.segments.len(), operands.penalty_weights.len())?;
         }
         for (at, own) in operands.penalty_weights.iter().enumerate() {
             own.as_ref().map_or(Ok(()), |own| self.admit(PENALTY_WEIGHTS, at, own))?;
         }
-        disjoint(&self.names, &mut self.extents)?;
+        disjoint(&self.plan.segments, &mut self.extents)?;
         // The extents are sorted by buffer now.
         self.extents.dedup_by(|a, b| a.memory == b.memory);
         for extent in &self.extents {
@@ -575,14 +506,13 @@ impl ParameterSet {
 
     /// Refuses penalties that have not the weights that they take, and those that were not checked.
     fn match_penalties(&mut self) -> Result<()> {
-        let of = Some((self.plan.edition, self.generation));
+        let of = Some((self.penalties.version(), self.generation));
         if self.matched != of {
-            for (at, segment) in self.plan.segments.iter().enumerate() {
+            for (at, (segment, penalty)) in self.plan.segments.iter().zip(self.penalties.list()).enumerate() {
                 let given = self.penalty_weights.get(at).is_some_and(Option::is_some);
-                let penalty = &segment.penalty;
                 segment.about(matched(penalty, given).and_then(|()| self.gpu.checked(penalty)))?;
             }
-            self.without_gradient = self.plan.segments.iter().position(|s| !s.penalty.has_gradient());
+            self.without_gradient = self.penalties.list().iter().position(|penalty| !penalty.has_gradient());
             self.matched = of;
         }
         Ok(())
@@ -604,17 +534,4 @@ impl ParameterSet {
 /// What a penalty's kernels and their layout depend on.
 fn kind_of(penalty: &Penalty) -> (&'static Descriptor, Option<Groups>) {
     (penalty.formula(), penalty.groups().cloned())
-}
-
-/// Which of the set's lists an operation reads, and which it writes.
-fn lists(operation: Operation) -> [Option<usize>; NAMES.len()] {
-    let [weights, gradients, first, second] = [0, 1, 2, 3].map(Some);
-    match operation {
-        Operation::Evaluate => [weights, None, None, None],
-        Operation::Gradient | Operation::AddGradient => [weights, gradients, None, None],
-        Operation::Prox => [weights, weights, None, None],
-        Operation::Sgd(Direction::Gradient) => [gradients, weights, None, None],
-        Operation::Sgd(Direction::Momentum | Direction::Nesterov) => [gradients, weights, first, None],
-        Operation::Adam(_) => [gradients, weights, first, second],
-    }
 }

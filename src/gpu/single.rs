@@ -1,16 +1,18 @@
 //! One tensor at a time in the caller's encoder, on buffers made for each call. Many tensors are a [`ParameterSet`](super::ParameterSet).
 
-use super::Gpu;
-use super::layout::{Located, Placement};
-use super::operand::Operand;
+use super::device::Gpu;
+use super::operand::{Located, Operand};
+use super::placement::Placement;
 use super::readback::PendingReport;
 use super::recorder::{Step, once};
 #[cfg(doc)]
 use crate::Error;
+use crate::penalty::element_weights::Weighted;
 use crate::plan::operands::{GRADIENT, PENALTY_WEIGHTS, WEIGHTS, same_shape};
 use crate::plan::operation::Operation;
+use crate::plan::penalties::Penalties;
 use crate::plan::{Name, Segment};
-use crate::{Penalty, Result, Weighted};
+use crate::{Penalty, Result};
 
 impl Gpu {
     /// Records the evaluation of weights on the device. The report stays there until the [`PendingReport`] is asked for it,
@@ -34,9 +36,10 @@ impl Gpu {
     ) -> Result<PendingReport> {
         weights.validate(WEIGHTS)?;
         let (penalty, own) = self.own(penalty.into(), &[(WEIGHTS, weights)])?;
-        let plan = self.plan(vec![segment(weights, penalty)]);
+        let plan = self.plan(vec![segment(weights)]);
         let placement = Placement { roles: [Some(&[weights.located()]), None, None, None], penalty_weights: &[own] };
-        once(self, encoder, (Operation::Evaluate, true), &plan, &placement, &Step::NONE).map(PendingReport)
+        once(self, encoder, (Operation::Evaluate, true), (&plan, &one(penalty)), &placement, &Step::NONE)
+            .map(PendingReport)
     }
 
     /// Records `gradient = ∂R/∂θ`.
@@ -91,11 +94,11 @@ impl Gpu {
     ) -> Result<()> {
         weights.validate(WEIGHTS)?;
         let (penalty, own) = self.own(penalty.into(), &[(WEIGHTS, weights)])?;
-        let plan = self.plan(vec![segment(weights, penalty)]);
+        let plan = self.plan(vec![segment(weights)]);
         let located = [weights.located()];
         let placement = Placement { roles: [Some(&located), Some(&located), None, None], penalty_weights: &[own] };
         let step = Step { size: step, ..Step::NONE };
-        once(self, encoder, (Operation::Prox, false), &plan, &placement, &step).map(drop)
+        once(self, encoder, (Operation::Prox, false), (&plan, &one(penalty)), &placement, &step).map(drop)
     }
 
     fn record_gradient_operation(
@@ -111,10 +114,10 @@ impl Gpu {
         same_shape(GRADIENT, (weights.len, weights.dtype), (gradient.len, gradient.dtype))?;
         Operand::apart(&[(WEIGHTS, weights), (GRADIENT, gradient)])?;
         let (penalty, own) = self.own(penalty, &[(WEIGHTS, weights), (GRADIENT, gradient)])?;
-        let plan = self.plan(vec![segment(weights, penalty)]);
+        let plan = self.plan(vec![segment(weights)]);
         let located: [&[Located]; 2] = [&[weights.located()], &[gradient.located()]];
         let placement = Placement { roles: [Some(located[0]), Some(located[1]), None, None], penalty_weights: &[own] };
-        once(self, encoder, (operation, false), &plan, &placement, &Step::NONE).map(drop)
+        once(self, encoder, (operation, false), (&plan, &one(penalty)), &placement, &Step::NONE).map(drop)
     }
 
     /// The penalty, which must be one that may be recorded here, and where its weights lie: apart from the other operands, and as many as
@@ -135,6 +138,10 @@ impl Gpu {
     }
 }
 
-fn segment(operand: &Operand<'_>, penalty: &Penalty) -> Segment {
-    Segment { name: Name::Alone, len: operand.len, dtype: operand.dtype, penalty: penalty.clone() }
+fn segment(operand: &Operand<'_>) -> Segment {
+    Segment { name: Name::Alone, len: operand.len, dtype: operand.dtype }
+}
+
+fn one(penalty: &Penalty) -> Penalties {
+    Penalties::new(vec![penalty.clone()])
 }

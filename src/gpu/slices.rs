@@ -1,7 +1,8 @@
 //! Slices of host memory on the device: there and back in chunks of bounded size.
 
-use super::Gpu;
-use super::layout::{Located, Placement};
+use super::device::Gpu;
+use super::operand::Located;
+use super::placement::Placement;
 use super::poller::Patience;
 use super::recorder::{Step, once};
 use crate::Result;
@@ -10,6 +11,7 @@ use crate::numeric::tile::TILE;
 use crate::plan::Segment;
 use crate::plan::coefficients::Coefficients;
 use crate::plan::operation::Operation;
+use crate::plan::penalties::Penalties;
 use crate::report::Partial;
 use crate::slices::{Slices, Tensor, Update};
 
@@ -33,7 +35,7 @@ pub(crate) struct Waited<'a> {
 impl Slices for Waited<'_> {
     /// Small tensors share a chunk, and hence a dispatch; a large one takes many.
     async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>> {
-        let (segments, _) = Tensor::accept(tensors)?;
+        let segments = Tensor::accept(tensors)?.segments;
         for tensor in tensors {
             self.gpu.check_once(tensor.penalty, self.patience).await?;
         }
@@ -79,6 +81,7 @@ impl Gpu {
             let mut located = Vec::with_capacity(pieces.len());
             let mut own_located = Vec::new();
             let mut of_pieces = Vec::with_capacity(pieces.len());
+            let mut penalties = Vec::with_capacity(pieces.len());
             for piece in pieces {
                 let (tensor, part) = (&tensors[piece.tensor], piece.start..piece.start + piece.len);
                 self.write(&buffer, piece.offset, tensor.weights.part(part.clone()))?;
@@ -88,10 +91,12 @@ impl Gpu {
                     own_located.push(Some(Located { buffer: buffer.clone(), offset: piece.offset }));
                 }
                 of_pieces.push(Segment { len: piece.len as u64, ..segments[piece.tensor].clone() });
+                penalties.push(tensor.penalty.clone());
             }
             let pending = self.submit(|gpu, encoder| {
                 let placement = Placement { roles: [Some(&located), None, None, None], penalty_weights: &own_located };
-                once(gpu, encoder, (Operation::Evaluate, true), &gpu.plan(of_pieces), &placement, &Step::NONE)
+                let of = (&gpu.plan(of_pieces), &Penalties::new(penalties));
+                once(gpu, encoder, (Operation::Evaluate, true), of, &placement, &Step::NONE)
             })?;
             for (piece, (partial, _)) in pieces.iter().zip(pending.partials(patience).await?) {
                 partials[piece.tensor].merge(&partial);
@@ -115,6 +120,7 @@ impl Gpu {
             return Ok((output, total));
         }
         let step = Step { size: update.step, ..Step::NONE };
+        let penalties = Penalties::new(vec![update.penalty.clone()]);
         let whole = update.penalty.groups().is_some();
         let chunk = if whole { source.len() } else { (CHUNK / source.dtype().size()).min(source.len()) };
         let size = bytes_of(&source, chunk);
@@ -142,8 +148,8 @@ impl Gpu {
             let own = own_buffer.as_ref().map(located);
             let placement = Placement { roles: [Some(&weights), Some(&result), None, None], penalty_weights: &[own] };
             let plan = self.plan(vec![Segment { len: part.len() as u64, ..segment.clone() }]);
-            let pending = self
-                .submit(|gpu, encoder| once(gpu, encoder, (update.operation, update.sums), &plan, &placement, &step))?;
+            let (pass, of) = ((update.operation, update.sums), (&plan, &penalties));
+            let pending = self.submit(|gpu, encoder| once(gpu, encoder, pass, of, &placement, &step))?;
             if update.sums {
                 for (partial, _) in pending.partials(patience).await? {
                     total.merge(&partial);

@@ -19,8 +19,8 @@ impl Operation {
     }
 
     /// What a kernel needs to know of a segment, at this step size.
-    pub(crate) fn coefficients(self, segment: &Segment, step: f64) -> Result<Coefficients> {
-        let Segment { penalty, dtype, len, .. } = segment;
+    pub(crate) fn coefficients(self, segment: &Segment, penalty: &Penalty, step: f64) -> Result<Coefficients> {
+        let Segment { dtype, len, .. } = segment;
         self.admits(penalty)?;
         penalty.geometry(*len)?;
         let c = match self {
@@ -69,10 +69,15 @@ impl Coefficients {
 ///
 /// # Errors
 ///
-/// As [`Operation::coefficients`].
-pub(crate) fn coefficients(segments: &[Segment], operation: Operation, step: f64) -> Result<Vec<Coefficients>> {
+/// As [`coefficients_into`].
+pub(crate) fn coefficients(
+    segments: &[Segment],
+    penalties: &[Penalty],
+    operation: Operation,
+    step: f64,
+) -> Result<Vec<Coefficients>> {
     let mut coefficients = Vec::with_capacity(segments.len());
-    coefficients_into(segments, operation, step, &mut coefficients)?;
+    coefficients_into(segments, penalties, operation, step, &mut coefficients)?;
     Ok(coefficients)
 }
 
@@ -83,6 +88,7 @@ pub(crate) fn coefficients(segments: &[Segment], operation: Operation, step: f64
 /// As [`Operation::coefficients`], of the segment that it is about; then what it holds is unspecified.
 pub(crate) fn coefficients_into(
     segments: &[Segment],
+    penalties: &[Penalty],
     operation: Operation,
     step: f64,
     coefficients: &mut Vec<Coefficients>,
@@ -90,13 +96,18 @@ pub(crate) fn coefficients_into(
     coefficients.clear();
     // First of all, since it is no tensor's fault.
     finite_step(step)?;
-    // Neighbours mostly share a penalty. Whether its groups cover a segment depends on the length too.
-    let same = |a: &Segment, b: &Segment| {
-        a.penalty == b.penalty && a.dtype == b.dtype && (a.penalty.groups().is_none() || a.len == b.len)
-    };
-    for alike in segments.chunk_by(same) {
-        let c = alike[0].about(operation.coefficients(&alike[0], step))?;
-        coefficients.extend(alike.iter().map(|_| c));
+    let mut last: Option<(&Segment, &Penalty, Coefficients)> = None;
+    for (segment, penalty) in segments.iter().zip(penalties) {
+        // Neighbours mostly share a penalty. Whether its groups cover a segment depends on the length too.
+        let same = |(s, p, _): &(&Segment, &Penalty, Coefficients)| {
+            *p == penalty && s.dtype == segment.dtype && (penalty.groups().is_none() || s.len == segment.len)
+        };
+        let c = match last.filter(same) {
+            Some((.., c)) => c,
+            None => segment.about(operation.coefficients(segment, penalty, step))?,
+        };
+        last = Some((segment, penalty, c));
+        coefficients.push(c);
     }
     Ok(())
 }
@@ -112,10 +123,9 @@ mod tests {
     fn what_is_left_alone_says_so() -> Result<()> {
         let l1 = Penalty::l1(1.0)?;
         let penalties = [l1.clone(), l1.clone(), Penalty::none(), Penalty::keras(0.0, 0.0)?, l1];
-        let segment = |penalty| Segment { name: Name::Alone, len: 10, dtype: Dtype::F32, penalty };
-        let segments = penalties.map(segment);
+        let segments = penalties.each_ref().map(|_| Segment { name: Name::Alone, len: 10, dtype: Dtype::F32 });
         let untouched = |operation| -> Result<Vec<u32>> {
-            Ok(coefficients(&segments, operation, 0.5)?.iter().map(|c| u32::from(c.untouched())).collect())
+            Ok(coefficients(&segments, &penalties, operation, 0.5)?.iter().map(|c| u32::from(c.untouched())).collect())
         };
         for operation in [Operation::AddGradient, Operation::Prox] {
             assert_eq!(untouched(operation)?, [0, 0, 1, 1, 0]);

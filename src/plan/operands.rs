@@ -1,7 +1,6 @@
 //! What operands are called, and what is refused of them, on the host and on a device.
 
-use std::sync::Arc;
-
+use super::Segment;
 use crate::numeric::element::Dtype;
 use crate::{Error, Result};
 
@@ -29,12 +28,12 @@ pub(crate) struct Extent<M> {
 }
 
 /// Refuses ranges that have an element in common. The order of `extents` is lost.
-pub(crate) fn disjoint<M: Ord>(names: &[Arc<str>], extents: &mut [Extent<M>]) -> Result<()> {
+pub(crate) fn disjoint<M: Ord>(segments: &[Segment], extents: &mut [Extent<M>]) -> Result<()> {
     extents.sort_unstable_by(|a, b| (&a.memory, a.start, a.end).cmp(&(&b.memory, b.start, b.end)));
     for pair in extents.windows(2) {
         let [a, b] = pair else { continue };
         if a.memory == b.memory && b.start < a.end {
-            let name = |e: &Extent<M>| format!("{} of {:?}", e.operand, names[e.parameter]);
+            let name = |e: &Extent<M>| format!("{} of {:?}", e.operand, segments[e.parameter].name());
             return Err(Error::Overlap { first: name(a), second: name(b) });
         }
     }

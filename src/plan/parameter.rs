@@ -1,7 +1,6 @@
 //! The tensors of a parameter set, on the host or on a device.
 
-use std::sync::Arc;
-
+use super::penalties::Penalties;
 use super::{Name, Segment};
 use crate::Penalty;
 use crate::numeric::element::Dtype;
@@ -26,11 +25,10 @@ impl Parameter {
     }
 }
 
-/// The names of a set's tensors, and the tensors to plan with.
-pub(crate) fn named(parameters: Vec<Parameter>) -> (Vec<Arc<str>>, Vec<Segment>) {
-    let segment = |Parameter { name, len, dtype, penalty }| {
-        let name: Arc<str> = name.into();
-        (name.clone(), Segment { name: Name::Called(name), len, dtype, penalty })
-    };
-    parameters.into_iter().map(segment).unzip()
+/// The tensors to plan with, and their penalties.
+pub(crate) fn segments(parameters: Vec<Parameter>) -> (Vec<Segment>, Penalties) {
+    let split =
+        |Parameter { name, len, dtype, penalty }| (Segment { name: Name::Called(name.into()), len, dtype }, penalty);
+    let (segments, penalties) = parameters.into_iter().map(split).unzip();
+    (segments, Penalties::new(penalties))
 }

@@ -1,0 +1,25 @@
+//! What a device promises.
+
+use std::fmt;
+
+/// What a backend promises, in the words of CUDA's core libraries; found by a self-check when a device is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Determinism {
+    /// Two runs of the probe differed.
+    NotGuaranteed,
+    /// The same bits from every run on this device, but not the CPU's.
+    RunToRun,
+    /// The same bits as the CPU and as every other device of this level.
+    GpuToGpu,
+}
+
+impl fmt::Display for Determinism {
+    /// `not_guaranteed`, `run_to_run` or `gpu_to_gpu`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Determinism::NotGuaranteed => "not_guaranteed",
+            Determinism::RunToRun => "run_to_run",
+            Determinism::GpuToGpu => "gpu_to_gpu",
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! An open device: what it is asked to make, and the errors that this raises.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::determinism::Determinism;
+use super::kernel::Kernel;
+use super::pipeline::Pipeline;
+use super::reply::Waiting;
+use crate::formula::Parameters;
+use crate::{Error, Result};
+
+/// An open device with its compiled kernels. Cheap to clone: clones share both.
+#[derive(Debug, Clone)]
+pub struct Gpu {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) info: wgpu::AdapterInfo,
+    pub(super) determinism: Determinism,
+    pub(super) checked: bool,
+    pub(super) window: u64,
+    pub(super) pipelines: Mutex<HashMap<Kernel, Pipeline>>,
+    /// The types of users' own penalties that were checked here.
+    pub(super) verdicts: Mutex<HashMap<TypeId, Verdict>>,
+    pub(super) finish: Mutex<Option<Pipeline>>,
+    pub(super) serial: AtomicU32,
+    pub(super) waiting: Waiting,
+    pub(super) process: u32,
+}
+
+/// The parameters at which the Rust and the WGSL of a custom penalty agree, or why they do not.
+pub(super) type Verdict = Result<Vec<Parameters>>;
+
+impl Gpu {
+    /// How long a blocking call waits for the device before it gives up with [`Error::Timeout`].
+    ///
+    /// It is there against hanging: a busy machine that is only slow must not reach it.
+    pub const TIMEOUT: Duration = Duration::from_secs(600);
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    /// The device's queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    /// Which adapter and driver answered.
+    pub fn adapter_info(&self) -> &wgpu::AdapterInfo {
+        &self.inner.info
+    }
+
+    /// What the self-check found when the device was opened.
+    pub fn determinism(&self) -> Determinism {
+        self.inner.determinism
+    }
+
+    pub(super) fn next_serial(&self) -> u32 {
+        // 0 is what untouched memory holds.
+        self.inner.serial.fetch_add(1, Ordering::Relaxed).max(1)
+    }
+
+    /// Refuses to touch a device that was opened before a fork: its driver's threads are not in this process.
+    pub(super) fn alive(&self) -> Result<()> {
+        let (expected, found) = (self.inner.process, std::process::id());
+        if expected == found { Ok(()) } else { Err(Error::Forked { expected, found }) }
+    }
+
+    pub(super) fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        self.holds("a buffer of the library's", size)?;
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        self.guarded(|| self.device().create_buffer(&descriptor))
+    }
+
+    /// A buffer for kernels, that can be written and read back.
+    pub(super) fn storage_buffer(&self, label: &str, size: u64) -> Result<wgpu::Buffer> {
+        let copied = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.buffer(label, size, wgpu::BufferUsages::STORAGE | copied)
+    }
+
+    /// A buffer to read back through.
+    pub(super) fn staging_buffer(&self, size: u64) -> Result<wgpu::Buffer> {
+        self.buffer("penalty staging", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+    }
+
+    /// Refuses a device that was destroyed or lost. wgpu raises no error for what is created on one; only memory that is
+    /// mapped from the beginning is missing.
+    pub(super) fn lives(&self) -> Result<()> {
+        let probe = wgpu::BufferDescriptor {
+            label: Some("penalty probe"),
+            size: 4,
+            usage: wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: true,
+        };
+        let mapped = self.guarded(|| self.device().create_buffer(&probe).get_mapped_range(..).map(drop))?;
+        mapped.map_err(|_| Error::Device("it was destroyed or lost".into()))
+    }
+
+    /// Runs calls that create or submit, and returns the errors that they raise instead of leaving them to the device's
+    /// handler, which may be somebody else's. Scopes belong to a thread, so nothing inside may wait.
+    ///
+    /// ```no_run
+    /// # fn submit(gpu: &penalty::Gpu, encoder: penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
+    /// gpu.guarded(|| gpu.queue().submit([encoder.finish()]))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with the first of them, in one line; [`Error::Forked`] in a fork, where nothing runs.
+    pub fn guarded<R>(&self, calls: impl FnOnce() -> R) -> Result<R> {
+        match self.scoped(calls)? {
+            (result, None) => Ok(result),
+            (_, Some(error)) => Err(Error::Device(one_line(&error))),
+        }
+    }
+
+    /// What calls return, and the error they raised on the device.
+    pub(super) fn scoped<R>(&self, calls: impl FnOnce() -> R) -> Result<(R, Option<wgpu::Error>)> {
+        self.alive()?;
+        let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
+        let scopes = filters.map(|filter| self.inner.device.push_error_scope(filter));
+        let result = calls();
+        let mut error = None;
+        for scope in scopes.into_iter().rev() {
+            error = error.or(pollster::block_on(scope.pop()));
+        }
+        Ok((result, error))
+    }
+}
+
+/// wgpu's texts go on with the chain of causes.
+pub(super) fn one_line(error: &wgpu::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}

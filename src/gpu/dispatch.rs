@@ -1,0 +1,30 @@
+//! What is dispatched, and when.
+
+use super::element_spans::Turns;
+use super::kernel::{Kernel, ROLES};
+use super::placement::{Roles, Window};
+
+/// Consecutive spans of one kernel and of one window of the same buffers.
+#[derive(Debug)]
+pub(super) struct Dispatch {
+    pub(super) order: usize,
+    pub(super) kernel: Kernel,
+    pub(super) turns: Turns,
+    pub(super) roles: Roles,
+    /// One of the segments, to find the buffers by.
+    pub(super) segment: u32,
+    pub(super) first: usize,
+    pub(super) spans: usize,
+    /// Of each binding.
+    pub(super) windows: [Window; ROLES.len()],
+}
+
+/// What is dispatched at one time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    /// Which of the dispatches.
+    pub(super) dispatch: usize,
+    /// How many sums over its groups are known, and whether this is the last turn.
+    pub(super) known: u32,
+    pub(super) last: bool,
+}

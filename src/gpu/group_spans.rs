@@ -1,0 +1,224 @@
+//! Spans of groups: who finds a group's numbers, a thread, a workgroup or many, and in how many dispatches.
+
+use std::ops::Range;
+
+use super::element_spans::{Placed, Spans, Turns};
+use super::kernel::{Grouped, Kernel, Subject, Team};
+use super::limits::at_least;
+use super::placement::{Limits, Placement, bind, roles};
+use super::table::THREADS;
+use crate::formula::group::{norm, threshold};
+use crate::formula::rule::{Purpose, Rule};
+use crate::numeric::tile::TILE;
+use crate::penalty::groups::Geometry;
+use crate::plan::operation::{Operation, Part};
+use crate::plan::{Segment, Span};
+use crate::{Penalty, Result};
+
+/// In groups of at most so many weights, a thread finds the numbers of a group, in larger ones a workgroup.
+const ALONE: u64 = 64;
+/// Many workgroups find the numbers of a group of at least so many weights, where there are too few groups to keep the device busy.
+const LARGE: u64 = 1 << 15;
+/// A sum's loops of fixed lengths go round no more often.
+const FIXED: u64 = 128;
+/// As many groups for each workgroup are few.
+const FEW: u64 = 8;
+
+impl Spans {
+    /// Puts the parts of an operation on weights in groups: one after the other.
+    pub(super) fn put_groups(
+        &mut self,
+        placement: &Placement<'_>,
+        limits: Limits,
+        kernel: Kernel,
+        (segment, penalty, spans): (&Segment, &Penalty, &[Span]),
+        geometry: &Geometry,
+    ) -> Result<()> {
+        // Refuses steps that groups do not take.
+        segment.about(kernel.operation.coefficients(segment, penalty, 0.0))?;
+        let bytes = segment.len * segment.dtype.size() as u64;
+        let reaches = |bytes: u64| bytes + limits.alignment <= limits.binding;
+        if !geometry.is_contiguous() {
+            let purpose = "a tensor whose groups are no runs";
+            segment.about(at_least(limits.bound_by, purpose, bytes + limits.alignment, limits.binding))?;
+        }
+        let numbers = [self.groups as u32, 0, 0, 0];
+        self.groups += geometry.count;
+        let sides = match &geometry.lists {
+            None => [geometry.columns, geometry.height, geometry.width, geometry.across].map(|side| side as u32),
+            Some(lists) => {
+                let parts = [&lists.first, &lists.members, &lists.group_of];
+                let firsts = parts.map(|part| {
+                    let first = self.lists.len() as u32;
+                    self.lists.extend(part);
+                    first
+                });
+                [firsts[0], firsts[1], firsts[2], 0]
+            }
+        };
+        self.geometries.push([sides, numbers]);
+        let largest = geometry.largest();
+        let sums_for = |part| match (part, penalty.rule()) {
+            (Part::Find(purpose), Some(rule)) => sums(rule, purpose),
+            _ => [0, 0],
+        };
+        let most = kernel.operation.parts(kernel.sums).map(|part| u64::from(sums_for(part)[1])).max().unwrap_or(0);
+        let fits = !geometry.is_contiguous() || reaches(largest * segment.dtype.size() as u64);
+        let is_too_long = most * rounds(largest, THREADS) > limits.iterations;
+        let team = if !fits || is_too_long || (largest >= LARGE && FEW * geometry.count <= limits.workgroups) {
+            Team::Grid
+        } else if largest > ALONE {
+            Team::Workgroup
+        } else {
+            Team::Thread
+        };
+        let lists = geometry.lists.is_some();
+        for part in (0..).step_by(2).zip(kernel.operation.parts(kernel.sums)) {
+            let grouped = |team| Some(Grouped { lists, team });
+            let kernel = match part.1 {
+                // The kernels that know nothing of groups are the same for all.
+                Part::Each if kernel.operation == Operation::Evaluate => {
+                    Kernel { subject: Subject::Statistics, ..kernel }
+                }
+                Part::Each => Kernel { subject: Subject::StepOnly, sums: false, ..kernel },
+                Part::Find(_) => Kernel {
+                    operation: Operation::Evaluate,
+                    sums: false,
+                    part: part.1,
+                    groups: grouped(team),
+                    ..kernel
+                },
+                Part::Apply => Kernel {
+                    operation: kernel.operation.applied(),
+                    part: part.1,
+                    groups: grouped(Team::Thread),
+                    ..kernel
+                },
+            };
+            match part.1 {
+                Part::Find(_) => {
+                    let (order, segment_at) = (part.0, spans[0].segment);
+                    let find = Find { placement, limits, order, kernel, segment: segment_at, geometry, largest };
+                    match team {
+                        Team::Grid => self.put_sums(&find, sums_for(part.1), fits),
+                        _ => self.put_finds(&find, team, most),
+                    }
+                }
+                _ => spans.iter().for_each(|span| self.put(placement, limits, (part.0, kernel), *span)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts spans of groups, each of which a thread or a workgroup finds the numbers of.
+    fn put_finds(&mut self, find: &Find<'_>, team: Team, most: u64) {
+        let Find { limits, geometry, largest: size, .. } = *find;
+        let fair = geometry.count.div_ceil(limits.workgroups).max(1);
+        let at_once = |members| (limits.iterations / (most * rounds(size, members))).max(1);
+        let each = match team {
+            Team::Thread => fair.next_multiple_of(THREADS).min(THREADS * at_once(1)),
+            _ => fair.min(at_once(THREADS)),
+        };
+        let each = if geometry.is_contiguous() { each.min(find.reachable() / size).max(1) } else { each };
+        for start in (0..geometry.count).step_by(each as usize) {
+            let len = each.min(geometry.count - start);
+            let elements = start * size..(start + len) * size;
+            self.put_find(find, Turns::Once, (start, len), [0; 3], elements);
+        }
+    }
+
+    /// Puts chunks of groups, which many workgroups sum, and the groups themselves for when so many sums are known. What sums are
+    /// missing then is taken by one workgroup a group, which must reach all of it and be done in time; else all that there can be are
+    /// taken before.
+    fn put_sums(&mut self, find: &Find<'_>, [usual, most]: [u32; 2], fits: bool) {
+        let Find { limits, geometry, largest, .. } = *find;
+        let missing = u64::from(most - usual);
+        let alone = fits && missing * rounds(largest, THREADS) <= limits.iterations;
+        let sums = if alone { usual } else { most };
+        let all: u64 = (0..geometry.count).map(|group| geometry.size(group)).sum();
+        let longest = find.reachable().min(THREADS * limits.iterations);
+        let chunk = all.div_ceil(limits.workgroups).max(LARGE / 8).next_multiple_of(TILE as u64).min(longest);
+        for group in 0..geometry.count {
+            let (size, begin) = (geometry.size(group), group * largest);
+            let journal = self.journal as u32;
+            self.journal += 4 + 4 * u64::from(sums);
+            for first in (0..size).step_by(chunk as usize) {
+                let end = size.min(first + chunk);
+                let places = [first as u32, end as u32, journal];
+                self.put_find(find, Turns::Each(sums), (group, 1), places, begin + first..begin + end);
+            }
+            let reached = if alone { size } else { 0 };
+            let places = [0, reached as u32, journal];
+            self.put_find(find, Turns::After(sums), (group, 1), places, begin..begin + reached.max(1));
+        }
+    }
+
+    /// Puts a span of groups of which these elements are read, where groups are runs; else any element may be.
+    fn put_find(
+        &mut self,
+        find: &Find<'_>,
+        turns: Turns,
+        (start, len): (u64, u64),
+        places: [u32; 3],
+        elements: Range<u64>,
+    ) {
+        let Find { placement, limits, order, kernel, segment, geometry, .. } = *find;
+        let elements = if geometry.is_contiguous() { elements } else { 0..geometry.len() };
+        let size = kernel.dtype.size() as u64;
+        let roles = roles(self.operation, kernel.part);
+        let located = placement.in_roles(segment, roles);
+        let origins = located.map(|l| l.map_or(0, |l| l.offset));
+        let (begin, end) = (elements.start * size / 4 * 4, (elements.end * size).next_multiple_of(4));
+        let starts = located.map(|l| l.map_or(0, |l| l.offset + begin));
+        let bytes = end - begin;
+        let kernel = Kernel { bindings: bind(located, starts, bytes, limits), ..kernel };
+        let span = Span { segment, start, len: len as u32 };
+        let geometry = self.geometries.len() - 1;
+        let order = order + usize::from(matches!(turns, Turns::After(_)));
+        self.placed.push(Placed { order, kernel, turns, roles, span, geometry, places, origins, starts, bytes });
+    }
+}
+
+/// A segment's groups, whose numbers are to be found.
+#[derive(Clone, Copy)]
+struct Find<'a> {
+    placement: &'a Placement<'a>,
+    limits: Limits,
+    order: usize,
+    kernel: Kernel,
+    segment: u32,
+    geometry: &'a Geometry,
+    /// The size of the largest of them.
+    largest: u64,
+}
+
+impl Find<'_> {
+    /// How many elements a binding reaches, wherever it begins.
+    fn reachable(&self) -> u64 {
+        (self.limits.binding - self.limits.alignment) / self.kernel.dtype.size() as u64 / TILE as u64 * TILE as u64
+    }
+}
+
+/// How many sums over a group its numbers mostly need at most, and how many they ever do.
+fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
+    match (rule, purpose) {
+        // That of the largest weight and that of squares, then one for each attempt.
+        (Rule::Scale, Purpose::Prox) => [2 + 2, 2 + norm::ATTEMPTS],
+        (Rule::Shrink { .. } | Rule::Scale, _) => [2, 2],
+        // Those of the largest weight, of all units, of negative weights, then one for each step, and one for each attempt.
+        (Rule::Soft | Rule::Clamp | Rule::Simplex, Purpose::Value) => [3, 3],
+        (Rule::Soft | Rule::Clamp | Rule::Simplex, Purpose::Gradient) => [2, 2],
+        (Rule::Clamp, Purpose::Prox) => [3 + threshold::USUAL_STEPS, 3 + threshold::STEPS],
+        (Rule::Soft | Rule::Simplex, Purpose::Prox) => {
+            [3 + threshold::USUAL_STEPS + 2, 3 + threshold::STEPS + threshold::ATTEMPTS]
+        }
+        (Rule::Select, Purpose::Value) => [1, 1],
+        // Two bits at a time: 16 of the smallest magnitude, one of those above it, 16 of the last index.
+        (Rule::Select, _) => [33, 33],
+    }
+}
+
+/// How often the loops of one sum over a group go round, where so many threads share it.
+fn rounds(size: u64, members: u64) -> u64 {
+    size.div_ceil(members) + FIXED
+}

@@ -1,0 +1,91 @@
+//! Opening a device, the library's own or the caller's, and checking it.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+
+use super::adapter::{self, Choice};
+use super::check;
+use super::determinism::Determinism;
+use super::device::{Gpu, Inner};
+use super::limits::{self, LARGEST_BINDING, SMALLEST_WINDOW};
+use super::reply::Waiting;
+use crate::{Error, Result};
+
+/// How a device is used; for tests and for finding faults.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Compile the kernels with wgpu's own bounds and loop checks. They are proved unnecessary when work is recorded; if
+    /// results change with this on, something is wrong with the library or the driver.
+    pub checked: bool,
+    /// Bind at most so many bytes at a time, as if the device's limit were this. Small values make small data exercise
+    /// what only large data would.
+    pub window: Option<u64>,
+}
+
+impl Gpu {
+    /// Opens an adapter of one's choice on a device of the library's own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoAdapter`] where none answers the choice, [`Error::Device`] where it cannot be opened.
+    pub fn open(choice: &Choice) -> Result<Gpu> {
+        Gpu::open_adapter(&adapter::choose(choice)?, &Options::default())
+    }
+
+    /// Opens this adapter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where it cannot be opened or has no compute shaders, [`Error::Limit`] where its limits are too small,
+    /// [`Error::Parameter`] for a window that is too small.
+    pub fn open_adapter(adapter: &wgpu::Adapter, options: &Options) -> Result<Gpu> {
+        let (device, queue) = adapter::open(adapter)?;
+        Gpu::with_options(device, queue, options)
+    }
+
+    /// Uses a device of the caller's, which is one of wgpu 30. Its error handlers stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] where one of its limits is too small, [`Error::Device`] where the kernels do not compile or run on it.
+    pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
+        Gpu::with_options(device, queue, &Options::default())
+    }
+
+    /// [`from_device`](Gpu::from_device) with options.
+    ///
+    /// # Errors
+    ///
+    /// As `from_device`, and [`Error::Parameter`] for a window that is too small.
+    pub fn with_options(device: wgpu::Device, queue: wgpu::Queue, options: &Options) -> Result<Gpu> {
+        let limits = device.limits();
+        limits::sufficient(&limits)?;
+        let limit = limits.max_storage_buffer_binding_size.min(LARGEST_BINDING);
+        let window = options.window.map_or(limit, |window| window.min(limit));
+        if window < SMALLEST_WINDOW {
+            let expected = "at least 16640 bytes, which are a tile of f32 and 256";
+            return Err(Error::Parameter { name: "Options::window", expected, found: window as f64 });
+        }
+        let inner = Inner {
+            info: device.adapter_info(),
+            device,
+            queue,
+            determinism: Determinism::NotGuaranteed,
+            checked: options.checked,
+            window,
+            pipelines: Mutex::default(),
+            verdicts: Mutex::default(),
+            finish: Mutex::default(),
+            serial: AtomicU32::new(1),
+            waiting: Waiting::default(),
+            process: std::process::id(),
+        };
+        let mut gpu = Gpu { inner: Arc::new(inner) };
+        let determinism = check::determinism(&gpu)?;
+        // Nobody else holds it yet.
+        if let Some(inner) = Arc::get_mut(&mut gpu.inner) {
+            inner.determinism = determinism;
+        }
+        Ok(gpu)
+    }
+}
