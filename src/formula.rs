@@ -8,7 +8,6 @@ pub(crate) mod pointwise;
 pub(crate) mod rule;
 pub(crate) mod scalars;
 pub(crate) mod sgd;
-pub(crate) mod simd;
 
 use rule::Rule;
 

@@ -7,5 +7,6 @@ pub(crate) mod bits;
 pub(crate) mod element;
 pub(crate) mod fixed;
 pub(crate) mod hash;
+pub(crate) mod simd;
 pub(crate) mod slice;
 pub(crate) mod tile;

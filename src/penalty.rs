@@ -4,6 +4,7 @@ pub(crate) mod catalogue;
 pub mod custom;
 pub(crate) mod element_weights;
 pub(crate) mod groups;
+pub(crate) mod named;
 pub(crate) mod validate;
 
 mod elastic_net;

@@ -11,10 +11,10 @@ pub(crate) mod threshold;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::simd::InstructionSet;
 use super::{Formula, Numbers, pointwise};
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::{Bits, Dtype};
+use crate::numeric::simd::InstructionSet;
 
 /// What is found of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

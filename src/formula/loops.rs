@@ -3,9 +3,9 @@
 use super::group::find::find;
 use super::group::{Found, Group, with_own};
 use super::rule::{Purpose, Rule};
-use super::simd::InstructionSet;
 use super::{Formula, Numbers, TermNumbers, pointwise};
 use crate::numeric::bits::{self, INFINITY, MAGNITUDE};
+use crate::numeric::simd::InstructionSet;
 use crate::numeric::tile::{AHEAD, TILE, prefetch};
 
 /// How many weights are tested for NaN and infinity at a time.

@@ -1,25 +1,13 @@
 //! Which penalties there are: their formulas, and the names that users look them up by.
 
 use super::Penalty;
+use super::named::Named;
 use super::{
     elastic_net, group_lasso, huber, interval, l_half, l0, l1_ball, l2_ball, l2_norm, linf_norm, log_sum, mcp,
     nonnegative_l1, scad, simplex, top_k, weighted,
 };
 use crate::formula::descriptor::Descriptor;
 use crate::{Error, Result};
-
-/// A penalty as [`Penalty::named`] knows it.
-#[derive(Debug, Clone, Copy)]
-pub struct Named {
-    /// Its name, such as `mcp`.
-    pub name: &'static str,
-    /// What its parameters are called, in the order of its constructor.
-    pub parameters: &'static [&'static str],
-    /// R(θ), in a line.
-    pub formula: &'static str,
-    /// Takes as many numbers as there are parameters.
-    pub(super) new: fn(&[f64]) -> Result<Penalty>,
-}
 
 /// A formula, and the penalties of it that have names.
 struct Entry {

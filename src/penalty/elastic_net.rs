@@ -1,7 +1,7 @@
 //! None, L1, L2² and the elastic net: λ₁Σ|θ| + λ₂Σθ², one formula with two coefficients.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::{ratio, shrink, weight};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;

@@ -1,7 +1,7 @@
 //! The group lasso and the sparse-group lasso: λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂).
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::{ratio, weight, whole};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;

@@ -1,7 +1,7 @@
 //! Huber's penalty: quadratic near 0, linear beyond δ.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::{shape, shrink, weight};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;

@@ -1,7 +1,7 @@
 //! The box: 0 where every weight is in an interval, else ∞.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
 use crate::{Dtype, Error, Result};

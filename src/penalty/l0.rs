@@ -1,7 +1,7 @@
 //! L0: λ·#{θ ≠ 0}; its prox is the hard threshold.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::weight;
 use crate::Result;
 use crate::formula::descriptor::Descriptor;

@@ -1,7 +1,7 @@
 //! The L1 ball: 0 where Σ|θ| is at most a radius, else ∞.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::radius;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;

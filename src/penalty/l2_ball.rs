@@ -1,7 +1,7 @@
 //! The L2 ball: 0 where ‖θ‖₂ is at most a radius, else ∞.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::radius;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;

@@ -1,7 +1,7 @@
 //! L½: λΣ√|θ|.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::weight;
 use crate::Result;
 use crate::formula::descriptor::Descriptor;

@@ -1,7 +1,7 @@
 //! The norm ‖θ‖∞.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::weight;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;

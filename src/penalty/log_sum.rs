@@ -1,7 +1,7 @@
 //! Log-sum: λΣln(1 + |θ|/ε).
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::{shape, weight};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;

@@ -1,7 +1,7 @@
 //! Non-negative L1: λΣθ where every θ ≥ 0, else ∞.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::weight;
 use crate::Result;
 use crate::formula::descriptor::Descriptor;

@@ -1,7 +1,7 @@
 //! The simplex: 0 where θ ≥ 0 and Σθ is a radius, else ∞.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::radius;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;

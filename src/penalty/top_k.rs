@@ -1,7 +1,7 @@
 //! Top-k and n-of-m: 0 where at most so many weights of a group are not zero, else ∞.
 
 use super::Penalty;
-use super::catalogue::Named;
+use super::named::Named;
 use super::validate::whole;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;

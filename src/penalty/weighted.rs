@@ -1,8 +1,8 @@
 //! Weighted L1 and the weighted elastic net: every element of the elastic net has a weight w ≥ 0 of its own.
 
 use super::Penalty;
-use super::catalogue::Named;
 use super::elastic_net::ElasticNet;
+use super::named::Named;
 use super::validate::{ratio, shrink, weight};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;

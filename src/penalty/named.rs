@@ -1,0 +1,17 @@
+//! What a penalty is called, and how it is made by that name.
+
+use super::Penalty;
+use crate::Result;
+
+/// A penalty as [`Penalty::named`] knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Named {
+    /// Its name, such as `mcp`.
+    pub name: &'static str,
+    /// What its parameters are called, in the order of its constructor.
+    pub parameters: &'static [&'static str],
+    /// R(θ), in a line.
+    pub formula: &'static str,
+    /// Takes as many numbers as there are parameters.
+    pub(super) new: fn(&[f64]) -> Result<Penalty>,
+}
