@@ -310,22 +310,18 @@ impl Cli {
     }
 }
 
-pub(crate) fn number(text: &str) -> Result<f64, String> {
-    text.trim().parse().map_err(|_| format!("expected a number, found {text:?}"))
-}
-
 fn lambda(text: &str) -> Result<f64, String> {
-    let lambda = number(text)?;
+    let lambda = named::number(text)?;
     Penalty::l1(lambda).map(|_| lambda).map_err(|error| error.to_string())
 }
 
 fn alpha(text: &str) -> Result<f64, String> {
-    let alpha = number(text)?;
+    let alpha = named::number(text)?;
     Penalty::elastic_net(1.0, alpha).map(|_| alpha).map_err(|error| error.to_string())
 }
 
 fn step(text: &str) -> Result<f64, String> {
-    let step = number(text)?;
+    let step = named::number(text)?;
     let valid = step >= 0.0 && step.is_finite();
     if valid { Ok(step) } else { Err(format!("step must be a finite number ≥ 0, found {text}")) }
 }

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::args;
 use crate::backend::{Device, driver};
 use crate::error::Result;
+use crate::json;
 use crate::output;
-use crate::report::{self, Table};
+use crate::report::Table;
 
 /// What is read to measure a bandwidth: more than a cache holds, and less where a processor plays the GPU.
 const BYTES: u64 = 512 << 20;
@@ -75,7 +76,7 @@ impl Row {
                 "min_storage_buffer_offset_alignment": self.limits.min_storage_buffer_offset_alignment,
             },
             "self_check": self.check,
-            "read_gb_per_second": self.read.map(report::number),
+            "read_gb_per_second": self.read.map(json::number),
         })
     }
 }

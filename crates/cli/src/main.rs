@@ -9,6 +9,7 @@ mod devices;
 mod error;
 mod eval;
 mod groups;
+mod json;
 mod layout;
 mod named;
 mod output;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::checkpoint::Tensor;
 use crate::error::Result;
 use crate::groups::{self, Grouping};
-use crate::{args, report};
+use crate::json;
 
 /// Those of the names that are projections onto a set: their prox is the same at every step.
 const PROJECTIONS: [&str; 4] = ["box", "l1_ball", "l2_ball", "simplex"];
@@ -126,7 +126,7 @@ fn parse<'a>(text: &'a str, known: impl Iterator<Item = &'static Named>) -> Resu
     let usages = || forms.iter().map(|form| usage(form)).collect::<Vec<_>>().join(" or ");
     let pairs = pairs.ok_or_else(|| format!("expected {}, found {text:?}", usages()))?;
     let value = |(key, text): (&str, &str)| {
-        let value = args::number(text).map_err(|error| format!("{key}: {error}"))?;
+        let value = number(text).map_err(|error| format!("{key}: {error}"))?;
         Ok::<_, String>((key.replace('-', "_"), value))
     };
     let values: Vec<(String, f64)> = pairs.into_iter().map(value).collect::<Result<_, _>>()?;
@@ -143,7 +143,7 @@ fn parse<'a>(text: &'a str, known: impl Iterator<Item = &'static Named>) -> Resu
     }
     let keys = forms.iter().filter(|form| form.parameters.len() == given.len()).flat_map(|form| form.parameters);
     let in_order = keys.filter_map(|&name| given.iter().find(|(key, _)| *key == name));
-    let parameters: Map<String, Value> = in_order.map(|&(key, x)| (key.to_owned(), report::number(x))).collect();
+    let parameters: Map<String, Value> = in_order.map(|&(key, x)| (key.to_owned(), json::number(x))).collect();
     let m = given.iter().find(|(key, _)| stem == N_OF_M && *key == "m");
     let in_rows = m.map(|&(_, m)| m as u64);
     Ok(Asked { penalty, groups: None, in_rows, json: json!({"name": stem, "parameters": parameters}) })
@@ -181,4 +181,8 @@ fn help(option: &str, known: impl Iterator<Item = &'static Named>) -> String {
     let width = rows.iter().map(|(usage, _)| usage.chars().count()).max().unwrap_or(0);
     let lines: String = rows.iter().map(|(usage, formula)| format!("  {usage:<width$}  {formula}\n")).collect();
     format!("{option} takes:\n{lines}")
+}
+
+pub(crate) fn number(text: &str) -> Result<f64, String> {
+    text.trim().parse().map_err(|_| format!("expected a number, found {text:?}"))
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::backend::Device;
 use crate::checkpoint::{Skipped, Tensor};
+use crate::json;
 use crate::named::Asked;
 use crate::output::{self, Output};
 
@@ -97,22 +98,17 @@ pub(crate) fn footer(
     out.line(format_args!("{bytes} bytes in {seconds:.3} s, {:.2} GB/s", bytes as f64 / seconds.max(1e-9) / 1e9))
 }
 
-/// A float that JSON can carry: what it cannot is a string.
-pub(crate) fn number(x: f64) -> Value {
-    if x.is_finite() { json!(x) } else { json!(x.to_string()) }
-}
-
 /// The numbers of a report.
 pub(crate) fn numbers(report: &Report) -> Map<String, Value> {
     let pairs = [
         ("len", json!(report.len)),
-        ("l1", number(report.l1)),
-        ("l2_squared", number(report.l2_squared)),
-        ("max_abs", number(report.max_abs)),
+        ("l1", json::number(report.l1)),
+        ("l2_squared", json::number(report.l2_squared)),
+        ("max_abs", json::number(report.max_abs)),
         ("nonzero", json!(report.nonzero)),
         ("nan", json!(report.nan)),
         ("inf", json!(report.inf)),
-        ("value", number(report.value)),
+        ("value", json::number(report.value)),
     ];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -7,7 +7,9 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 
 use super::mistaken::Expected;
-use super::{Checkpoint, Source, json, safetensors};
+use super::source::Source;
+use super::tensor::Checkpoint;
+use super::{format, json, safetensors};
 use crate::error::{Error, Result};
 
 /// As the libraries that write `model.safetensors.index.json` lay it out; the total size they add is of no use here.
@@ -18,8 +20,8 @@ struct Index {
 
 pub(super) fn open(path: &Path) -> Result<Checkpoint> {
     let source = Source::open(path)?;
-    if source.len > safetensors::LONGEST_HEADER {
-        let (longest, found) = (safetensors::LONGEST_HEADER, source.len);
+    if source.len > format::LONGEST_SAFETENSORS_HEADER {
+        let (longest, found) = (format::LONGEST_SAFETENSORS_HEADER, source.len);
         return Err(not_one(&source, format!("at most {longest} bytes are allowed, found {found}")));
     }
     let mut text = vec![0; source.len as usize];

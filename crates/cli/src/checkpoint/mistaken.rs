@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Source, npy, safetensors};
+use super::format;
+use super::source::Source;
 use crate::error::Error;
 
 /// What a file was read as.
@@ -36,7 +37,7 @@ const PICKLE: &str = "a pickle, such as torch.save writes, which can run code: l
 const MAGIC: [(usize, &[u8], &str); 16] = [
     (0, b"version https://git-lfs.github.com/spec/", LFS),
     (0, b"version https://hawser.github.com/spec/", LFS),
-    (0, &npy::MAGIC, "a NumPy array: name it by itself, with the ending .npy"),
+    (0, &format::NPY, "a NumPy array: name it by itself, with the ending .npy"),
     (0, b"GGUF", "GGUF, llama.cpp's format: use the safetensors files that it was converted from"),
     (0, b"\x89HDF\r\n\x1a\n", "HDF5, as .h5 files of Keras are: save its weights as safetensors or .npy"),
     (0, b"\x1f\x8b", "gzip: unpack it with gunzip"),
@@ -137,5 +138,5 @@ impl Source {
 /// Whether a file begins as a safetensors file does, whatever follows: with a possible length and a JSON object.
 fn is_safetensors(start: &[u8]) -> bool {
     let length = start.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
-    length.is_some_and(|length| length <= safetensors::LONGEST_HEADER) && start.get(8) == Some(&b'{')
+    length.is_some_and(|length| length <= format::LONGEST_SAFETENSORS_HEADER) && start.get(8) == Some(&b'{')
 }

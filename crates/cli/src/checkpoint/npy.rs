@@ -6,10 +6,9 @@ use penalty::Dtype;
 use py_literal::Value;
 use regex::{Captures, Regex};
 
-use super::{Checkpoint, Skipped, Source, Tensor, elements};
+use super::source::Source;
+use super::tensor::{Checkpoint, Skipped, Tensor, elements};
 use crate::error::Result;
-
-pub(super) const MAGIC: [u8; 6] = *b"\x93NUMPY";
 
 /// No array of numbers needs a longer header, or a deeper one; the parser takes a time that grows with both.
 const LONGEST_HEADER: u64 = 1 << 16;

@@ -6,11 +6,10 @@ use penalty::Dtype;
 use safetensors::tensor::{Dtype as Stored, Metadata};
 
 use super::mistaken::Expected;
-use super::{Checkpoint, Skipped, Source, Tensor, json};
+use super::source::Source;
+use super::tensor::{Checkpoint, Skipped, Tensor};
+use super::{format, json};
 use crate::error::Result;
-
-/// What the format allows a header at most.
-pub(super) const LONGEST_HEADER: u64 = 100_000_000;
 
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     // What the file is instead says more than what is wrong with it.
@@ -25,7 +24,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     }
     source.read_at(&mut length, 0)?;
     let length = u64::from_le_bytes(length);
-    if length > LONGEST_HEADER || length > source.len - 8 {
+    if length > format::LONGEST_SAFETENSORS_HEADER || length > source.len - 8 {
         return Err(wrong(format!(
             "is no safetensors file, or is truncated: its first bytes say a header of {length} bytes, and {} follow; \
              known are safetensors, its .index.json, and .npy",

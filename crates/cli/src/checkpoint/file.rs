@@ -1,0 +1,24 @@
+//! A file that is no index: by its first bytes, and by its name, one of a format.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use super::mistaken::Expected;
+use super::source::Source;
+use super::tensor::Checkpoint;
+use super::{format, npy, safetensors};
+use crate::error::Result;
+
+/// Reads what its header says.
+pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
+    let mut magic = [0; format::NPY.len()];
+    let is_npy = (&source.file).read_exact(&mut magic).is_ok() && magic == format::NPY;
+    match source.path.extension().is_some_and(|extension| extension == "npy") {
+        _ if is_npy => npy::open(source),
+        true => {
+            let unknown = || source.error("is no .npy file: its first bytes are not those of a NumPy array");
+            Err(source.mistaken(Expected::Npy).unwrap_or_else(unknown))
+        }
+        false => safetensors::open(source),
+    }
+}
