@@ -1,9 +1,14 @@
 //! The operations on host slices, on whichever backend: what most programs call.
 
 use crate::cpu::Cpu;
-use crate::gpu::poller::Patience;
+#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+use crate::gpu::Choice;
+#[cfg(feature = "gpu")]
 use crate::gpu::slices::Waited;
-use crate::gpu::{Choice, Determinism, Gpu};
+#[cfg(feature = "gpu")]
+use crate::gpu::wait::WaitMode;
+#[cfg(feature = "gpu")]
+use crate::gpu::{Determinism, Gpu};
 use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::numeric::tile::TILE;
@@ -49,7 +54,8 @@ use crate::{Error, Penalty, Result};
 pub enum Backend {
     /// The processor.
     Cpu(Cpu),
-    /// A device that wgpu reaches.
+    /// A device that wgpu reaches; with the feature `gpu`.
+    #[cfg(feature = "gpu")]
     Gpu(Gpu),
 }
 
@@ -64,16 +70,20 @@ impl Backend {
     /// # Errors
     ///
     /// [`Error::NoAdapter`] where there is neither, [`Error::Device`] where it cannot be opened.
+    #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
     pub fn gpu() -> Result<Backend> {
         Gpu::open(&Choice::Any).map(Backend::Gpu)
     }
 
     /// A hardware GPU that gives the CPU's bits, where there is one, and the CPU otherwise.
     pub fn best() -> Backend {
-        match Gpu::open(&Choice::Hardware) {
-            Ok(gpu) if gpu.determinism() == Determinism::GpuToGpu => Backend::Gpu(gpu),
-            _ => Backend::cpu(),
+        #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+        if let Ok(gpu) = Gpu::open(&Choice::Hardware)
+            && gpu.determinism() == Determinism::GpuToGpu
+        {
+            return Backend::Gpu(gpu);
         }
+        Backend::cpu()
     }
 
     /// The value of a penalty over some weights, and their statistics, from one read.
@@ -87,7 +97,7 @@ impl Backend {
     /// where those are not as many.
     pub fn evaluate<'a, E: Element>(&self, penalty: impl Into<Weighted<'a, [E]>>, weights: &[E]) -> Result<Report> {
         let tensor = Tensor::new(penalty.into(), weights);
-        self.block_on_partial(&tensor)?.report(tensor.penalty)
+        pollster::block_on(self.blocking()?.partial(&tensor))?.report(tensor.penalty)
     }
 
     /// [`evaluate`](Backend::evaluate) without blocking.
@@ -101,7 +111,7 @@ impl Backend {
         weights: &[E],
     ) -> Result<Report> {
         let tensor = Tensor::new(penalty.into(), weights);
-        self.partial_of(&tensor, Patience::PolledElsewhere).await?.report(tensor.penalty)
+        self.waiting().partial(&tensor).await?.report(tensor.penalty)
     }
 
     /// One penalty over a list of tensors, as PyTorch's `lam * sum(w.abs().sum() for w in weights)`: a report for each
@@ -122,7 +132,7 @@ impl Backend {
     /// As [`evaluate`](Backend::evaluate), in an [`Error::InParameter`] with the tensor's index where it is about one; tensors with
     /// weights of their elements are a [`HostSet`](crate::HostSet)'s.
     pub fn evaluate_all<E: Element, W: AsRef<[E]>>(&self, penalty: &Penalty, weights: &[W]) -> Result<Reports> {
-        pollster::block_on(self.reports(penalty, &list(penalty, weights), Patience::Block(Gpu::TIMEOUT)))
+        pollster::block_on(self.blocking()?.reports(penalty, &list(penalty, weights)))
     }
 
     /// [`evaluate_all`](Backend::evaluate_all) without blocking.
@@ -135,7 +145,7 @@ impl Backend {
         penalty: &Penalty,
         weights: &[W],
     ) -> Result<Reports> {
-        self.reports(penalty, &list(penalty, weights), Patience::PolledElsewhere).await
+        self.waiting().reports(penalty, &list(penalty, weights)).await
     }
 
     /// The exact statistics of a chunk of a tensor that starts at element `start`: what a program merges that never holds
@@ -160,7 +170,7 @@ impl Backend {
         start: u64,
         weights: &[E],
     ) -> Result<Partial> {
-        self.block_on_chunk(start, &Tensor::new(penalty.into(), weights))
+        pollster::block_on(self.blocking()?.chunk(start, &Tensor::new(penalty.into(), weights)))
     }
 
     /// ∂R/∂θ, 0 where R has a kink.
@@ -188,7 +198,7 @@ impl Backend {
         gradient: &mut [E],
     ) -> Result<()> {
         let update = Update::gradient(Operation::Gradient, penalty.into());
-        self.block_on_update(&update, Some(weights.into()), gradient.into()).map(drop)
+        pollster::block_on(self.blocking()?.update(&update, Some(weights.into()), gradient.into())).map(drop)
     }
 
     /// [`gradient_into`](Backend::gradient_into) without blocking; where the future is dropped, `gradient` keeps what it holds.
@@ -203,7 +213,7 @@ impl Backend {
         gradient: &mut [E],
     ) -> Result<()> {
         let update = Update::gradient(Operation::Gradient, penalty.into());
-        self.update(&update, Some(weights.into()), gradient.into(), Patience::PolledElsewhere).await.map(drop)
+        self.waiting().update(&update, Some(weights.into()), gradient.into()).await.map(drop)
     }
 
     /// Adds ∂R/∂θ to what `gradient` holds, as a training loop adds a penalty to its loss.
@@ -221,7 +231,7 @@ impl Backend {
         gradient: &mut [E],
     ) -> Result<()> {
         let update = Update::gradient(Operation::AddGradient, penalty.into());
-        self.block_on_update(&update, Some(weights.into()), gradient.into()).map(drop)
+        pollster::block_on(self.blocking()?.update(&update, Some(weights.into()), gradient.into())).map(drop)
     }
 
     /// [`gradient_add`](Backend::gradient_add) without blocking; where the future is dropped, nothing was added.
@@ -236,7 +246,7 @@ impl Backend {
         gradient: &mut [E],
     ) -> Result<()> {
         let update = Update::gradient(Operation::AddGradient, penalty.into());
-        self.update(&update, Some(weights.into()), gradient.into(), Patience::PolledElsewhere).await.map(drop)
+        self.waiting().update(&update, Some(weights.into()), gradient.into()).await.map(drop)
     }
 
     /// prox(v) = argmin over x of step·R(x) + ½‖x − v‖², for each weight.
@@ -262,7 +272,7 @@ impl Backend {
         }
         let mut shrunk = vec![E::zeroed(); weights.len()];
         let update = Update::prox(weighted, step);
-        self.block_on_update(&update, Some(weights.into()), shrunk[..].as_mut().into())?;
+        pollster::block_on(self.blocking()?.update(&update, Some(weights.into()), shrunk[..].as_mut().into()))?;
         Ok(shrunk)
     }
 
@@ -279,7 +289,7 @@ impl Backend {
         step: f64,
     ) -> Result<()> {
         let update = Update::prox(penalty.into(), step);
-        self.block_on_update(&update, None, weights.into()).map(drop)
+        pollster::block_on(self.blocking()?.update(&update, None, weights.into())).map(drop)
     }
 
     /// [`prox_in_place`](Backend::prox_in_place) without blocking; where the future is dropped, the weights are as they were.
@@ -294,7 +304,7 @@ impl Backend {
         step: f64,
     ) -> Result<()> {
         let update = Update::prox(penalty.into(), step);
-        self.update(&update, None, weights.into(), Patience::PolledElsewhere).await.map(drop)
+        self.waiting().update(&update, None, weights.into()).await.map(drop)
     }
 
     /// [`prox_in_place`](Backend::prox_in_place), and the value and statistics of what it leaves, from one read. Where it fails, the
@@ -319,7 +329,7 @@ impl Backend {
         step: f64,
     ) -> Result<Report> {
         let update = Update { sums: true, ..Update::prox(penalty.into(), step) };
-        self.block_on_update(&update, None, weights.into())?.report(update.penalty)
+        pollster::block_on(self.blocking()?.update(&update, None, weights.into()))?.report(update.penalty)
     }
 
     /// [`prox_and_evaluate_in_place`](Backend::prox_and_evaluate_in_place) without blocking; where the future is dropped, the weights
@@ -335,57 +345,77 @@ impl Backend {
         step: f64,
     ) -> Result<Report> {
         let update = Update { sums: true, ..Update::prox(penalty.into(), step) };
-        self.update(&update, None, weights.into(), Patience::PolledElsewhere).await?.report(update.penalty)
+        self.waiting().update(&update, None, weights.into()).await?.report(update.penalty)
     }
 
-    async fn reports(&self, penalty: &Penalty, tensors: &[Tensor<'_>], patience: Patience) -> Result<Reports> {
+    /// To block until the end of the work.
+    fn blocking(&self) -> Result<Runner<'_>> {
+        match self {
+            Backend::Cpu(cpu) => Ok(Runner::Cpu(cpu)),
+            #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+            Backend::Gpu(gpu) => Ok(Runner::Gpu(Waited { gpu, wait: WaitMode::Block(Gpu::TIMEOUT) })),
+            #[cfg(all(feature = "gpu", target_family = "wasm"))]
+            Backend::Gpu(_) => Err(Error::Device("a browser must not block: call the form that ends in _async".into())),
+        }
+    }
+
+    /// To await the end of the work.
+    fn waiting(&self) -> Runner<'_> {
+        match self {
+            Backend::Cpu(cpu) => Runner::Cpu(cpu),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(gpu) => Runner::Gpu(Waited { gpu, wait: WaitMode::PolledElsewhere }),
+        }
+    }
+}
+
+/// Who does the work, and how its end is waited for.
+enum Runner<'a> {
+    Cpu(&'a Cpu),
+    #[cfg(feature = "gpu")]
+    Gpu(Waited<'a>),
+}
+
+impl Slices for Runner<'_> {
+    async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>> {
+        match self {
+            Runner::Cpu(cpu) => cpu.partials(tensors).await,
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(gpu) => gpu.partials(tensors).await,
+        }
+    }
+
+    async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {
+        match self {
+            Runner::Cpu(cpu) => cpu.update(update, source, output).await,
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(gpu) => gpu.update(update, source, output).await,
+        }
+    }
+}
+
+impl Runner<'_> {
+    async fn reports(&self, penalty: &Penalty, tensors: &[Tensor<'_>]) -> Result<Reports> {
         // A list of weights for each of a list of tensors is a set's.
         matched(penalty, false)?;
-        let partials = self.partials(tensors, patience).await?;
+        let partials = self.partials(tensors).await?;
         Reports::new(partials.iter().map(|partial| (partial, penalty)))
     }
 
-    fn block_on_chunk(&self, start: u64, tensor: &Tensor<'_>) -> Result<Partial> {
+    async fn partial(&self, tensor: &Tensor<'_>) -> Result<Partial> {
+        let partials = self.partials(std::slice::from_ref(tensor)).await?;
+        Ok(partials.into_iter().next().unwrap_or_default())
+    }
+
+    /// Of a chunk of a tensor that starts at this element.
+    async fn chunk(&self, start: u64, tensor: &Tensor<'_>) -> Result<Partial> {
         if !start.is_multiple_of(TILE as u64) {
             return Err(Error::ChunkStart { found: start });
         }
         if start > 0 && tensor.penalty.groups().is_some() {
             return Err(Error::GroupsOfChunk { penalty: tensor.penalty.name(), found: start });
         }
-        self.block_on_partial(tensor)
-    }
-
-    fn block_on_partial(&self, tensor: &Tensor<'_>) -> Result<Partial> {
-        pollster::block_on(self.partial_of(tensor, Patience::Block(Gpu::TIMEOUT)))
-    }
-
-    async fn partial_of(&self, tensor: &Tensor<'_>, patience: Patience) -> Result<Partial> {
-        let partials = self.partials(std::slice::from_ref(tensor), patience).await?;
-        Ok(partials.into_iter().next().unwrap_or_default())
-    }
-
-    async fn partials(&self, tensors: &[Tensor<'_>], patience: Patience) -> Result<Vec<Partial>> {
-        match self {
-            Backend::Cpu(cpu) => cpu.partials(tensors).await,
-            Backend::Gpu(gpu) => Waited { gpu, patience }.partials(tensors).await,
-        }
-    }
-
-    fn block_on_update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {
-        pollster::block_on(self.update(update, source, output, Patience::Block(Gpu::TIMEOUT)))
-    }
-
-    async fn update(
-        &self,
-        update: &Update<'_>,
-        source: Option<Slice<'_>>,
-        output: SliceMut<'_>,
-        patience: Patience,
-    ) -> Result<Partial> {
-        match self {
-            Backend::Cpu(cpu) => cpu.update(update, source, output).await,
-            Backend::Gpu(gpu) => Waited { gpu, patience }.update(update, source, output).await,
-        }
+        self.partial(tensor).await
     }
 }
 

@@ -46,7 +46,8 @@ mod open;
 mod operand;
 mod pipeline;
 mod placement;
-pub(crate) mod poller;
+#[cfg(not(target_family = "wasm"))]
+mod poller;
 mod readback;
 mod recorder;
 mod recording;
@@ -59,12 +60,17 @@ pub(crate) mod slices;
 mod slot_memory;
 mod source;
 mod table;
+pub(crate) mod wait;
 
-pub use adapter::{Choice, adapters};
+pub use adapter::Choice;
+#[cfg(not(target_family = "wasm"))]
+pub use adapter::adapters;
+pub use adapter::adapters_async;
 pub use determinism::Determinism;
 pub use device::Gpu;
 pub use open::Options;
 pub use operand::Operand;
+#[cfg(not(target_family = "wasm"))]
 pub use poller::Poller;
 pub use readback::{PendingReport, PendingReports};
 pub use recording::{Operands, Recording};

@@ -33,10 +33,16 @@
 //! NaN and infinite weights are counted, the value says NaN or infinity, and a prox returns them bit by bit. A number below 2^-120
 //! in magnitude that a gradient or a prox reads or writes is +0, and so is −0.
 
+#![cfg_attr(
+    not(feature = "gpu"),
+    allow(dead_code, reason = "devices alone need some of what the layers above them have")
+)]
+
 mod backend;
 mod cpu;
 mod error;
 mod formula;
+#[cfg(feature = "gpu")]
 pub mod gpu;
 mod numeric;
 mod penalty;
@@ -45,6 +51,7 @@ mod report;
 mod slices;
 
 pub use half;
+#[cfg(feature = "gpu")]
 pub use wgpu;
 
 pub use backend::Backend;
@@ -52,6 +59,7 @@ pub use cpu::Cpu;
 pub use cpu::set::HostSet;
 pub use error::{Error, Result};
 pub use formula::scalars::Metric;
+#[cfg(feature = "gpu")]
 pub use gpu::{Determinism, Gpu};
 pub use numeric::element::{Dtype, Element};
 pub use numeric::simd::InstructionSet;

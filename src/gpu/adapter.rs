@@ -14,21 +14,27 @@ pub enum Choice {
 }
 
 /// Every adapter that wgpu finds: those of the interfaces made for computing before OpenGL's, hardware before software.
+#[cfg(not(target_family = "wasm"))]
 pub fn adapters() -> Vec<wgpu::Adapter> {
-    let mut adapters = enumerate(wgpu::Backends::all() - wgpu::Backends::GL);
-    adapters.extend(enumerate(wgpu::Backends::GL));
+    pollster::block_on(adapters_async())
+}
+
+/// [`adapters`] without blocking.
+pub async fn adapters_async() -> Vec<wgpu::Adapter> {
+    let mut adapters = enumerate(wgpu::Backends::all() - wgpu::Backends::GL).await;
+    adapters.extend(enumerate(wgpu::Backends::GL).await);
     adapters
 }
 
-fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+async fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
-    let mut adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
+    let mut adapters = wgpu::Instance::new(descriptor).enumerate_adapters(backends).await;
     adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type));
     adapters
 }
 
-pub(super) fn choose(choice: &Choice) -> Result<wgpu::Adapter> {
+pub(super) async fn choose(choice: &Choice) -> Result<wgpu::Adapter> {
     let fits = |adapter: &wgpu::Adapter| {
         let info = adapter.get_info();
         match choice {
@@ -42,7 +48,7 @@ pub(super) fn choose(choice: &Choice) -> Result<wgpu::Adapter> {
     let interfaces = [wgpu::Backends::all() - wgpu::Backends::GL, wgpu::Backends::GL];
     let asked = if *choice == Choice::Hardware { &interfaces[..1] } else { &interfaces };
     for &backends in asked {
-        let mut adapters = enumerate(backends);
+        let mut adapters = enumerate(backends).await;
         if let Some(at) = adapters.iter().position(fits) {
             return Ok(adapters.swap_remove(at));
         }
@@ -57,7 +63,7 @@ pub(super) fn choose(choice: &Choice) -> Result<wgpu::Adapter> {
     Err(Error::NoAdapter { request, found })
 }
 
-pub(super) fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
+pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
     let compute = wgpu::DownlevelFlags::COMPUTE_SHADERS;
     if !adapter.get_downlevel_capabilities().flags.contains(compute) {
         return Err(Error::Device(format!("{} has no compute shaders", describe(&adapter.get_info()))));
@@ -70,7 +76,7 @@ pub(super) fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue
         required_limits: adapter.limits(),
         ..Default::default()
     };
-    pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| Error::Device(error.to_string()))
+    adapter.request_device(&descriptor).await.map_err(|error| Error::Device(error.to_string()))
 }
 
 /// An adapter in a line, as error messages list it and [`Choice::Named`] searches it.

@@ -4,8 +4,8 @@ use half::{bf16, f16};
 
 use super::determinism::Determinism;
 use super::device::Gpu;
-use super::poller::Patience;
 use super::slices::Waited;
+use super::wait::WaitMode;
 use crate::cpu::Cpu;
 use crate::numeric::element::Element;
 use crate::numeric::tile::TILE;
@@ -64,12 +64,12 @@ async fn prox<E: Element>(backend: &impl Slices, penalty: &Penalty, mut weights:
     Ok(bytemuck::cast_slice(&weights).to_vec())
 }
 
-pub(super) fn determinism(gpu: &Gpu) -> Result<Determinism> {
-    let device = Waited { gpu, patience: Patience::Block(Gpu::TIMEOUT) };
-    let first = pollster::block_on(results(&device))?;
-    Ok(if first == pollster::block_on(results(&Cpu::new()))? {
+pub(super) async fn determinism(gpu: &Gpu, wait: WaitMode) -> Result<Determinism> {
+    let device = Waited { gpu, wait };
+    let first = results(&device).await?;
+    Ok(if first == results(&Cpu::new()).await? {
         Determinism::GpuToGpu
-    } else if first == pollster::block_on(results(&device))? {
+    } else if first == results(&device).await? {
         Determinism::RunToRun
     } else {
         Determinism::NotGuaranteed

@@ -4,8 +4,8 @@ use super::device::Gpu;
 use super::lock::lock;
 use super::operand::Located;
 use super::placement::Placement;
-use super::poller::Patience;
 use super::recorder::{Step, once};
+use super::wait::WaitMode;
 use crate::cpu::Cpu;
 use crate::cpu::set::HostSet;
 use crate::error::shortest;
@@ -43,8 +43,9 @@ impl Gpu {
     ///
     /// [`Error::Wgsl`] where it does not compile or lacks a function, [`Error::OwnPenalty`] where the halves disagree or the Rust breaks a
     /// rule, [`Error::Device`] and [`Error::Timeout`] where the device fails.
+    #[cfg(not(target_family = "wasm"))]
     pub fn check(&self, penalty: &Penalty) -> Result<()> {
-        pollster::block_on(self.check_anew(penalty, Patience::Block(Gpu::TIMEOUT)))
+        pollster::block_on(self.check_anew(penalty, WaitMode::Block(Gpu::TIMEOUT)))
     }
 
     /// [`check`](Gpu::check) without blocking; somebody else polls the device.
@@ -53,14 +54,14 @@ impl Gpu {
     ///
     /// As `check`.
     pub async fn check_async(&self, penalty: &Penalty) -> Result<()> {
-        self.check_anew(penalty, Patience::PolledElsewhere).await
+        self.check_anew(penalty, WaitMode::PolledElsewhere).await
     }
 
     /// Checks a type that nobody has checked here.
-    pub(crate) async fn check_once(&self, penalty: &Penalty, patience: Patience) -> Result<()> {
+    pub(crate) async fn check_once(&self, penalty: &Penalty, wait: WaitMode) -> Result<()> {
         match self.verdict(penalty) {
             Some(verdict) => verdict,
-            None => self.check_anew(penalty, patience).await,
+            None => self.check_anew(penalty, wait).await,
         }
     }
 
@@ -75,7 +76,7 @@ impl Gpu {
         lock(&self.inner.verdicts).get(&own.id()).map(|verdict| verdict.as_ref().map(drop).map_err(Error::clone))
     }
 
-    async fn check_anew(&self, penalty: &Penalty, patience: Patience) -> Result<()> {
+    async fn check_anew(&self, penalty: &Penalty, wait: WaitMode) -> Result<()> {
         let Some(own) = custom(penalty) else { return Ok(()) };
         let parameters = penalty.parameters();
         match lock(&self.inner.verdicts).get(&own.id()) {
@@ -83,7 +84,7 @@ impl Gpu {
             Some(Ok(known)) if known.contains(&parameters) => return Ok(()),
             _ => {}
         }
-        let found = Twins { gpu: self, cpu: Cpu::new(), penalty, own, patience }.compare().await;
+        let found = Twins { gpu: self, cpu: Cpu::new(), penalty, own, wait }.compare().await;
         let mut verdicts = lock(&self.inner.verdicts);
         match &found {
             Ok(()) => {
@@ -112,7 +113,7 @@ struct Twins<'a> {
     cpu: Cpu,
     penalty: &'a Penalty,
     own: &'static Descriptor,
-    patience: Patience,
+    wait: WaitMode,
 }
 
 impl Twins<'_> {
@@ -145,7 +146,7 @@ impl Twins<'_> {
         let fours: Vec<[f32; 4]> = probe.iter().map(|&x| [x; 4]).collect();
         let tensors: Vec<Tensor<'_>> = fours.iter().map(|four| Tensor::new(self.penalty.into(), four)).collect();
         let segments: Vec<Segment> = tensors.iter().map(Tensor::segment).collect();
-        let partials = self.gpu.partials(&tensors, &segments, self.patience).await?;
+        let partials = self.gpu.partials(&tensors, &segments, self.wait).await?;
         for (((x, partial), want), term) in
             probe.iter().zip(&partials).zip(self.cpu.partials(&tensors).await?).zip(terms)
         {
@@ -206,7 +207,7 @@ impl Twins<'_> {
     /// What a kernel makes of the probe.
     async fn in_wgsl(&self, update: &Update<'_>, probe: &[f32]) -> Result<Vec<f32>> {
         let segment = self.segment(probe);
-        let (output, _) = self.gpu.update(update, &segment, probe.into(), probe.into(), self.patience).await?;
+        let (output, _) = self.gpu.update(update, &segment, probe.into(), probe.into(), self.wait).await?;
         Ok(bytemuck::pod_collect_to_vec(&output))
     }
 
@@ -231,7 +232,7 @@ impl Twins<'_> {
         // Without sums, whose kernel is the longest there is.
         let pass = (adam.operation(), false);
         self.gpu.submit(|gpu, encoder| once(gpu, encoder, pass, (&plan, &penalties), &placement, &step))?;
-        let bytes = self.gpu.read_buffer(&located[1][0].buffer, size, self.patience).await?;
+        let bytes = self.gpu.read_buffer(&located[1][0].buffer, size, self.wait).await?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 

@@ -72,7 +72,7 @@ impl Gpu {
 
     /// Refuses to touch a device that was opened before a fork: its driver's threads are not in this process.
     pub(super) fn alive(&self) -> Result<()> {
-        let (expected, found) = (self.inner.process, std::process::id());
+        let (expected, found) = (self.inner.process, process());
         if expected == found { Ok(()) } else { Err(Error::Forked { expected, found }) }
     }
 
@@ -129,6 +129,15 @@ impl Gpu {
     /// What calls return, and the error they raised on the device.
     pub(super) fn scoped<R>(&self, calls: impl FnOnce() -> R) -> Result<(R, Option<wgpu::Error>)> {
         self.alive()?;
+        // A browser tells of errors later than anybody here may wait: there they go to the device's handler.
+        #[cfg(target_family = "wasm")]
+        return Ok((calls(), None));
+        #[cfg(not(target_family = "wasm"))]
+        self.caught(calls)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn caught<R>(&self, calls: impl FnOnce() -> R) -> Result<(R, Option<wgpu::Error>)> {
         let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
         let scopes = filters.map(|filter| self.inner.device.push_error_scope(filter));
         let result = calls();
@@ -138,6 +147,14 @@ impl Gpu {
         }
         Ok((result, error))
     }
+}
+
+/// Which process this is, to tell a fork.
+pub(super) fn process() -> u32 {
+    #[cfg(target_family = "wasm")]
+    return 0;
+    #[cfg(not(target_family = "wasm"))]
+    std::process::id()
 }
 
 /// wgpu's texts go on with the chain of causes.

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use super::adapter::{self, Choice};
 use super::check;
 use super::determinism::Determinism;
-use super::device::{Gpu, Inner};
+use super::device::{self, Gpu, Inner};
 use super::limits::{self, LARGEST_BINDING, SMALLEST_WINDOW};
 use super::reply::Waiting;
+use super::wait::WaitMode;
 use crate::{Error, Result};
 
 /// How a device is used; for tests and for finding faults.
@@ -28,8 +29,22 @@ impl Gpu {
     /// # Errors
     ///
     /// [`Error::NoAdapter`] where none answers the choice, [`Error::Device`] where it cannot be opened.
+    #[cfg(not(target_family = "wasm"))]
     pub fn open(choice: &Choice) -> Result<Gpu> {
-        Gpu::open_adapter(&adapter::choose(choice)?, &Options::default())
+        pollster::block_on(async {
+            let (device, queue) = adapter::open(&adapter::choose(choice).await?).await?;
+            Gpu::new(device, queue, &Options::default(), WaitMode::Block(Gpu::TIMEOUT)).await
+        })
+    }
+
+    /// [`open`](Gpu::open) without blocking; natively somebody else polls the device, which nobody knows yet: prefer `open` there.
+    ///
+    /// # Errors
+    ///
+    /// As `open`.
+    pub async fn open_async(choice: &Choice) -> Result<Gpu> {
+        let (device, queue) = adapter::open(&adapter::choose(choice).await?).await?;
+        Gpu::from_device_async(device, queue, &Options::default()).await
     }
 
     /// Opens this adapter.
@@ -38,8 +53,9 @@ impl Gpu {
     ///
     /// [`Error::Device`] where it cannot be opened or has no compute shaders, [`Error::Limit`] where its limits are too small,
     /// [`Error::Parameter`] for a window that is too small.
+    #[cfg(not(target_family = "wasm"))]
     pub fn open_adapter(adapter: &wgpu::Adapter, options: &Options) -> Result<Gpu> {
-        let (device, queue) = adapter::open(adapter)?;
+        let (device, queue) = pollster::block_on(adapter::open(adapter))?;
         Gpu::with_options(device, queue, options)
     }
 
@@ -48,6 +64,7 @@ impl Gpu {
     /// # Errors
     ///
     /// [`Error::Limit`] where one of its limits is too small, [`Error::Device`] where the kernels do not compile or run on it.
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
         Gpu::with_options(device, queue, &Options::default())
     }
@@ -57,7 +74,21 @@ impl Gpu {
     /// # Errors
     ///
     /// As `from_device`, and [`Error::Parameter`] for a window that is too small.
+    #[cfg(not(target_family = "wasm"))]
     pub fn with_options(device: wgpu::Device, queue: wgpu::Queue, options: &Options) -> Result<Gpu> {
+        pollster::block_on(Gpu::new(device, queue, options, WaitMode::Block(Gpu::TIMEOUT)))
+    }
+
+    /// [`with_options`](Gpu::with_options) without blocking: somebody else polls the device while it is checked.
+    ///
+    /// # Errors
+    ///
+    /// As `with_options`.
+    pub async fn from_device_async(device: wgpu::Device, queue: wgpu::Queue, options: &Options) -> Result<Gpu> {
+        Gpu::new(device, queue, options, WaitMode::PolledElsewhere).await
+    }
+
+    async fn new(device: wgpu::Device, queue: wgpu::Queue, options: &Options, wait: WaitMode) -> Result<Gpu> {
         let limits = device.limits();
         limits::sufficient(&limits)?;
         let limit = limits.max_storage_buffer_binding_size.min(LARGEST_BINDING);
@@ -78,10 +109,10 @@ impl Gpu {
             finish: Mutex::default(),
             serial: AtomicU32::new(1),
             waiting: Waiting::default(),
-            process: std::process::id(),
+            process: device::process(),
         };
         let mut gpu = Gpu { inner: Arc::new(inner) };
-        let determinism = check::determinism(&gpu)?;
+        let determinism = check::determinism(&gpu, wait).await?;
         // Nobody else holds it yet.
         if let Some(inner) = Arc::get_mut(&mut gpu.inner) {
             inner.determinism = determinism;

@@ -1,34 +1,14 @@
-//! How to wait for a device, and a thread that polls one for programs whose own loop does not.
+//! A thread that polls a device for programs whose own loop does not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::device::Gpu;
 use super::lock::lock;
+use super::wait::pause;
 use crate::{Error, Result};
-
-/// How the end of device work is waited for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Patience {
-    /// Poll the device on this thread until it is done, at most so long.
-    Block(Duration),
-    /// Somebody else polls the device: the caller's loop, or a [`Poller`].
-    PolledElsewhere,
-}
-
-/// What is ready sooner is waited for awake: the system's shortest sleep is about as long.
-const AWAKE: Duration = Duration::from_micros(100);
-/// The longest that an answer, the end of the thread or a time-out is noticed late.
-const PAUSE: Duration = Duration::from_millis(1);
-
-/// What a thread does between two polls: it sleeps for an eighth of the time that it has waited, so that it notices an answer late by
-/// a part of what that took.
-pub(super) fn pause(began: Instant) {
-    let waited = began.elapsed();
-    if waited < AWAKE { std::thread::yield_now() } else { std::thread::sleep((waited / 8).min(PAUSE)) }
-}
 
 /// A thread that polls a device while futures wait for it, and fails with [`Error::Timeout`] those that wait too long.
 ///

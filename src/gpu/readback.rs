@@ -1,16 +1,19 @@
 //! Reading back what a device leaves: mapping memory, and waiting for it.
 
 use std::sync::{Arc, MutexGuard};
+#[cfg(not(target_family = "wasm"))]
 use std::time::{Duration, Instant};
 
 use futures_intrusive::channel::shared::oneshot_channel;
 
 use super::device::Gpu;
 use super::lock::lock;
-use super::poller::{Patience, pause};
 use super::reply::Reply;
 use super::ring::{Phase, Slot, State};
 use super::table::HEADER;
+use super::wait::WaitMode;
+#[cfg(not(target_family = "wasm"))]
+use super::wait::pause;
 use crate::numeric::accumulator::{Sums, WORDS};
 use crate::plan::Segment;
 use crate::report::{Partial, Report, Reports};
@@ -56,11 +59,12 @@ impl Pending {
     }
 
     /// Waits until the step is done, and gives the sums of every segment with what their values are made of.
-    pub(super) async fn partials(&self, patience: Patience) -> Result<Vec<(Partial, Penalty)>> {
+    pub(super) async fn partials(&self, wait: WaitMode) -> Result<Vec<(Partial, Penalty)>> {
         self.gpu.alive()?;
-        match patience {
-            Patience::Block(timeout) => self.block(timeout)?,
-            Patience::PolledElsewhere => self.listen().await?,
+        match wait {
+            #[cfg(not(target_family = "wasm"))]
+            WaitMode::Block(timeout) => self.block(timeout)?,
+            WaitMode::PolledElsewhere => self.listen().await?,
         }
         let state = self.state()?;
         if let Phase::Failed(error) = &state.phase {
@@ -85,6 +89,7 @@ impl Pending {
         Ok(results.map(partial).collect())
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn block(&self, timeout: Duration) -> Result<()> {
         let began = Instant::now();
         loop {
@@ -109,6 +114,7 @@ impl Pending {
 
     /// Whether the device has handed over the results. The poll that collects them maps them, and then calls back: on another
     /// thread that may be later than here.
+    #[cfg(not(target_family = "wasm"))]
     fn is_mapped(&self) -> bool {
         self.slot.staging.as_ref().is_some_and(|staging| staging.get_mapped_range(..).is_ok())
     }
@@ -145,8 +151,9 @@ impl PendingReport {
     ///
     /// [`Error::NotSubmitted`] where the recorded commands did not run, [`Error::Timeout`] where the device does not answer,
     /// [`Error::Device`] where it fails.
+    #[cfg(not(target_family = "wasm"))]
     pub fn wait(&self, timeout: Duration) -> Result<Report> {
-        let (partial, penalty) = pollster::block_on(self.first(Patience::Block(timeout)))?;
+        let (partial, penalty) = pollster::block_on(self.first(WaitMode::Block(timeout)))?;
         partial.report(&penalty)
     }
 
@@ -157,7 +164,7 @@ impl PendingReport {
     ///
     /// As [`wait`](PendingReport::wait); the time-out is the poller's.
     pub async fn read(&self) -> Result<Report> {
-        let (partial, penalty) = self.first(Patience::PolledElsewhere).await?;
+        let (partial, penalty) = self.first(WaitMode::PolledElsewhere).await?;
         partial.report(&penalty)
     }
 
@@ -166,12 +173,13 @@ impl PendingReport {
     /// # Errors
     ///
     /// As `wait`.
+    #[cfg(not(target_family = "wasm"))]
     pub fn wait_partial(&self, timeout: Duration) -> Result<Partial> {
-        pollster::block_on(self.first(Patience::Block(timeout))).map(|(partial, _)| partial)
+        pollster::block_on(self.first(WaitMode::Block(timeout))).map(|(partial, _)| partial)
     }
 
-    async fn first(&self, patience: Patience) -> Result<(Partial, Penalty)> {
-        let partials = self.0.partials(patience).await?;
+    async fn first(&self, wait: WaitMode) -> Result<(Partial, Penalty)> {
+        let partials = self.0.partials(wait).await?;
         partials.into_iter().next().ok_or_else(|| Error::Device("it returned no results".into()))
     }
 }
@@ -191,8 +199,9 @@ impl PendingReports {
     ///
     /// [`Error::NotSubmitted`] where the recorded commands did not run, [`Error::SlotReused`] where a later step took the slot,
     /// [`Error::Timeout`] where the device does not answer, [`Error::Device`] where it fails.
+    #[cfg(not(target_family = "wasm"))]
     pub fn wait(&self, timeout: Duration) -> Result<Reports> {
-        pollster::block_on(self.0.partials(Patience::Block(timeout))).and_then(reports)
+        pollster::block_on(self.0.partials(WaitMode::Block(timeout))).and_then(reports)
     }
 
     /// The reports, without blocking; see [`PendingReport::read`].
@@ -201,7 +210,7 @@ impl PendingReports {
     ///
     /// As [`wait`](PendingReports::wait); the time-out is the poller's.
     pub async fn read(&self) -> Result<Reports> {
-        self.0.partials(Patience::PolledElsewhere).await.and_then(reports)
+        self.0.partials(WaitMode::PolledElsewhere).await.and_then(reports)
     }
 
     /// Each tensor's exact sums, to merge with those of other devices or ranks; waits as [`wait`](PendingReports::wait) does.
@@ -209,8 +218,9 @@ impl PendingReports {
     /// # Errors
     ///
     /// As `wait`.
+    #[cfg(not(target_family = "wasm"))]
     pub fn wait_partials(&self, timeout: Duration) -> Result<Vec<Partial>> {
-        let partials = pollster::block_on(self.0.partials(Patience::Block(timeout)))?;
+        let partials = pollster::block_on(self.0.partials(WaitMode::Block(timeout)))?;
         Ok(partials.into_iter().map(|(partial, _)| partial).collect())
     }
 }
@@ -222,12 +232,13 @@ fn reports(partials: Vec<(Partial, Penalty)>) -> Result<Reports> {
 impl Gpu {
     /// Runs the callbacks of what the device has done. Never a wait: where one times out while another thread's poll collects what
     /// it waited for, wgpu 30 panics (<https://github.com/gfx-rs/wgpu/pull/9958>).
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn poll(&self) -> Result<wgpu::PollStatus> {
         self.device().poll(wgpu::PollType::Poll).map_err(|error| Error::Device(error.to_string()))
     }
 
     /// Copies the first `size` bytes of a buffer to the host, behind everything submitted so far.
-    pub(super) async fn read_buffer(&self, buffer: &wgpu::Buffer, size: u64, patience: Patience) -> Result<Vec<u8>> {
+    pub(super) async fn read_buffer(&self, buffer: &wgpu::Buffer, size: u64, wait: WaitMode) -> Result<Vec<u8>> {
         let (sender, receiver) = oneshot_channel();
         let reply = Reply::new(sender);
         let mapped = Callback(reply.clone());
@@ -240,8 +251,9 @@ impl Gpu {
                 mapped.0.send(result.map_err(|error| Error::Device(format!("mapping its memory failed: {error}"))));
             });
         })?;
-        match patience {
-            Patience::Block(timeout) => {
+        match wait {
+            #[cfg(not(target_family = "wasm"))]
+            WaitMode::Block(timeout) => {
                 let began = Instant::now();
                 loop {
                     if let Err(error) = self.poll() {
@@ -256,7 +268,7 @@ impl Gpu {
                     pause(began);
                 }
             }
-            Patience::PolledElsewhere => self.inner.waiting.add(reply),
+            WaitMode::PolledElsewhere => self.inner.waiting.add(reply),
         }
         receiver.receive().await.unwrap_or_else(|| Err(Error::Device(LOST.into())))?;
         let mapped = self.guarded(|| staging.get_mapped_range(..))?;

@@ -1,6 +1,9 @@
 //! What futures wait for, until the device or a poller answers them.
 
-use std::sync::{Arc, Condvar, Mutex};
+#[cfg(not(target_family = "wasm"))]
+use std::sync::Condvar;
+use std::sync::{Arc, Mutex};
+#[cfg(not(target_family = "wasm"))]
 use std::time::Instant;
 
 use futures_intrusive::channel::shared::OneshotSender;
@@ -8,7 +11,7 @@ use futures_intrusive::channel::shared::OneshotSender;
 use super::lock::lock;
 use crate::Result;
 
-/// What a future waits for: sent once, by the device's callback or by a poller whose patience ended.
+/// What a future waits for: sent once, by the device's callback or by a poller whose wait ended.
 #[derive(Debug, Clone)]
 pub(super) struct Reply(Arc<Mutex<Option<OneshotSender<Result<()>>>>>);
 
@@ -24,23 +27,30 @@ impl Reply {
         }
     }
 
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn sent(&self) -> bool {
         lock(&self.0).is_none()
     }
 }
 
-/// The futures of a device that nobody has answered yet.
+/// The futures of a device that nobody has answered yet, for a poller to end those that wait too long. A browser polls by itself.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
+    #[cfg(not(target_family = "wasm"))]
     pub(super) replies: Mutex<Vec<(Instant, Reply)>>,
+    #[cfg(not(target_family = "wasm"))]
     pub(super) added: Condvar,
 }
 
 impl Waiting {
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn add(&self, reply: Reply) {
         let mut replies = lock(&self.replies);
         replies.retain(|(_, reply)| !reply.sent());
         replies.push((Instant::now(), reply));
         self.added.notify_all();
     }
+
+    #[cfg(target_family = "wasm")]
+    pub(super) fn add(&self, _reply: Reply) {}
 }

@@ -3,8 +3,8 @@
 use super::device::Gpu;
 use super::operand::Located;
 use super::placement::Placement;
-use super::poller::Patience;
 use super::recorder::{Step, once};
+use super::wait::WaitMode;
 use crate::Result;
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::numeric::tile::TILE;
@@ -29,7 +29,7 @@ struct Piece {
 /// A device, and how its answers are waited for.
 pub(crate) struct Waited<'a> {
     pub(crate) gpu: &'a Gpu,
-    pub(crate) patience: Patience,
+    pub(crate) wait: WaitMode,
 }
 
 impl Slices for Waited<'_> {
@@ -37,19 +37,19 @@ impl Slices for Waited<'_> {
     async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>> {
         let segments = Tensor::accept(tensors)?.segments;
         for tensor in tensors {
-            self.gpu.check_once(tensor.penalty, self.patience).await?;
+            self.gpu.check_once(tensor.penalty, self.wait).await?;
         }
-        self.gpu.partials(tensors, &segments, self.patience).await
+        self.gpu.partials(tensors, &segments, self.wait).await
     }
 
     async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {
         let (segment, coefficients) = update.accept(source, output.as_slice())?;
-        self.gpu.check_once(update.penalty, self.patience).await?;
+        self.gpu.check_once(update.penalty, self.wait).await?;
         if !update.sums && Coefficients::untouched(&coefficients) {
             return Ok(Partial::default());
         }
         let source = source.unwrap_or(output.as_slice());
-        let (result, partial) = self.gpu.update(update, &segment, source, output.as_slice(), self.patience).await?;
+        let (result, partial) = self.gpu.update(update, &segment, source, output.as_slice(), self.wait).await?;
         // Nothing waits or fails from here on.
         output.into_bytes().copy_from_slice(&result);
         Ok(partial)
@@ -62,7 +62,7 @@ impl Gpu {
         &self,
         tensors: &[Tensor<'_>],
         segments: &[Segment],
-        patience: Patience,
+        wait: WaitMode,
     ) -> Result<Vec<Partial>> {
         let mut partials = vec![Partial::default(); tensors.len()];
         let chunks = pack(tensors);
@@ -98,7 +98,7 @@ impl Gpu {
                 let of = (&gpu.plan(of_pieces), &Penalties::new(penalties));
                 once(gpu, encoder, (Operation::Evaluate, true), of, &placement, &Step::NONE)
             })?;
-            for (piece, (partial, _)) in pieces.iter().zip(pending.partials(patience).await?) {
+            for (piece, (partial, _)) in pieces.iter().zip(pending.partials(wait).await?) {
                 partials[piece.tensor].merge(&partial);
             }
         }
@@ -112,7 +112,7 @@ impl Gpu {
         segment: &Segment,
         source: Slice<'_>,
         existing: Slice<'_>,
-        patience: Patience,
+        wait: WaitMode,
     ) -> Result<(Vec<u8>, Partial)> {
         let mut total = Partial::default();
         let mut output = Vec::with_capacity(source.bytes().len());
@@ -151,11 +151,11 @@ impl Gpu {
             let (pass, of) = ((update.operation, update.sums), (&plan, &penalties));
             let pending = self.submit(|gpu, encoder| once(gpu, encoder, pass, of, &placement, &step))?;
             if update.sums {
-                for (partial, _) in pending.partials(patience).await? {
+                for (partial, _) in pending.partials(wait).await? {
                     total.merge(&partial);
                 }
             }
-            let bytes = self.read_buffer(&result[0].buffer, bytes_of(&source, part.len()), patience).await?;
+            let bytes = self.read_buffer(&result[0].buffer, bytes_of(&source, part.len()), wait).await?;
             output.extend_from_slice(&bytes[..part.len() * source.dtype().size()]);
         }
         Ok((output, total))

@@ -14,9 +14,11 @@ pub enum InstructionSet {
 impl InstructionSet {
     /// Those that this processor has, the best one last.
     pub fn available() -> Vec<InstructionSet> {
-        let mut sets = vec![InstructionSet::Baseline];
+        #[cfg(not(target_arch = "x86_64"))]
+        return vec![InstructionSet::Baseline];
         #[cfg(target_arch = "x86_64")]
         {
+            let mut sets = vec![InstructionSet::Baseline];
             use std::arch::is_x86_feature_detected as has;
             if has!("avx2") && has!("fma") {
                 sets.push(InstructionSet::Avx2);
@@ -24,8 +26,8 @@ impl InstructionSet {
                     sets.push(InstructionSet::Avx512);
                 }
             }
+            sets
         }
-        sets
     }
 
     /// Runs a loop compiled for these instructions. The loop must be `#[inline(always)]` all the way down.
