@@ -1,14 +1,16 @@
 //! The operations on host slices, on whichever backend: what most programs call.
 
+use std::pin::Pin;
+
 use crate::cpu::Cpu;
-#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
-use crate::gpu::Choice;
+#[cfg(feature = "gpu")]
+use crate::gpu::Gpu;
 #[cfg(feature = "gpu")]
 use crate::gpu::slices::Waited;
 #[cfg(feature = "gpu")]
 use crate::gpu::wait::WaitMode;
-#[cfg(feature = "gpu")]
-use crate::gpu::{Determinism, Gpu};
+#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+use crate::gpu::{Choice, Determinism};
 use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::numeric::tile::TILE;
@@ -97,7 +99,7 @@ impl Backend {
     /// where those are not as many.
     pub fn evaluate<'a, E: Element>(&self, penalty: impl Into<Weighted<'a, [E]>>, weights: &[E]) -> Result<Report> {
         let tensor = Tensor::new(penalty.into(), weights);
-        pollster::block_on(self.blocking()?.partial(&tensor))?.report(tensor.penalty)
+        self.block_on_partial(&tensor)?.report(tensor.penalty)
     }
 
     /// [`evaluate`](Backend::evaluate) without blocking.
@@ -111,7 +113,7 @@ impl Backend {
         weights: &[E],
     ) -> Result<Report> {
         let tensor = Tensor::new(penalty.into(), weights);
-        self.waiting().partial(&tensor).await?.report(tensor.penalty)
+        self.partial_of(&tensor).await?.report(tensor.penalty)
     }
 
     /// One penalty over a list of tensors, as PyTorch's `lam * sum(w.abs().sum() for w in weights)`: a report for each
@@ -132,7 +134,7 @@ impl Backend {
     /// As [`evaluate`](Backend::evaluate), in an [`Error::InParameter`] with the tensor's index where it is about one; tensors with
     /// weights of their elements are a [`HostSet`](crate::HostSet)'s.
     pub fn evaluate_all<E: Element, W: AsRef<[E]>>(&self, penalty: &Penalty, weights: &[W]) -> Result<Reports> {
-        pollster::block_on(self.blocking()?.reports(penalty, &list(penalty, weights)))
+        self.block_on_reports(penalty, &list(penalty, weights))
     }
 
     /// [`evaluate_all`](Backend::evaluate_all) without blocking.
@@ -145,7 +147,7 @@ impl Backend {
         penalty: &Penalty,
         weights: &[W],
     ) -> Result<Reports> {
-        self.waiting().reports(penalty, &list(penalty, weights)).await
+        self.reports(penalty, &list(penalty, weights)).await
     }
 
     /// The exact statistics of a chunk of a tensor that starts at element `start`: what a program merges that never holds
@@ -170,7 +172,7 @@ impl Backend {
         start: u64,
         weights: &[E],
     ) -> Result<Partial> {
-        pollster::block_on(self.blocking()?.chunk(start, &Tensor::new(penalty.into(), weights)))
+        self.block_on_chunk(start, &Tensor::new(penalty.into(), weights))
     }
 
     /// ∂R/∂θ, 0 where R has a kink.
@@ -198,7 +200,7 @@ impl Backend {
         gradient: &mut [E],
     ) -> Result<()> {
         let update = Update::gradient(Operation::Gradient, penalty.into());
-        pollster::block_on(self.blocking()?.update(&update, Some(weights.into()), gradient.into())).map(drop)
+        self.block_on_update(&update, Some(weights.into()), gradient.into()).map(drop)
     }
 
     /// [`gradient_into`](Backend::gradient_into) without blocking; where the future is dropped, `gradient` keeps what it holds.
@@ -213,7 +215,7 @@ impl Backend {
         gradient: &mut [E],
     ) -> Result<()> {
         let update = Update::gradient(Operation::Gradient, penalty.into());
-        self.waiting().update(&update, Some(weights.into()), gradient.into()).await.map(drop)
+        self.update(&update, Some(weights.into()), gradient.into()).await.map(drop)
     }
 
     /// Adds ∂R/∂θ to what `gradient` holds, as a training loop adds a penalty to its loss.
@@ -231,7 +233,7 @@ impl Backend {
         gradient: &mut [E],
     ) -> Result<()> {
         let update = Update::gradient(Operation::AddGradient, penalty.into());
-        pollster::block_on(self.blocking()?.update(&update, Some(weights.into()), gradient.into())).map(drop)
+        self.block_on_update(&update, Some(weights.into()), gradient.into()).map(drop)
     }
 
     /// [`gradient_add`](Backend::gradient_add) without blocking; where the future is dropped, nothing was added.
@@ -246,7 +248,7 @@ impl Backend {
         gradient: &mut [E],
     ) -> Result<()> {
         let update = Update::gradient(Operation::AddGradient, penalty.into());
-        self.waiting().update(&update, Some(weights.into()), gradient.into()).await.map(drop)
+        self.update(&update, Some(weights.into()), gradient.into()).await.map(drop)
     }
 
     /// prox(v) = argmin over x of step·R(x) + ½‖x − v‖², for each weight.
@@ -272,7 +274,7 @@ impl Backend {
         }
         let mut shrunk = vec![E::zeroed(); weights.len()];
         let update = Update::prox(weighted, step);
-        pollster::block_on(self.blocking()?.update(&update, Some(weights.into()), shrunk[..].as_mut().into()))?;
+        self.block_on_update(&update, Some(weights.into()), shrunk[..].as_mut().into())?;
         Ok(shrunk)
     }
 
@@ -289,7 +291,7 @@ impl Backend {
         step: f64,
     ) -> Result<()> {
         let update = Update::prox(penalty.into(), step);
-        pollster::block_on(self.blocking()?.update(&update, None, weights.into())).map(drop)
+        self.block_on_update(&update, None, weights.into()).map(drop)
     }
 
     /// [`prox_in_place`](Backend::prox_in_place) without blocking; where the future is dropped, the weights are as they were.
@@ -304,7 +306,7 @@ impl Backend {
         step: f64,
     ) -> Result<()> {
         let update = Update::prox(penalty.into(), step);
-        self.waiting().update(&update, None, weights.into()).await.map(drop)
+        self.update(&update, None, weights.into()).await.map(drop)
     }
 
     /// [`prox_in_place`](Backend::prox_in_place), and the value and statistics of what it leaves, from one read. Where it fails, the
@@ -329,7 +331,7 @@ impl Backend {
         step: f64,
     ) -> Result<Report> {
         let update = Update { sums: true, ..Update::prox(penalty.into(), step) };
-        pollster::block_on(self.blocking()?.update(&update, None, weights.into()))?.report(update.penalty)
+        self.block_on_update(&update, None, weights.into())?.report(update.penalty)
     }
 
     /// [`prox_and_evaluate_in_place`](Backend::prox_and_evaluate_in_place) without blocking; where the future is dropped, the weights
@@ -345,7 +347,7 @@ impl Backend {
         step: f64,
     ) -> Result<Report> {
         let update = Update { sums: true, ..Update::prox(penalty.into(), step) };
-        self.waiting().update(&update, None, weights.into()).await?.report(update.penalty)
+        self.update(&update, None, weights.into()).await?.report(update.penalty)
     }
 
     /// To block until the end of the work.
@@ -394,29 +396,63 @@ impl Slices for Runner<'_> {
     }
 }
 
-impl Runner<'_> {
-    async fn reports(&self, penalty: &Penalty, tensors: &[Tensor<'_>]) -> Result<Reports> {
-        // A list of weights for each of a list of tensors is a set's.
-        matched(penalty, false)?;
-        let partials = self.partials(tensors).await?;
-        Reports::new(partials.iter().map(|partial| (partial, penalty)))
+/// A future whose code is compiled in this crate, whoever awaits it.
+type Future<'a, T> = Pin<Box<dyn std::future::Future<Output = Result<T>> + Send + 'a>>;
+
+/// What the generic calls turn into at once: none of these knows the type of weights, so that their loops are compiled in this crate.
+impl Backend {
+    fn block_on_reports(&self, penalty: &Penalty, tensors: &[Tensor<'_>]) -> Result<Reports> {
+        pollster::block_on(reports(self.blocking()?, penalty, tensors))
     }
 
-    async fn partial(&self, tensor: &Tensor<'_>) -> Result<Partial> {
-        let partials = self.partials(std::slice::from_ref(tensor)).await?;
-        Ok(partials.into_iter().next().unwrap_or_default())
+    fn reports<'a>(&'a self, penalty: &'a Penalty, tensors: &'a [Tensor<'a>]) -> Future<'a, Reports> {
+        Box::pin(reports(self.waiting(), penalty, tensors))
+    }
+
+    fn block_on_partial(&self, tensor: &Tensor<'_>) -> Result<Partial> {
+        pollster::block_on(partial(self.blocking()?, tensor))
+    }
+
+    fn partial_of<'a>(&'a self, tensor: &'a Tensor<'a>) -> Future<'a, Partial> {
+        Box::pin(partial(self.waiting(), tensor))
     }
 
     /// Of a chunk of a tensor that starts at this element.
-    async fn chunk(&self, start: u64, tensor: &Tensor<'_>) -> Result<Partial> {
+    fn block_on_chunk(&self, start: u64, tensor: &Tensor<'_>) -> Result<Partial> {
         if !start.is_multiple_of(TILE as u64) {
             return Err(Error::ChunkStart { found: start });
         }
         if start > 0 && tensor.penalty.groups().is_some() {
             return Err(Error::GroupsOfChunk { penalty: tensor.penalty.name(), found: start });
         }
-        self.partial(tensor).await
+        self.block_on_partial(tensor)
     }
+
+    fn block_on_update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {
+        pollster::block_on(self.blocking()?.update(update, source, output))
+    }
+
+    fn update<'a>(
+        &'a self,
+        update: &'a Update<'a>,
+        source: Option<Slice<'a>>,
+        output: SliceMut<'a>,
+    ) -> Future<'a, Partial> {
+        let runner = self.waiting();
+        Box::pin(async move { runner.update(update, source, output).await })
+    }
+}
+
+async fn reports(runner: Runner<'_>, penalty: &Penalty, tensors: &[Tensor<'_>]) -> Result<Reports> {
+    // A list of weights for each of a list of tensors is a set's.
+    matched(penalty, false)?;
+    let partials = runner.partials(tensors).await?;
+    Reports::new(partials.iter().map(|partial| (partial, penalty)))
+}
+
+async fn partial(runner: Runner<'_>, tensor: &Tensor<'_>) -> Result<Partial> {
+    let partials = runner.partials(std::slice::from_ref(tensor)).await?;
+    Ok(partials.into_iter().next().unwrap_or_default())
 }
 
 /// One penalty on each tensor of a list.
