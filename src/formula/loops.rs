@@ -85,14 +85,32 @@ impl Loops {
     }
 }
 
+/// Writes what becomes of each element of a source and of what the output holds there.
+///
+/// By index: counting along an iterator is an addition that debug builds check, and then no vectors are made of the loop.
+#[inline(always)]
+fn each(source: &[u32], output: &mut [u32], f: impl Fn(usize, u32, u32) -> u32) {
+    let output = &mut output[..source.len()];
+    for i in 0..source.len() {
+        output[i] = f(i, source[i], output[i]);
+    }
+}
+
+/// The same in place.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "as above")]
+fn each_in_place(bits: &mut [u32], f: impl Fn(usize, u32) -> u32) {
+    for i in 0..bits.len() {
+        bits[i] = f(i, bits[i]);
+    }
+}
+
 fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
     set.run(
         #[inline(always)]
         || {
             let c = own.each::<F>(source.len());
-            for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
-                *out = pointwise::gradient::<F>(*theta, &c.at::<F>(i));
-            }
+            each(source, output, |i, theta, _| pointwise::gradient::<F>(theta, &c.at::<F>(i)));
         },
     );
 }
@@ -110,10 +128,9 @@ fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u
                 ask_ahead(source);
                 let c = all.part::<F>(block * BLOCK, BLOCK);
                 if finite(source) & finite(output) {
-                    for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
-                        let gradient = pointwise::finite_gradient::<F>(*theta, &c.at::<F>(i));
-                        *out = bits::add_finite_gradient(*out, gradient);
-                    }
+                    each(source, output, |i, theta, existing| {
+                        bits::add_finite_gradient(existing, pointwise::finite_gradient::<F>(theta, &c.at::<F>(i)))
+                    });
                 } else {
                     add_any_gradient::<F>(source, output, &c);
                 }
@@ -125,9 +142,7 @@ fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u
 
 #[inline(always)]
 fn add_any_gradient<F: Formula>(source: &[u32], output: &mut [u32], c: &Each<'_, Numbers>) {
-    for (i, (out, theta)) in output.iter_mut().zip(source).enumerate() {
-        *out = bits::add(*out, pointwise::gradient::<F>(*theta, &c.at::<F>(i)));
-    }
+    each(source, output, |i, theta, existing| bits::add(existing, pointwise::gradient::<F>(theta, &c.at::<F>(i))));
 }
 
 /// Asks for the memory of the block a tile ahead.
@@ -148,9 +163,7 @@ fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own
         #[inline(always)]
         || {
             let c = own.each::<F>(source.len());
-            for (i, (out, v)) in output.iter_mut().zip(source).enumerate() {
-                *out = pointwise::prox::<F>(*v, &c.at::<F>(i));
-            }
+            each(source, output, |i, v, _| pointwise::prox::<F>(v, &c.at::<F>(i)));
         },
     );
 }
@@ -174,9 +187,7 @@ fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], own: Own<'_,
 
 #[inline(always)]
 fn shrink<F: Formula>(bits: &mut [u32], c: &Each<'_, Numbers>) {
-    for (i, b) in bits.iter_mut().enumerate() {
-        *b = pointwise::prox::<F>(*b, &c.at::<F>(i));
-    }
+    each_in_place(bits, |i, v| pointwise::prox::<F>(v, &c.at::<F>(i)));
 }
 
 fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metric: &[f32], own: Own<'_, Numbers>) {
@@ -184,9 +195,8 @@ fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metri
         #[inline(always)]
         || {
             let c = own.each::<F>(bits.len());
-            for (i, (b, d)) in bits.iter_mut().zip(metric).enumerate() {
-                *b = pointwise::metric_prox::<F>(*b, *d, &c.at::<F>(i));
-            }
+            let metric = &metric[..bits.len()];
+            each_in_place(bits, |i, v| pointwise::metric_prox::<F>(v, metric[i], &c.at::<F>(i)));
         },
     );
 }
@@ -196,8 +206,9 @@ fn terms<F: Formula>(set: InstructionSet, bits: &[u32], own: Own<'_, TermNumbers
         #[inline(always)]
         || {
             let t = own.each::<F>(bits.len());
-            for (i, (to, b)) in terms.iter_mut().zip(bits).enumerate() {
-                *to = pointwise::term::<F>(*b, &t.at::<F>(i));
+            let terms = &mut terms[..bits.len()];
+            for i in 0..bits.len() {
+                terms[i] = pointwise::term::<F>(bits[i], &t.at::<F>(i));
             }
         },
     );
