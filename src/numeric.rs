@@ -10,3 +10,4 @@ pub(crate) mod hash;
 pub(crate) mod simd;
 pub(crate) mod slice;
 pub(crate) mod tile;
+pub(crate) mod wgsl;

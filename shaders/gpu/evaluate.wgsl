@@ -5,14 +5,12 @@
 // What thread 0 says of a tile whose lanes are summed.
 const DONE: i32 = 1000;
 const COUNT: i32 = 1001;
-// The exponent of ORDINARY_ABOVE.
-const LARGE: i32 = 57;
 
 var<workgroup> verdict: i32;
 // The largest |θ|'s bits of the tile being counted, with and without what is not finite.
 var<workgroup> tops: array<atomic<u32>, 2>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let index = span_index(workgroup);
     if (index >= parameters.spans) {

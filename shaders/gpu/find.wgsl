@@ -5,7 +5,7 @@
 // Of each group.
 @group(0) @binding(8) var<storage, read_write> numbers: array<vec2<u32>>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let index = span_index(workgroup);
     if (index >= parameters.spans) {

@@ -7,7 +7,7 @@
 @group(0) @binding(3) var<storage, read_write> finished: array<vec4<u32>>;
 
 // What each thread has of the total value.
-var<workgroup> values: array<f32, 256>;
+var<workgroup> values: array<f32, THREADS>;
 
 // A limb of a segment's result, or of the total that this workgroup has summed.
 fn limb_of(segment: u32, limb: u32) -> u32 {
@@ -78,7 +78,7 @@ fn write_finished(segment: u32, row: u32, value: f32, l1: f32, l2_squared: f32) 
     finished[parameters.first_span + row] = select(finite, vec4<u32>(special), (nans | infinities) != 0u);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) thread: u32) {
     let segments = parameters.spans;
     if (thread < WORDS) {

@@ -22,27 +22,11 @@ struct Parameters {
 // of the group's journal; then two rows of geometry for each segment in groups.
 @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
 
-const SCALARS: u32 = 1u;
-const COEFFICIENTS: u32 = 3u;
-// Rows a segment.
-const RECORD: u32 = 3u;
-// In a record's flags: the output keeps every bit.
-const UNTOUCHED: u32 = 1u;
 // What a gradient or a prox needs to know of a penalty, and what the value's own sum does, for each of four elements.
 alias Numbers = array<vec4<f32>, 5>;
 alias TermNumbers = array<vec4<f32>, 3>;
 // Of the gradient as θ → −∞ and as θ → +∞, as bits.
 alias Limits = array<vec4<u32>, 2>;
-const TILE: u32 = 4096u;
-const THREADS: u32 = 256u;
-// Workgroups along x; more continue along y.
-const ROW: u32 = 32768u;
-const MAGNITUDE: u32 = 0x7fffffffu;
-const INFINITY: u32 = 0x7f800000u;
-const NAN: u32 = 0x7fc00000u;
-const LARGEST_FLOAT: u32 = 0x7f7fffffu;
-// 2^-120: below it a number is +0.
-const SMALLEST: u32 = 0x03800000u;
 
 // Hides how a float came about, so that no compiler reassociates the additions or fuses the products that lead to it.
 fn opaque(v: vec4<f32>) -> vec4<f32> {

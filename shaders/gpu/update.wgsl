@@ -2,7 +2,7 @@
 //
 // `visit` comes from the operation's own file.
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let index = span_index(workgroup);
     if (index >= parameters.spans) {

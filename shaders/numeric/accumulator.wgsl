@@ -4,19 +4,10 @@
 // counts of non-zero, NaN and infinite weights of 64 bits each, the bits of max|θ|, one unused, and 12 limbs of the value's own sum
 // from 2^-149. A header of as many words comes before the first segment's; src/gpu/recorder.rs says what it holds.
 
-const L1: u32 = 0u;
-const L2_SQUARED: u32 = 12u;
-const NONZERO: u32 = 32u;
-const NANS: u32 = 34u;
-const INFINITIES: u32 = 36u;
-const LARGEST: u32 = 38u;
-const TERMS: u32 = 40u;
-const WORDS: u32 = 52u;
-
 @group(0) @binding(2) var<storage, read_write> results: array<atomic<u32>>;
 
 // What this workgroup has summed. Only thread 0 adds to the limbs; every thread adds its counts at the end.
-var<workgroup> limbs: array<atomic<u32>, 52>;
+var<workgroup> limbs: array<atomic<u32>, WORDS>;
 
 // Adds to a limb, and the carry to those above it.
 fn add_limb(first: u32, amount: u32) {

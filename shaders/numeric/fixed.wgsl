@@ -3,11 +3,6 @@
 // Twin of src/numeric/fixed.rs. Integers of 64 and 96 bits are vectors of 32, the lowest first. Weights are bits of finite f32s, +0 or at least
 // 2^-120 in magnitude.
 
-const FINE: i32 = 55;
-const COARSE: i32 = 31;
-// The largest f32 is this significand, and 2^104.
-const LARGEST_SIGNIFICAND: u32 = 0xffffffu;
-const LARGEST_PLACES: i32 = 104;
 const MOST: vec3<u32> = vec3<u32>(0xffffffffu);
 
 // The exponent of a weight that is not 0.
@@ -187,9 +182,6 @@ fn two_floats(x: vec3<u32>, e: i32) -> vec2<f32> {
 fn significand_of(x: f32) -> f32 {
     return bitcast<f32>((bitcast<u32>(x) & 0x7fffffu) | 0x3f800000u);
 }
-
-const WIDEST: i32 = 250;
-const WIDE_BIAS: i32 = 256;
 
 // m·2^k for m > 0 as an integer: an exponent of 9 bits, then the 23 of a fraction. 0 below 2^-250, and the largest from 2^251 on.
 fn wide_factor(m: f32, k: i32) -> u32 {

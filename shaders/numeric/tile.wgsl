@@ -2,12 +2,6 @@
 //
 // Twin of src/numeric/tile.rs. Thread t of 256 holds the lanes 4t … 4t+3 of 1024, so halving the lanes is halving the threads.
 
-// The upper half of a significand: h of θ = h + l.
-const UPPER: u32 = 0xfffff000u;
-// 2^57, and 2^-40: the bits that an ordinary tile's weights lie between.
-const ORDINARY_ABOVE: u32 = 0x5c000000u;
-const ORDINARY_FROM: u32 = 0x2b800000u;
-
 // Four of the elements that a thread holds: those of rows 0, 1, 2, 3 of a tile, as the bits of |θ|.
 alias Rows = array<vec4<u32>, 4>;
 
@@ -37,9 +31,9 @@ fn lanes(rows: Rows) -> Lanes {
 }
 
 // Every thread's lanes of the sums: of Σ|θ|, of Σθ², then of the value's own.
-var<workgroup> held_lanes: array<array<vec4<f32>, 256>, SUMS>;
+var<workgroup> held_lanes: array<array<vec4<f32>, THREADS>, SUMS>;
 // The smallest and the largest |θ|'s bits, each less one so that 0 is the largest.
-var<workgroup> ranges: array<vec2<u32>, 256>;
+var<workgroup> ranges: array<vec2<u32>, THREADS>;
 
 fn keep(thread: u32, held: Lanes, range: vec2<u32>) {
     held_lanes[0][thread] = held.l1;

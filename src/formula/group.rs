@@ -5,7 +5,7 @@
 
 pub(crate) mod find;
 pub(crate) mod norm;
-mod select;
+pub(crate) mod select;
 pub(crate) mod threshold;
 
 use half::{bf16, f16};

@@ -1,11 +1,13 @@
 //! Which strings make a kernel: joined, they are its WGSL.
 
 use super::kernel::{Access, Bindings, Grouped, Kernel, ROLES, Subject, Team};
-use super::table::FIRST_OPERAND;
-use crate::formula::group::threshold;
-use crate::formula::rule::{Purpose, Rule};
+use super::table::{self, FIRST_OPERAND};
+use crate::formula::group::{norm, select, threshold};
+use crate::formula::rule::{self, Purpose, Rule};
 use crate::formula::scalars::{Direction, Metric};
 use crate::numeric::element::Dtype;
+use crate::numeric::wgsl::declarations;
+use crate::numeric::{accumulator, bits, fixed, tile};
 use crate::plan::operation::{Operation, Part};
 
 macro_rules! shader {
@@ -14,22 +16,28 @@ macro_rules! shader {
     };
 }
 
-/// What a rule is called in `shaders/formula/rule.wgsl`, and the file that it is in.
-fn shader_of(rule: Rule) -> (&'static str, &'static str) {
-    match rule {
-        Rule::Shrink { sized: false } => ("SHRINK", shader!("formula/group/norm")),
-        Rule::Shrink { sized: true } => ("SHRINK_SIZED", shader!("formula/group/norm")),
-        Rule::Scale => ("SCALE", shader!("formula/group/norm")),
-        Rule::Soft => ("SOFT", shader!("formula/group/threshold")),
-        Rule::Clamp => ("CLAMP", shader!("formula/group/threshold")),
-        Rule::Simplex => ("SIMPLEX", shader!("formula/group/threshold")),
-        Rule::Select => ("SELECT", shader!("formula/group/select")),
-    }
+/// The file that a rule is in, with what it is told.
+fn shader_of(rule: Rule) -> String {
+    let (constants, file) = match rule {
+        Rule::Shrink { .. } | Rule::Scale => (norm::CONSTANTS, shader!("formula/group/norm")),
+        Rule::Soft | Rule::Clamp | Rule::Simplex => (threshold::CONSTANTS, shader!("formula/group/threshold")),
+        Rule::Select => (select::CONSTANTS, shader!("formula/group/select")),
+    };
+    declarations(constants) + file
+}
+
+/// What every kernel begins with.
+fn prelude() -> String {
+    declarations(table::CONSTANTS) + &declarations(bits::CONSTANTS) + shader!("gpu/prelude")
+}
+
+fn accumulator() -> String {
+    declarations(accumulator::CONSTANTS) + shader!("numeric/accumulator")
 }
 
 /// Of the kernel that finishes results on the device.
 pub(super) fn finish() -> String {
-    [shader!("gpu/prelude"), shader!("numeric/accumulator"), shader!("gpu/finish")].concat()
+    [prelude().as_str(), &accumulator(), shader!("gpu/finish")].concat()
 }
 
 impl Bindings {
@@ -87,16 +95,17 @@ impl Kernel {
                 _ => &[shader!("gpu/team/thread")],
             };
             let shares = match purpose {
-                Purpose::Value => [shader!("numeric/accumulator"), shader!("gpu/shares/present")].concat(),
+                Purpose::Value => accumulator() + shader!("gpu/shares/present"),
                 _ => shader!("gpu/shares/absent").to_owned(),
             };
             let formula =
                 [shader!("numeric/bits"), shader!("numeric/arithmetic"), shader!("formula/pointwise"), &penalty]
                     .concat();
-            let structure = rule.map_or("", |rule| shader_of(rule).1);
-            let group = [shader!("numeric/fixed"), shader!("formula/group"), structure].concat();
+            let fixed = declarations(fixed::CONSTANTS) + shader!("numeric/fixed");
+            let structure = rule.map_or_else(String::new, shader_of);
+            let group = [&fixed, shader!("formula/group"), &structure].concat();
             let run = shader!("gpu/find");
-            let common = [shader!("gpu/prelude"), read, &operands, element, &constants, geometry];
+            let common = [&prelude(), read, &operands, element, &constants, geometry];
             return [&common[..], team, &[&formula, &group, &shares, run]].concat().concat();
         }
         let (read, write) = match (self.access, self.dtype.size()) {
@@ -137,25 +146,157 @@ impl Kernel {
         let formula = if self.operation == Operation::Evaluate && !sums_terms { &[][..] } else { &formula[..] };
         let terms =
             if sums_terms { shader!("numeric/tile/terms_present") } else { shader!("numeric/tile/terms_absent") };
-        let sums = [terms, shader!("numeric/tile"), shader!("numeric/accumulator"), shader!("gpu/evaluate")];
+        let tile = declarations(tile::CONSTANTS) + terms + shader!("numeric/tile");
+        let accumulator = accumulator();
+        let sums = [tile.as_str(), &accumulator, shader!("gpu/evaluate")];
         let run = if self.sums { &sums[..] } else { &[shader!("gpu/update")] };
         let operands = self.bindings.source();
-        let common = [shader!("gpu/prelude"), read, write, &operands, element, &constants, geometry];
+        let common = [&prelude(), read, write, &operands, element, &constants, geometry];
         [&common[..], formula, &[own], &operation, run].concat().concat()
     }
 
     /// What a kernel of weights in groups is compiled for.
     fn rule(self, rule: Rule) -> String {
-        let (rule, _) = shader_of(rule);
-        let purpose = match self.part {
-            Part::Find(Purpose::Value) => "VALUE",
-            Part::Find(Purpose::Gradient) => "GRADIENT",
-            Part::Find(Purpose::Prox) => "PROX",
-            _ => "NONE",
-        };
+        let purpose = if let Part::Find(purpose) = self.part { purpose.constant() } else { "NONE" };
+        let rule = rule.constant();
         let slack = threshold::slack(self.dtype);
         let chosen =
             format!("const RULE: u32 = {rule};\nconst PURPOSE: u32 = {purpose};\nconst SLACK: u32 = {slack}u;\n");
-        [shader!("formula/rule"), &chosen].concat()
+        declarations(&rule::constants()) + &chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rayon::prelude::*;
+
+    use super::*;
+    use crate::gpu::kernel::READ;
+    use crate::penalty::catalogue;
+
+    const OPERATIONS: [Operation; 9] = [
+        Operation::Evaluate,
+        Operation::Gradient,
+        Operation::AddGradient,
+        Operation::Prox,
+        Operation::Sgd(Direction::Gradient),
+        Operation::Sgd(Direction::Momentum),
+        Operation::Sgd(Direction::Nesterov),
+        Operation::Adam(Metric::Plain),
+        Operation::Adam(Metric::Adam),
+    ];
+
+    /// A binding for each operand that an operation has, and, of these, all in one buffer.
+    fn bindings(operation: Operation, weighted: bool) -> [Bindings; 2] {
+        let operands = match operation {
+            Operation::Evaluate => 1,
+            Operation::Sgd(Direction::Momentum | Direction::Nesterov) => 3,
+            Operation::Adam(_) => 4,
+            _ => 2,
+        };
+        let has = |role: usize| role < operands || (weighted && role == 4);
+        let (mut apart, mut together) = (Bindings::default(), Bindings::default());
+        for role in (0..ROLES.len()).filter(|&role| has(role)) {
+            let binding = apart.count();
+            apart.of[role] = Some(binding as u8);
+            apart.writable[binding] = !READ[role];
+            together.of[role] = Some(0);
+            together.writable[0] |= !READ[role];
+        }
+        [apart, together]
+    }
+
+    /// Every kernel of a subject: each operation and part, type, access, kind of groups and team, with sums and without.
+    fn kernels(subject: Subject) -> Vec<Kernel> {
+        let formula = subject.formula();
+        let rule = formula.and_then(|formula| formula.rule);
+        let has_gradient = formula.is_some_and(|formula| (formula.has_gradient)([1.0, 1.0]));
+        let mut kernels = Vec::new();
+        for operation in OPERATIONS {
+            let adds = matches!(operation, Operation::Gradient | Operation::AddGradient);
+            let steps = matches!(operation, Operation::Sgd(_) | Operation::Adam(_));
+            let exists = match subject {
+                Subject::Statistics => operation == Operation::Evaluate,
+                Subject::StepOnly => steps && operation != Operation::Adam(Metric::Adam),
+                // Weights in groups are evaluated, and stepped, by kernels that know no formula.
+                Subject::Formula(_) if rule.is_some() => (adds && has_gradient) || operation == Operation::Prox,
+                Subject::Formula(_) => !adds || has_gradient,
+            };
+            let groups = [Team::Thread, Team::Workgroup, Team::Grid]
+                .into_iter()
+                .flat_map(|team| [false, true].map(|lists| Grouped { lists, team }));
+            let parts: Vec<(Part, Option<Grouped>)> = match rule {
+                None => vec![(Part::Each, None)],
+                Some(_) if operation == Operation::Prox => {
+                    let found = |grouped| [Purpose::Value, Purpose::Prox].map(|purpose| (purpose, grouped));
+                    let finds = groups.flat_map(found).map(|(purpose, grouped)| (Part::Find(purpose), Some(grouped)));
+                    let applies = [false, true].map(|lists| (Part::Apply, Some(Grouped { lists, team: Team::Thread })));
+                    finds.chain(applies).collect()
+                }
+                Some(_) => {
+                    let finds = groups.map(|grouped| (Part::Find(Purpose::Gradient), Some(grouped)));
+                    let applies = [false, true].map(|lists| (Part::Apply, Some(Grouped { lists, team: Team::Thread })));
+                    finds.chain(applies).collect()
+                }
+            };
+            for (part, groups) in parts.into_iter().filter(|_| exists) {
+                let operation = if matches!(part, Part::Find(_)) { Operation::Evaluate } else { operation };
+                let weighted = formula.is_some_and(|formula| formula.weighted);
+                for bindings in bindings(operation, weighted) {
+                    for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
+                        for access in [Access::Vector, Access::Scalar] {
+                            let sums: &[bool] = match (part, operation) {
+                                (Part::Find(_), _) => &[false],
+                                (_, Operation::Evaluate) => &[true],
+                                _ => &[false, true],
+                            };
+                            kernels.extend(sums.iter().map(|&sums| Kernel {
+                                operation,
+                                subject,
+                                part,
+                                groups,
+                                sums,
+                                dtype,
+                                access,
+                                bindings,
+                            }));
+                        }
+                    }
+                }
+            }
+        }
+        kernels
+    }
+
+    fn check(source: &str) -> Result<(), String> {
+        let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
+        let flags = naga::valid::ValidationFlags::all();
+        let mut validator = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty());
+        validator.validate(&module).map(drop).map_err(|error| error.emit_to_string(source))
+    }
+
+    #[test]
+    fn every_kernel_is_valid_without_any_capability_of_a_device() {
+        let formulas = catalogue::formulas().map(Subject::Formula);
+        let subjects: Vec<Subject> = [Subject::Statistics, Subject::StepOnly].into_iter().chain(formulas).collect();
+        let kernels: Vec<Kernel> = subjects.into_iter().flat_map(kernels).collect();
+        assert!(kernels.len() > 4000, "only {} kernels", kernels.len());
+        // Kernels that differ in what the source does not know are one.
+        let sources: std::collections::BTreeMap<String, Kernel> =
+            kernels.into_iter().map(|kernel| (kernel.source(), kernel)).collect();
+        let wrong: Vec<String> = sources
+            .into_par_iter()
+            .filter_map(|(source, kernel)| check(&source).err().map(|error| format!("{kernel:?}: {error}")))
+            .collect();
+        assert_eq!(wrong.first(), None, "{} kernels are not valid", wrong.len());
+        check(&finish()).expect("it is valid");
+    }
+
+    #[test]
+    fn a_kernel_that_is_not_valid_is_found() {
+        let prox = catalogue::formulas().next().map(|formula| kernels(Subject::Formula(formula))).unwrap_or_default();
+        let source = prox.first().expect("a formula has kernels").source();
+        assert_eq!(check(&source), Ok(()));
+        assert!(check(&source.replacen("TILE", "TYLE", 1)).is_err());
     }
 }

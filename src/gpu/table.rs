@@ -1,6 +1,9 @@
 //! The format of what the host writes for kernels, and of what these leave: the one place where it is said.
 
 use crate::numeric::accumulator::WORDS;
+use crate::numeric::tile::TILE;
+use crate::numeric::wgsl::Constant;
+use crate::plan::coefficients::{Coefficients, UNTOUCHED};
 
 /// The binding of the first operand; before it come the parameters, the table and the results.
 pub(super) const FIRST_OPERAND: usize = 3;
@@ -25,3 +28,16 @@ pub(super) const HEADER: usize = WORDS;
 pub(super) const SEGMENTS: usize = 3;
 /// The bytes of a row.
 pub(super) const ROW_BYTES: u64 = 16;
+
+/// What every kernel is told.
+pub(super) const CONSTANTS: &[Constant] = &[
+    Constant::U32("TILE", TILE as u32),
+    Constant::U32("THREADS", THREADS as u32),
+    Constant::U32("ROW", ROW),
+    // The rows of an optimizer's scalars, behind the serial's.
+    Constant::U32("SCALARS", 1),
+    Constant::U32("COEFFICIENTS", SEGMENTS as u32),
+    // The rows of a segment.
+    Constant::U32("RECORD", (size_of::<Coefficients>() / ROW_BYTES as usize) as u32),
+    Constant::U32("UNTOUCHED", UNTOUCHED),
+];

@@ -4,6 +4,8 @@
 //! two: adding it, shifted, into a wide integer rounds nothing, so the order of tiles, threads, chunks and devices
 //! cannot matter.
 
+use super::wgsl::Constant;
+
 /// Limbs of the accumulator of Σ|θ|; its lowest bit is 2^-149, the smallest `f32`.
 pub(crate) const L1_LIMBS: usize = 12;
 /// Limbs of the accumulator of Σθ²; its lowest bit is 2^-298, the square of the smallest `f32`.
@@ -11,9 +13,28 @@ pub(crate) const L2_LIMBS: usize = 20;
 const L1_LOWEST: i32 = -149;
 const L2_LOWEST: i32 = -298;
 
-/// The words of one segment's result on a device: the limbs of Σ|θ| and Σθ², three 64-bit counts, the maximum, one unused, and the
-/// limbs of the value's own sum.
-pub(crate) const WORDS: usize = 52;
+/// Where in one segment's result on a device are the limbs of Σ|θ| and Σθ², three 64-bit counts, the maximum with one word unused, and the
+/// limbs of the value's own sum; and how many words that is.
+const L1: usize = 0;
+const L2_SQUARED: usize = L1 + L1_LIMBS;
+const NONZERO: usize = L2_SQUARED + L2_LIMBS;
+const NANS: usize = NONZERO + 2;
+const INFINITIES: usize = NANS + 2;
+const LARGEST: usize = INFINITIES + 2;
+const TERMS: usize = LARGEST + 2;
+pub(crate) const WORDS: usize = TERMS + L1_LIMBS;
+
+/// What the WGSL twin is told.
+pub(crate) const CONSTANTS: &[Constant] = &[
+    Constant::U32("L1", L1 as u32),
+    Constant::U32("L2_SQUARED", L2_SQUARED as u32),
+    Constant::U32("NONZERO", NONZERO as u32),
+    Constant::U32("NANS", NANS as u32),
+    Constant::U32("INFINITIES", INFINITIES as u32),
+    Constant::U32("LARGEST", LARGEST as u32),
+    Constant::U32("TERMS", TERMS as u32),
+    Constant::U32("WORDS", WORDS as u32),
+];
 
 /// The exact sums and counts of some weights.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,13 +94,13 @@ impl Sums {
     pub(crate) fn from_words(words: &[u32; WORDS], len: u64) -> Sums {
         let count = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
         let mut sums = Sums { len, ..Sums::default() };
-        sums.l1.copy_from_slice(&words[..L1_LIMBS]);
-        sums.l2_squared.copy_from_slice(&words[L1_LIMBS..L1_LIMBS + L2_LIMBS]);
-        sums.nonzero = count(32);
-        sums.nan = count(34);
-        sums.inf = count(36);
-        sums.max_bits = words[38];
-        sums.terms.copy_from_slice(&words[40..]);
+        sums.l1.copy_from_slice(&words[L1..L2_SQUARED]);
+        sums.l2_squared.copy_from_slice(&words[L2_SQUARED..NONZERO]);
+        sums.nonzero = count(NONZERO);
+        sums.nan = count(NANS);
+        sums.inf = count(INFINITIES);
+        sums.max_bits = words[LARGEST];
+        sums.terms.copy_from_slice(&words[TERMS..]);
         sums
     }
 

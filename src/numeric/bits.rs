@@ -3,6 +3,8 @@
 //!
 //! Twin of `shaders/numeric/bits.wgsl`.
 
+use super::wgsl::Constant;
+
 /// Below this, 2^-120, a number read or about to be written is +0: drivers may flush subnormals, and a difference of
 /// two larger numbers can be one.
 pub(crate) const SMALLEST: f32 = f32::from_bits(7 << 23);
@@ -10,6 +12,15 @@ pub(crate) const MAGNITUDE: u32 = 0x7fff_ffff;
 pub(crate) const INFINITY: u32 = 0x7f80_0000;
 pub(crate) const NAN: u32 = 0x7fc0_0000;
 const LARGEST: u32 = f32::MAX.to_bits();
+
+/// What the WGSL twin is told.
+pub(crate) const CONSTANTS: &[Constant] = &[
+    Constant::U32("MAGNITUDE", MAGNITUDE),
+    Constant::U32("INFINITY", INFINITY),
+    Constant::U32("NAN", NAN),
+    Constant::U32("LARGEST_FLOAT", LARGEST),
+    Constant::U32("SMALLEST", SMALLEST.to_bits()),
+];
 
 /// +0 for a number below 2^-120 in magnitude, −0 among them.
 #[inline(always)]

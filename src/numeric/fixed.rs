@@ -5,6 +5,7 @@
 //! is an upper bound, and the bound is tighter in a smaller unit.
 
 use super::bits::{MAGNITUDE, SMALLEST};
+use super::wgsl::Constant;
 
 /// The unit of sums is this many binary places below the largest weight's exponent; that of sums of squares is the square of one
 /// `COARSE` places below it.
@@ -158,6 +159,16 @@ pub(crate) fn significand(x: f32) -> f32 {
 const WIDEST: i32 = 250;
 /// What is added to a wide factor's exponent, so that its integer is positive.
 const WIDE_BIAS: i32 = 256;
+
+/// What the WGSL twin is told.
+pub(crate) const CONSTANTS: &[Constant] = &[
+    Constant::I32("FINE", FINE),
+    Constant::I32("COARSE", COARSE),
+    Constant::U32("LARGEST_SIGNIFICAND", LARGEST_SIGNIFICAND),
+    Constant::I32("LARGEST_PLACES", LARGEST_PLACES),
+    Constant::I32("WIDEST", WIDEST),
+    Constant::I32("WIDE_BIAS", WIDE_BIAS),
+];
 
 /// m·2^k for m > 0 as an integer: 9 bits of exponent, then 23 bits of fraction. A greater factor is a greater integer, and the next factor
 /// is the next integer. It is 0 below 2^-250, and the largest factor from 2^251 on.

@@ -9,8 +9,9 @@
 //! scaled by a power of two, by integer arithmetic, so that its largest finite weight lies in [1, 2).
 
 use super::accumulator::{Counts, Sums};
-use super::bits::flush;
+use super::bits::{INFINITY, MAGNITUDE, flush};
 use super::element::Element;
+use super::wgsl::Constant;
 
 /// The number of consecutive weights that are summed in floating point; above it, sums are exact integers.
 ///
@@ -20,15 +21,24 @@ pub(crate) const LANES: usize = 1024;
 pub(crate) const HALF: usize = LANES / 2;
 /// The most lanes that a vector register holds.
 const WIDTH: usize = 16;
-const MAGNITUDE: u32 = 0x7fff_ffff;
-const INFINITY: u32 = 0x7f80_0000;
 /// The upper half of a significand: h of θ = h + l.
 const UPPER: u32 = 0xffff_f000;
 /// 2^57, and 2^-40: the bits that an ordinary tile's weights lie between.
-const ORDINARY_ABOVE: u32 = (127 + 57) << 23;
+const ORDINARY_ABOVE: u32 = (127 + LARGE as u32) << 23;
 const ORDINARY_FROM: u32 = (127 - 40) << 23;
+/// The exponent that a tile of large weights has at least.
+const LARGE: i32 = 57;
 /// How many binary places lower the shares of the value's own sum are added where weights are above the ordinary.
 const TERMS_BELOW: i32 = 14;
+
+/// What the WGSL twin is told.
+pub(crate) const CONSTANTS: &[Constant] = &[
+    Constant::U32("UPPER", UPPER),
+    Constant::U32("ORDINARY_ABOVE", ORDINARY_ABOVE),
+    Constant::U32("ORDINARY_FROM", ORDINARY_FROM),
+    Constant::I32("LARGE", LARGE),
+    Constant::I32("TERMS_BELOW", TERMS_BELOW),
+];
 
 /// How far ahead of the tile being worked on memory is asked for, in tiles.
 pub(crate) const AHEAD: usize = 1;

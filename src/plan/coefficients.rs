@@ -51,7 +51,7 @@ pub(crate) struct Coefficients {
 }
 
 /// In a record's flags: the output keeps every bit.
-const UNTOUCHED: u32 = 1;
+pub(crate) const UNTOUCHED: u32 = 1;
 /// In a record's flags: the value has a sum of its own.
 const SUMS_TERMS: u32 = 2;
 

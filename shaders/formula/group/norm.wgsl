@@ -1,7 +1,5 @@
 // ‖θ‖₂ of a group: how far it is shrunk, or scaled down to a ball. Twin of src/formula/group/norm.rs.
 
-const ATTEMPTS: u32 = 25u;
-
 fn find(thread: u32, group: Group, span: Span) -> Found {
     let size = select(1u, group.size, RULE == SHRINK_SIZED);
     let size_float = nearest(vec3<u32>(size, 0u, 0u));

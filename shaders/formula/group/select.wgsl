@@ -2,9 +2,6 @@
 //
 // Twin of src/formula/group/select.rs, which gives the same by sorting.
 
-// In groups of at most so many, a thread compares each weight with each other.
-const FEW: u32 = 16u;
-
 fn find(thread: u32, group: Group, span: Span) -> Found {
     if (PURPOSE == VALUE) {
         let kept = in_units(value_amount_of(span.terms), 1u, 0);

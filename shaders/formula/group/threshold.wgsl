@@ -2,12 +2,6 @@
 //
 // Twin of src/formula/group/threshold.rs.
 
-const STEPS: u32 = 62u;
-const ATTEMPTS: u32 = 40u;
-// The upper words of the integer of 0, or of the largest weight, which is 2^57, and of the highest threshold.
-const BIAS: u32 = 0x2000000u;
-const HIGHEST: u32 = 0x3000000u;
-
 fn find(thread: u32, group: Group, span: Span) -> Found {
     let top = top_of(thread, group);
     if (RULE == CLAMP && PURPOSE == VALUE) {

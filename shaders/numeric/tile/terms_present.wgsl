@@ -4,7 +4,6 @@
 // overflow.
 
 const SUMS: u32 = 3u;
-const TERMS_BELOW: i32 = 14;
 
 // Of the elements of rows 0, 1, 2, 3 of a tile that a thread holds.
 alias Terms = array<vec4<f32>, 4>;

@@ -8,9 +8,13 @@ use crate::formula::{Formula, Numbers};
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::bounded;
 use crate::numeric::fixed::{Amount, COARSE, coarse, exponent, nearest, significand, wide_factor, wide_float};
+use crate::numeric::wgsl::Constant;
 
 /// How often a factor is lowered, by twice as much each time, until the result is inside the ball.
 pub(crate) const ATTEMPTS: u32 = 25;
+
+/// What the WGSL twin is told.
+pub(crate) const CONSTANTS: &[Constant] = &[Constant::U32("ATTEMPTS", ATTEMPTS)];
 
 pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
     let sized = rule == Rule::Shrink { sized: true };

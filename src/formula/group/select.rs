@@ -9,9 +9,13 @@ use crate::formula::Numbers;
 use crate::formula::rule::Purpose;
 use crate::numeric::bits::{INFINITY, MAGNITUDE};
 use crate::numeric::fixed::Amount;
+use crate::numeric::wgsl::Constant;
 
 /// Of at most so many weights, each is compared with each other.
 const FEW: usize = 16;
+
+/// What the WGSL twin is told.
+pub(crate) const CONSTANTS: &[Constant] = &[Constant::U32("FEW", FEW as u32)];
 /// The bits of a magnitude that are counted at a time, and how many are below them.
 const DIGIT: u32 = 11;
 const DIGITS: [u32; 3] = [22, 11, 0];

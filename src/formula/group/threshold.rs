@@ -13,6 +13,7 @@ use crate::numeric::arithmetic::quotient;
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::Dtype;
 use crate::numeric::fixed::{Amount, FINE, exponent, fine, nearest, scaled, two_floats, whole};
+use crate::numeric::wgsl::Constant;
 
 /// How many of Michelot's steps there are at most.
 pub(crate) const STEPS: u32 = 62;
@@ -26,6 +27,14 @@ pub(crate) const ATTEMPTS: u32 = 40;
 const BIAS: u64 = 1 << 57;
 /// No threshold is higher.
 const HIGHEST: u64 = BIAS + (1 << 56);
+
+/// What the WGSL twin is told; of integers of 64 bits the upper half, as their lower is 0.
+pub(crate) const CONSTANTS: &[Constant] = &[
+    Constant::U32("STEPS", STEPS),
+    Constant::U32("ATTEMPTS", ATTEMPTS),
+    Constant::U32("BIAS", (BIAS >> 32) as u32),
+    Constant::U32("HIGHEST", (HIGHEST >> 32) as u32),
+];
 
 /// How many binary places below the amount a sum may be that was rounded to weights of this type, and be on the simplex.
 pub(crate) fn slack(dtype: Dtype) -> u32 {
