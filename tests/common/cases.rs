@@ -1,5 +1,6 @@
 //! Weights to test with: every scale, every trap, every edge. The same on every machine.
 
+use penalty::half::{bf16, f16};
 use penalty::{Penalty, Result, TILE};
 
 /// Lengths around every edge of vectors, workgroups, lanes and tiles.
@@ -217,4 +218,16 @@ pub(crate) fn family() -> Vec<(Penalty, f64)> {
         (Penalty::interval(-1e300, 1e-39), 0.0),
     ];
     family.map(|(penalty, step)| (penalty.expect("its parameters are valid"), step)).into()
+}
+
+/// Every `f16`, and as many others in another order.
+pub(crate) fn every_f16() -> (Vec<f16>, Vec<f16>) {
+    let others = (0..=u16::MAX).map(|i| f16::from_bits(i.wrapping_mul(0x9e3b)));
+    ((0..=u16::MAX).map(f16::from_bits).collect(), others.collect())
+}
+
+/// Every `bf16`, and as many others in another order.
+pub(crate) fn every_bf16() -> (Vec<bf16>, Vec<bf16>) {
+    let others = (0..=u16::MAX).map(|i| bf16::from_bits(i.wrapping_mul(0x9e3b)));
+    ((0..=u16::MAX).map(bf16::from_bits).collect(), others.collect())
 }
