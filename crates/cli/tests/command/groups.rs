@@ -1,13 +1,11 @@
 //! Weights that are taken together: `--groups`, the projections and `--keep`, against formulas in f64 over indices that are
 //! put together here, and what is refused before anything is written.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use common::*;
+use crate::common::*;
 use penalty::half::f16;
 use serde_json::{Value, json};
 

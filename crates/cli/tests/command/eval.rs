@@ -1,8 +1,6 @@
 //! `penalty eval`: its numbers against known sums, its files, its output.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use penalty::Penalty;
 use serde_json::{Value, json};
 

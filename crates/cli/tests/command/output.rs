@@ -1,10 +1,8 @@
 //! What is printed: nothing in it acts on a terminal, and columns line up.
 
-mod common;
-
 use std::fs;
 
-use common::*;
+use crate::common::*;
 use serde_json::json;
 
 /// Escape sequences, other control characters, and those that reorder or hide text.

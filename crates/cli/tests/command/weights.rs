@@ -1,11 +1,9 @@
 //! `--weights`: what a weighted penalty weighs each element with, from a file of its own.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::*;
+use crate::common::*;
 use penalty::half::{bf16, f16};
 use penalty::{Backend, Element, Penalty};
 use serde_json::json;

@@ -1,11 +1,9 @@
 //! NumPy's files: what their headers may say, and the orders of their weights and bytes.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::*;
+use crate::common::*;
 use penalty::half::f16;
 use serde_json::{Value, json};
 

@@ -1,15 +1,13 @@
 //! What `eval --json` prints and `shrink` writes of the digits checkpoints, held against `tests/data/command_hashes.txt`: a change
 //! of any bit or key shows.
 
-mod common;
-
 use std::fmt::Write;
 use std::fs;
 
-use common::*;
+use crate::common::*;
 
 /// Each line is a hash, and what the command was given.
-const HASHES: &str = include_str!("../../../tests/data/command_hashes.txt");
+const HASHES: &str = include_str!("../../../../tests/data/command_hashes.txt");
 
 const EVALUATED: [&str; 9] = [
     "--l1 0.3 --l2 0.1",

@@ -1,11 +1,9 @@
 //! Every mistake a user or a file can make: one line that says what was wrong, and the exit code.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::*;
+use crate::common::*;
 
 /// Runs eval and shrink on a bad file: both fail alike, and shrink leaves nothing behind.
 fn refused(name: &str, fragments: &[&str], make: impl FnOnce(&std::path::Path)) {
