@@ -3,7 +3,7 @@
 //! | environment variable | meaning |
 //! | --- | --- |
 //! | `PENALTY_TRIALS` | `cpu`: only trials that need no device; `device`: only the others; otherwise all |
-//! | `PENALTY_SAMPLE` | devices compute one in so many of the pairs of operations and types of each penalty; 12 if it is not set |
+//! | `PENALTY_SAMPLE` | devices compute one in so many of the catalogue's pairs of operations and types, and a third of what compiles many kernels elsewhere; 20 if it is not set; 1: everything |
 //! | `VK_DRIVER_FILES` | the Vulkan loader's own: which drivers there are |
 //! | `PENALTY_ADAPTER` | only adapters whose `NAME (BACKEND, DRIVER)` contains this text, whatever its case |
 //! | `PENALTY_REQUIRE_ADAPTER=1` | no adapter is a failure; otherwise the device tests are ignored, and said to be |
@@ -66,9 +66,14 @@ impl Device {
 
 /// Of how many things that need a kernel each a device does one.
 pub(crate) fn sample() -> usize {
-    let asked = std::env::var("PENALTY_SAMPLE").map_or(12, |text| text.parse().expect("PENALTY_SAMPLE is a number"));
+    let asked = std::env::var("PENALTY_SAMPLE").map_or(20, |text| text.parse().expect("PENALTY_SAMPLE is a number"));
     assert!((1..=20).contains(&asked), "PENALTY_SAMPLE must be from 1 to 20, found {asked}");
     asked
+}
+
+/// Whether a device does the `turn`th of things that need kernels of their own: all of them, or every third.
+pub(crate) fn has_turn(turn: usize) -> bool {
+    turn.is_multiple_of(sample().min(3))
 }
 
 fn describe(info: &wgpu::AdapterInfo) -> String {

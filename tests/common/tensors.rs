@@ -6,6 +6,7 @@ use penalty::{
     Adam, Cpu, Dtype, Gpu, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut, TILE, wgpu,
 };
 
+use crate::common::adapters::sample;
 use crate::common::cases::{LENGTHS, noise};
 use crate::common::compare::{POISON, same_bytes};
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
@@ -53,6 +54,11 @@ impl Tensors {
     /// Tensors of these lengths and one type; penalties go round.
     pub(crate) fn of(dtype: Dtype, lens: &[usize]) -> Tensors {
         Tensors::with(lens, |_| dtype, &penalties())
+    }
+
+    /// The same of every type, or where devices take a sample of one, which takes turns: types have kernels of their own.
+    pub(crate) fn in_turn(turn: usize, lens: &[usize]) -> Tensors {
+        if sample() == 1 { Tensors::new(lens) } else { Tensors::of(DTYPES[turn % DTYPES.len()], lens) }
     }
 
     /// Tensors of these lengths, types and penalties, which go round.

@@ -3,7 +3,7 @@
 use penalty::{Dtype, Penalty};
 
 use super::cases::{self, noise};
-use super::oracle::{SMALLEST, Weight};
+use super::oracle::SMALLEST;
 use super::tensors::Tensors;
 
 pub(crate) fn l1(lambda: f64) -> Penalty {
@@ -33,10 +33,6 @@ pub(crate) fn element_weights(len: usize) -> Vec<f32> {
     let scale = |i: usize| if i.is_multiple_of(5) { cases::power((i / 5 % 200) as i32 - 100) } else { 1.0 };
     let ordinary = noise(len, 21).into_iter().map(|x| f64::from(2.0 * x.abs())).enumerate();
     ordinary.map(|(i, x)| if i % 9 == 4 { special[i / 9 % 8] } else { (x * scale(i)) as f32 }).collect()
-}
-
-pub(crate) fn to<E: Weight>(numbers: &[f32]) -> Vec<E> {
-    numbers.iter().map(|&x| E::nearest(x)).collect()
 }
 
 /// Some tensors of the types given, with weighted penalties and others between.

@@ -111,7 +111,7 @@ fn calls(step: f64) -> [(Call, Recording, usize, bool); 10] {
 fn recording_allocates_what_bare_wgpu_does(device: &Device) {
     let gpu = device.plain();
     for (tensors, length) in [(10, 300), (1000, 40)] {
-        let tensors = Tensors::new(&vec![length; tensors]);
+        let tensors = Tensors::in_turn(0, &vec![length; tensors]);
         let images = tensors.lay_out(Layout::PagePerRole);
         let buffers = images.upload(gpu);
         let out = output_buffer(gpu, tensors.len());

@@ -48,7 +48,8 @@ fn large_groups_are_found_by_many_workgroups(device: &Device) {
             // Lists have kernels of their own.
             if j < 3 || i % 4 == 1 {
                 let penalty = penalty.over(groups).expect("it takes weights together");
-                everything::same(&backend, (&penalty, step), &format!("{penalty:?}"), &ordinary, &ordinary);
+                let name = format!("{penalty:?}");
+                everything::same_in_turn(&backend, i, (&penalty, step), &name, &ordinary, &ordinary);
             }
         }
     }
@@ -65,11 +66,11 @@ fn groups_need_not_fit_a_binding(device: &Device) {
     let backend = Backend::Gpu(common::device::open(device, wgpu::Limits::default(), &options));
     const LEN: usize = 80_002;
     let ordinary = weights(LEN);
-    for (penalty, step) in penalties() {
+    for (i, (penalty, step)) in penalties().into_iter().enumerate() {
         let rows = Groups::rows(LEN as u64 / 2).expect("it is valid");
         for groups in [Groups::whole(), rows] {
             let penalty = penalty.over(groups).expect("it takes weights together");
-            everything::same(&backend, (&penalty, step), &format!("{penalty:?}"), &ordinary, &ordinary);
+            everything::same_in_turn(&backend, i, (&penalty, step), &format!("{penalty:?}"), &ordinary, &ordinary);
         }
     }
     let small = Penalty::group_lasso(0.1, Groups::runs(26).expect("it is valid")).expect("it is valid");
