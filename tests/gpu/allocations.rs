@@ -9,7 +9,7 @@ use std::cell::Cell;
 use penalty::gpu::{Operand, ParameterSet, Recording};
 use penalty::{Adam, Dtype, Gpu, Metric, Momentum, Penalty, Sgd, wgpu};
 
-use crate::common::adapters::{Device, DeviceTest};
+use crate::common::adapters::{Device, DeviceTest, sample};
 use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
 use crate::common::tensors::{Call, Layout, Tensors, record, set};
 
@@ -110,7 +110,8 @@ fn calls(step: f64) -> [(Call, Recording, usize, bool); 10] {
 
 fn recording_allocates_what_bare_wgpu_does(device: &Device) {
     let gpu = device.plain();
-    for (tensors, length) in [(10, 300), (1000, 40)] {
+    let many = if sample() == 1 { 1000 } else { 200 };
+    for (tensors, length) in [(10, 300), (many, 40)] {
         let tensors = Tensors::in_turn(0, &vec![length; tensors]);
         let images = tensors.lay_out(Layout::PagePerRole);
         let buffers = images.upload(gpu);
