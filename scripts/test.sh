@@ -49,7 +49,7 @@ report() {
     echo "$name: $tests tests in $seconds s"
     if [ "$code" != 0 ]; then
         failures+=("$name")
-        failed=$(sed -nE 's/^test (.*) +\.\.\. +FAILED$/\1/p; s/^---- (.*[^ ])( stdout)? ----$/\1/p' "$log" | sed -E 's/ +/ /g' | sort -u)
+        failed=$(sed -nE 's/^test (.*) +\.\.\. +FAILED$/\1/p; s/^---- (.*) stdout ----$/\1/p; s/^---- (.*) ----$/\1/p' "$log" | sed -E 's/ +/ /g' | sort -u)
         [ -n "$failed" ] || failed=$(grep -E '^error' "$log" | head -n 5)
         while IFS= read -r line; do failures+=("    $line"); done <<<"${failed:-exit code $code}"
     fi

@@ -52,15 +52,15 @@ fn everything<E: Weight>(
         all.reports.push(backend.prox_and_evaluate_in_place(penalty, &mut shrunk, step)?);
         all.updates.push(("prox_and_evaluate_in_place", shrunk));
     }
-    let of_gradients: [(usize, &'static str, &mut dyn FnMut() -> penalty::Result<Vec<E>>); 2] = [
-        (3, "gradient", &mut || backend.gradient(penalty, weights)),
-        (4, "gradient_add", &mut || backend.gradient_add(penalty, weights, &mut sum).map(|()| sum.clone())),
-    ];
-    for (_, operation, run) in of_gradients.into_iter().filter(|(i, ..)| chosen.has(*i)) {
-        match run() {
-            Err(Error::NoGradient { .. }) => {}
-            gradient => all.updates.push((operation, gradient?)),
-        }
+    let mut add = |operation, gradient: penalty::Result<Vec<E>>| match gradient {
+        Err(Error::NoGradient { .. }) => Ok(()),
+        gradient => gradient.map(|gradient| all.updates.push((operation, gradient))),
+    };
+    if chosen.has(3) {
+        add("gradient", backend.gradient(penalty, weights))?;
+    }
+    if chosen.has(4) {
+        add("gradient_add", backend.gradient_add(penalty, weights, &mut sum).map(|()| sum))?;
     }
     Ok(all)
 }
