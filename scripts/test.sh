@@ -1,73 +1,159 @@
 #!/usr/bin/env bash
-# Every test, on the CPU and on every software driver: Mesa's lavapipe (Vulkan), Mesa's llvmpipe (OpenGL), SwiftShader.
+# The tests, on the CPU and on Mesa's lavapipe, a Vulkan driver in software.
 #
-# Installs the drivers where it may (Debian, as root or by sudo without a password), else says what to install and runs the
-# tests on what there is. PENALTY_REQUIRE_ADAPTER=1 makes a missing driver a failure.
-set -euo pipefail
+# With --all also on Mesa's llvmpipe over OpenGL and on SwiftShader, longer samples on lavapipe, penalty-burn, and what the CPU
+# computes as users build it.
+#
+# Installs the drivers where it may (Debian, as root or by sudo without a password), else says what to install. A missing driver is
+# a failure. Goes on after a failure, and lists all failures at the end.
+set -uo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(mesa-vulkan-drivers libvulkan1 libegl1 libgles2 libgl1-mesa-dri chromium)
-driver() { compgen -G "$1" | head -n 1 || true; }
+all=0
+case "${1:-}" in
+"") ;;
+--all) all=1 ;;
+*)
+    echo "usage: $0 [--all]" >&2
+    exit 2
+    ;;
+esac
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+failures=()
+export PENALTY_REQUIRE_ADAPTER=1
+# Nothing is built twice here, so what makes a second build faster only takes time and space.
+export CARGO_INCREMENTAL=0
+
+say() {
+    printf '\n==== %s (after %d s)\n' "$*" "$SECONDS"
+}
+
+# Runs a command with its output in a log: the step's name, the log's name, the command.
+run() {
+    local name=$1 log=$logs/$2 start=$SECONDS code=0
+    shift 2
+    "$@" >"$log" 2>&1 || code=$?
+    echo "$code $((SECONDS - start)) $name" >"$log.end"
+}
+
+# Prints the log of a step that has ended, and notes what failed.
+report() {
+    local log=$logs/$1 code seconds name tests failed
+    read -r code seconds name <"$log.end"
+    # One line is enough where a binary has none of the trials that were asked for.
+    say "$name"
+    grep -vE '^$|^running 0 tests$|^test result: ok. 0 passed; 0 failed; 0 ignored' "$log"
+    tests=$(sed -nE 's/.*test result: .* ([0-9]+) passed; ([0-9]+) failed.*/\1 \2/p' "$log" | awk '{ n += $1 + $2 } END { print n + 0 }')
+    echo "$name: $tests tests in $seconds s"
+    if [ "$code" != 0 ]; then
+        failures+=("$name")
+        failed=$(sed -nE 's/^test (.*) +\.\.\. +FAILED$/\1/p; s/^---- (.*) stdout ----$/\1/p; s/^---- (.*) ----$/\1/p' "$log" | sed -E 's/ +/ /g' | sort -u)
+        [ -n "$failed" ] || failed=$(grep -E '^error' "$log" | head -n 5)
+        while IFS= read -r line; do failures+=("    $line"); done <<<"${failed:-exit code $code}"
+    fi
+}
+
+step() {
+    say "$1: ${*:3}"
+    run "$@"
+    report "$2"
+}
+
+# Settings of a step: the Vulkan manifest (also by the older loaders' name), the text that picks the adapter, and one in how many
+# pairs of an operation and a type a device computes. Then the command.
+on() {
+    local manifest=$1 adapter=$2 sample=$3
+    shift 3
+    VK_DRIVER_FILES=$manifest VK_ICD_FILENAMES=$manifest PENALTY_ADAPTER=$adapter PENALTY_SAMPLE=$sample "$@"
+}
+
+# Tests of all packages but penalty-burn. Always of all, since cargo would build the dependencies anew for a part of them.
+tests() {
+    cargo test --quiet --no-fail-fast --workspace --exclude penalty-burn "$@"
+}
+cpu_trials() {
+    PENALTY_TRIALS=cpu tests "$@"
+}
+device_trials() {
+    PENALTY_TRIALS=device tests "$@"
+}
+
+# ---- Drivers
+
+driver() {
+    compgen -G "$1" | head -n 1
+}
 find_drivers() {
     lavapipe=$(driver "/usr/share/vulkan/icd.d/lvp_icd.*json")
     swiftshader=$(driver "/usr/lib/chromium/vk_swiftshader_icd.json")
+    missing=()
+    [ -n "$lavapipe" ] || missing+=(mesa-vulkan-drivers libvulkan1)
+    if [ "$all" = 1 ]; then
+        [ -n "$swiftshader" ] || missing+=(chromium)
+        ldconfig -p | grep -q libEGL.so.1 || missing+=(libegl1 libgles2 libgl1-mesa-dri)
+    fi
 }
-
 find_drivers
-if [ -z "$lavapipe" ] || [ -z "$swiftshader" ] || ! ldconfig -p | grep -q libEGL.so.1; then
-    sudo=""
-    if [ "$(id -u)" != 0 ]; then
-        sudo="sudo -n"
+if [ "${#missing[@]}" != 0 ]; then
+    sudo=()
+    [ "$(id -u)" = 0 ] || sudo=(sudo -n)
+    if command -v apt-get >/dev/null && "${sudo[@]}" true 2>/dev/null; then
+        say "installing drivers: ${missing[*]}"
+        "${sudo[@]}" apt-get update -q >"$logs/apt" 2>&1 &&
+            "${sudo[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" >>"$logs/apt" 2>&1 || tail -n 20 "$logs/apt"
+        find_drivers
     fi
-    if command -v apt-get >/dev/null && { [ -z "$sudo" ] || $sudo true 2>/dev/null; }; then
-        echo "installing software drivers: ${packages[*]}"
-        $sudo apt-get update -q
-        $sudo apt-get install -q -y --no-install-recommends "${packages[@]}"
-    else
-        echo "some software drivers are missing, and cannot be installed from here. On Debian, as root:"
-        echo "    apt-get install ${packages[*]}"
-    fi
-    find_drivers
+fi
+if [ "${#missing[@]}" != 0 ]; then
+    echo "these are missing and cannot be installed from here; on Debian, as root: apt-get install ${missing[*]}"
+    failures+=("drivers that are missing: ${missing[*]}")
 fi
 
-# Runs tests with one driver: its name, its Vulkan manifest, the text that picks its adapter, what cargo is to test.
-on() {
-    local name=$1 manifest=$2 adapter=$3
-    shift 3
-    echo
-    echo "== $name: cargo test $*"
-    # The older loaders' name of the variable, too.
-    VK_DRIVER_FILES=$manifest VK_ICD_FILENAMES=$manifest PENALTY_ADAPTER=$adapter cargo test --quiet "$@"
-}
+# ---- Steps
 
-# All but penalty-burn, which is tested apart.
-workspace=(--workspace --exclude penalty-burn)
-# The tests that need a device. Of the whole workspace, since cargo would build the dependencies anew for a part of it.
-devices_on() {
-    on "$@" "${workspace[@]}" --test drivers --test family --test weighted --test groups --test device --test sets \
-        --test optimizer --test parity
-    on "$@" "${workspace[@]}" --lib -- answers_are_right_on_every_adapter
-}
-
-missing=0
+step "build" build tests --no-run
+# Each of the two waits most of the time for one thread that compiles kernels.
+short=20 long=4
+sample=$([ "$all" = 1 ] && echo $long || echo $short)
+running=()
 if [ -n "$lavapipe" ]; then
-    on "lavapipe" "$lavapipe" vulkan "${workspace[@]}"
-    # Burn's many kernels compile for minutes when optimized, and its tests run for seconds when not.
-    on "lavapipe" "$lavapipe" vulkan -p penalty-burn --profile dev
-    devices_on "llvmpipe over OpenGL" "" "(Gl,"
-else
-    on "the drivers that there are" "" "" "${workspace[@]}"
-    missing=1
+    say "lavapipe: two halves in the background"
+    run "lavapipe, gpu" lavapipe-gpu on "$lavapipe" vulkan "$sample" device_trials --test gpu &
+    running+=($!)
+    run "lavapipe, parity" lavapipe-parity on "$lavapipe" vulkan "$sample" device_trials --test parity &
+    running+=($!)
 fi
-if [ -n "$swiftshader" ]; then
-    devices_on "SwiftShader" "$swiftshader" swiftshader
-    # Over OpenGL, the checked kernels of users' own penalties compile for minutes.
-    on "SwiftShader" "$swiftshader" swiftshader "${workspace[@]}" --test own
-else
-    echo "SwiftShader: no driver, its tests did not run"
-    missing=1
+step "CPU" cpu on "$lavapipe" vulkan "$sample" cpu_trials
+if [ "$all" = 1 ]; then
+    step "CPU, as users build it" release on "$lavapipe" vulkan 1 cpu_trials --release --test parity
+    # Its many kernels compile for minutes when optimized, and its tests run for seconds when not.
+    [ -z "$lavapipe" ] ||
+        step "lavapipe, penalty-burn" burn on "$lavapipe" vulkan 1 cargo test --quiet --no-fail-fast -p penalty-burn --profile dev
+    if [ -n "$swiftshader" ]; then
+        step "SwiftShader" swiftshader on "$swiftshader" swiftshader "$short" device_trials --test gpu --test parity -- \
+            --skip ::allocations::
+        step "SwiftShader, bandwidth" bandwidth on "$swiftshader" swiftshader 1 tests --lib -- answers_are_right_on_every_adapter
+    fi
+    # The checked kernels of custom penalties would compile for minutes here. What wgpu allocates is compared on Vulkan alone.
+    step "llvmpipe over OpenGL" opengl on "" "(Gl," "$short" device_trials --test gpu --test parity -- \
+        --skip ::custom:: --skip ::allocations::
+    step "llvmpipe over OpenGL, bandwidth" bandwidth on "" "(Gl," 1 tests --lib -- answers_are_right_on_every_adapter
 fi
-if [ "$missing" = 1 ] && [ "${PENALTY_REQUIRE_ADAPTER:-0}" = 1 ]; then
-    echo "a driver is missing, and PENALTY_REQUIRE_ADAPTER=1 asks for all"
-    exit 1
+if [ "${#running[@]}" != 0 ]; then
+    say "waiting for lavapipe"
+    wait "${running[@]}"
+    report lavapipe-gpu
+    report lavapipe-parity
 fi
+
+# ---- Result
+
+if [ "${#failures[@]}" = 0 ]; then
+    say "everything passed"
+    exit 0
+fi
+say "failed"
+printf '%s\n' "${failures[@]}"
+exit 1

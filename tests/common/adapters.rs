@@ -1,10 +1,11 @@
-//! Device tests run once for each adapter that wgpu finds: one trial each, so that a run says which adapter passed what.
+//! A trial for each test and each backend that it runs on, so that a run says which adapter passed what.
 //!
 //! | environment variable | meaning |
 //! | --- | --- |
+//! | `PENALTY_TRIALS` | `cpu`: only trials that need no device; `device`: only the others; otherwise all |
+//! | `PENALTY_SAMPLE` | devices compute one in so many of the catalogue's pairs of operations and types, and a third of what compiles many kernels elsewhere; 20 if it is not set; 1: everything |
 //! | `VK_DRIVER_FILES` | the Vulkan loader's own: which drivers there are |
 //! | `PENALTY_ADAPTER` | only adapters whose `NAME (BACKEND, DRIVER)` contains this text, whatever its case |
-//! | `PENALTY_LONG=1` | whole products where a sample takes a third of the time |
 //! | `PENALTY_REQUIRE_ADAPTER=1` | no adapter is a failure; otherwise the device tests are ignored, and said to be |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,10 +13,19 @@ use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use penalty::gpu::Options;
-use penalty::{Backend, Gpu, gpu, wgpu};
+use penalty::{Backend, Cpu, Gpu, InstructionSet, gpu, wgpu};
 
-/// A test and its name.
+/// A test of devices, and its name.
 pub(crate) type DeviceTest = (&'static str, fn(&Device));
+/// A test of every backend, the CPU with each instruction set among them, and its name.
+pub(crate) type BackendTest = (&'static str, fn(&Backend));
+
+/// Tests with their names.
+macro_rules! named {
+    ($($test:ident),* $(,)?) => {
+        &[$((concat!(module_path!(), "::", stringify!($test)), $test)),*]
+    };
+}
 
 /// An adapter under test, and the library's device on it, opened once.
 pub(crate) struct Device {
@@ -28,6 +38,7 @@ pub(crate) struct Device {
 }
 
 impl Device {
+    /// The library on a device of its own, with the adapter's limits.
     pub(crate) fn gpu(&self) -> &Gpu {
         self.gpu.get_or_init(|| {
             Gpu::open_adapter(&self.adapter, &Options::default()).expect("the adapter opens with its own limits")
@@ -49,13 +60,20 @@ impl Device {
     }
 
     pub(crate) fn backend(&self) -> Backend {
-        Backend::Gpu(self.gpu().clone())
+        Backend::Gpu(self.plain().clone())
     }
 }
 
-/// Whether tests take their time.
-pub(crate) fn long_samples() -> bool {
-    std::env::var("PENALTY_LONG").is_ok_and(|value| value == "1")
+/// Of how many things that need a kernel each a device does one.
+pub(crate) fn sample() -> usize {
+    let asked = std::env::var("PENALTY_SAMPLE").map_or(20, |text| text.parse().expect("PENALTY_SAMPLE is a number"));
+    assert!((1..=20).contains(&asked), "PENALTY_SAMPLE must be from 1 to 20, found {asked}");
+    asked
+}
+
+/// Whether a device does the `turn`th of things that need kernels of their own: all of them, or every third.
+pub(crate) fn has_turn(turn: usize) -> bool {
+    turn.is_multiple_of(sample().min(3))
 }
 
 fn describe(info: &wgpu::AdapterInfo) -> String {
@@ -75,6 +93,13 @@ fn devices() -> Vec<Arc<Device>> {
     gpu::adapters().into_iter().filter_map(device).collect()
 }
 
+/// What a device is tested with.
+#[derive(Clone, Copy)]
+enum Test {
+    Device(fn(&Device)),
+    Backend(fn(&Backend)),
+}
+
 /// Counts a test that panics as failed.
 struct Outcome<'a>(&'a Device);
 
@@ -85,14 +110,17 @@ impl Drop for Outcome<'_> {
     }
 }
 
-fn trials(devices: &[Arc<Device>], tests: &[DeviceTest]) -> Vec<Trial> {
+fn trials(devices: &[Arc<Device>], tests: &[(&'static str, Test)]) -> Vec<Trial> {
     let mut trials = Vec::new();
     for device in devices {
         for &(name, test) in tests {
             let owner = device.clone();
             let run = move || {
                 let outcome = Outcome(&owner);
-                test(outcome.0);
+                match test {
+                    Test::Device(test) => test(outcome.0),
+                    Test::Backend(test) => test(&outcome.0.backend()),
+                }
                 Ok(())
             };
             trials.push(Trial::test(name, run).with_kind(&device.name));
@@ -111,14 +139,38 @@ fn trials(devices: &[Arc<Device>], tests: &[DeviceTest]) -> Vec<Trial> {
     tests.iter().map(|&(name, _)| Trial::test(name, run).with_kind("no adapter").with_ignored_flag(true)).collect()
 }
 
-/// The `main` of a test binary: the tests that need no device, then those that do, on each adapter.
-pub(crate) fn run(host: Vec<Trial>, tests: &[DeviceTest]) -> ! {
+/// A trial for each of these tests and each instruction set of the processor.
+pub(crate) fn on_every_cpu(tests: &[BackendTest]) -> Vec<Trial> {
+    let trial = |&(name, test): &BackendTest| {
+        InstructionSet::available().into_iter().map(move |set| {
+            let run = move || {
+                test(&Backend::Cpu(Cpu::with_instructions(set).expect("the processor has them")));
+                Ok(())
+            };
+            Trial::test(name, run).with_kind(format!("CPU, {set:?}"))
+        })
+    };
+    tests.iter().flat_map(trial).collect()
+}
+
+/// The `main` of a test binary: trials that need no device, tests of every CPU and every device, and tests of devices.
+pub(crate) fn run(mut host: Vec<Trial>, everywhere: &[BackendTest], on_devices: &[DeviceTest]) -> ! {
+    host.extend(on_every_cpu(everywhere));
+    let everywhere = everywhere.iter().map(|&(name, test)| (name, Test::Backend(test)));
+    let on_devices = on_devices.iter().map(|&(name, test)| (name, Test::Device(test)));
+    let tests: Vec<(&str, Test)> = everywhere.chain(on_devices).collect();
     let mut arguments = Arguments::from_args();
-    // A software adapter has threads of its own, and wgpu gives up on a lock of OpenGL's after seconds.
-    arguments.test_threads.get_or_insert(1);
-    let devices = devices();
-    let mut all = host;
-    all.extend(trials(&devices, tests));
+    let (all, devices): (Vec<Trial>, _) = match std::env::var("PENALTY_TRIALS").as_deref() {
+        Ok("cpu") => (host, Vec::new()),
+        asked => {
+            // A software adapter has threads of its own, and wgpu gives up on a lock of OpenGL's after seconds.
+            arguments.test_threads.get_or_insert(1);
+            let devices = devices();
+            let on_devices = trials(&devices, &tests);
+            let host = if asked == Ok("device") { Vec::new() } else { host };
+            ([host, on_devices].into_iter().flatten().collect(), devices)
+        }
+    };
     let conclusion = libtest_mimic::run(&arguments, all);
     if !arguments.list {
         for device in &devices {

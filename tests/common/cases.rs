@@ -1,5 +1,6 @@
 //! Weights to test with: every scale, every trap, every edge. The same on every machine.
 
+use penalty::half::{bf16, f16};
 use penalty::{Penalty, Result, TILE};
 
 /// Lengths around every edge of vectors, workgroups, lanes and tiles.
@@ -165,6 +166,22 @@ pub(crate) fn elementwise() -> (Vec<f32>, Vec<f32>) {
     (weights, others)
 }
 
+/// The same, of a length that is a multiple of four, so that no tail takes a kernel of its own.
+pub(crate) fn edges() -> (Vec<f32>, Vec<f32>) {
+    let (mut weights, mut others) = elementwise();
+    weights.truncate(weights.len() / 4 * 4);
+    others.truncate(weights.len());
+    (weights, others)
+}
+
+/// Ordinary tiles, one of large weights, one that is not full; and as many others.
+pub(crate) fn tiles() -> (Vec<f32>, Vec<f32>) {
+    let mut tiles = noise(2 * TILE + 76, 11);
+    tiles.extend(at_scale(127, TILE));
+    let others = noise(tiles.len(), 12);
+    (tiles, others)
+}
+
 /// λ₁, λ₂ and the step, at ordinary and at extreme values.
 pub(crate) const COEFFICIENTS: [(f64, f64, f64); 13] = [
     (0.0625, 0.0, 1.0),
@@ -182,39 +199,61 @@ pub(crate) const COEFFICIENTS: [(f64, f64, f64); 13] = [
     (0.0, 0.0, 1.0),
 ];
 
-/// A penalty of every formula beside the elastic net's with a step, at every branch that its numbers choose, and at extreme ones.
-pub(crate) fn family() -> Vec<(Penalty, f64)> {
-    let family: [(Result<Penalty>, f64); 30] = [
-        (Penalty::l0(0.1), 0.5),
-        (Penalty::l0(1e30), 1e9),
-        (Penalty::l0(0.0), 1.0),
-        (Penalty::l_half(0.3), 0.5),
-        (Penalty::l_half(1e-30), 1e-6),
-        (Penalty::l_half(1e38), 1e3),
-        (Penalty::log_sum(0.1, 0.5), 0.5),
-        (Penalty::log_sum(0.7, 0.01), 0.9),
-        (Penalty::log_sum(1e38, 1e-30), 1.0),
-        (Penalty::log_sum(1e-3, 1e30), 10.0),
-        (Penalty::mcp(0.1, 3.0), 0.5),
-        (Penalty::mcp(0.1, 0.7), 1.5),
-        (Penalty::mcp(0.1, 0.5), 0.5),
-        (Penalty::mcp(1e-10, 1e30), 0.5),
-        (Penalty::mcp(1e38, 1e10), 1e-3),
-        (Penalty::scad(0.1, 3.7), 0.5),
-        (Penalty::scad(0.1, 1.5), 0.7),
-        (Penalty::scad(0.1, 1.2), 9.0),
-        (Penalty::scad(1e-30, 1e30), 0.5),
-        (Penalty::scad(1e38, 1e10), 1e-3),
-        (Penalty::huber(0.4, 0.25), 0.5),
-        (Penalty::huber(1e30, 1e-20), 1.0),
-        (Penalty::huber(1e-30, 1e30), 1.0),
-        (Penalty::nonnegative_l1(0.1), 0.5),
-        (Penalty::nonnegative_l1(0.0), 1.0),
-        (Penalty::nonnegative_l1(1e38), 1e3),
-        (Penalty::interval(-0.5, 0.3), 1.0),
-        (Penalty::interval(0.1, 0.1), 1.0),
-        (Penalty::interval(f64::NEG_INFINITY, 0.0), 1.0),
-        (Penalty::interval(-1e300, 1e-39), 0.0),
+/// Penalties of every formula beside the elastic net's with a step, at every branch that their numbers choose, and at extreme ones.
+pub(crate) fn family_by_formula() -> Vec<Vec<(Penalty, f64)>> {
+    let family: [&[(Result<Penalty>, f64)]; 8] = [
+        &[(Penalty::l0(0.1), 0.5), (Penalty::l0(1e30), 1e9), (Penalty::l0(0.0), 1.0)],
+        &[(Penalty::l_half(0.3), 0.5), (Penalty::l_half(1e-30), 1e-6), (Penalty::l_half(1e38), 1e3)],
+        &[
+            (Penalty::log_sum(0.1, 0.5), 0.5),
+            (Penalty::log_sum(0.7, 0.01), 0.9),
+            (Penalty::log_sum(1e38, 1e-30), 1.0),
+            (Penalty::log_sum(1e-3, 1e30), 10.0),
+        ],
+        &[
+            (Penalty::mcp(0.1, 3.0), 0.5),
+            (Penalty::mcp(0.1, 0.7), 1.5),
+            (Penalty::mcp(0.1, 0.5), 0.5),
+            (Penalty::mcp(1e-10, 1e30), 0.5),
+            (Penalty::mcp(1e38, 1e10), 1e-3),
+        ],
+        &[
+            (Penalty::scad(0.1, 3.7), 0.5),
+            (Penalty::scad(0.1, 1.5), 0.7),
+            (Penalty::scad(0.1, 1.2), 9.0),
+            (Penalty::scad(1e-30, 1e30), 0.5),
+            (Penalty::scad(1e38, 1e10), 1e-3),
+        ],
+        &[(Penalty::huber(0.4, 0.25), 0.5), (Penalty::huber(1e30, 1e-20), 1.0), (Penalty::huber(1e-30, 1e30), 1.0)],
+        &[
+            (Penalty::nonnegative_l1(0.1), 0.5),
+            (Penalty::nonnegative_l1(0.0), 1.0),
+            (Penalty::nonnegative_l1(1e38), 1e3),
+        ],
+        &[
+            (Penalty::interval(-0.5, 0.3), 1.0),
+            (Penalty::interval(0.1, 0.1), 1.0),
+            (Penalty::interval(f64::NEG_INFINITY, 0.0), 1.0),
+            (Penalty::interval(-1e300, 1e-39), 0.0),
+        ],
     ];
-    family.map(|(penalty, step)| (penalty.expect("its parameters are valid"), step)).into()
+    let valid = |(penalty, step): &(Result<Penalty>, f64)| (penalty.clone().expect("its parameters are valid"), *step);
+    family.iter().map(|cases| cases.iter().map(valid).collect()).collect()
+}
+
+/// The same in one list.
+pub(crate) fn family() -> Vec<(Penalty, f64)> {
+    family_by_formula().concat()
+}
+
+/// Every `f16`, and as many others in another order.
+pub(crate) fn every_f16() -> (Vec<f16>, Vec<f16>) {
+    let others = (0..=u16::MAX).map(|i| f16::from_bits(i.wrapping_mul(0x9e3b)));
+    ((0..=u16::MAX).map(f16::from_bits).collect(), others.collect())
+}
+
+/// Every `bf16`, and as many others in another order.
+pub(crate) fn every_bf16() -> (Vec<bf16>, Vec<bf16>) {
+    let others = (0..=u16::MAX).map(|i| bf16::from_bits(i.wrapping_mul(0x9e3b)));
+    ((0..=u16::MAX).map(bf16::from_bits).collect(), others.collect())
 }

@@ -94,27 +94,29 @@ fn named(name: &str, values: &[f64]) -> Penalty {
     of(Penalty::named(name, &parameters))
 }
 
-/// Which operations of which types are computed.
+/// Which pairs of operations and types are computed: one in so many, others for each entry. A device compiles a kernel for each.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Sample {
-    /// All.
-    Whole,
-    /// A third of the pairs, another third for each entry: a device compiles a kernel for every one.
-    Third(usize),
+pub(crate) struct Sample {
+    pub(crate) one_in: usize,
+    /// The entry's index.
+    pub(crate) from: usize,
 }
 
 impl Sample {
+    /// All pairs.
+    pub(crate) const WHOLE: Sample = Sample { one_in: 1, from: 0 };
+
     fn has(self, operation: usize, dtype: Dtype) -> bool {
         let dtype = DTYPES.iter().position(|d| *d == dtype).expect("there is no other");
-        match self {
-            Sample::Whole => true,
-            Sample::Third(entry) => (operation + dtype + entry).is_multiple_of(3),
-        }
+        (self.from + operation + OPERATIONS * dtype).is_multiple_of(self.one_in)
     }
 }
 
 const ON_SLICES: [&str; 6] =
     ["evaluate", "partial_for", "prox", "prox_and_evaluate_in_place", "gradient", "gradient_add"];
+
+/// How many operations there are, on slices and on sets.
+const OPERATIONS: usize = ON_SLICES.len() + 10;
 
 /// The names of operations with the hashes of their results.
 pub(crate) type Hashes = Vec<(String, u64)>;
@@ -174,7 +176,7 @@ impl Entry {
 
     /// Every operation on a set of slices.
     pub(crate) fn host_set(&self, cpu: &Cpu) -> Hashes {
-        self.set(Sample::Whole, |before, call| {
+        self.set(Sample::WHOLE, |before, call| {
             let mut after = before.clone();
             let set = host_set(cpu.clone(), &before.parameters, &before.words[4]);
             let reports = after.call(&set, call)?;
@@ -208,7 +210,7 @@ impl Entry {
         for dtype in DTYPES {
             let before = Tensors::with(self.lens, |_| dtype, std::slice::from_ref(&self.penalty));
             let calls = calls(self.step).into_iter().enumerate();
-            for (_, (name, call)) in calls.filter(|(i, _)| sample.has(*i, dtype)) {
+            for (_, (name, call)) in calls.filter(|(i, _)| sample.has(ON_SLICES.len() + *i, dtype)) {
                 match run(&before, call) {
                     Ok((mut bytes, reports)) => {
                         for report in reports.iter().flat_map(|reports| reports.tensors.iter().chain([&reports.total]))
@@ -229,7 +231,7 @@ impl Entry {
 }
 
 /// Every operation of a set, and every optimizer.
-fn calls(step: f64) -> [(&'static str, Call); 10] {
+fn calls(step: f64) -> [(&'static str, Call); OPERATIONS - ON_SLICES.len()] {
     let sgd = |momentum| Call::Sgd(Sgd { step: 0.1, momentum });
     let adam = |metric| {
         Call::Adam(Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric, iteration: 3 })

@@ -1,7 +1,9 @@
 //! `tests/data/prox_cases.json`: reference cases of prox, minimised numerically in 40 digits.
 
-use penalty::Penalty;
+use penalty::{Backend, Penalty};
 use serde_json::Value;
+
+use super::compare::close;
 
 /// One weight with what prox makes of it and its penalty's value.
 pub(crate) struct Case {
@@ -126,4 +128,45 @@ fn number(value: &Value) -> f64 {
 
 fn text(value: &Value) -> &str {
     value.as_str().expect("it is a text")
+}
+
+pub(crate) fn cases_come_out(backend: &Backend) {
+    for case in cases() {
+        let prox = backend.prox(&case.penalty, &[case.v], case.step).expect("the device does not fail")[0];
+        let name = &case.name;
+        close(case.prox, prox.into(), case.tolerance)
+            .unwrap_or_else(|error| panic!("prox of {} by {name}: {error}", case.v));
+        if let Some(want) = case.value {
+            let value = backend.evaluate(&case.penalty, &[case.v]).expect("the device does not fail").value;
+            close(want, value, 4e-7).unwrap_or_else(|error| panic!("{name} at {}: {error}", case.v));
+        }
+    }
+}
+
+pub(crate) fn vectors_come_out(backend: &Backend) {
+    for case in vectors() {
+        let prox = backend.prox(&case.penalty, &case.v, case.step).expect("the case is valid");
+        let largest = case.prox.iter().map(|x| x.abs()).fold(0.0, f64::max);
+        for (i, (want, got)) in case.prox.iter().zip(&prox).enumerate() {
+            let off = (want - f64::from(*got)).abs();
+            assert!(off <= 1e-6 * largest, "{i} of {}: {got}, not {want}", case.name);
+        }
+        if let Some(want) = case.value {
+            let value = backend.evaluate(&case.penalty, &case.v).expect("the case is valid").value;
+            close(want, value, 1e-6).unwrap_or_else(|error| panic!("the value of {}: {error}", case.name));
+        }
+    }
+}
+
+pub(crate) fn weighted_cases_come_out(backend: &Backend) {
+    for case in weighted_cases() {
+        let weighted = case.penalty.with_weights(&case.penalty_weights).expect("the weights are valid");
+        let prox = backend.prox(weighted, &case.v, case.step).expect("the case is valid");
+        let largest = case.prox.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+        for (want, got) in case.prox.iter().zip(&prox) {
+            assert!((want - f64::from(*got)).abs() <= 1e-6 * largest, "{:?}: {got}, not {want}", case.penalty);
+        }
+        let value = backend.evaluate(weighted, &case.v).expect("the case is valid").value;
+        close(case.value, value, 1e-6).unwrap_or_else(|error| panic!("{:?}: {error}", case.penalty));
+    }
 }

@@ -1,16 +1,27 @@
-//! What the integration tests share: the oracle, the cases, the comparator and the adapters.
+//! What the integration tests share: the oracles, the cases, the comparator and the adapters.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unused_macros, reason = "each test binary uses a part of it")]
 
+#[macro_use]
 pub(crate) mod adapters;
+pub(crate) mod backends;
 pub(crate) mod cases;
 pub(crate) mod catalogue;
 pub(crate) mod compare;
+pub(crate) mod covering;
+pub(crate) mod coverings;
+pub(crate) mod custom;
 pub(crate) mod device;
 pub(crate) mod everything;
 pub(crate) mod exact;
 pub(crate) mod formulas;
 pub(crate) mod golden;
+pub(crate) mod grouped;
+pub(crate) mod laws;
+pub(crate) mod minimizer;
 pub(crate) mod oracle;
 pub(crate) mod ranges;
+pub(crate) mod recorded;
+pub(crate) mod rejected;
 pub(crate) mod tensors;
+pub(crate) mod weighted;

@@ -57,6 +57,11 @@ impl Weight for bf16 {
     }
 }
 
+/// Numbers as elements of a type.
+pub(crate) fn to<E: Weight>(numbers: &[f32]) -> Vec<E> {
+    numbers.iter().map(|&x| E::nearest(x)).collect()
+}
+
 /// The statistics of some weights.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Statistics {

@@ -2,9 +2,12 @@
 
 use penalty::gpu::{Operand, Operands, ParameterSet, PendingReports};
 use penalty::half::{bf16, f16};
-use penalty::{Adam, Cpu, Dtype, Gpu, HostSet, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut, wgpu};
+use penalty::{
+    Adam, Cpu, Dtype, Gpu, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut, TILE, wgpu,
+};
 
-use crate::common::cases::noise;
+use crate::common::adapters::sample;
+use crate::common::cases::{LENGTHS, noise};
 use crate::common::compare::{POISON, same_bytes};
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
 
@@ -51,6 +54,11 @@ impl Tensors {
     /// Tensors of these lengths and one type; penalties go round.
     pub(crate) fn of(dtype: Dtype, lens: &[usize]) -> Tensors {
         Tensors::with(lens, |_| dtype, &penalties())
+    }
+
+    /// The same of every type, or where devices take a sample of one, which takes turns: types have kernels of their own.
+    pub(crate) fn in_turn(turn: usize, lens: &[usize]) -> Tensors {
+        if sample() == 1 { Tensors::new(lens) } else { Tensors::of(DTYPES[turn % DTYPES.len()], lens) }
     }
 
     /// Tensors of these lengths, types and penalties, which go round.
@@ -330,4 +338,37 @@ pub(crate) fn equal_step_by_step(gpu: &Gpu, mut tensors: Tensors, penalties: &[P
         let want = tensors.host(Call::Evaluate).expect("the call is valid").expect("the call reports");
         reports_equal(&want, &got, penalty);
     }
+}
+
+/// Everything whose bits the contract promises.
+pub(crate) const EXACT: [Call; 8] = [
+    Call::Evaluate,
+    Call::GradientAdd,
+    Call::EvaluateAndGradientAdd,
+    Call::Prox(0.5),
+    Call::ProxAndEvaluate(0.25),
+    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::None }),
+    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::HeavyBall { momentum: 0.9, dampening: 0.1 } }),
+    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov { momentum: 0.5, dampening: 0.3 } }),
+];
+
+/// Every edge, and tensors of several spans.
+pub(crate) fn lens() -> Vec<usize> {
+    let mut lens: Vec<usize> = LENGTHS.into_iter().chain(LENGTHS).collect();
+    lens.extend([70 * TILE + 1, 30_000, 16 * TILE, 16, 16, 16]);
+    lens
+}
+
+/// 1 to 300,000, log-uniform.
+pub(crate) fn thousand() -> Vec<usize> {
+    let position = |i: u64| (i * 617 % 1000) as f64 / 999.0;
+    (0..1000).map(|i| 300_000f64.powf(position(i)).round() as usize).collect()
+}
+
+/// A set of three tensors.
+pub(crate) fn small(gpu: &Gpu, slots: usize) -> (Tensors, ParameterSet) {
+    let tensors = Tensors::new(&[5000, 17, 300]);
+    let images = tensors.lay_out(Layout::Page);
+    let set = set(gpu, &tensors, &images, &images.upload(gpu), slots);
+    (tensors, set)
 }

@@ -1,0 +1,29 @@
+//! Which penalties have no gradient, and is none given?
+
+use penalty::{Backend, Momentum, Sgd};
+
+use crate::common::rejected::{
+    a_constraint_has_no_gradient, gradients_that_would_be_zero_are_refused, names_the_second, one_without,
+    without_gradient,
+};
+use crate::common::tensors::Call;
+
+#[test]
+fn gradients_that_would_be_zero_are_rejected() {
+    gradients_that_would_be_zero_are_refused(&Backend::cpu());
+    a_constraint_has_no_gradient(&Backend::cpu());
+}
+
+#[test]
+fn a_set_names_what_has_no_gradient() {
+    for penalty in without_gradient() {
+        let before = one_without(&penalty);
+        let mut after = before.clone();
+        for call in [Call::GradientAdd, Call::EvaluateAndGradientAdd] {
+            names_the_second(after.host(call));
+        }
+        assert_eq!(before.words, after.words, "{penalty:?}");
+        after.host(Call::Evaluate).expect("it has a value");
+        after.host(Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) })).expect("it has a prox");
+    }
+}

@@ -1,0 +1,18 @@
+//! What is accepted, what is rejected, and the words that say so.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod backends;
+mod calls;
+mod constructors;
+mod custom;
+mod gradients;
+mod groups;
+mod messages;
+mod names;
+mod optimizers;
+mod partials;
+mod readme;
+mod sets;
+mod weighted;

@@ -1,0 +1,142 @@
+//! Every call with groups that cover a tensor, or do not.
+
+use penalty::gpu::Operand;
+use penalty::{Backend, Dtype, Error, Gpu, Penalty, Result};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::covering::coverings;
+use super::grouped::CALLS;
+use super::tensors::{Call, Layout, Tensors, equal};
+use crate::common;
+
+/// Every call with groups and a tensor of some length, on slices and in sets, and on a device also recorded.
+pub(crate) fn every_weight_is_in_one_group_or_every_call_is_refused(cases: u32, backend: &Backend, gpu: Option<&Gpu>) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let run = runner.run(&coverings(), |(covering, len)| {
+        let Ok(groups) = covering.groups() else { return Ok(()) };
+        let penalty = Penalty::l2_norm(LAMBDA).and_then(|norm| norm.over(groups)).expect("it is valid");
+        let theta: Vec<f32> = (0..len).map(|i| ((i * 37 % 101 + 1) as f32).copysign((i % 3) as f32 - 0.5)).collect();
+        let calls = Calls { backend, gpu, penalty: &penalty, theta: &theta };
+        match covering.group_of(len) {
+            Some(group_of) => calls.take_each_group(&group_of),
+            None => calls.are_refused(),
+        }
+        Ok(())
+    });
+    run.unwrap_or_else(|error| panic!("{error}"));
+}
+
+const LAMBDA: f64 = 0.5;
+
+const STEP: f64 = 3.0;
+
+/// Calls of a penalty that has groups.
+struct Calls<'a> {
+    backend: &'a Backend,
+    gpu: Option<&'a Gpu>,
+    penalty: &'a Penalty,
+    theta: &'a [f32],
+}
+
+impl Calls<'_> {
+    /// What each weight becomes tells its group's norm.
+    fn take_each_group(&self, group_of: &[u64]) {
+        let Calls { backend, penalty, theta, .. } = *self;
+        let norm = |group: u64| {
+            let members = theta.iter().zip(group_of).filter(|(_, of)| **of == group);
+            members.map(|(x, _)| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt()
+        };
+        let near = |want: f64, got: f32, what: &str| {
+            let off = (want - f64::from(got)).abs();
+            assert!(off <= 1e-5 * want.abs(), "{what} by {penalty:?}: {got}, not {want}");
+        };
+        penalty.check_len(theta.len() as u64).expect("they cover it");
+        let mut groups = group_of.to_vec();
+        groups.sort_unstable();
+        groups.dedup();
+        let value = backend.evaluate(penalty, theta).expect("they cover it").value;
+        near(LAMBDA * groups.iter().map(|group| norm(*group)).sum::<f64>(), value as f32, "the value");
+        let gradient = backend.gradient(penalty, theta).expect("they cover it");
+        let shrunk = backend.prox(penalty, theta, STEP).expect("they cover it");
+        for ((x, group), (g, v)) in theta.iter().zip(group_of).zip(gradient.iter().zip(&shrunk)) {
+            let (x, norm) = (f64::from(*x), norm(*group));
+            near(LAMBDA * x / norm, *g, "the gradient");
+            near(x * (1.0 - LAMBDA * STEP / norm).max(0.0), *v, "the prox");
+        }
+        // The same in a set, behind another tensor.
+        let mut tensors = self.tensors();
+        tensors.host(Call::Prox(STEP)).expect("they cover it");
+        assert_eq!(common::tensors::numbers(&tensors.words[0][1], &tensors.parameters[1]), shrunk);
+        if let Some(gpu) = self.gpu {
+            equal(gpu, &self.tensors(), Layout::Page, Call::Prox(STEP));
+            equal(gpu, &self.tensors(), Layout::Page, Call::EvaluateAndGradientAdd);
+        }
+    }
+
+    /// Nothing is written or recorded.
+    fn are_refused(&self) {
+        let Calls { backend, penalty, theta, .. } = *self;
+        let groups = |what: &str, result: Result<()>| {
+            let error = match result.expect_err(what) {
+                Error::InParameter { error, .. } => *error,
+                error => error,
+            };
+            assert!(matches!(error, Error::Groups { .. }), "{what} by {penalty:?}: {error}");
+        };
+        let mut written = theta.to_vec();
+        groups("check_len", penalty.check_len(theta.len() as u64));
+        groups("evaluate", backend.evaluate(penalty, theta).map(drop));
+        groups("evaluate_all", backend.evaluate_all(penalty, &[theta]).map(drop));
+        groups("partial_for", backend.partial_for(penalty, 0, theta).map(drop));
+        groups("gradient", backend.gradient(penalty, theta).map(drop));
+        groups("gradient_into", backend.gradient_into(penalty, theta, &mut written));
+        groups("gradient_add", backend.gradient_add(penalty, theta, &mut written));
+        groups("prox", backend.prox(penalty, theta, STEP).map(drop));
+        groups("prox_in_place", backend.prox_in_place(penalty, &mut written, STEP));
+        let evaluated = backend.prox_and_evaluate_in_place(penalty, &mut written, STEP);
+        groups("prox_and_evaluate_in_place", evaluated.map(drop));
+        assert_eq!(written, theta, "{penalty:?}");
+        let calls = [
+            Call::Evaluate,
+            Call::GradientAdd,
+            Call::EvaluateAndGradientAdd,
+            Call::Prox(STEP),
+            Call::ProxAndEvaluate(STEP),
+            CALLS[1],
+            CALLS[2],
+        ];
+        let before = self.tensors();
+        for call in calls {
+            let mut after = before.clone();
+            groups("a set on the host", after.host(call).map(drop));
+            assert_eq!(before.words, after.words, "{call:?} by {penalty:?}");
+        }
+        let Some(gpu) = self.gpu else { return };
+        let images = before.lay_out(Layout::Page);
+        let buffers = images.upload(gpu);
+        let lists = images.operands(&before, &buffers);
+        let operands = common::tensors::operands(&lists);
+        let [theta, gradient]: [&Operand<'_>; 2] = [&operands.weights[1], &operands.gradients[1]];
+        let mut encoder = common::device::encoder(gpu);
+        groups("record_evaluate", gpu.record_evaluate(&mut encoder, penalty, theta).map(drop));
+        groups("record_gradient", gpu.record_gradient(&mut encoder, penalty, theta, gradient));
+        groups("record_gradient_add", gpu.record_gradient_add(&mut encoder, penalty, theta, gradient));
+        groups("record_prox", gpu.record_prox(&mut encoder, penalty, theta, STEP));
+        let mut set = common::tensors::set(gpu, &before, &images, &buffers, 1);
+        for call in calls {
+            groups("a set on a device", common::tensors::record(&mut set, &mut encoder, call).map(drop));
+        }
+        common::device::submit(gpu, encoder);
+        let held = common::device::contents(gpu, &buffers[0]);
+        common::compare::same_bytes(&images.bytes[0], &held).expect("nothing was recorded");
+    }
+
+    /// A tensor of L1, and one of these weights.
+    fn tensors(&self) -> Tensors {
+        let penalties = [Penalty::l1(0.1).expect("it is valid"), self.penalty.clone()];
+        let mut tensors = Tensors::with(&[8, self.theta.len()], |_| Dtype::F32, &penalties);
+        tensors.words[0][1] = common::tensors::words(Dtype::F32, self.theta);
+        tensors
+    }
+}

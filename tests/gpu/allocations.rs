@@ -1,0 +1,340 @@
+//! Does recording allocate as often as the same commands with bare wgpu?
+//!
+//! Whichever call it is, however many tensors there are, with another λ and step size each time, and from the first recording
+//! of a prepared set on.
+
+use std::alloc::{GlobalAlloc, Layout as Memory, System};
+use std::cell::Cell;
+
+use penalty::gpu::{Operand, ParameterSet, Recording};
+use penalty::{Adam, Dtype, Gpu, Metric, Momentum, Penalty, Sgd, wgpu};
+
+use crate::common::adapters::{Device, DeviceTest, sample};
+use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
+use crate::common::tensors::{Call, Layout, Tensors, record, set};
+
+pub(crate) const ON_DEVICES: &[DeviceTest] = named![
+    the_counter_counts,
+    recording_allocates_what_bare_wgpu_does,
+    the_first_recording_allocates_what_bare_wgpu_does,
+];
+
+fn the_counter_counts(_: &Device) {
+    assert!(allocations(|| drop(std::hint::black_box(vec![1u8; 100]))) == 1);
+}
+
+/// The system's allocator, counting what this thread asks it for.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread at its end has no counter any more, and none is read.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is the system allocator's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, memory: Memory) -> *mut u8 {
+        count();
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(memory) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, memory: Memory) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, memory) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, memory: Memory, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, memory, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const ROUNDS: usize = 16;
+
+/// Rounds in which a slot is used for the first time, and nothing needs to be unmapped.
+const WARM: usize = 4;
+
+/// Sets, each recorded once.
+const FRESH: usize = 4;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+/// The fewest allocations of a recording, once everything is warm: what wgpu recycles is sometimes not back yet.
+fn fewest(gpu: &Gpu, mut record: impl FnMut(&mut wgpu::CommandEncoder)) -> u64 {
+    let rounds = (0..ROUNDS).map(|_| once(gpu, &mut record));
+    rounds.skip(WARM).min().unwrap_or(0)
+}
+
+/// The allocations of a recording, which is then submitted and done.
+fn once(gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> u64 {
+    // What was written to other memory goes first: wgpu allocates more for the first write of a submission.
+    gpu.queue().submit([]);
+    let mut encoder = encoder(gpu);
+    let count = allocations(|| record(&mut encoder));
+    submit(gpu, encoder);
+    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+    gpu.device().poll(wait).expect("the device answers");
+    count
+}
+
+/// Every call, what prepares it, the buffers it binds and whether it reports. Adam's first iteration is as good as any here.
+fn calls(step: f64) -> [(Call, Recording, usize, bool); 10] {
+    let sgd = |momentum| Call::Sgd(Sgd { step, momentum });
+    let adam = |metric| Call::Adam(Adam { step, metric, ..Adam::default() });
+    [
+        (Call::Evaluate, Recording::Evaluate, 1, true),
+        (Call::GradientAdd, Recording::GradientAdd, 2, false),
+        (Call::EvaluateAndGradientAdd, Recording::EvaluateAndGradientAdd, 2, true),
+        (Call::Prox(step), Recording::Prox, 1, false),
+        (Call::ProxAndEvaluate(step), Recording::ProxAndEvaluate, 1, true),
+        (sgd(Momentum::None), Recording::Sgd, 2, true),
+        (sgd(Momentum::heavy_ball(0.9)), Recording::SgdHeavyBall, 3, true),
+        (sgd(Momentum::nesterov(0.9)), Recording::SgdNesterov, 3, true),
+        (adam(Metric::Plain), Recording::Adam(Metric::Plain), 4, true),
+        (adam(Metric::Adam), Recording::Adam(Metric::Adam), 4, true),
+    ]
+}
+
+fn recording_allocates_what_bare_wgpu_does(device: &Device) {
+    let gpu = device.plain();
+    let many = if sample() == 1 { 1000 } else { 200 };
+    for (tensors, length) in [(10, 300), (many, 40)] {
+        let tensors = Tensors::in_turn(0, &vec![length; tensors]);
+        let images = tensors.lay_out(Layout::PagePerRole);
+        let buffers = images.upload(gpu);
+        let out = output_buffer(gpu, tensors.len());
+        let mut set = set(gpu, &tensors, &images, &buffers, 3);
+        for (i, (call, _, operands, sums)) in calls(0.0).into_iter().enumerate() {
+            let mut k = 0.0;
+            let ours = fewest(gpu, |encoder| {
+                k += 1e-3;
+                let l1 = Penalty::l1(k).expect("the λ is valid");
+                set.penalties_mut().for_each(|(_, penalty)| penalty.clone_from(&l1));
+                record_and_finish(&mut set, encoder, calls(k)[i].0, &output(&out));
+            });
+            let dispatches = dispatches(&set);
+            let bare = Bare::new(gpu, dispatches, &buffers[..operands], tensors.len(), sums.then_some(&out));
+            let theirs = fewest(gpu, |encoder| bare.record(gpu, encoder));
+            assert!(dispatches > 0 && theirs > 0);
+            assert_eq!(ours, theirs, "{} tensors, {call:?}, {dispatches} dispatches", tensors.len());
+        }
+    }
+}
+
+/// A set that was only built and prepared, against bare wgpu whose buffers and bind groups are as new: both write to a table, clear
+/// results, copy to and map memory that nothing has used before.
+fn the_first_recording_allocates_what_bare_wgpu_does(device: &Device) {
+    // It has compiled what checks it, and nothing else.
+    let gpu = &own(device);
+    for (tensors, length) in [(10, 300), (1000, 40)] {
+        let tensors = Tensors::of(Dtype::F32, &vec![length; tensors]);
+        let images = tensors.lay_out(Layout::PagePerRole);
+        let buffers = images.upload(gpu);
+        let out = output_buffer(gpu, tensors.len());
+        for (call, recording, operands, sums) in calls(0.1) {
+            let rounds = [(); FRESH].map(|()| {
+                let mut set = set(gpu, &tensors, &images, &buffers, 3);
+                set.prepare(&[recording]).expect("the set has all operands");
+                if sums {
+                    set.prepare_finish(recording, &output(&out)).expect("the output is valid");
+                }
+                let ours = once(gpu, |encoder| record_and_finish(&mut set, encoder, call, &output(&out)));
+                let dispatches = dispatches(&set);
+                let bare = Bare::new(gpu, dispatches, &buffers[..operands], tensors.len(), sums.then_some(&out));
+                let theirs = once(gpu, |encoder| bare.record(gpu, encoder));
+                assert!(dispatches > 0 && theirs > 0);
+                [ours, theirs]
+            });
+            let [ours, theirs] = [0, 1].map(|which| rounds.iter().map(|round| round[which]).min());
+            assert_eq!(ours, theirs, "{} tensors, {call:?}: {rounds:?}", tensors.len());
+            // Compiling would add thousands to the first alone; wgpu's own lists, where they grow, add a few to any.
+            let [first, bare] = rounds[0];
+            assert!(first < 2 * bare, "{} tensors, {call:?}: {rounds:?}", tensors.len());
+        }
+    }
+}
+
+/// Room for a row of four `f32` of each tensor and of the total.
+fn output_buffer(gpu: &Gpu, tensors: usize) -> wgpu::Buffer {
+    buffer(gpu, &vec![0; 16 * (tensors + 1)], USAGES)
+}
+
+fn output(buffer: &wgpu::Buffer) -> Operand<'_> {
+    Operand { buffer, offset: 0, len: buffer.size() / 4, dtype: Dtype::F32 }
+}
+
+/// Records a call, and that its results are finished where it has any.
+fn record_and_finish(set: &mut ParameterSet, encoder: &mut wgpu::CommandEncoder, call: Call, output: &Operand<'_>) {
+    if let Some(pending) = record(set, encoder, call).expect("there is a slot") {
+        set.record_finish(encoder, &pending, output).expect("the output is valid");
+    }
+}
+
+/// How many dispatches the set's newest operation has, which is listed last.
+fn dispatches(set: &ParameterSet) -> usize {
+    let text = format!("{set:?}");
+    let recorder = text.rfind("Recorder {").map_or("", |at| &text[at..]);
+    recorder.matches("Dispatch {").count()
+}
+
+/// A compiled kernel with what it binds.
+type Command = (wgpu::ComputePipeline, wgpu::BindGroup);
+
+/// The commands of a step, without the library: numbers written, results cleared, dispatches, results copied, mapped and finished.
+struct Bare {
+    /// Of each dispatch.
+    commands: Vec<Command>,
+    table: wgpu::Buffer,
+    report: Option<Report>,
+    numbers: Vec<u8>,
+    /// By an earlier round.
+    mapped: Cell<bool>,
+}
+
+/// Of what reports: the results, where they are read, and what finishes them.
+struct Report {
+    results: wgpu::Buffer,
+    staging: wgpu::Buffer,
+    finish: Command,
+}
+
+const SHADER: &str = "
+    @group(0) @binding(0) var<uniform> parameters: vec4<u32>;
+    @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
+    @group(0) @binding(3) var<storage, read_write> data: array<u32>;
+    @compute @workgroup_size(1)
+    fn main() { data[0] = table[0].x + parameters.x; }
+";
+
+impl Bare {
+    /// As many dispatches that bind these operands; what reports has an output to be finished to.
+    fn new(
+        gpu: &Gpu,
+        dispatches: usize,
+        operands: &[wgpu::Buffer],
+        tensors: usize,
+        output: Option<&wgpu::Buffer>,
+    ) -> Bare {
+        let device = gpu.device();
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: None,
+            source: wgpu::ShaderSource::Wgsl(SHADER.into()),
+        });
+        let buffer = |size, usage| {
+            let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+            device.create_buffer(&descriptor)
+        };
+        let numbers = vec![0; 48 + 32 * tensors];
+        let size = numbers.len().next_multiple_of(256) as u64 + 256;
+        let table = buffer(size, USAGES | wgpu::BufferUsages::UNIFORM);
+        let results = output.map(|_| buffer(160 * (tensors as u64 + 2), USAGES));
+        let command = |operands: &[wgpu::Buffer]| command(device, &module, &table, results.as_ref(), operands);
+        // Each of its own, as those of different kernels are.
+        let commands = (0..dispatches).map(|_| command(operands)).collect();
+        let report = output.zip(results.as_ref()).map(|(output, results)| Report {
+            results: results.clone(),
+            staging: buffer(results.size(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST),
+            finish: command(std::slice::from_ref(output)),
+        });
+        Bare { commands, table, report, numbers, mapped: Cell::new(false) }
+    }
+
+    fn record(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder) {
+        if let Some(report) = &self.report
+            && self.mapped.replace(true)
+        {
+            report.staging.unmap();
+        }
+        let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
+        let scopes = filters.map(|filter| gpu.device().push_error_scope(filter));
+        gpu.queue().write_buffer(&self.table, 0, &self.numbers);
+        for scope in scopes.into_iter().rev() {
+            assert!(pollster::block_on(scope.pop()).is_none());
+        }
+        if let Some(report) = &self.report {
+            encoder.clear_buffer(&report.results, 0, None);
+        }
+        let dispatch = |pass: &mut wgpu::ComputePass<'_>, (pipeline, group): &Command| {
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, group, &[0, 0, 0][..2 + usize::from(self.report.is_some())]);
+            pass.dispatch_workgroups(1, 1, 1);
+        };
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        self.commands.iter().for_each(|command| dispatch(&mut pass, command));
+        drop(pass);
+        // The one callback a step: that the encoder was submitted and done, or dropped.
+        let (one, two) = (self.table.clone(), 0u64);
+        let Some(Report { results, staging, finish }) = &self.report else {
+            return encoder.on_submitted_work_done(move || drop((one, two)));
+        };
+        encoder.copy_buffer_to_buffer(&self.table, 0, results, 0, 4);
+        encoder.copy_buffer_to_buffer(results, 0, staging, 0, results.size());
+        encoder.map_buffer_on_submit(staging, wgpu::MapMode::Read, .., move |_| drop((one, two)));
+        dispatch(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), finish);
+    }
+}
+
+/// A kernel that binds what the library's bind: the table twice, the results where there are some, and the operands.
+fn command(
+    device: &wgpu::Device,
+    module: &wgpu::ShaderModule,
+    table: &wgpu::Buffer,
+    results: Option<&wgpu::Buffer>,
+    operands: &[wgpu::Buffer],
+) -> Command {
+    let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
+    let mut bindings = vec![(0, wgpu::BufferBindingType::Uniform, table, 16), (1, storage(true), table, 256)];
+    bindings.extend(results.map(|results| (2, storage(false), results, 256)));
+    bindings.extend(
+        (3..).zip(operands).map(|(binding, operand)| (binding, storage(false), operand, 256.min(operand.size()))),
+    );
+    let kinds: Vec<_> = bindings
+        .iter()
+        .map(|&(binding, ty, ..)| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: binding < 3, min_binding_size: None },
+            count: None,
+        })
+        .collect();
+    let entries: Vec<_> = bindings
+        .iter()
+        .map(|&(binding, _, buffer, size)| wgpu::BindGroupEntry {
+            binding,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset: 0,
+                size: wgpu::BufferSize::new(size),
+            }),
+        })
+        .collect();
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &kinds });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: None,
+        layout: Some(&pipeline_layout),
+        module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions::default(),
+        cache: None,
+    });
+    let group = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
+    (pipeline, device.create_bind_group(&group))
+}

@@ -1,0 +1,93 @@
+//! Which operands and numbers does a set reject?
+
+use penalty::gpu::{Operand, Operands, ParameterSet, Recording};
+use penalty::{Adam, Dtype, Error, Metric, Momentum, Parameter, Penalty, Sgd, wgpu};
+
+use crate::common::adapters::{Device, DeviceTest};
+use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
+use crate::common::tensors::{Call, EXACT, record};
+
+pub(crate) const ON_DEVICES: &[DeviceTest] = named![what_breaks_a_rule_is_refused,];
+
+fn what_breaks_a_rule_is_refused(device: &Device) {
+    let gpu = device.plain();
+    let held = buffer(gpu, &[0; 4096], USAGES);
+    let other = buffer(gpu, &[0; 4096], USAGES);
+    let unusable = buffer(gpu, &[0; 4096], wgpu::BufferUsages::COPY_DST);
+    let foreign_gpu = own(device);
+    let foreign = buffer(&foreign_gpu, &[0; 4096], USAGES);
+    let destroyed = buffer(gpu, &[0; 4096], USAGES);
+    destroyed.destroy();
+    let at = |buffer, offset| Operand { buffer, offset, len: 64, dtype: Dtype::F32 };
+    let parameters = || {
+        let l1 = Penalty::l1(0.1).expect("the λ is valid");
+        vec![Parameter::new("a", 64, Dtype::F32, l1.clone()), Parameter::new("b", 64, Dtype::F32, l1)]
+    };
+    let refuse = |weights: [Operand<'_>; 2], gradients: &[Operand<'_>], text: &str| {
+        let operands = Operands { weights: &weights, gradients, ..Operands::default() };
+        let error = ParameterSet::new(gpu, parameters(), &operands, 2).map(drop).expect_err(text).to_string();
+        assert!(error.contains(text), "expected {text:?} in {error:?}");
+        assert!(!error.contains('\n'), "{error}");
+    };
+    let good = [at(&held, 0), at(&held, 256)];
+    refuse([at(&held, 0), at(&held, 0)], &[], "the weights of \"a\" and the weights of \"b\" overlap");
+    refuse([at(&held, 0), at(&held, 252)], &[], "overlap: each must have memory of its own");
+    refuse(good, &[at(&held, 512), at(&held, 256)], "the weights of \"b\" and the gradient of \"b\" overlap");
+    refuse([at(&held, 2), at(&held, 512)], &[], "\"a\": the weights: its offset must be a multiple of 4");
+    refuse([at(&held, 0), at(&held, 4000)], &[], "\"b\": the weights: its range must end inside its buffer");
+    refuse(
+        [at(&held, 0), at(&unusable, 0)],
+        &[],
+        "\"b\": the weights: its buffer must have the usage STORAGE, found COPY_DST",
+    );
+    refuse([at(&held, 0), at(&foreign, 0)], &[], "\"b\": the device failed");
+    refuse([at(&held, 0), at(&destroyed, 0)], &[], "\"b\": the device failed");
+    refuse(good, &[at(&other, 0)], "a set needs the gradient for each of the 2 tensors, found 1");
+    refuse([at(&held, 0), Operand { len: 63, ..at(&held, 256) }], &[], "\"b\": the weights must have 64 elements");
+    let half = Operand { dtype: Dtype::F16, ..at(&held, 256) };
+    refuse([at(&held, 0), half], &[], "\"b\": the weights must hold F32");
+
+    let operands = Operands { weights: &good, ..Operands::default() };
+    let none = ParameterSet::new(gpu, parameters(), &operands, 0).map(drop);
+    assert!(matches!(none, Err(Error::Parameter { name: "slots", .. })), "{none:?}");
+    let mut set = ParameterSet::new(gpu, parameters(), &operands, 2).expect("the operands are valid");
+    let mut encoder = encoder(gpu);
+    let bad = [
+        record(&mut set, &mut encoder, Call::GradientAdd),
+        record(&mut set, &mut encoder, EXACT[5]),
+        record(&mut set, &mut encoder, Call::Adam(Adam::default())),
+    ];
+    let recordings = [Recording::GradientAdd, Recording::Sgd, Recording::Adam(Metric::Plain)];
+    for (result, recording) in bad.into_iter().zip(recordings) {
+        let error = result.map(drop).expect_err("there are no gradients");
+        assert!(matches!(error, Error::Missing { operand: "the gradient", .. }), "{error}");
+        assert_eq!(set.prepare(&[Recording::Evaluate, recording]), Err(error));
+    }
+    let output = Operand { len: 12, ..at(&other, 0) };
+    let refused = set.prepare_finish(Recording::Prox, &output);
+    assert!(matches!(refused, Err(Error::Operand { operand: "the recording", .. })), "{refused:?}");
+    let refused = set.prepare_finish(Recording::Evaluate, &at(&other, 0));
+    assert!(matches!(refused, Err(Error::Length { operand: "the output", .. })), "{refused:?}");
+    let refused = set.prepare_finish(Recording::Sgd, &output);
+    assert!(matches!(refused, Err(Error::Missing { operand: "the gradient", .. })), "{refused:?}");
+    let numbers = [
+        Call::Prox(-1.0),
+        Call::Prox(f64::NAN),
+        Call::Sgd(Sgd { step: f64::INFINITY, momentum: Momentum::None }),
+        Call::Sgd(Sgd { step: 0.1, momentum: Momentum::heavy_ball(1.0) }),
+        Call::Adam(Adam { beta1: 1.0, ..Adam::default() }),
+        Call::Adam(Adam { epsilon: 0.0, ..Adam::default() }),
+        Call::Adam(Adam { iteration: 0, ..Adam::default() }),
+        Call::Adam(Adam { decay: 1e9, ..Adam::default() }),
+    ];
+    for call in numbers {
+        let error = record(&mut set, &mut encoder, call).map(drop).expect_err("the number is out of range");
+        assert!(matches!(error, Error::Parameter { .. }), "{call:?}: {error}");
+    }
+    // A refused place leaves the set where it was.
+    let twice = [at(&held, 0), at(&held, 0)];
+    assert!(set.place(&Operands { weights: &twice, ..Operands::default() }).is_err());
+    let pending = set.record_evaluate(&mut encoder).expect("the set is as it was");
+    submit(gpu, encoder);
+    assert_eq!(pending.wait(PATIENCE).expect("it was submitted").total.len, 128);
+}

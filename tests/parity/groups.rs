@@ -1,0 +1,110 @@
+//! Have penalties of groups the reference's bits, over every kind of groups, and in sets?
+
+use penalty::half::{bf16, f16};
+use penalty::{Backend, Dtype, Groups, Penalty};
+
+use crate::common::adapters::{BackendTest, Device, DeviceTest, has_turn};
+use crate::common::cases::at_scale;
+use crate::common::coverings::every_weight_is_in_one_group_or_every_call_is_refused;
+use crate::common::grouped::{CALLS, penalties, tensors, weights, with_gradients};
+use crate::common::oracle::Weight;
+use crate::common::tensors::{Call, Layout, equal};
+use crate::common::{everything, golden, ranges};
+
+pub(crate) const EVERYWHERE: &[BackendTest] = named![same_bits_as_the_reference,];
+pub(crate) const ON_DEVICES: &[DeviceTest] = named![
+    golden_vectors_come_out,
+    projections_are_exact_at_every_ratio,
+    reported_projections_are_right,
+    norm_gradients_are_right_at_every_scale,
+    sets_with_groups_equal_the_host,
+    every_weight_is_in_one_group_or_every_call_is_rejected,
+];
+
+fn golden_vectors_come_out(device: &Device) {
+    golden::vectors_come_out(&device.backend());
+}
+
+fn projections_are_exact_at_every_ratio(device: &Device) {
+    ranges::projections_are_exact_at_every_ratio(&device.backend());
+}
+
+fn reported_projections_are_right(device: &Device) {
+    ranges::reported_projections_are_right(&device.backend());
+}
+
+fn norm_gradients_are_right_at_every_scale(device: &Device) {
+    ranges::norm_gradients_are_right_at_every_scale(&device.backend());
+}
+
+fn every_weight_is_in_one_group_or_every_call_is_rejected(device: &Device) {
+    every_weight_is_in_one_group_or_every_call_is_refused(60, &device.backend(), Some(device.plain()));
+}
+
+/// Every kind of grouping of 1,536 weights, small groups and large, each with what it is called.
+fn groupings() -> Vec<Groups> {
+    let backwards: Vec<u64> = (0..700).rev().collect();
+    let odd: Vec<u64> = (700..1536).step_by(2).collect();
+    let even: Vec<u64> = (701..1536).step_by(2).collect();
+    let groups = [
+        Ok(Groups::whole()),
+        Groups::runs(4),
+        Groups::runs(48),
+        Groups::rows(96),
+        Groups::columns(3),
+        Groups::tiles(48, 8, 16),
+        Groups::lists(&[backwards, odd, even]),
+    ];
+    groups.map(|groups| groups.expect("they are valid")).into()
+}
+
+fn same_bits_as_the_reference(backend: &Backend) {
+    fn same<E: Weight>(backend: &Backend, turn: usize, (penalty, step): (&Penalty, f64), weights: &[E]) {
+        everything::same_in_turn(backend, turn, (penalty, step), &format!("{penalty:?}"), weights, weights);
+    }
+    let ordinary = weights(1536);
+    let half: Vec<f16> = ordinary.iter().map(|&x| f16::nearest(x)).collect();
+    let brain: Vec<bf16> = ordinary.iter().map(|&x| bf16::nearest(x)).collect();
+    the_least_excess_counts(backend);
+    let scales = [-120, -60, 60, 127].map(|k| at_scale(k, 1536));
+    for (i, (penalty, step)) in penalties().iter().enumerate() {
+        for (j, groups) in groupings().into_iter().enumerate() {
+            let penalty = penalty.over(groups).expect("it takes weights together");
+            // The kinds of groups share their kernels.
+            same(backend, i, (&penalty, *step), &ordinary);
+            if j == 1 {
+                scales.iter().for_each(|weights| same(backend, i, (&penalty, *step), weights));
+            }
+            // The rules do not know the type, but for what it rounds; each kind of group has its turn with each.
+            if (i + j) % 4 == 1 {
+                same(backend, i + 1, (&penalty, *step), &half);
+                same(backend, i + 2, (&penalty, *step), &brain);
+            }
+        }
+    }
+}
+
+/// Groups that lie outside by less than a unit of their sums are known to.
+fn the_least_excess_counts(backend: &Backend) {
+    let mut weights = vec![0.0f32; 96];
+    for (at, w) in [(3, 0.5), (9, 2f32.powi(-70)), (70, 0.5), (80, 2f32.powi(-70))] {
+        weights[at] = w;
+    }
+    let ball = |radius: f64, groups: Groups| Penalty::l1_ball(radius).and_then(|ball| ball.over(groups));
+    let runs = Groups::runs(48).expect("they are valid");
+    for penalty in [ball(1.0, Groups::whole()), ball(0.5, runs)] {
+        let penalty = penalty.expect("its parameters are valid");
+        everything::same(backend, (&penalty, 1.0), &format!("{penalty:?}"), &weights, &weights);
+        let value = |weights: &[f32]| backend.evaluate(&penalty, weights).expect("the groups cover it").value;
+        assert_eq!(value(&weights), f64::INFINITY);
+        assert_eq!(value(&backend.prox(&penalty, &weights, 1.0).expect("the groups cover it")), 0.0);
+    }
+}
+
+fn sets_with_groups_equal_the_host(device: &Device) {
+    for (_, call) in CALLS.into_iter().enumerate().filter(|(i, _)| has_turn(i + 1)) {
+        equal(device.plain(), &tensors(Dtype::F32), Layout::Page, call);
+    }
+    equal(device.plain(), &tensors(Dtype::F16), Layout::Scattered(3), CALLS[0]);
+    equal(device.plain(), &with_gradients(tensors(Dtype::F32)), Layout::Page, Call::EvaluateAndGradientAdd);
+}

@@ -1,0 +1,98 @@
+//! Is a set on a device what it is in host memory, wherever its tensors lie?
+
+use penalty::gpu::Options;
+use penalty::{Adam, Metric, TILE, wgpu};
+
+use crate::common::adapters::{Device, DeviceTest};
+use crate::common::compare::same_bytes;
+use crate::common::device::{PATIENCE, contents, encoder, open, submit};
+use crate::common::tensors::{Call, EXACT, Layout, Tensors, equal, lens, record, reports_equal, set, thousand};
+
+pub(crate) const ON_DEVICES: &[DeviceTest] = named![
+    a_set_equals_the_host,
+    a_set_equals_the_host_in_tiny_windows,
+    a_set_of_checked_kernels_equals_the_host,
+    a_thousand_tensors_in_one_buffer,
+    a_thousand_tensors_in_many_buffers,
+    adam_equals_the_host,
+    sets_without_weights_are_fine,
+];
+
+fn a_thousand_tensors_in_one_buffer(device: &Device) {
+    a_thousand_tensors(device, Layout::Page);
+}
+
+fn a_thousand_tensors_in_many_buffers(device: &Device) {
+    a_thousand_tensors(device, Layout::Scattered(50));
+}
+
+const LAYOUTS: [Layout; 3] = [Layout::Page, Layout::PagePerRole, Layout::Scattered(5)];
+
+fn a_set_equals_the_host(device: &Device) {
+    for (i, call) in EXACT.into_iter().enumerate() {
+        equal(device.plain(), &Tensors::in_turn(i, &lens()), LAYOUTS[i % LAYOUTS.len()], call);
+    }
+    // The one with the fewest operands that share a buffer, and the one with the most, everywhere.
+    for (i, layout) in LAYOUTS.into_iter().enumerate() {
+        equal(device.plain(), &Tensors::in_turn(i, &lens()), layout, Call::EvaluateAndGradientAdd);
+        equal(device.plain(), &Tensors::in_turn(i + 1, &lens()), layout, EXACT[7]);
+    }
+}
+
+fn a_set_equals_the_host_in_tiny_windows(device: &Device) {
+    let gpu = open(device, wgpu::Limits::default(), &Options { window: Some(16_640), ..Options::default() });
+    let calls = [(2, Layout::Page), (4, Layout::Page), (5, Layout::Scattered(5)), (7, Layout::Page)];
+    for (i, (call, layout)) in calls.into_iter().enumerate() {
+        let tensors = Tensors::in_turn(i + 1, &[1, 5, 4096, 4097, 5, 3 * TILE + 3, 7, 2 * TILE, 1025]);
+        equal(&gpu, &tensors, layout, EXACT[call]);
+    }
+}
+
+fn a_set_of_checked_kernels_equals_the_host(device: &Device) {
+    let gpu = open(device, wgpu::Limits::default(), &Options { checked: true, ..Options::default() });
+    let calls = [(Layout::Scattered(3), Call::EvaluateAndGradientAdd), (Layout::Page, EXACT[7])];
+    for (i, (layout, call)) in calls.into_iter().enumerate() {
+        let tensors = Tensors::in_turn(i, &[1, 5, 4096, 4097, 5, 3 * TILE + 3, 7, 2 * TILE, 1025]);
+        equal(&gpu, &tensors, layout, call);
+    }
+}
+
+fn a_thousand_tensors(device: &Device, layout: Layout) {
+    let tensors = Tensors::new(&thousand());
+    for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::ProxAndEvaluate(0.5), EXACT[5]] {
+        equal(device.plain(), &tensors, layout, call);
+    }
+}
+
+/// Step after step, each from what the last one left.
+fn adam_equals_the_host(device: &Device) {
+    let gpu = device.plain();
+    for (turn, metric) in [Metric::Plain, Metric::Adam].into_iter().enumerate() {
+        let mut tensors = Tensors::in_turn(turn, &lens());
+        let images = tensors.lay_out(Layout::Scattered(5));
+        let buffers = images.upload(gpu);
+        let mut set = set(gpu, &tensors, &images, &buffers, 1);
+        for iteration in 1..=4 {
+            let call = Call::Adam(Adam { step: 0.02, decay: 0.1, metric, iteration, ..Adam::default() });
+            let mut encoder = encoder(gpu);
+            let pending = record(&mut set, &mut encoder, call).expect("the step is valid");
+            submit(gpu, encoder);
+            let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
+            let want = tensors.host(call).expect("the step is valid").expect("it reports");
+            reports_equal(&want, &got, &call);
+            for (want, buffer) in images.with(&tensors).bytes.iter().zip(&buffers) {
+                same_bytes(want, &contents(gpu, buffer)).unwrap_or_else(|error| panic!("{call:?}: {error}"));
+            }
+        }
+    }
+}
+
+fn sets_without_weights_are_fine(device: &Device) {
+    let gpu = device.plain();
+    for lens in [&[][..], &[0], &[0, 3, 0]] {
+        let tensors = Tensors::in_turn(0, lens);
+        for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::Prox(1.0), EXACT[6]] {
+            equal(gpu, &tensors, Layout::PagePerRole, call);
+        }
+    }
+}

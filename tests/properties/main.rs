@@ -1,0 +1,13 @@
+//! Properties that hold of any weights and parameters, on the CPU; `tests/parity` holds every other backend against the CPU.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod any;
+mod custom;
+mod elastic_net;
+mod groups;
+mod host_sets;
+mod partials;
+mod separable;
+mod weighted;

@@ -1,0 +1,19 @@
+//! Do the golden cases come out? With every instruction set.
+
+use crate::common::backends::every_cpu;
+use crate::common::golden;
+
+#[test]
+fn golden_cases_come_out() {
+    every_cpu().iter().for_each(golden::cases_come_out);
+}
+
+#[test]
+fn golden_vectors_come_out() {
+    every_cpu().iter().for_each(golden::vectors_come_out);
+}
+
+#[test]
+fn golden_weighted_cases_come_out() {
+    every_cpu().iter().for_each(golden::weighted_cases_come_out);
+}
