@@ -9,6 +9,7 @@ mod constructors;
 mod custom;
 mod gradients;
 mod groups;
+mod layers;
 mod messages;
 mod names;
 mod optimizers;
