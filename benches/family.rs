@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     // The same weights, turned round.
     let own: Vec<f32> = weights.iter().rev().map(|w| w.abs()).collect();
     let penalty = Penalty::weighted_l1(0.125)?;
-    let weighted = penalty.with_weights(&own)?;
+    let weighted = penalty.with_element_weights(&own)?;
     check_weighted(0.125, &own, &weights, weighted)?;
     row("weighted_l1", weighted, 1.0, &weights, &mut work, rounds)
 }

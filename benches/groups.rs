@@ -40,10 +40,10 @@ fn main() -> Result<()> {
     row("n_of_m, 2 of 4", &two_of_four, &weights, &mut work, rounds)
 }
 
-/// A rule over groups of so many weights, with an amount that leaves about a tenth of them, or half where it is a count.
+/// A rule over groups of so many weights, with a bound that leaves about a tenth of them, or half where it is a count.
 fn law(rule: usize, size: usize) -> Law {
     let n = size as f64;
-    let amount = match laws(1.0, 0.5, 1)[rule].name {
+    let bound = match laws(1.0, 0.5, 1)[rule].name {
         "sparse_group_lasso" => 0.5,
         "l2_norm" => n.sqrt(),
         "linf_norm" => n / 5.0,
@@ -51,7 +51,7 @@ fn law(rule: usize, size: usize) -> Law {
         "top_k" => n / 2.0,
         _ => n / 20.0,
     };
-    laws(amount, 0.5, size).swap_remove(rule)
+    laws(bound, 0.5, size).swap_remove(rule)
 }
 
 fn row(name: &str, penalty: &Penalty, weights: &[f32], work: &mut [f32], rounds: usize) -> Result<()> {

@@ -95,7 +95,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
     let output = Operand { buffer: &finished, offset: 0, len: finished.size() / 4, dtype: Dtype::F32 };
     // All that the library compiles and allocates, ahead of the first step.
     set.prepare(&[Recording::SgdHeavyBall])?;
-    set.prepare_finish(Recording::EvaluateAndGradientAdd, &output)?;
+    set.prepare_resolve(Recording::EvaluateAndGradientAdd, &output)?;
 
     let began = Instant::now();
     let (mut pending, mut reports) = (VecDeque::new(), Vec::new());
@@ -116,7 +116,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
         // What is recorded keeps the penalties that it was recorded with, so one encoder may hold both.
         penalize(&mut set, &Penalty::weight_decay(DECAY)?);
         let decay = set.record_evaluate_and_gradient_add(&mut encoder)?;
-        set.record_finish(&mut encoder, &decay, &output)?;
+        set.record_resolve(&mut encoder, &decay, &output)?;
         record(&mut encoder, &write_log);
 
         penalize(&mut set, &Penalty::l1(l1)?);
@@ -250,7 +250,7 @@ struct Line { loss: f32, penalty: f32, right: f32 }
 @group(0) @binding(0) var<uniform> batch: Batch;
 @group(0) @binding(1) var<storage> images: array<array<f32, PIXELS + 1>>;
 @group(0) @binding(2) var<storage> labels: array<u32>;
-// What `record_finish` leaves: R(θ), Σ|θ|, Σθ², max|θ| of all tensors together, then of each.
+// What `record_resolve` leaves: R(θ), Σ|θ|, Σθ², max|θ| of all tensors together, then of each.
 @group(0) @binding(3) var<storage> finished: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> page: Page;
 @group(0) @binding(5) var<storage, read_write> work: Work;

@@ -90,12 +90,12 @@ impl Backend {
 
     /// The value of a penalty over some weights, and their statistics, from one read.
     ///
-    /// A penalty that [is weighted](Penalty::is_weighted) comes [with its weights](Penalty::with_weights), here and in the other calls.
+    /// A penalty that [is weighted](Penalty::is_weighted) comes [with its weights](Penalty::with_element_weights), here and in the other calls.
     ///
     /// # Errors
     ///
     /// [`Error::Device`] or [`Error::Timeout`] from a GPU, and those of [`Gpu::check`] from the first use there of a penalty of the caller's
-    /// [`own`](Penalty::own); on the CPU only [`Error::PenaltyWeights`] where a weighted penalty has no weights, and [`Error::Length`]
+    /// [`custom`](Penalty::custom); on the CPU only [`Error::ElementWeights`] where a weighted penalty has no weights, and [`Error::Length`]
     /// where those are not as many.
     pub fn evaluate<'a, E: Element>(&self, penalty: impl Into<Weighted<'a, [E]>>, weights: &[E]) -> Result<Report> {
         let tensor = Tensor::new(penalty.into(), weights);

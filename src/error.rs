@@ -1,4 +1,4 @@
-//! The one error type: every refusal says what was expected and what was found.
+//! The one error type: every rejection says what was expected and what was found.
 
 use std::fmt;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub enum Error {
     },
     /// Weights of elements for a penalty that takes none, or none for one that [takes some](crate::Penalty::is_weighted).
     #[error("{penalty} must be given {expected}, found {found}")]
-    PenaltyWeights {
+    ElementWeights {
         /// What the penalty is called.
         penalty: &'static str,
         /// What it takes.
@@ -51,8 +51,8 @@ pub enum Error {
         found: &'static str,
     },
     /// A weight of an element that is negative or NaN.
-    #[error("the penalty weights must be numbers ≥ 0, found {} at index {index}", shortest(*.found as f32))]
-    PenaltyWeight {
+    #[error("the element weights must be numbers ≥ 0, found {} at index {index}", shortest(*.found as f32))]
+    ElementWeight {
         /// The index of the element it is of.
         index: u64,
         /// The weight.
@@ -108,7 +108,7 @@ pub enum Error {
         "{penalty} has no prox in closed form in Adam's metric: expected Metric::Plain, which minimizes another objective than \
          f + R, found Metric::Adam"
     )]
-    GroupMetric {
+    NoMetricProx {
         /// What the penalty is called.
         penalty: &'static str,
     },
@@ -123,7 +123,7 @@ pub enum Error {
     /// A function of a penalty of the caller's own gave a number that it must not: another in WGSL than in Rust, or one that no penalty
     /// may give. See [`Gpu::check`](crate::Gpu::check).
     #[error("{penalty}: {operation} at {} must be {expected}, found {found}", shortest(.input))]
-    OwnPenalty {
+    CustomPenalty {
         /// What the penalty is called.
         penalty: &'static str,
         /// Which function, with its step.
@@ -212,7 +212,7 @@ pub enum Error {
     /// The processor lacks the vector instructions asked for.
     #[error("this processor has no {0:?}")]
     InstructionSet(crate::InstructionSet),
-    /// The device refused something, or was lost.
+    /// The device rejected something, or was lost.
     #[error("the device failed: {0}")]
     Device(String),
     /// The device did not answer in time.

@@ -1,7 +1,7 @@
 //! Regularization penalties over millions to billions of weights: their value, gradient, proximal operator and statistics,
 //! on any GPU that wgpu reaches and on the CPU, with the same bits on all of them.
 //!
-//! - [`Penalty`]: what is computed, with its formulas and conventions; [`own`]: penalties of one's own.
+//! - [`Penalty`]: what is computed, with its formulas and conventions; [`custom`]: penalties of one's own.
 //! - [`Backend`]: computes it over host slices, on the CPU or on a GPU.
 //! - [`Gpu`] and [`gpu`]: computes it over weights that live on the caller's device, in the caller's encoder.
 //! - [`gpu::ParameterSet`] and [`HostSet`]: many tensors in one call, and an optimizer's step with the prox in it.
@@ -28,7 +28,7 @@
 //! tile of [`TILE`] consecutive weights sums are `f32` in one order; above it they are exact integers. A sum of finite weights
 //! is within 9.0e-7 of the exact one, relative, at any length and scale.
 //!
-//! # Numbers that are not ordinary
+//! # Coefficients that are not ordinary
 //!
 //! NaN and infinite weights are counted, the value says NaN or infinity, and a prox returns them bit by bit. A number below 2^-120
 //! in magnitude that a gradient or a prox reads or writes is +0, and so is −0.
@@ -66,7 +66,7 @@ pub use numeric::simd::InstructionSet;
 pub use numeric::slice::{Slice, SliceMut};
 pub use numeric::tile::TILE;
 pub use penalty::Penalty;
-pub use penalty::custom as own;
+pub use penalty::custom;
 pub use penalty::element_weights::Weighted;
 pub use penalty::groups::Groups;
 pub use penalty::named::Named;

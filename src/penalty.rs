@@ -34,7 +34,7 @@ use crate::formula::rule::Rule;
 use crate::formula::scalars::Metric;
 use crate::numeric::bits::coefficient;
 use crate::numeric::element::Dtype;
-use crate::numeric::fixed::Amount;
+use crate::numeric::fixed::Bound;
 use crate::{Error, Result};
 
 /// A regularization penalty R(θ), λ included; valid by construction.
@@ -45,7 +45,7 @@ use crate::{Error, Result};
 /// of their own: [`scikit_learn`](Penalty::scikit_learn), [`glmnet`](Penalty::glmnet), [`keras`](Penalty::keras),
 /// [`weight_decay`](Penalty::weight_decay).
 ///
-/// Every constructor refuses a λ that is negative, NaN, infinite or above half of `f32::MAX`. A product that a kernel
+/// Every constructor rejects a λ that is negative, NaN, infinite or above half of `f32::MAX`. A product that a kernel
 /// needs, such as ηλ, is worked out in `f64` and rounded once to `f32`; below 2^-120 it is 0. The value uses λ in `f64`.
 #[derive(Debug, Clone)]
 pub struct Penalty {
@@ -101,7 +101,7 @@ impl Penalty {
         Ok(Penalty { groups: Some(groups), ..self.clone() })
     }
 
-    /// Refuses a tensor of so many weights where any operation on it would be refused for its groups: so that a program
+    /// Rejects a tensor of so many weights where any operation on it would be rejected for its groups: so that a program
     /// can check a list of tensors before it begins with the first.
     ///
     /// ```
@@ -166,24 +166,24 @@ impl Penalty {
     }
 
     /// The factor of Σ|θ| in the value.
-    pub fn l1_weight(&self) -> f64 {
-        self.weights()[0]
+    pub fn l1_factor(&self) -> f64 {
+        self.factors()[0]
     }
 
     /// The factor of Σθ² in the value.
-    pub fn l2_squared_weight(&self) -> f64 {
-        self.weights()[1]
+    pub fn l2_squared_factor(&self) -> f64 {
+        self.factors()[1]
     }
 
-    /// Whether R(θ) = 0 for every θ, so that nothing need be done; of a penalty of the caller's [`own`](Penalty::own) nobody knows.
+    /// Whether R(θ) = 0 for every θ, so that nothing need be done; of a penalty of the caller's [`custom`](Penalty::custom) nobody knows.
     pub fn is_none(&self) -> bool {
-        self.weights() == [0.0; 3] && !self.formula.custom
+        self.factors() == [0.0; 3] && !self.formula.custom
     }
 
     /// Whether there is a gradient to descend along.
     ///
     /// Counts ([`l0`](Penalty::l0)) and constraints (the balls, the simplex, [`top_k`](Penalty::top_k), [`n_of_m`](Penalty::n_of_m), the
-    /// box, [`nonnegative_l1`](Penalty::nonnegative_l1), and one of the caller's [`own`](Penalty::own) whose weight is infinite) have none:
+    /// box, [`nonnegative_l1`](Penalty::nonnegative_l1), and one of the caller's [`custom`](Penalty::custom) whose weight is infinite) have none:
     /// where they are flat it would be 0, also outside of the set, so that a loop which adds it would learn nothing. Every call for the
     /// gradient of one is [`Error::NoGradient`]; their prox is what a training loop takes.
     ///
@@ -201,7 +201,7 @@ impl Penalty {
     }
 
     /// Whether every element must be given a weight of its own, as [`weighted_l1`](Penalty::weighted_l1) needs; see
-    /// [`with_weights`](Penalty::with_weights).
+    /// [`with_element_weights`](Penalty::with_element_weights).
     pub fn is_weighted(&self) -> bool {
         self.formula.weighted
     }
@@ -224,34 +224,34 @@ impl Penalty {
         self.formula.sums_terms
     }
 
-    fn weights(&self) -> [f64; 3] {
-        (self.formula.weights)(self.parameters)
+    fn factors(&self) -> [f64; 3] {
+        (self.formula.factors)(self.parameters)
     }
 
     /// R(θ) from the sums over finite weights: Σ|θ|, Σθ² and that of the formula's own terms.
     pub(crate) fn value(&self, sums: [f64; 3]) -> f64 {
         // A term whose λ or whose sum is 0 is absent, never 0·∞.
         let term = |(weight, sum): (f64, f64)| if weight == 0.0 || sum == 0.0 { 0.0 } else { weight * sum };
-        self.weights().into_iter().zip(sums).map(term).fold(0.0, |value, term| value + term)
+        self.factors().into_iter().zip(sums).map(term).fold(0.0, |value, term| value + term)
     }
 
     /// What the value is put together with on a device.
-    pub(crate) fn value_numbers(&self) -> [f32; 3] {
+    pub(crate) fn value_factors(&self) -> [f32; 3] {
         // A constraint stays infinite.
-        self.weights().map(|weight| if weight == f64::INFINITY { f32::INFINITY } else { coefficient(weight) })
+        self.factors().map(|weight| if weight == f64::INFINITY { f32::INFINITY } else { coefficient(weight) })
     }
 
     /// What the kernels of the value's own sum need; none where it has no such sum.
-    pub(crate) fn term_numbers(&self, dtype: Dtype) -> Option<[f32; 3]> {
+    pub(crate) fn term_coefficients(&self, dtype: Dtype) -> Option<[f32; 3]> {
         let formula = self.formula;
         if let Some(rule) = formula.rule {
-            return Some(amount(rule, (formula.amount)(self.parameters, 0.0)));
+            return Some(bound(rule, (formula.bound)(self.parameters, 0.0)));
         }
-        self.sums_terms().then(|| (formula.term_numbers)((formula.on)(self.parameters, dtype)).map(coefficient))
+        self.sums_terms().then(|| (formula.term_coefficients)((formula.on)(self.parameters, dtype)).map(coefficient))
     }
 
-    pub(crate) fn gradient_numbers(&self) -> [f32; 5] {
-        (self.formula.gradient_numbers)(self.parameters).map(coefficient)
+    pub(crate) fn gradient_coefficients(&self) -> [f32; 5] {
+        (self.formula.gradient_coefficients)(self.parameters).map(coefficient)
     }
 
     /// What the prox's kernels need, in the plain metric or in Adam's.
@@ -259,16 +259,16 @@ impl Penalty {
     /// # Errors
     ///
     /// [`Error::Parameter`] where the step is no number ≥ 0, or so large that a kernel's number would be none.
-    pub(crate) fn prox_numbers(&self, step: f64, metric: Metric, dtype: Dtype) -> Result<[f32; 5]> {
+    pub(crate) fn prox_coefficients(&self, step: f64, metric: Metric, dtype: Dtype) -> Result<[f32; 5]> {
         finite_step(step)?;
         let formula = self.formula;
         let numbers = match metric {
-            Metric::Plain => formula.prox_numbers,
-            Metric::Adam => formula.metric_numbers,
+            Metric::Plain => formula.prox_coefficients,
+            Metric::Adam => formula.metric_coefficients,
         };
         let numbers = numbers((formula.on)(self.parameters, dtype), step).map_err(|mut error| {
             // A formula knows only what it is called itself.
-            if let Error::GroupMetric { penalty, .. } = &mut error {
+            if let Error::NoMetricProx { penalty, .. } = &mut error {
                 *penalty = self.name;
             }
             error
@@ -276,14 +276,14 @@ impl Penalty {
         let mut numbers = numbers?.map(coefficient);
         if let Some(rule) = formula.rule {
             // A group's own numbers come in the place of the last two.
-            numbers[2..].copy_from_slice(&amount(rule, (formula.amount)(self.parameters, step)));
+            numbers[2..].copy_from_slice(&bound(rule, (formula.bound)(self.parameters, step)));
         }
         Ok(numbers)
     }
 }
 
-/// An amount as kernels read it, or its square where the rule compares squares.
-fn amount(rule: Rule, amount: f64) -> [f32; 3] {
-    let amount = if rule.squares() { Amount::square_of(amount) } else { Amount::of(amount) };
-    amount.words().map(f32::from_bits)
+/// A bound as kernels read it, or its square where the rule compares squares.
+fn bound(rule: Rule, bound: f64) -> [f32; 3] {
+    let bound = if rule.squares() { Bound::square_of(bound) } else { Bound::of(bound) };
+    bound.words().map(f32::from_bits)
 }

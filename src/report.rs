@@ -63,7 +63,7 @@ const MADE_FOR_WORDS: usize = 8;
 
 impl MadeFor {
     fn this(penalty: &Penalty, dtype: Dtype) -> MadeFor {
-        let Some(numbers) = penalty.term_numbers(dtype) else { return MadeFor::Nobody };
+        let Some(numbers) = penalty.term_coefficients(dtype) else { return MadeFor::Nobody };
         MadeFor::Formula {
             own: penalty.formula().custom,
             name: fnv1a(penalty.formula().name.bytes()),
@@ -89,20 +89,20 @@ impl MadeFor {
 
     fn from_words(words: [u32; MADE_FOR_WORDS]) -> Result<MadeFor> {
         let [kind, name, name_above, a, b, c, groups, groups_above] = words;
-        let refuse = |expected, found| Err(Error::PartialBytes { expected, found });
+        let reject = |expected, found| Err(Error::PartialBytes { expected, found });
         let long = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         let (name, groups) = (long(name, name_above), long(groups, groups_above));
         let formula = |own| MadeFor::Formula { own, name, numbers: [a, b, c], groups };
         match kind {
-            0 | 1 if words[1..] != [0; MADE_FOR_WORDS - 1] => refuse("0 for the name of no penalty", name),
+            0 | 1 if words[1..] != [0; MADE_FOR_WORDS - 1] => reject("0 for the name of no penalty", name),
             0 => Ok(MadeFor::Any),
             1 => Ok(MadeFor::Nobody),
             2 if !catalogue::formulas().any(|formula| formula.sums_terms && fnv1a(formula.name.bytes()) == name) => {
-                refuse("the name of a penalty of this version", name)
+                reject("the name of a penalty of this version", name)
             }
             2 => Ok(formula(false)),
             3 => Ok(formula(true)),
-            _ => refuse("0, 1, 2 or 3 for whose sum it holds", kind.into()),
+            _ => reject("0, 1, 2 or 3 for whose sum it holds", kind.into()),
         }
     }
 }
@@ -135,7 +135,7 @@ impl Partial {
     /// non-zero, NaN and infinite ones, then the bits of max|θ| as `u32`, then the limbs of the value's own sum, and whose it is.
     ///
     /// That is a `u32`: 0 where there are no weights, 1 where the sum is nobody's, 2 where it is a built-in penalty's, 3 where it is
-    /// one's of the caller's [`own`](Penalty::own). For the last two follow the name of its formula as a `u64`, the three `f32` that its
+    /// one's of the caller's [`custom`](Penalty::custom). For the last two follow the name of its formula as a `u64`, the three `f32` that its
     /// terms are computed with, and its groups as a `u64`; otherwise as many zeros. A formula of several penalties has the name of the
     /// most general, such as `sparse_group_lasso`. Names and groups are hashes, FNV-1a of 64 bits: of the name, and of little-endian
     /// `u64`, which are 0 for all weights, (1, length) for runs, (2, columns) for rows, (3, columns) for columns, (4, columns, height,
@@ -161,9 +161,9 @@ impl Partial {
     /// [`Error::PartialBytes`] where the length, the counts, the sums or the maximum cannot be those of weights, or the sum is of a
     /// penalty that this version does not know, unless it is of one of the caller's own.
     pub fn from_bytes(bytes: &[u8]) -> Result<Partial> {
-        let refuse = |expected, found| Err(Error::PartialBytes { expected, found });
+        let reject = |expected, found| Err(Error::PartialBytes { expected, found });
         if bytes.len() != Partial::BYTES {
-            return refuse("244 bytes", bytes.len() as u64);
+            return reject("244 bytes", bytes.len() as u64);
         }
         let mut words = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let mut next = || words.next().unwrap_or(0);
@@ -177,24 +177,24 @@ impl Partial {
         sums.terms.fill_with(&mut next);
         let made_for = MadeFor::from_words(std::array::from_fn(|_| next()))?;
         if sums.nonzero > sums.len {
-            return refuse("as many non-zero weights as weights at most", sums.nonzero);
+            return reject("as many non-zero weights as weights at most", sums.nonzero);
         }
         if sums.nan.checked_add(sums.inf).is_none_or(|n| n > sums.nonzero) {
-            return refuse("as many non-finite weights as non-zero ones at most", sums.nan.max(sums.inf));
+            return reject("as many non-finite weights as non-zero ones at most", sums.nan.max(sums.inf));
         }
         if sums.max_bits >= 0x7f80_0000 {
-            return refuse("the bits of a finite maximum", sums.max_bits.into());
+            return reject("the bits of a finite maximum", sums.max_bits.into());
         }
         let finite = sums.nonzero - sums.nan - sums.inf;
         let above_0 = [sums.l1.iter().any(|l| *l != 0), sums.l2_squared.iter().any(|l| *l != 0)];
         if [finite > 0; 3] != [above_0[0], above_0[1], sums.max_bits > 0] {
-            return refuse("sums and a maximum above 0 where a weight is finite and not 0, else 0", finite);
+            return reject("sums and a maximum above 0 where a weight is finite and not 0, else 0", finite);
         }
         if (sums.len == 0) != (made_for == MadeFor::Any) {
-            return refuse("a sum of somebody's or of nobody's where there are weights", sums.len);
+            return reject("a sum of somebody's or of nobody's where there are weights", sums.len);
         }
         if sums.len == 0 && sums.terms.iter().any(|l| *l != 0) {
-            return refuse("a sum of 0 where there are no weights", sums.len);
+            return reject("a sum of 0 where there are no weights", sums.len);
         }
         Ok(Partial { sums, made_for })
     }
@@ -318,7 +318,7 @@ mod tests {
     use crate::numeric::accumulator::Counts;
 
     #[test]
-    fn bytes_round_trip_and_nonsense_is_refused() {
+    fn bytes_round_trip_and_nonsense_is_rejected() {
         let mut sums = Sums::default();
         for x in [0.1f32, 7.0, 1e30] {
             sums.add_tile(1, [x, x], 0, Counts::default(), x.to_bits());

@@ -3,14 +3,14 @@
 use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::penalty::element_weights::{Weighted, matched};
-use crate::plan::coefficients::{Coefficients, coefficients};
-use crate::plan::operands::{GRADIENT, PENALTY_WEIGHTS, same_shape};
+use crate::plan::coefficients::{CoefficientRecord, coefficients};
+use crate::plan::operands::{ELEMENT_WEIGHTS, GRADIENT, same_shape};
 use crate::plan::operation::Operation;
 use crate::plan::{Name, Segment};
 use crate::report::Partial;
 use crate::{Error, Penalty, Result};
 
-/// A backend's two calls on slices. Either refuses all that can be refused before it writes anything.
+/// A backend's two calls on slices. Either rejects all that can be rejected before it writes anything.
 pub(crate) trait Slices {
     /// One partial a tensor.
     async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>>;
@@ -24,15 +24,15 @@ pub(crate) trait Slices {
 pub(crate) struct Tensor<'a> {
     pub(crate) weights: Slice<'a>,
     pub(crate) penalty: &'a Penalty,
-    pub(crate) penalty_weights: Option<Slice<'a>>,
+    pub(crate) element_weights: Option<Slice<'a>>,
     /// Where it is one of a list.
     pub(crate) index: Option<usize>,
 }
 
 impl<'a> Tensor<'a> {
     pub(crate) fn new<E: Element>(penalty: Weighted<'a, [E]>, weights: &'a [E]) -> Tensor<'a> {
-        let (penalty, penalty_weights) = penalty.erased();
-        Tensor { weights: weights.into(), penalty, penalty_weights, index: None }
+        let (penalty, element_weights) = penalty.erased();
+        Tensor { weights: weights.into(), penalty, element_weights, index: None }
     }
 
     pub(crate) fn segment(&self) -> Segment {
@@ -46,8 +46,8 @@ impl<'a> Tensor<'a> {
     ///
     /// Those of every backend.
     pub(crate) fn accept(tensors: &[Tensor<'_>]) -> Result<Accepted> {
-        for Tensor { weights, penalty, penalty_weights, .. } in tensors {
-            accept(penalty, *penalty_weights, *weights)?;
+        for Tensor { weights, penalty, element_weights, .. } in tensors {
+            accept(penalty, *element_weights, *weights)?;
         }
         let segments: Vec<Segment> = tensors.iter().map(Tensor::segment).collect();
         let penalties: Vec<Penalty> = tensors.iter().map(|tensor| tensor.penalty.clone()).collect();
@@ -60,7 +60,7 @@ impl<'a> Tensor<'a> {
 pub(crate) struct Accepted {
     pub(crate) segments: Vec<Segment>,
     pub(crate) penalties: Vec<Penalty>,
-    pub(crate) coefficients: Vec<Coefficients>,
+    pub(crate) coefficients: Vec<CoefficientRecord>,
 }
 
 /// A gradient or a prox, with what it needs to know.
@@ -71,19 +71,19 @@ pub(crate) struct Update<'a> {
     pub(crate) sums: bool,
     pub(crate) step: f64,
     pub(crate) penalty: &'a Penalty,
-    pub(crate) penalty_weights: Option<Slice<'a>>,
+    pub(crate) element_weights: Option<Slice<'a>>,
 }
 
 impl<'a> Update<'a> {
     /// Of a gradient that is written, or added.
     pub(crate) fn gradient<E: Element>(operation: Operation, penalty: Weighted<'a, [E]>) -> Update<'a> {
-        let (penalty, penalty_weights) = penalty.erased();
-        Update { operation, sums: false, step: 0.0, penalty, penalty_weights }
+        let (penalty, element_weights) = penalty.erased();
+        Update { operation, sums: false, step: 0.0, penalty, element_weights }
     }
 
     pub(crate) fn prox<E: Element>(penalty: Weighted<'a, [E]>, step: f64) -> Update<'a> {
-        let (penalty, penalty_weights) = penalty.erased();
-        Update { operation: Operation::Prox, sums: false, step, penalty, penalty_weights }
+        let (penalty, element_weights) = penalty.erased();
+        Update { operation: Operation::Prox, sums: false, step, penalty, element_weights }
     }
 
     /// What it needs to know of its weights.
@@ -91,13 +91,13 @@ impl<'a> Update<'a> {
     /// # Errors
     ///
     /// Those of every backend.
-    pub(crate) fn accept(&self, source: Option<Slice<'_>>, output: Slice<'_>) -> Result<(Segment, Coefficients)> {
+    pub(crate) fn accept(&self, source: Option<Slice<'_>>, output: Slice<'_>) -> Result<(Segment, CoefficientRecord)> {
         if let Some(source) = source.filter(|source| source.len() != output.len()) {
             let (expected, found) = (source.len() as u64, output.len() as u64);
             // A prox has an output of its own, as long as the weights.
             return Err(Error::Length { operand: GRADIENT, expected, found });
         }
-        accept(self.penalty, self.penalty_weights, output)?;
+        accept(self.penalty, self.element_weights, output)?;
         let (len, dtype) = output.shape();
         let segment = Segment { name: Name::Alone, len, dtype };
         let (segments, penalties) = (std::slice::from_ref(&segment), std::slice::from_ref(self.penalty));
@@ -106,8 +106,8 @@ impl<'a> Update<'a> {
     }
 }
 
-/// Refuses a penalty that has not the weights that it takes, as many as the elements.
-fn accept(penalty: &Penalty, penalty_weights: Option<Slice<'_>>, elements: Slice<'_>) -> Result<()> {
-    matched(penalty, penalty_weights.is_some())?;
-    penalty_weights.map_or(Ok(()), |own| same_shape(PENALTY_WEIGHTS, elements.shape(), own.shape()))
+/// Rejects a penalty that has not the weights that it takes, as many as the elements.
+fn accept(penalty: &Penalty, element_weights: Option<Slice<'_>>, elements: Slice<'_>) -> Result<()> {
+    matched(penalty, element_weights.is_some())?;
+    element_weights.map_or(Ok(()), |own| same_shape(ELEMENT_WEIGHTS, elements.shape(), own.shape()))
 }

@@ -1,10 +1,10 @@
 // A group's weights, and what is found of them. Twin of src/formula/group.rs.
 
-// Which of a group's members a team sums, and where their journal is, if they have one.
+// Which of a group's members a team sums, and where their partial sums are, if they have one.
 struct Places {
     first: u32,
     end: u32,
-    journal: u32,
+    partial_sums: u32,
 }
 
 struct Group {
@@ -43,7 +43,7 @@ fn largest_of(thread: u32, group: Group) -> u32 {
 }
 
 // The segment's numbers with those of a group in the last two places.
-fn with_own(c: Numbers, own: vec2<u32>) -> Numbers {
+fn with_group(c: Coefficients, own: vec2<u32>) -> Coefficients {
     var numbers = c;
     numbers[3] = bitcast<vec4<f32>>(vec4<u32>(own.x));
     numbers[4] = bitcast<vec4<f32>>(vec4<u32>(own.y));
@@ -51,15 +51,15 @@ fn with_own(c: Numbers, own: vec2<u32>) -> Numbers {
 }
 
 // The bits of what a weight becomes under these numbers, as its type holds it.
-fn stored(bits: u32, c: Numbers) -> u32 {
+fn stored(bits: u32, c: Coefficients) -> u32 {
     return decode(encode(prox_bits(vec4<u32>(bits), c))).x;
 }
 
-fn amount_of(c: Numbers) -> Amount {
+fn bound_of(c: Coefficients) -> Bound {
     return bitcast<vec3<u32>>(vec3<f32>(c[2].x, c[3].x, c[4].x));
 }
 
-fn value_amount_of(terms: TermNumbers) -> Amount {
+fn value_bound_of(terms: TermCoefficients) -> Bound {
     return bitcast<vec3<u32>>(vec3<f32>(terms[0].x, terms[1].x, terms[2].x));
 }
 

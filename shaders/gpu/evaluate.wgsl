@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             // What is absent counts as +0, whatever a prox makes of 0.
             let exists = vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(have);
             let theta = select(vec4<u32>(0u), visit(span, at, have), exists);
-            take_terms(&terms, row, theta, exists, own_terms(span, at, have));
+            take_terms(&terms, row, theta, exists, term_coefficients_of(span, at, have));
             let bits = theta & vec4<u32>(MAGNITUDE);
             rows[row] = bits;
             let less = bits - vec4<u32>(1u);
@@ -54,11 +54,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             halve_terms(thread);
             workgroupBarrier();
             var sums = vec2<f32>(0.0);
-            var own_sum = 0.0;
+            var term_total = 0.0;
             var ordinary = false;
             if (thread == 0u) {
                 sums = tile_sums();
-                own_sum = term_sum();
+                term_total = term_sum();
                 let tile_range = widest(0u, 1u);
                 ordinary = tile_range.x >= ORDINARY_FROM - 1u;
                 verdict = COUNT;
@@ -72,7 +72,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                     verdict = DONE;
                 }
                 if (verdict == DONE && (attempt == 0u || large)) {
-                    add_term_sum(own_sum, large);
+                    add_term_sum(term_total, large);
                 }
             }
             if (workgroupUniformLoad(&verdict) == DONE) {
@@ -100,7 +100,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             if (thread == 0u) {
                 let tile_largest = atomicLoad(&tops[1]);
                 if (tile_largest < ORDINARY_ABOVE) {
-                    add_term_sum(own_sum, false);
+                    add_term_sum(term_total, false);
                 }
                 if (ordinary && atomicLoad(&tops[0]) < ORDINARY_ABOVE) {
                     add_tile(sums, 0, tile_largest);

@@ -16,15 +16,15 @@ struct Parameters {
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 // The serial and two rows of an optimizer's scalars; then three rows a segment: the numbers of the gradient or the prox, flags,
 // the numbers of the value's own sum, and the weights of the sums in the value; then two rows a span: (segment, elements or
-// groups; the first word of the penalty's weights, or of weights in groups the row of their geometry; their first element or
+// groups; the first word of the element weights, or of weights in groups the row of their geometry; their first element or
 // group), and its other operands' first words, which count from the beginning of their bindings; where many workgroups find a
 // group's numbers, the last three of these are instead its first member that this one sums, the end of them, and the first word
-// of the group's journal; then two rows of geometry for each segment in groups.
+// of the group's partial sums; then two rows of geometry for each segment in groups.
 @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
 
 // What a gradient or a prox needs to know of a penalty, and what the value's own sum does, for each of four elements.
-alias Numbers = array<vec4<f32>, 5>;
-alias TermNumbers = array<vec4<f32>, 3>;
+alias Coefficients = array<vec4<f32>, 5>;
+alias TermCoefficients = array<vec4<f32>, 3>;
 // Of the gradient as θ → −∞ and as θ → +∞, as bits.
 alias Limits = array<vec4<u32>, 2>;
 
@@ -44,10 +44,10 @@ struct Span {
     len: u32,
     // Of the source, the output, the optimizer's first and second state.
     words: vec4<u32>,
-    // Of the penalty's weights.
+    // Of the element weights.
     weights_word: u32,
-    c: Numbers,
-    terms: TermNumbers,
+    c: Coefficients,
+    terms: TermCoefficients,
     // Of weights in groups: the row of their geometry, and the span's first element or group.
     geometry: u32,
     first: u32,
@@ -69,8 +69,8 @@ fn span_at(index: u32) -> Span {
     let flags = table[record + 1u].y;
     let b = bitcast<vec4<f32>>(table[record + 1u]);
     let third = bitcast<f32>(table[record + 2u].x);
-    let c = Numbers(vec4<f32>(a.x), vec4<f32>(a.y), vec4<f32>(a.z), vec4<f32>(a.w), vec4<f32>(b.x));
-    let terms = TermNumbers(vec4<f32>(b.z), vec4<f32>(b.w), vec4<f32>(third));
+    let c = Coefficients(vec4<f32>(a.x), vec4<f32>(a.y), vec4<f32>(a.z), vec4<f32>(a.w), vec4<f32>(b.x));
+    let terms = TermCoefficients(vec4<f32>(b.z), vec4<f32>(b.w), vec4<f32>(third));
     let scalars = array(bitcast<vec4<f32>>(table[SCALARS]), bitcast<vec4<f32>>(table[SCALARS + 1u]));
     return Span(head.x, head.y, table[at + 1u], head.z, c, terms, head.z, head.w, (flags & UNTOUCHED) != 0u, scalars);
 }

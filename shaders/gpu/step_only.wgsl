@@ -1,5 +1,5 @@
 // In place of a formula: weights in groups are only stepped, until their groups' numbers are found.
 
-fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> {
     return v;
 }

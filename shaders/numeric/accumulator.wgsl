@@ -10,9 +10,9 @@
 var<workgroup> limbs: array<atomic<u32>, WORDS>;
 
 // Adds to a limb, and the carry to those above it.
-fn add_limb(first: u32, amount: u32) {
+fn add_limb(first: u32, bound: u32) {
     var limb = first;
-    var carry = amount;
+    var carry = bound;
     while (carry != 0u) {
         let old = atomicAdd(&limbs[limb], carry);
         carry = select(0u, 1u, old + carry < old);
@@ -22,9 +22,9 @@ fn add_limb(first: u32, amount: u32) {
 
 // The same into the device's memory. An atomic addition returns the old value, which tells the carry, so every
 // interleaving of workgroups ends in the same integer.
-fn add_result(first: u32, amount: u32) {
+fn add_result(first: u32, bound: u32) {
     var word = first;
-    var carry = amount;
+    var carry = bound;
     while (carry != 0u) {
         let old = atomicAdd(&results[word], carry);
         carry = select(0u, 1u, old + carry < old);

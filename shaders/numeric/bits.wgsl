@@ -13,7 +13,7 @@ fn flush(x: vec4<f32>) -> vec4<f32> {
 }
 
 // What elements are weighed with: the largest f32 for an infinity, +0 for a number below 2^-120, a negative one and a NaN.
-fn penalty_weights(bits: vec4<u32>) -> vec4<f32> {
+fn element_weights(bits: vec4<u32>) -> vec4<f32> {
     let weighs = bits - vec4<u32>(SMALLEST) <= vec4<u32>(INFINITY - SMALLEST);
     return bitcast<vec4<f32>>(select(vec4<u32>(0u), min(bits, vec4<u32>(LARGEST_FLOAT)), weighs));
 }

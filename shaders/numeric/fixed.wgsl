@@ -99,22 +99,22 @@ fn shifted_right(x: vec3<u32>, shift: u32) -> vec3<u32> {
     return (y >> vec3<u32>(bits)) | vec3<u32>(carried.y, carried.z, 0u);
 }
 
-// The upper and the lower half of an amount's mantissa, and its exponent, as bits.
-alias Amount = vec3<u32>;
+// The upper and the lower half of a bound's mantissa, and its exponent, as bits.
+alias Bound = vec3<u32>;
 
-// The exponent of an amount's highest bit; the least there is for 0.
-fn log2_of(amount: Amount) -> i32 {
-    let bits = i32(bits_in(vec3<u32>(amount.y, amount.x, 0u)));
-    return select(bitcast<i32>(amount.z) + bits - 1, -0x7fffffff - 1, bits == 0);
+// The exponent of a bound's highest bit; the least there is for 0.
+fn log2_of(bound: Bound) -> i32 {
+    let bits = i32(bits_in(vec3<u32>(bound.y, bound.x, 0u)));
+    return select(bitcast<i32>(bound.z) + bits - 1, -0x7fffffff - 1, bits == 0);
 }
 
 // Times an integer, in units of 2^-places, rounded down; at most what a sum can hold.
-fn in_units(amount: Amount, times: u32, places: i32) -> vec3<u32> {
-    let low = product(amount.y, times);
-    let high = product(amount.x, times);
+fn in_units(bound: Bound, times: u32, places: i32) -> vec3<u32> {
+    let low = product(bound.y, times);
+    let high = product(bound.x, times);
     let whole = add_wide(vec3<u32>(low, 0u), vec3<u32>(0u, high));
     let bits = bits_in(whole);
-    let shift = bitcast<i32>(amount.z) + places;
+    let shift = bitcast<i32>(bound.z) + places;
     if (bits == 0u || shift <= -96) {
         return vec3<u32>(0u);
     }

@@ -1,11 +1,11 @@
 // What a user's own penalty has beside its functions. Twin of `Adapted` in src/penalty/custom.rs.
 
 // The last two of the gradient's numbers; of the largest float, ∞.
-fn gradient_limits(c: Numbers) -> Limits {
-    return Limits(own_limit(bitcast<vec4<u32>>(c[3])), own_limit(bitcast<vec4<u32>>(c[4])));
+fn gradient_limits(c: Coefficients) -> Limits {
+    return Limits(custom_limit(bitcast<vec4<u32>>(c[3])), custom_limit(bitcast<vec4<u32>>(c[4])));
 }
 
-fn own_limit(bits: vec4<u32>) -> vec4<u32> {
+fn custom_limit(bits: vec4<u32>) -> vec4<u32> {
     let infinite = (bits & vec4<u32>(0x80000000u)) | vec4<u32>(INFINITY);
     return select(bits, infinite, (bits & vec4<u32>(MAGNITUDE)) == vec4<u32>(LARGEST_FLOAT));
 }

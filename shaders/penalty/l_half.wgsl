@@ -3,26 +3,26 @@
 // (2/3)^(3/2): from this p on the prox is 0.
 const LARGEST_SHARE: f32 = 0.5443311;
 
-fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
     return root(abs(theta));
 }
 
-fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
     let a = abs(theta);
     let nonzero = a > vec4<f32>(0.0);
     let slope = signed(quotient(c[0], root(select(vec4<f32>(1.0), a, nonzero))), theta);
     return select(vec4<f32>(0.0), slope, nonzero);
 }
 
-fn gradient_limits(c: Numbers) -> Limits {
+fn gradient_limits(c: Coefficients) -> Limits {
     return Limits();
 }
 
-fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> {
     return half_threshold(v, c[0]);
 }
 
-fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {
+fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients) -> vec4<f32> {
     return half_threshold(v, quotient(c[0], d));
 }
 

@@ -1,6 +1,6 @@
 // Log-sum: λΣln(1 + |θ|/ε). Twin of src/penalty/log_sum.rs.
 
-fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
     let a = abs(theta);
     let large = a > t[1];
     // One logarithm for both: ln(1 + a/ε), or ln a − ln ε.
@@ -10,22 +10,22 @@ fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
     return opaque(ln(select(y, a, large), lost) + select(vec4<f32>(0.0), t[2], large));
 }
 
-fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
     let slope = signed(quotient(c[0], opaque(c[1] + abs(theta))), theta);
     return select(slope, vec4<f32>(0.0), theta == vec4<f32>(0.0));
 }
 
-fn gradient_limits(c: Numbers) -> Limits {
+fn gradient_limits(c: Coefficients) -> Limits {
     return Limits();
 }
 
-fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> {
     let a = abs(v);
     let x = larger_root(a, c[1], opaque(a - c[2]), opaque(a + c[3]), opaque(a + c[4]));
     return select(vec4<f32>(0.0), signed(x, v), a > c[0]);
 }
 
-fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {
+fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients) -> vec4<f32> {
     let a = abs(v);
     let k = quotient(c[0], d);
     let s = root(k);

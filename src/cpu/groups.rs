@@ -20,7 +20,7 @@ const TASK: u64 = 1 << 14;
 const JOINT: u64 = 16;
 
 /// The numbers of the groups that a segment's weights are in.
-pub(super) struct OwnNumbers<'a> {
+pub(super) struct GroupCoefficients<'a> {
     geometry: &'a Geometry,
     found: &'a [Found],
     rule: Rule,
@@ -33,7 +33,7 @@ pub(super) enum OfGroups<'a> {
     Each([&'a [f32]; 2]),
 }
 
-impl OwnNumbers<'_> {
+impl GroupCoefficients<'_> {
     /// Those of the weights from `at` on, written where they differ.
     pub(super) fn of<'a>(&self, at: u64, [first, second]: [&'a mut [f32]; 2]) -> OfGroups<'a> {
         let len = first.len();
@@ -121,7 +121,7 @@ impl Cpu {
                     if operation != pass.operation {
                         own.source = &[];
                     }
-                    let numbers = OwnNumbers { geometry, found: &found, rule };
+                    let numbers = GroupCoefficients { geometry, found: &found, rule };
                     let pass = Pass { operation, scalars: Scalars::default(), ..*pass };
                     self.visit(spans, &pass, Some(&numbers), &mut [own], sums);
                 }

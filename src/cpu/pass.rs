@@ -4,7 +4,7 @@ use crate::Penalty;
 use crate::formula::scalars::Scalars;
 use crate::numeric::accumulator::Sums;
 use crate::plan::Segment;
-use crate::plan::coefficients::Coefficients;
+use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 use crate::report::Partial;
 
@@ -18,7 +18,7 @@ pub(super) struct Pass<'a> {
     pub(super) sums: bool,
     pub(super) segments: &'a [Segment],
     pub(super) penalties: &'a [Penalty],
-    pub(super) coefficients: &'a [Coefficients],
+    pub(super) coefficients: &'a [CoefficientRecord],
     pub(super) scalars: Scalars,
 }
 
@@ -40,18 +40,18 @@ pub(super) struct Operands<'a, E> {
     /// What is only read: the weights, or the gradient that an optimizer steps against.
     pub(super) source: &'a [E],
     /// What a weighted penalty weighs each element with.
-    pub(super) penalty_weights: &'a [E],
+    pub(super) element_weights: &'a [E],
     /// What is written: a gradient or weights, in place where there is no source, then the optimizer's state.
     pub(super) written: [&'a mut [E]; 3],
 }
 
 impl<'a, E> Operands<'a, E> {
-    pub(super) fn read(source: &'a [E], penalty_weights: &'a [E]) -> Operands<'a, E> {
-        Operands { source, penalty_weights, written: [&mut [], &mut [], &mut []] }
+    pub(super) fn read(source: &'a [E], element_weights: &'a [E]) -> Operands<'a, E> {
+        Operands { source, element_weights, written: [&mut [], &mut [], &mut []] }
     }
 
-    pub(super) fn update(source: Option<&'a [E]>, penalty_weights: &'a [E], output: &'a mut [E]) -> Operands<'a, E> {
-        Operands { source: source.unwrap_or_default(), penalty_weights, written: [output, &mut [], &mut []] }
+    pub(super) fn update(source: Option<&'a [E]>, element_weights: &'a [E], output: &'a mut [E]) -> Operands<'a, E> {
+        Operands { source: source.unwrap_or_default(), element_weights, written: [output, &mut [], &mut []] }
     }
 
     pub(super) fn reborrow(&mut self) -> Operands<'_, E> {
@@ -65,13 +65,13 @@ impl<'a, E> Operands<'a, E> {
             *slice = left;
             part
         };
-        let (source, penalty_weights) = (read(&mut self.source), read(&mut self.penalty_weights));
+        let (source, element_weights) = (read(&mut self.source), read(&mut self.element_weights));
         let written = self.written.each_mut().map(|slice| {
             let whole = std::mem::take(slice);
             let (part, left) = whole.split_at_mut(len.min(whole.len()));
             *slice = left;
             part
         });
-        Operands { source, penalty_weights, written }
+        Operands { source, element_weights, written }
     }
 }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Cpu;
-use super::groups::OwnNumbers;
+use super::groups::GroupCoefficients;
 use super::pass::{Operands, Pass};
 use super::task::Task;
 use crate::numeric::accumulator::Sums;
@@ -34,7 +34,7 @@ impl Cpu {
         &self,
         spans: &[Span],
         pass: &Pass<'_>,
-        own: Option<&OwnNumbers<'_>>,
+        own: Option<&GroupCoefficients<'_>>,
         operands: &mut [Operands<'_, E>],
         sums: &mut [Sums],
     ) {

@@ -9,7 +9,7 @@ use crate::numeric::slice::{Slice, SliceMut, with_element};
 use crate::penalty::element_weights::{matched, valid};
 use crate::plan::coefficients::coefficients;
 use crate::plan::operands::{
-    Extent, FIRST, GRADIENT, PENALTY_WEIGHTS, SECOND, WEIGHTS, disjoint, one_each, same_shape,
+    ELEMENT_WEIGHTS, Extent, FIRST, GRADIENT, SECOND, WEIGHTS, disjoint, one_each, same_shape,
 };
 use crate::plan::operation::Operation;
 use crate::plan::optimizer::{Adam, Momentum, Sgd};
@@ -46,7 +46,7 @@ pub struct HostSet<'w> {
     plan: Plan,
     penalties: Penalties,
     /// Of the tensors that have some.
-    penalty_weights: Vec<Option<Slice<'w>>>,
+    element_weights: Vec<Option<Slice<'w>>>,
 }
 
 /// What a call does, besides with which slices.
@@ -65,11 +65,11 @@ impl<'w> HostSet<'w> {
     /// A set of these tensors.
     pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet<'w> {
         let (segments, penalties) = segments(parameters);
-        HostSet { cpu, plan: Plan::new(segments, TILES_PER_SPAN), penalties, penalty_weights: Vec::new() }
+        HostSet { cpu, plan: Plan::new(segments, TILES_PER_SPAN), penalties, element_weights: Vec::new() }
     }
 
     /// The set with what [weighted](Penalty::is_weighted) penalties weigh the elements of their tensors with, under the rules of
-    /// [`with_weights`](Penalty::with_weights); `None` for the other tensors. They are looked through once, here.
+    /// [`with_element_weights`](Penalty::with_element_weights); `None` for the other tensors. They are looked through once, here.
     ///
     /// ```
     /// use penalty::{Cpu, Dtype, HostSet, Parameter, Penalty};
@@ -79,7 +79,7 @@ impl<'w> HostSet<'w> {
     ///     Parameter::new("bias", 1, Dtype::F32, Penalty::none()),
     /// ];
     /// let weights = [1.0f32, 0.0, 2.0];
-    /// let set = HostSet::new(Cpu::new(), parameters).with_penalty_weights(&[Some((&weights[..]).into()), None])?;
+    /// let set = HostSet::new(Cpu::new(), parameters).with_element_weights(&[Some((&weights[..]).into()), None])?;
     /// let (mut theta, mut bias) = ([1.0f32, 1.0, -3.0], [3.0f32]);
     /// set.prox(&mut [(&mut theta[..]).into(), (&mut bias[..]).into()], 1.0)?;
     /// assert_eq!((theta, bias), ([0.5, 1.0, -2.0], [3.0]));
@@ -90,17 +90,17 @@ impl<'w> HostSet<'w> {
     ///
     /// [`Error::Missing`](crate::Error::Missing) unless there is an entry for each tensor,
     /// [`Error::InParameter`](crate::Error::InParameter) where weights differ from their tensor in length or type, or one of
-    /// them is negative or NaN. Every call then refuses, with [`Error::PenaltyWeights`](crate::Error::PenaltyWeights), a
+    /// them is negative or NaN. Every call then rejects, with [`Error::ElementWeights`](crate::Error::ElementWeights), a
     /// penalty that has not the weights that it takes, or that takes none and has some.
-    pub fn with_penalty_weights<'v>(self, penalty_weights: &[Option<Slice<'v>>]) -> Result<HostSet<'v>> {
-        one_each("a set", PENALTY_WEIGHTS, self.plan.segments.len(), penalty_weights.len())?;
-        for (at, own) in penalty_weights.iter().enumerate() {
+    pub fn with_element_weights<'v>(self, element_weights: &[Option<Slice<'v>>]) -> Result<HostSet<'v>> {
+        one_each("a set", ELEMENT_WEIGHTS, self.plan.segments.len(), element_weights.len())?;
+        for (at, own) in element_weights.iter().enumerate() {
             let Some(own) = own else { continue };
-            self.fits(PENALTY_WEIGHTS, at, own)?;
+            self.fits(ELEMENT_WEIGHTS, at, own)?;
             self.plan.segments[at].about(valid(*own))?;
         }
         let HostSet { cpu, plan, penalties, .. } = self;
-        Ok(HostSet { cpu, plan, penalties, penalty_weights: penalty_weights.to_vec() })
+        Ok(HostSet { cpu, plan, penalties, element_weights: element_weights.to_vec() })
     }
 
     /// The tensors' names, in the set's order.
@@ -218,7 +218,7 @@ impl<'w> HostSet<'w> {
     fn run(&self, call: &Call, read: Option<Read<'_>>, written: &mut [Written<'_, '_>]) -> Result<Vec<Partial>> {
         self.validate(call, &read, written)?;
         let (segments, penalties) = (&self.plan.segments[..], self.penalties.list());
-        // Of all of them first: a bad step is refused before anything is written.
+        // Of all of them first: a bad step is rejected before anything is written.
         let coefficients = &coefficients(segments, penalties, call.operation, call.step)?;
         let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
         let pass = Pass { operation, sums, segments, penalties, coefficients, scalars };
@@ -240,7 +240,7 @@ impl<'w> HostSet<'w> {
     ) {
         let of_type = |i: usize| pass.segments[i].dtype == E::DTYPE;
         let source = |i: usize| read.filter(|_| of_type(i)).map_or(&[][..], |(_, slices)| slices[i].elements());
-        let own = |i: usize| match self.penalty_weights.get(i) {
+        let own = |i: usize| match self.element_weights.get(i) {
             Some(Some(slice)) if of_type(i) => slice.elements(),
             _ => &[],
         };
@@ -258,7 +258,7 @@ impl<'w> HostSet<'w> {
 
     fn validate(&self, call: &Call, read: &Option<Read<'_>>, written: &[Written<'_, '_>]) -> Result<()> {
         for (i, (segment, penalty)) in self.plan.segments.iter().zip(self.penalties.list()).enumerate() {
-            let given = self.penalty_weights.get(i).is_some_and(Option::is_some);
+            let given = self.element_weights.get(i).is_some_and(Option::is_some);
             segment.about(matched(penalty, given).and_then(|()| call.operation.admits(penalty)))?;
         }
         for (operand, slices) in written {
@@ -279,7 +279,7 @@ impl<'w> HostSet<'w> {
         disjoint(&self.plan.segments, &mut extents)
     }
 
-    /// Refuses a slice that has not as many elements of the same type as its tensor.
+    /// Rejects a slice that has not as many elements of the same type as its tensor.
     fn fits(&self, operand: &'static str, i: usize, slice: &Slice<'_>) -> Result<()> {
         let segment = &self.plan.segments[i];
         segment.about(same_shape(operand, (segment.len, segment.dtype), slice.shape()))

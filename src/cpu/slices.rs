@@ -25,8 +25,8 @@ impl Slices for Cpu {
         let mut sums = pass.no_sums();
         for stage in &plan.stages {
             with_element!(stage.dtype, E => {
-            let operands = tensors.iter().map(|Tensor { weights, penalty_weights, .. }| {
-                let own = penalty_weights.map_or(&[][..], |own| own.elements());
+            let operands = tensors.iter().map(|Tensor { weights, element_weights, .. }| {
+                let own = element_weights.map_or(&[][..], |own| own.elements());
                 Operands::read(weights.elements(), own)
             });
                 let mut operands: Vec<Operands<'_, E>> = operands.collect();
@@ -51,7 +51,7 @@ impl Slices for Cpu {
         if let Some(stage) = plan.stages.first() {
             with_element!(stage.dtype, E => {
                 let source = source.map(|source| source.elements());
-                let own = update.penalty_weights.map_or(&[][..], |own| own.elements());
+                let own = update.element_weights.map_or(&[][..], |own| own.elements());
                 let operands = Operands::<'_, E>::update(source, own, output.into_elements());
                 self.run(stage, &pass, &mut [operands], &mut sums);
             });

@@ -1,17 +1,17 @@
 //! One span of a plan: the loops of its operation over tiles and blocks.
 
-use super::groups::{OfGroups, OwnNumbers};
+use super::groups::{GroupCoefficients, OfGroups};
 use super::pass::{Operands, Pass};
-use crate::formula::group::with_own;
+use crate::formula::group::with_group;
 use crate::formula::loops::{Loops, Own};
 use crate::formula::scalars::{Direction, Metric};
-use crate::formula::{Numbers, adam, sgd};
+use crate::formula::{Coefficients, adam, sgd};
 use crate::numeric::accumulator::Sums;
 use crate::numeric::bits;
 use crate::numeric::element::Element;
 use crate::numeric::simd::InstructionSet;
 use crate::numeric::tile::{self, AHEAD, TILE, TermLanes};
-use crate::plan::coefficients::Coefficients;
+use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 
 /// Tensors of at most so many weights, such as biases, are summed without the rest of their tile; so are those of half the
@@ -26,9 +26,9 @@ pub(super) struct Task<'a> {
     pub(super) set: InstructionSet,
     pub(super) pass: &'a Pass<'a>,
     pub(super) loops: &'static Loops,
-    pub(super) c: &'a Coefficients,
+    pub(super) c: &'a CoefficientRecord,
     /// The numbers of the weights' groups, once they are found.
-    pub(super) own: Option<&'a OwnNumbers<'a>>,
+    pub(super) own: Option<&'a GroupCoefficients<'a>>,
     /// Whether the weights are in groups.
     pub(super) grouped: bool,
 }
@@ -38,7 +38,7 @@ impl Task<'_> {
     pub(super) fn visit<E: Element>(&self, mut at: u64, mut operands: Operands<'_, E>) -> Option<Sums> {
         let operation = self.pass.operation;
         if operation == Operation::Evaluate {
-            return Some(self.sum(operands.source, operands.penalty_weights));
+            return Some(self.sum(operands.source, operands.element_weights));
         }
         let mut sums = Sums::default();
         // Each block is summed while it is in the cache.
@@ -51,19 +51,19 @@ impl Task<'_> {
             }
             if self.pass.sums {
                 let gradient = matches!(operation, Operation::Gradient | Operation::AddGradient);
-                self.add(if gradient { tile.source } else { tile.written[0] }, tile.penalty_weights, &mut sums);
+                self.add(if gradient { tile.source } else { tile.written[0] }, tile.element_weights, &mut sums);
             }
         }
         self.pass.sums.then_some(sums)
     }
 
-    fn sum<E: Element>(&self, weights: &[E], penalty_weights: &[E]) -> Sums {
+    fn sum<E: Element>(&self, weights: &[E], element_weights: &[E]) -> Sums {
         let mut sums = Sums::default();
         if self.c.sums_terms() {
-            let mut left = Operands::read(weights, penalty_weights);
+            let mut left = Operands::read(weights, element_weights);
             while !left.source.is_empty() {
                 let tile = left.take(TILE);
-                self.add(tile.source, tile.penalty_weights, &mut sums);
+                self.add(tile.source, tile.element_weights, &mut sums);
             }
         } else {
             self.add_tiles(weights, &mut sums);
@@ -72,18 +72,18 @@ impl Task<'_> {
     }
 
     /// Adds a tile, or the part of one that there is.
-    fn add<E: Element>(&self, weights: &[E], penalty_weights: &[E], sums: &mut Sums) {
+    fn add<E: Element>(&self, weights: &[E], element_weights: &[E], sums: &mut Sums) {
         let max = self.add_tiles(weights, sums);
         if self.c.sums_terms() {
             let mut lanes = TermLanes::new(max);
-            let (mut bits, mut own_bits, mut shares) = (None, None, [0.0; BLOCK]);
-            let mut left = Operands::read(weights, penalty_weights);
+            let (mut bits, mut weight_bits, mut shares) = (None, None, [0.0; BLOCK]);
+            let mut left = Operands::read(weights, element_weights);
             while !left.source.is_empty() {
                 let row = left.take(BLOCK);
                 let shares = &mut shares[..row.source.len()];
                 let bits = bits_of(self.set, row.source, &mut bits);
                 let own =
-                    Own { numbers: &self.c.terms, weights: bits_of(self.set, row.penalty_weights, &mut own_bits) };
+                    Own { numbers: &self.c.terms, weights: bits_of(self.set, row.element_weights, &mut weight_bits) };
                 (self.loops.terms)(self.set, bits, own, shares);
                 self.set.run(
                     #[inline(always)]
@@ -112,9 +112,9 @@ impl Task<'_> {
     /// At most a block.
     fn update<E: Element>(&self, at: u64, operands: Operands<'_, E>) {
         let (set, loops, s) = (self.set, self.loops, &self.pass.scalars);
-        let Operands { source, penalty_weights, written: [output, first, second] } = operands;
-        let mut own_bits = None;
-        let weights = bits_of(set, penalty_weights, &mut own_bits);
+        let Operands { source, element_weights, written: [output, first, second] } = operands;
+        let mut weight_bits = None;
+        let weights = bits_of(set, element_weights, &mut weight_bits);
         match self.pass.operation {
             Operation::Evaluate => {}
             Operation::AddGradient if self.c.untouched() => {}
@@ -229,12 +229,12 @@ impl Task<'_> {
     }
 
     /// Gives the numbers that all of these weights have, and those that each has of its group, where they differ.
-    fn with_numbers(&self, at: u64, len: usize, f: impl FnOnce(&Numbers, Option<[&[f32]; 2]>)) {
+    fn with_numbers(&self, at: u64, len: usize, f: impl FnOnce(&Coefficients, Option<[&[f32]; 2]>)) {
         let c = &self.c.c;
         let Some(own) = self.own else { return f(c, None) };
         let [mut first, mut second] = [[0.0; BLOCK]; 2];
         match own.of(at, [&mut first[..len], &mut second[..len]]) {
-            OfGroups::Alike(own) => f(&with_own(c, own), None),
+            OfGroups::Alike(own) => f(&with_group(c, own), None),
             OfGroups::Each(own) => f(c, Some(own)),
         }
     }

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use super::loops::Loops;
 use super::rule::Rule;
-use super::{Formula, Parameters, TermNumbers, pointwise};
+use super::{Formula, Parameters, TermCoefficients, pointwise};
 use crate::Result;
 use crate::numeric::element::Dtype;
 
@@ -21,18 +21,18 @@ pub(crate) struct Descriptor {
     pub(crate) sums_terms: bool,
     pub(crate) rule: Option<Rule>,
     pub(crate) weighted: bool,
-    pub(crate) weights: fn(Parameters) -> [f64; 3],
+    pub(crate) factors: fn(Parameters) -> [f64; 3],
     pub(crate) has_gradient: fn(Parameters) -> bool,
     pub(crate) on: fn(Parameters, Dtype) -> Parameters,
-    pub(crate) amount: fn(Parameters, f64) -> f64,
-    pub(crate) term_numbers: fn(Parameters) -> [f64; 3],
-    pub(crate) gradient_numbers: fn(Parameters) -> [f64; 5],
-    pub(crate) prox_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
-    pub(crate) metric_numbers: fn(Parameters, f64) -> Result<[f64; 5]>,
+    pub(crate) bound: fn(Parameters, f64) -> f64,
+    pub(crate) term_coefficients: fn(Parameters) -> [f64; 3],
+    pub(crate) gradient_coefficients: fn(Parameters) -> [f64; 5],
+    pub(crate) prox_coefficients: fn(Parameters, f64) -> Result<[f64; 5]>,
+    pub(crate) metric_coefficients: fn(Parameters, f64) -> Result<[f64; 5]>,
     /// The loops over weights in host memory.
     pub(crate) loops: Loops,
     /// What one weight gives to the value's own sum.
-    pub(crate) term: fn(u32, &TermNumbers) -> f32,
+    pub(crate) term: fn(u32, &TermCoefficients) -> f32,
 }
 
 impl Descriptor {
@@ -46,14 +46,14 @@ impl Descriptor {
             sums_terms: F::SUMS_TERMS,
             rule: F::RULE,
             weighted: F::WEIGHTED,
-            weights: F::weights,
+            factors: F::factors,
             has_gradient: F::has_gradient,
             on: F::on,
-            amount: F::amount,
-            term_numbers: F::term_numbers,
-            gradient_numbers: F::gradient_numbers,
-            prox_numbers: F::prox_numbers,
-            metric_numbers: F::metric_numbers,
+            bound: F::bound,
+            term_coefficients: F::term_coefficients,
+            gradient_coefficients: F::gradient_coefficients,
+            prox_coefficients: F::prox_coefficients,
+            metric_coefficients: F::metric_coefficients,
             loops: Loops::of::<F>(),
             term: pointwise::term::<F>,
         }

@@ -11,7 +11,7 @@ pub(crate) mod threshold;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::{Formula, Numbers, pointwise};
+use super::{Coefficients, Formula, pointwise};
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::{Bits, Dtype};
 use crate::numeric::simd::InstructionSet;
@@ -176,7 +176,7 @@ impl Group<'_> {
     }
 
     /// [`sum`](Group::sum) of what weights become under these numbers, as their type holds it.
-    fn sum_stored<F: Formula>(&self, c: &Numbers, f: impl Fn(u32) -> u64 + Sync) -> Sum {
+    fn sum_stored<F: Formula>(&self, c: &Coefficients, f: impl Fn(u32) -> u64 + Sync) -> Sum {
         // A loop for each type, as none that asks for the type is made of vectors.
         match self.dtype {
             Dtype::F32 => self.sum(
@@ -195,7 +195,7 @@ impl Group<'_> {
     }
 
     /// The same of squares.
-    fn sum_stored_squares<F: Formula>(&self, c: &Numbers, f: impl Fn(u32) -> u64 + Sync) -> u128 {
+    fn sum_stored_squares<F: Formula>(&self, c: &Coefficients, f: impl Fn(u32) -> u64 + Sync) -> u128 {
         match self.dtype {
             Dtype::F32 => self.sum_squares(
                 #[inline(always)]
@@ -213,7 +213,7 @@ impl Group<'_> {
     }
 
     /// The bits of what a weight becomes under these numbers, as its type holds it.
-    fn stored<F: Formula>(&self, b: u32, c: &Numbers) -> u32 {
+    fn stored<F: Formula>(&self, b: u32, c: &Coefficients) -> u32 {
         match self.dtype {
             Dtype::F32 => stored::<F, f32>(b, c),
             Dtype::F16 => stored::<F, f16>(b, c),
@@ -223,12 +223,12 @@ impl Group<'_> {
 }
 
 #[inline(always)]
-fn stored<F: Formula, E: Bits>(b: u32, c: &Numbers) -> u32 {
+fn stored<F: Formula, E: Bits>(b: u32, c: &Coefficients) -> u32 {
     E::encode(pointwise::prox::<F>(b, c)).decode()
 }
 
 /// A segment's numbers with those of a group in the last two places.
 #[inline(always)]
-pub(crate) fn with_own(c: &Numbers, own: [f32; 2]) -> Numbers {
+pub(crate) fn with_group(c: &Coefficients, own: [f32; 2]) -> Coefficients {
     [c[0], c[1], c[2], own[0], own[1]]
 }

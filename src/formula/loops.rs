@@ -1,9 +1,9 @@
 //! The loops over weights as bits that are compiled for each formula and each instruction set, but for no type of weights.
 
 use super::group::find::find;
-use super::group::{Found, Group, with_own};
+use super::group::{Found, Group, with_group};
 use super::rule::{Purpose, Rule};
-use super::{Formula, Numbers, TermNumbers, pointwise};
+use super::{Coefficients, Formula, TermCoefficients, pointwise};
 use crate::numeric::bits::{self, INFINITY, MAGNITUDE};
 use crate::numeric::simd::InstructionSet;
 use crate::numeric::tile::{AHEAD, TILE, prefetch};
@@ -12,21 +12,21 @@ use crate::numeric::tile::{AHEAD, TILE, prefetch};
 const BLOCK: usize = 64;
 
 /// A loop over weights that have two numbers of their own.
-type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Numbers, [&[f32]; 2]);
+type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32]; 2]);
 
 /// The loops of a formula, from a source to an output or in place.
 pub(crate) struct Loops {
-    pub(crate) gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
-    pub(crate) add_gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
-    pub(crate) prox: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Numbers>),
-    pub(crate) prox_in_place: fn(InstructionSet, &mut [u32], Own<'_, Numbers>),
+    pub(crate) gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Coefficients>),
+    pub(crate) add_gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Coefficients>),
+    pub(crate) prox: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Coefficients>),
+    pub(crate) prox_in_place: fn(InstructionSet, &mut [u32], Own<'_, Coefficients>),
     /// In the metric that the second slice holds.
-    pub(crate) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], Own<'_, Numbers>),
+    pub(crate) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], Own<'_, Coefficients>),
     /// What the weights give to the value's own sum.
-    pub(crate) terms: fn(InstructionSet, &[u32], Own<'_, TermNumbers>, &mut [f32]),
+    pub(crate) terms: fn(InstructionSet, &[u32], Own<'_, TermCoefficients>, &mut [f32]),
     pub(crate) gradient_of_each: UpdateEach,
     pub(crate) prox_of_each: UpdateEach,
-    pub(crate) find: fn(&Group<'_>, Rule, Purpose, &Numbers, [u32; 3]) -> Found,
+    pub(crate) find: fn(&Group<'_>, Rule, Purpose, &Coefficients, [u32; 3]) -> Found,
 }
 
 /// The numbers of a penalty, and where it is weighted what it weighs each element with.
@@ -57,7 +57,7 @@ impl<'a, const N: usize> Each<'a, [f32; N]> {
     fn at<F: Formula>(&self, i: usize) -> [f32; N] {
         let mut numbers = self.numbers;
         if F::WEIGHTED {
-            numbers[N - 1] = bits::penalty_weight(self.weights[i]);
+            numbers[N - 1] = bits::element_weight(self.weights[i]);
         }
         numbers
     }
@@ -105,7 +105,7 @@ fn each_in_place(bits: &mut [u32], f: impl Fn(usize, u32) -> u32) {
     }
 }
 
-fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
+fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
@@ -116,7 +116,7 @@ fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32],
 }
 
 /// Blocks without NaN and infinity, as nearly all are, take half as many instructions.
-fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
+fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
@@ -141,7 +141,7 @@ fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u
 }
 
 #[inline(always)]
-fn add_any_gradient<F: Formula>(source: &[u32], output: &mut [u32], c: &Each<'_, Numbers>) {
+fn add_any_gradient<F: Formula>(source: &[u32], output: &mut [u32], c: &Each<'_, Coefficients>) {
     each(source, output, |i, theta, existing| bits::add(existing, pointwise::gradient::<F>(theta, &c.at::<F>(i))));
 }
 
@@ -158,7 +158,7 @@ fn finite(block: &[u32; BLOCK]) -> bool {
     block.iter().fold(true, |finite, b| finite & (b & MAGNITUDE < INFINITY))
 }
 
-fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Numbers>) {
+fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
@@ -168,7 +168,7 @@ fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own
     );
 }
 
-fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], own: Own<'_, Numbers>) {
+fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], own: Own<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
@@ -186,11 +186,11 @@ fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], own: Own<'_,
 }
 
 #[inline(always)]
-fn shrink<F: Formula>(bits: &mut [u32], c: &Each<'_, Numbers>) {
+fn shrink<F: Formula>(bits: &mut [u32], c: &Each<'_, Coefficients>) {
     each_in_place(bits, |i, v| pointwise::prox::<F>(v, &c.at::<F>(i)));
 }
 
-fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metric: &[f32], own: Own<'_, Numbers>) {
+fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metric: &[f32], own: Own<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
@@ -201,7 +201,7 @@ fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metri
     );
 }
 
-fn terms<F: Formula>(set: InstructionSet, bits: &[u32], own: Own<'_, TermNumbers>, terms: &mut [f32]) {
+fn terms<F: Formula>(set: InstructionSet, bits: &[u32], own: Own<'_, TermCoefficients>, terms: &mut [f32]) {
     set.run(
         #[inline(always)]
         || {
@@ -218,7 +218,7 @@ fn gradient_of_each<F: Formula>(
     set: InstructionSet,
     source: &[u32],
     output: &mut [u32],
-    c: &Numbers,
+    c: &Coefficients,
     [first, second]: [&[f32]; 2],
 ) {
     set.run(
@@ -226,7 +226,7 @@ fn gradient_of_each<F: Formula>(
         || {
             let c = *c;
             for (((out, theta), a), b) in output.iter_mut().zip(source).zip(first).zip(second) {
-                *out = pointwise::gradient::<F>(*theta, &with_own(&c, [*a, *b]));
+                *out = pointwise::gradient::<F>(*theta, &with_group(&c, [*a, *b]));
             }
         },
     );
@@ -236,7 +236,7 @@ fn prox_of_each<F: Formula>(
     set: InstructionSet,
     source: &[u32],
     output: &mut [u32],
-    c: &Numbers,
+    c: &Coefficients,
     [first, second]: [&[f32]; 2],
 ) {
     set.run(
@@ -244,7 +244,7 @@ fn prox_of_each<F: Formula>(
         || {
             let c = *c;
             for (((out, v), a), b) in output.iter_mut().zip(source).zip(first).zip(second) {
-                *out = pointwise::prox::<F>(*v, &with_own(&c, [*a, *b]));
+                *out = pointwise::prox::<F>(*v, &with_group(&c, [*a, *b]));
             }
         },
     );

@@ -5,25 +5,25 @@ use crate::numeric::wgsl::Constant;
 /// How a group's numbers are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// A norm that is shrunk by the amount; times the root of the group's size where it is sized.
+    /// A norm that is shrunk by the bound; times the root of the group's size where it is sized.
     Shrink {
         /// Whether larger groups weigh more.
         sized: bool,
     },
-    /// A norm that is at most the amount.
+    /// A norm that is at most the bound.
     Scale,
-    /// A sum of magnitudes that is at most the amount.
+    /// A sum of magnitudes that is at most the bound.
     Soft,
-    /// A largest magnitude, which is lowered until what is cut off sums to the amount.
+    /// A largest magnitude, which is lowered until what is cut off sums to the bound.
     Clamp,
-    /// A sum of what is no less than 0 that is the amount.
+    /// A sum of what is no less than 0 that is the bound.
     Simplex,
-    /// As many weights as the amount says.
+    /// As many weights as the bound says.
     Select,
 }
 
 impl Rule {
-    /// Whether squares are compared with the amount's square.
+    /// Whether squares are compared with the bound's square.
     pub(crate) fn squares(self) -> bool {
         matches!(self, Rule::Shrink { .. } | Rule::Scale)
     }

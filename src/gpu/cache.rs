@@ -38,14 +38,14 @@ impl Gpu {
     }
 
     /// The kernel that finishes results on the device, compiled once too.
-    pub(super) fn finish_pipeline(&self) -> Result<Pipeline> {
-        let mut finish = lock(&self.inner.finish);
-        if let Some(pipeline) = &*finish {
+    pub(super) fn resolve_pipeline(&self) -> Result<Pipeline> {
+        let mut resolve = lock(&self.inner.resolve);
+        if let Some(pipeline) = &*resolve {
             return Ok(pipeline.clone());
         }
         let layout = [(0, PARAMETERS), (1, storage(true, true)), (2, storage(false, true)), (3, storage(false, false))];
         let pipeline =
-            self.guarded(|| compile(self.device(), "penalty finish", source::finish(), &layout, self.inner.checked))?;
-        Ok(finish.insert(pipeline).clone())
+            self.guarded(|| compile(self.device(), "penalty resolve", source::resolve(), &layout, self.inner.checked))?;
+        Ok(resolve.insert(pipeline).clone())
     }
 }

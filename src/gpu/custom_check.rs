@@ -24,24 +24,24 @@ use crate::{Error, Penalty, Result};
 const STEPS: [f64; 5] = [0.0, 1e-3, 0.1, 1.0, 30.0];
 
 impl Gpu {
-    /// Checks a penalty of the caller's [`own`](Penalty::own) on this device: its WGSL compiles, and gives the bits of its Rust.
+    /// Checks a penalty of the caller's [`custom`](Penalty::custom) on this device: its WGSL compiles, and gives the bits of its Rust.
     ///
     /// The term, the gradient, the prox and, where it has one, the prox in Adam's metric are run by the CPU and by the kernels on
     /// some thousand `f32`: all powers of two and numbers next to them, zeros, subnormals, NaN, infinities, and numbers next to the
     /// parameters, to what kernels get of those and to the sums of any two of them, where kinks are; the proxes with steps from 0 to
-    /// 30 that it does not refuse. The Rust half must also give what a formula may: terms that are finite and ≥ 0, gradients that are
+    /// 30 that it does not reject. The Rust half must also give what a formula may: terms that are finite and ≥ 0, gradients that are
     /// numbers, proxes that are finite. It is not checked that gradient and prox are those of the term, nor any number outside the probe.
     ///
-    /// A type that passed, at whatever parameters, may be recorded here from then on, and one that was refused stays so; both are
+    /// A type that passed, at whatever parameters, may be recorded here from then on, and one that was rejected stays so; both are
     /// remembered with the device. To check others of its parameters, call this with them. Built-in penalties pass at once.
     ///
-    /// On a device that is not [`GpuToGpu`](super::Determinism::GpuToGpu) a pair may be refused that is right elsewhere.
+    /// On a device that is not [`GpuToGpu`](super::Determinism::GpuToGpu) a pair may be rejected that is right elsewhere.
     ///
     /// Compiles and waits: call it where a program begins. Calls on host slices check by themselves on their first use.
     ///
     /// # Errors
     ///
-    /// [`Error::Wgsl`] where it does not compile or lacks a function, [`Error::OwnPenalty`] where the halves disagree or the Rust breaks a
+    /// [`Error::Wgsl`] where it does not compile or lacks a function, [`Error::CustomPenalty`] where the halves disagree or the Rust breaks a
     /// rule, [`Error::Device`] and [`Error::Timeout`] where the device fails.
     #[cfg(not(target_family = "wasm"))]
     pub fn check(&self, penalty: &Penalty) -> Result<()> {
@@ -65,7 +65,7 @@ impl Gpu {
         }
     }
 
-    /// Refuses a penalty that was not checked here, or did not pass.
+    /// Rejects a penalty that was not checked here, or did not pass.
     pub(super) fn checked(&self, penalty: &Penalty) -> Result<()> {
         self.verdict(penalty).unwrap_or_else(|| Err(Error::Unchecked { penalty: penalty.name() }))
     }
@@ -92,7 +92,7 @@ impl Gpu {
                     known.push(parameters);
                 }
             }
-            Err(error @ (Error::Wgsl { .. } | Error::OwnPenalty { .. })) => {
+            Err(error @ (Error::Wgsl { .. } | Error::CustomPenalty { .. })) => {
                 verdicts.insert(own.id(), Err(error.clone()));
             }
             // The device's fault.
@@ -123,10 +123,10 @@ impl Twins<'_> {
             self.compare_gradients().await?;
         }
         for step in STEPS {
-            if let Ok(numbers) = self.penalty.prox_numbers(step, Metric::Plain, Dtype::F32) {
+            if let Ok(numbers) = self.penalty.prox_coefficients(step, Metric::Plain, Dtype::F32) {
                 self.compare_proxes(step, &numbers).await?;
             }
-            if let Ok(numbers) = self.penalty.prox_numbers(step, Metric::Adam, Dtype::F32) {
+            if let Ok(numbers) = self.penalty.prox_coefficients(step, Metric::Adam, Dtype::F32) {
                 self.compare_metric_proxes(step, &numbers).await?;
             }
         }
@@ -135,7 +135,7 @@ impl Twins<'_> {
 
     /// Kernels give only sums of terms: each number's is that of a tensor of its own, four times.
     async fn compare_terms(&self) -> Result<()> {
-        let numbers = self.penalty.term_numbers(Dtype::F32).unwrap_or_default();
+        let numbers = self.penalty.term_coefficients(Dtype::F32).unwrap_or_default();
         let probe = self.probe(&numbers);
         let bound = |x: f32| if x.abs() < power(57) { power(115) } else { f32::MAX };
         let rule = ("a finite number ≥ 0, and at most 2^115 where |θ| < 2^57", |x: f32, term: f32| {
@@ -159,7 +159,7 @@ impl Twins<'_> {
     }
 
     async fn compare_gradients(&self) -> Result<()> {
-        let probe = self.probe(&self.penalty.gradient_numbers());
+        let probe = self.probe(&self.penalty.gradient_coefficients());
         let update = Update::gradient::<f32>(Operation::Gradient, self.penalty.into());
         let rust = self.in_rust(&update, &probe).await?;
         let rule = ("a number", |_, gradient: f32| !gradient.is_nan());
@@ -225,7 +225,7 @@ impl Twins<'_> {
             located.push([Located { buffer, offset: 0 }]);
         }
         let roles = std::array::from_fn(|role| Some(&located[role][..]));
-        let placement = Placement { roles, penalty_weights: &[] };
+        let placement = Placement { roles, element_weights: &[] };
         let (plan, step) =
             (self.gpu.plan(vec![self.segment(operands[1])]), Step { size: adam.step, scalars: adam.scalars()? });
         let penalties = Penalties::new(vec![self.penalty.clone()]);
@@ -236,7 +236,7 @@ impl Twins<'_> {
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
-    /// Numbers of every scale and of both signs, close to these numbers and to the parameters, and such as are not finite; a
+    /// Coefficients of every scale and of both signs, close to these numbers and to the parameters, and such as are not finite; a
     /// multiple of four, so that one kernel takes them.
     fn probe(&self, numbers: &[f32]) -> Vec<f32> {
         let parameters = self.penalty.parameters();
@@ -259,7 +259,7 @@ impl Twins<'_> {
         probe
     }
 
-    /// Refuses numbers of which the WGSL gives others.
+    /// Rejects numbers of which the WGSL gives others.
     fn same(&self, operation: &str, probe: &[f32], rust: &[f32], wgsl: &[f32]) -> Result<()> {
         let differ = |((_, r), w): &((&f32, &f32), &f32)| r.to_bits() != w.to_bits();
         match probe.iter().zip(rust).zip(wgsl).find(differ) {
@@ -268,7 +268,7 @@ impl Twins<'_> {
         }
     }
 
-    /// Refuses numbers of the Rust half that break a rule.
+    /// Rejects numbers of the Rust half that break a rule.
     fn follows(
         &self,
         operation: &str,
@@ -281,7 +281,7 @@ impl Twins<'_> {
             Some((&input, &found)) => {
                 let found = format!("{} in Rust", shown(found));
                 let expected = expected.into();
-                Err(Error::OwnPenalty {
+                Err(Error::CustomPenalty {
                     penalty: self.penalty.name(),
                     operation: operation.into(),
                     input,
@@ -294,7 +294,7 @@ impl Twins<'_> {
 
     fn disagree(&self, operation: &str, input: f32, rust: f32, wgsl: f32) -> Error {
         let (expected, found) = (format!("{} as in Rust", shown(rust)), format!("{} in WGSL", shown(wgsl)));
-        Error::OwnPenalty { penalty: self.penalty.name(), operation: operation.into(), input, expected, found }
+        Error::CustomPenalty { penalty: self.penalty.name(), operation: operation.into(), input, expected, found }
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Inner {
     pub(super) pipelines: Mutex<HashMap<Kernel, Pipeline>>,
     /// The types of users' own penalties that were checked here.
     pub(super) verdicts: Mutex<HashMap<TypeId, Verdict>>,
-    pub(super) finish: Mutex<Option<Pipeline>>,
+    pub(super) resolve: Mutex<Option<Pipeline>>,
     pub(super) serial: AtomicU32,
     pub(super) waiting: Waiting,
     pub(super) process: u32,
@@ -70,7 +70,7 @@ impl Gpu {
         self.inner.serial.fetch_add(1, Ordering::Relaxed).max(1)
     }
 
-    /// Refuses to touch a device that was opened before a fork: its driver's threads are not in this process.
+    /// Rejects to touch a device that was opened before a fork: its driver's threads are not in this process.
     pub(super) fn alive(&self) -> Result<()> {
         let (expected, found) = (self.inner.process, process());
         if expected == found { Ok(()) } else { Err(Error::Forked { expected, found }) }
@@ -93,7 +93,7 @@ impl Gpu {
         self.buffer("penalty staging", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
-    /// Refuses a device that was destroyed or lost. wgpu raises no error for what is created on one; only memory that is
+    /// Rejects a device that was destroyed or lost. wgpu raises no error for what is created on one; only memory that is
     /// mapped from the beginning is missing.
     pub(super) fn lives(&self) -> Result<()> {
         let probe = wgpu::BufferDescriptor {

@@ -27,7 +27,7 @@ pub(super) struct Placed {
     pub(super) span: Span,
     /// Which of the geometries is its segment's, where that has groups.
     pub(super) geometry: usize,
-    /// Of what many workgroups sum: the first member, the end, and the journal's first word.
+    /// Of what many workgroups sum: the first member, the end, and the first word of the partial sums.
     pub(super) places: [u32; 3],
     /// The bytes that its elements' indices count from.
     pub(super) origins: [u64; ROLES.len()],
@@ -63,7 +63,7 @@ pub(super) struct Spans {
     /// Those of the layout before.
     former_lists: Vec<u32>,
     /// The words of what many workgroups have summed.
-    pub(super) journal: u64,
+    pub(super) partial_sums: u64,
 }
 
 impl Spans {
@@ -75,7 +75,7 @@ impl Spans {
             groups: 0,
             lists: Vec::new(),
             former_lists: Vec::new(),
-            journal: 0,
+            partial_sums: 0,
         }
     }
 
@@ -86,7 +86,7 @@ impl Spans {
         std::mem::swap(&mut self.lists, &mut self.former_lists);
         self.lists.clear();
         self.groups = 0;
-        self.journal = 0;
+        self.partial_sums = 0;
     }
 
     /// Whether the lists are others than before.

@@ -34,7 +34,7 @@ impl Spans {
         (segment, penalty, spans): (&Segment, &Penalty, &[Span]),
         geometry: &Geometry,
     ) -> Result<()> {
-        // Refuses steps that groups do not take.
+        // Rejects steps that groups do not take.
         segment.about(kernel.operation.coefficients(segment, penalty, 0.0))?;
         let bytes = segment.len * segment.dtype.size() as u64;
         let reaches = |bytes: u64| bytes + limits.alignment <= limits.binding;
@@ -140,15 +140,15 @@ impl Spans {
         let chunk = all.div_ceil(limits.workgroups).max(LARGE / 8).next_multiple_of(TILE as u64).min(longest);
         for group in 0..geometry.count {
             let (size, begin) = (geometry.size(group), group * largest);
-            let journal = self.journal as u32;
-            self.journal += 4 + 4 * u64::from(sums);
+            let partial_sums = self.partial_sums as u32;
+            self.partial_sums += 4 + 4 * u64::from(sums);
             for first in (0..size).step_by(chunk as usize) {
                 let end = size.min(first + chunk);
-                let places = [first as u32, end as u32, journal];
+                let places = [first as u32, end as u32, partial_sums];
                 self.put_find(find, Turns::Each(sums), (group, 1), places, begin + first..begin + end);
             }
             let reached = if alone { size } else { 0 };
-            let places = [0, reached as u32, journal];
+            let places = [0, reached as u32, partial_sums];
             self.put_find(find, Turns::After(sums), (group, 1), places, begin..begin + reached.max(1));
         }
     }

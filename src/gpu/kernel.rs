@@ -66,7 +66,7 @@ pub(super) enum Access {
     Scalar,
 }
 
-/// What an operand is to a kernel: what it only reads, what it writes, the optimizer's state, also written, and the penalty's weights,
+/// What an operand is to a kernel: what it only reads, what it writes, the optimizer's state, also written, and the element weights,
 /// only read.
 pub(super) const ROLES: [&str; 5] = ["SOURCE", "OUTPUT", "FIRST", "SECOND", "WEIGHTS"];
 /// Which of them are only read.
@@ -77,7 +77,7 @@ pub(super) const READ: [bool; ROLES.len()] = [true, false, false, false, true];
 pub(super) struct Bindings {
     /// The binding of each role that there is.
     pub(super) of: [Option<u8>; ROLES.len()],
-    /// Which bindings are writable: those that something is written to, and those of the same buffer, which wgpu refuses
+    /// Which bindings are writable: those that something is written to, and those of the same buffer, which wgpu rejects
     /// to bind read-only beside them.
     pub(super) writable: [bool; ROLES.len()],
 }

@@ -30,7 +30,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] and [`Error::GroupMetric`] where weights cannot be grouped, or not stepped so, [`Error::Limit`] where those
+    /// [`Error::Groups`] and [`Error::NoMetricProx`] where weights cannot be grouped, or not stepped so, [`Error::Limit`] where those
     /// of one tensor do not fit a binding; each of the tensor that it is about.
     pub(super) fn lay_out(
         &mut self,
@@ -128,7 +128,7 @@ impl Layout {
                 };
                 if penalty.formula().custom {
                     // Its WGSL need not have what steps call that it does not take. Which sizes of a step it takes is no matter here.
-                    if let Err(error @ Error::GroupMetric { .. }) = operation.coefficients(segment, penalty, 0.0) {
+                    if let Err(error @ Error::NoMetricProx { .. }) = operation.coefficients(segment, penalty, 0.0) {
                         return segment.about(Err(error));
                     }
                 }

@@ -1,4 +1,4 @@
-//! Which of the device's limits the library depends on, and what is refused where one is too small.
+//! Which of the device's limits the library depends on, and what is rejected where one is too small.
 
 use super::device::Gpu;
 use super::table::{BINDINGS, PARAMETERS_BOUND, ROW, THREADS};
@@ -38,12 +38,12 @@ const NEEDED: [Needed; 12] = limits! {
     max_compute_workgroups_per_dimension: ROW as u64,
 };
 
-/// Refuses a device that no kernel can run on.
+/// Rejects a device that no kernel can run on.
 pub(super) fn sufficient(limits: &wgpu::Limits) -> Result<()> {
     NEEDED.iter().try_for_each(|(limit, least, of)| at_least(limit, "the kernels", *least, of(limits)))
 }
 
-/// Refuses a limit that is too small for something.
+/// Rejects a limit that is too small for something.
 pub(super) fn at_least(limit: &'static str, purpose: &str, expected: u64, found: u64) -> Result<()> {
     if expected <= found { Ok(()) } else { Err(Error::Limit { limit, purpose: purpose.into(), expected, found }) }
 }
@@ -63,13 +63,13 @@ impl Gpu {
         }
     }
 
-    /// Refuses a binding that the device does not reach, of data that cannot be bound piece by piece.
+    /// Rejects a binding that the device does not reach, of data that cannot be bound piece by piece.
     pub(super) fn binds(&self, purpose: &str, bytes: u64) -> Result<()> {
         let (limit, largest) = self.largest_binding();
         at_least(limit, purpose, bytes, largest)
     }
 
-    /// Refuses a buffer that the device cannot hold.
+    /// Rejects a buffer that the device cannot hold.
     pub(super) fn holds(&self, purpose: &str, bytes: u64) -> Result<()> {
         let limit = self.device().limits().max_buffer_size;
         at_least("the device's limit max_buffer_size", purpose, bytes, limit)

@@ -106,7 +106,7 @@ impl Gpu {
             window,
             pipelines: Mutex::default(),
             verdicts: Mutex::default(),
-            finish: Mutex::default(),
+            resolve: Mutex::default(),
             serial: AtomicU32::new(1),
             waiting: Waiting::default(),
             process: device::process(),

@@ -36,28 +36,28 @@ impl Operand<'_> {
     }
 
     pub(super) fn validate(&self, operand: &'static str) -> Result<()> {
-        let refuse = |rule, found| Err(Error::Operand { operand, rule, found });
+        let reject = |rule, found| Err(Error::Operand { operand, rule, found });
         let (Operand { buffer, offset, len, .. }, size) = (*self, self.dtype.size());
         if !offset.is_multiple_of(4) {
-            return refuse("its offset must be a multiple of 4 bytes", offset.to_string());
+            return reject("its offset must be a multiple of 4 bytes", offset.to_string());
         }
         if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
-            return refuse("its buffer must have the usage STORAGE", usages(buffer.usage()));
+            return reject("its buffer must have the usage STORAGE", usages(buffer.usage()));
         }
         let bytes = len.checked_mul(size as u64).and_then(|b| b.checked_next_multiple_of(4));
         match bytes.and_then(|bytes| bytes.checked_add(offset)) {
             Some(end) if end <= buffer.size() => Ok(()),
-            Some(end) => refuse(
+            Some(end) => reject(
                 "its range must end inside its buffer",
                 format!("bytes {offset} to {end} of a buffer of {}", buffer.size()),
             ),
             None => {
-                refuse("its range must end below 2^64", format!("{len} elements of {size} bytes from byte {offset}"))
+                reject("its range must end below 2^64", format!("{len} elements of {size} bytes from byte {offset}"))
             }
         }
     }
 
-    /// Refuses operands, each with its name, that share memory.
+    /// Rejects operands, each with its name, that share memory.
     pub(super) fn apart(operands: &[(&'static str, &Operand<'_>)]) -> Result<()> {
         for (at, (name, operand)) in operands.iter().enumerate() {
             if let Some((other, _)) = operands[..at].iter().find(|(_, other)| operand.overlaps(other)) {
@@ -89,7 +89,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::PenaltyWeights`] where the penalty takes none.
+    /// [`Error::ElementWeights`] where the penalty takes none.
     pub fn with_operand<'a, 'b>(&'a self, weights: &'a Operand<'b>) -> Result<Weighted<'a, Operand<'b>>> {
         Weighted::new(self, weights)
     }

@@ -1,7 +1,7 @@
 //! A kernel's bindings, and compiling it.
 
 use super::kernel::{Kernel, Team};
-use super::table::{FIRST_OPERAND, JOURNAL, LISTS, NUMBERS, PARAMETERS_BOUND};
+use super::table::{FIRST_OPERAND, LISTS, NUMBERS, PARAMETERS_BOUND, PARTIAL_SUMS};
 use crate::plan::operation::Part;
 
 /// A compiled kernel.
@@ -37,7 +37,7 @@ impl Kernel {
                 layout.push((LISTS, storage(true, false)));
             }
             if groups.team == Team::Grid {
-                layout.push((JOURNAL, storage(false, false)));
+                layout.push((PARTIAL_SUMS, storage(false, false)));
             }
         }
         layout

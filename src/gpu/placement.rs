@@ -11,14 +11,14 @@ pub(super) struct Placement<'a> {
     /// Of the roles before the last.
     pub(super) roles: [Option<&'a [Located]>; ROLES.len() - 1],
     /// Of the last, where a segment has one.
-    pub(super) penalty_weights: &'a [Option<Located>],
+    pub(super) element_weights: &'a [Option<Located>],
 }
 
 impl<'a> Placement<'a> {
     fn at(&self, segment: u32) -> [Option<&'a Located>; ROLES.len()] {
         let at = segment as usize;
         let [source, output, first, second] = self.roles.map(|located| located.and_then(|located| located.get(at)));
-        [source, output, first, second, self.penalty_weights.get(at).and_then(Option::as_ref)]
+        [source, output, first, second, self.element_weights.get(at).and_then(Option::as_ref)]
     }
 
     /// A segment's operands in the roles that they have in a part of the operation.

@@ -40,7 +40,7 @@ impl Poller {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where the system refuses a thread.
+    /// [`Error::Device`] where the system rejects a thread.
     pub fn spawn(gpu: &Gpu, timeout: Duration) -> Result<Poller> {
         let stop = Arc::new(AtomicBool::new(false));
         let (gpu, stopped) = (gpu.clone(), stop.clone());

@@ -14,12 +14,12 @@ use super::readback::Pending;
 use super::ring::{Ring, Slot, Ticket};
 use super::slot_memory::{Groups, Results, Table, entry, group_sizes, parameters_size, rows_before, rows_size, whole};
 use super::table::{
-    BINDINGS, FIRST_OPERAND, JOURNAL, LISTS, NUMBERS, PARAMETERS, PARAMETERS_BOUND, ROW, ROW_BYTES, SEGMENTS,
+    BINDINGS, FIRST_OPERAND, LISTS, NUMBERS, PARAMETERS, PARAMETERS_BOUND, PARTIAL_SUMS, ROW, ROW_BYTES, SEGMENTS,
 };
 use crate::Result;
 use crate::formula::scalars::Scalars;
 use crate::plan::Plan;
-use crate::plan::coefficients::{Coefficients, coefficients, coefficients_into};
+use crate::plan::coefficients::{CoefficientRecord, coefficients, coefficients_into};
 use crate::plan::operation::Operation;
 use crate::plan::penalties::Penalties;
 
@@ -37,11 +37,11 @@ pub(super) struct Recorder {
     pub(super) groups: Option<Groups>,
     pub(super) results: Option<Results>,
     /// The last output that results were finished to, with its pipeline.
-    pub(super) finish: Option<(Located, Pipeline, wgpu::BindGroup)>,
+    pub(super) resolve: Option<(Located, Pipeline, wgpu::BindGroup)>,
     pub(super) ring: Ring,
     /// What each slot holds; only what differs is written.
     pub(super) written: Vec<Written>,
-    pub(super) coefficients: Vec<Coefficients>,
+    pub(super) coefficients: Vec<CoefficientRecord>,
     /// What the coefficients are of.
     pub(super) made_of: Option<(u64, f64)>,
     /// What is uploaded.
@@ -98,7 +98,7 @@ impl Recorder {
             groups: Groups::new(gpu, &layout)?,
             layout,
             results,
-            finish: None,
+            resolve: None,
             ring: Ring::new(ring),
             written: vec![Written::default(); slots],
             coefficients: Vec::with_capacity(plan.segments.len()),
@@ -110,7 +110,7 @@ impl Recorder {
     }
 
     /// Lays the operation out anew: the operands have moved.
-    pub(super) fn place(
+    pub(super) fn rebind(
         &mut self,
         (plan, penalties): (&Plan, &Penalties),
         placement: &Placement<'_>,
@@ -129,7 +129,7 @@ impl Recorder {
         if rows > self.table.parameters || parameters > self.table.stride - self.table.parameters {
             // Recorded steps keep the old buffer.
             self.table = Table::new(&self.gpu, plan, &self.layout, self.ring.slots.len(), generation)?;
-            self.finish = None;
+            self.resolve = None;
         }
         self.bind(placement)?;
         self.generation = generation;
@@ -158,8 +158,9 @@ impl Recorder {
                 entries[NUMBERS] = Some(entry(NUMBERS, &groups.numbers, whole(&groups.numbers)));
                 let lists = groups.lists.as_ref().filter(|_| grouped.lists);
                 entries[LISTS] = lists.map(|lists| entry(LISTS, lists, whole(lists)));
-                let journal = groups.journal.as_ref().filter(|_| grouped.team == Team::Grid);
-                entries[JOURNAL] = journal.map(|journal| entry(JOURNAL, journal, whole(journal)));
+                let partial_sums = groups.partial_sums.as_ref().filter(|_| grouped.team == Team::Grid);
+                entries[PARTIAL_SUMS] =
+                    partial_sums.map(|partial_sums| entry(PARTIAL_SUMS, partial_sums, whole(partial_sums)));
             }
             let entries: Vec<wgpu::BindGroupEntry<'_>> = entries.into_iter().flatten().collect();
             let descriptor =
@@ -188,7 +189,7 @@ impl Recorder {
         let serial = self.gpu.next_serial();
         let before = self.written[at].made_of.map(|(version, _)| version);
         self.upload(at, serial, &step.scalars)?;
-        // All that can be refused has been: from here on the encoder is written to.
+        // All that can be rejected has been: from here on the encoder is written to.
         let slot = &self.ring.slots[at];
         slot.take(serial, (before != Some(penalties.version())).then(|| penalties.list()));
         let base = at as u64 * self.table.stride;
@@ -196,8 +197,8 @@ impl Recorder {
         if let Some(results) = &self.results {
             encoder.clear_buffer(&results.buffer, results_base, Some(results.size));
         }
-        if let Some(journal) = self.groups.as_ref().and_then(|groups| groups.journal.as_ref()) {
-            encoder.clear_buffer(journal, 0, None);
+        if let Some(partial_sums) = self.groups.as_ref().and_then(|groups| groups.partial_sums.as_ref()) {
+            encoder.clear_buffer(partial_sums, 0, None);
         }
         if !self.commands.is_empty() {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -272,7 +273,7 @@ pub(super) fn once(
     placement: &Placement<'_>,
     step: &Step,
 ) -> Result<Pending> {
-    // Refuses bad steps before anything is made.
+    // Rejects bad steps before anything is made.
     coefficients(&plan.segments, penalties.list(), pass.0, step.size)?;
     let of = (plan, penalties);
     Recorder::new(gpu, pass, of, placement, 1, 1)?.record(encoder, of, step)

@@ -28,7 +28,7 @@ pub struct Operands<'a> {
     pub second: &'a [Operand<'a>],
     /// What [weighted](Penalty::is_weighted) penalties weigh the elements of their tensors with, under the rules of
     /// [`with_operand`](Penalty::with_operand); `None` for the other tensors. Empty where there are no such penalties.
-    pub penalty_weights: &'a [Option<Operand<'a>>],
+    pub element_weights: &'a [Option<Operand<'a>>],
 }
 
 impl<'a> Operands<'a> {

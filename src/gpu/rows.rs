@@ -22,9 +22,9 @@ pub(super) fn write(spans: &Spans, dispatches: &[Dispatch], rows_before: usize, 
             let geometry = (first_geometry + 2 * p.geometry) as u32;
             let third = if p.kernel.groups.is_some() { geometry } else { weights };
             let head = [p.span.segment, p.span.len, third, p.span.start as u32];
-            let [begin, end, journal] = p.places;
+            let [begin, end, partial_sums] = p.places;
             let sums = p.kernel.groups.is_some_and(|groups| groups.team == Team::Grid);
-            let tail = if sums { [source, begin, end, journal] } else { [source, output, first, second] };
+            let tail = if sums { [source, begin, end, partial_sums] } else { [source, output, first, second] };
             rows.push([head, tail]);
         }
     }

@@ -14,7 +14,7 @@ use crate::formula::scalars::Metric;
 use crate::numeric::element::Dtype;
 use crate::penalty::element_weights::matched;
 use crate::penalty::groups::Groups;
-use crate::plan::operands::{Extent, PENALTY_WEIGHTS, disjoint, one_each, same_shape};
+use crate::plan::operands::{ELEMENT_WEIGHTS, Extent, disjoint, one_each, same_shape};
 use crate::plan::optimizer::{Adam, Momentum, Sgd};
 use crate::plan::parameter::{Parameter, segments};
 use crate::plan::penalties::Penalties;
@@ -30,7 +30,7 @@ use crate::{Error, Penalty, Result};
 ///
 /// - Step sizes and penalties may change at every step ([`penalties_mut`](ParameterSet::penalties_mut)): each recorded
 ///   step keeps those it was recorded with, also where several are in one encoder.
-/// - Operands may move ([`place`](ParameterSet::place)), as frameworks move their tensors.
+/// - Operands may move ([`rebind`](ParameterSet::rebind)), as frameworks move their tensors.
 /// - Results stay on the device, and are read when they are wanted: a ring of `slots` steps per operation is under way at a time.
 ///   Recording another is [`Error::RingFull`] while none of them is both submitted and done; a done one that nobody has read is
 ///   overwritten, and reading it then is [`Error::SlotReused`].
@@ -79,7 +79,7 @@ pub struct ParameterSet {
     slots: usize,
     located: [Vec<Located>; NAMES.len()],
     /// Of the tensors that have some.
-    penalty_weights: Vec<Option<Located>>,
+    element_weights: Vec<Option<Located>>,
     /// The version of the penalties and the placement of which every penalty is known to have the weights that it takes, and to be checked.
     matched: Option<(u64, u64)>,
     /// The first tensor then whose penalty has no gradient.
@@ -104,7 +104,7 @@ impl ParameterSet {
     /// [`Error::Missing`] unless there is an operand for each tensor, [`Error::InParameter`] where one breaks a rule of
     /// [`Operand`] or differs from its tensor in length or type, [`Error::Overlap`] where two share memory,
     /// [`Error::Device`] where a buffer is of another device or destroyed, [`Error::Parameter`] for no slots,
-    /// [`Error::InParameter`] where a penalty of the caller's [`own`](Penalty::own) was not [checked](Gpu::check) on this device.
+    /// [`Error::InParameter`] where a penalty of the caller's [`custom`](Penalty::custom) was not [checked](Gpu::check) on this device.
     pub fn new(gpu: &Gpu, parameters: Vec<Parameter>, operands: &Operands<'_>, slots: usize) -> Result<ParameterSet> {
         if slots == 0 {
             return Err(Error::Parameter { name: "slots", expected: "at least 1", found: 0.0 });
@@ -130,7 +130,7 @@ impl ParameterSet {
             penalties,
             slots,
             located: Default::default(),
-            penalty_weights: Vec::new(),
+            element_weights: Vec::new(),
             matched: None,
             without_gradient: None,
             generation: 0,
@@ -140,7 +140,7 @@ impl ParameterSet {
             extents: Vec::new(),
             probe,
         };
-        set.place(operands)?;
+        set.rebind(operands)?;
         Ok(set)
     }
 
@@ -167,7 +167,7 @@ impl ParameterSet {
     /// Makes what these recordings need: compiles their kernels, and allocates and binds their slots' memory.
     ///
     /// Then even the first of them compiles nothing, and allocates nothing but what wgpu does for its commands. Where a penalty gets
-    /// another formula, or [`place`](ParameterSet::place) moves an operand, the next recording of each operation lays it out anew,
+    /// another formula, or [`rebind`](ParameterSet::rebind) moves an operand, the next recording of each operation lays it out anew,
     /// unless it was prepared again before. What is prepared already is left as it is.
     ///
     /// ```no_run
@@ -192,7 +192,7 @@ impl ParameterSet {
     }
 
     /// [Prepares](ParameterSet::prepare) a recording and the finishing of its results to this output: then the first
-    /// [`record_finish`](ParameterSet::record_finish) of its steps compiles and allocates nothing either.
+    /// [`record_resolve`](ParameterSet::record_resolve) of its steps compiles and allocates nothing either.
     ///
     /// A recording has one output at a time: to finish to another binds that in its place.
     ///
@@ -200,9 +200,9 @@ impl ParameterSet {
     /// use penalty::gpu::{Operand, ParameterSet, Recording};
     ///
     /// # fn finished(mut set: ParameterSet, output: Operand, encoder: &mut penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
-    /// set.prepare_finish(Recording::Evaluate, &output)?;
+    /// set.prepare_resolve(Recording::Evaluate, &output)?;
     /// let pending = set.record_evaluate(encoder)?;
-    /// set.record_finish(encoder, &pending, &output)?;
+    /// set.record_resolve(encoder, &pending, &output)?;
     /// # Ok(())
     /// # }
     /// ```
@@ -210,9 +210,9 @@ impl ParameterSet {
     /// # Errors
     ///
     /// [`Error::Operand`], [`Error::Length`] and [`Error::Type`] where the output breaks a rule of
-    /// [`record_finish`](ParameterSet::record_finish), [`Error::Operand`] also for a recording that does not report, else as
+    /// [`record_resolve`](ParameterSet::record_resolve), [`Error::Operand`] also for a recording that does not report, else as
     /// [`prepare`](ParameterSet::prepare).
-    pub fn prepare_finish(&mut self, recording: Recording, output: &Operand<'_>) -> Result<()> {
+    pub fn prepare_resolve(&mut self, recording: Recording, output: &Operand<'_>) -> Result<()> {
         self.check_output(output)?;
         let (_, sums) = recording.pass();
         if !sums {
@@ -220,7 +220,7 @@ impl ParameterSet {
             return Err(Error::Operand { operand: "the recording", rule, found: format!("{recording:?}") });
         }
         let at = self.recorder(recording)?;
-        self.recorders[at].prepare_finish(output)
+        self.recorders[at].prepare_resolve(output)
     }
 
     /// Other places for the operands, from the next recorded step on. Where nothing moved, this only compares.
@@ -230,7 +230,7 @@ impl ParameterSet {
     /// # Errors
     ///
     /// As [`new`](ParameterSet::new); then the set stays where it was.
-    pub fn place(&mut self, operands: &Operands<'_>) -> Result<()> {
+    pub fn rebind(&mut self, operands: &Operands<'_>) -> Result<()> {
         let stays = |((o, l), s): ((&Operand<'_>, &Located), &Segment)| {
             o.offset == l.offset && *o.buffer == l.buffer && o.len == s.len && o.dtype == s.dtype
         };
@@ -238,7 +238,7 @@ impl ParameterSet {
             list.len() == located.len() && list.iter().zip(located).zip(&*self.plan.segments).all(stays)
         };
         let same_own = || {
-            let (own, located) = (operands.penalty_weights, &self.penalty_weights);
+            let (own, located) = (operands.element_weights, &self.element_weights);
             let stays = |((o, l), s): ((&Option<Operand<'_>>, &Option<Located>), &Segment)| match (o, l) {
                 (Some(o), Some(l)) => stays(((o, l), s)),
                 (o, l) => o.is_none() && l.is_none(),
@@ -253,8 +253,8 @@ impl ParameterSet {
             located.clear();
             located.extend(list.iter().map(Operand::located));
         }
-        self.penalty_weights.clear();
-        self.penalty_weights.extend(operands.penalty_weights.iter().map(|own| own.as_ref().map(Operand::located)));
+        self.element_weights.clear();
+        self.element_weights.extend(operands.element_weights.iter().map(|own| own.as_ref().map(Operand::located)));
         self.generation += 1;
         Ok(())
     }
@@ -362,10 +362,10 @@ impl ParameterSet {
     ///
     /// [`Error::SlotReused`] where the step's slot was taken by another, [`Error::NotSubmitted`] where its encoder was dropped,
     /// [`Error::Operand`] where the output breaks a rule of [`Operand`] or this one, or the step is another set's or older than a
-    /// [`place`](ParameterSet::place) that spread the operands over more buffers,
+    /// [`rebind`](ParameterSet::rebind) that spread the operands over more buffers,
     /// [`Error::Length`] and [`Error::Type`] where it is not as many `f32`.
     #[doc = include_str!("../../docs/encoder.md")]
-    pub fn record_finish(
+    pub fn record_resolve(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         pending: &PendingReports,
@@ -373,7 +373,7 @@ impl ParameterSet {
     ) -> Result<()> {
         self.check_output(output)?;
         for recorder in &mut self.recorders {
-            if recorder.record_finish(encoder, &pending.0, output)? {
+            if recorder.record_resolve(encoder, &pending.0, output)? {
                 return Ok(());
             }
         }
@@ -385,7 +385,7 @@ impl ParameterSet {
     /// caller's own. `None` for another set's step.
     ///
     /// 52 `u32` a row, little-endian: first a row whose word 0 is the step's serial, then a row a tensor, then, once
-    /// [`record_finish`](ParameterSet::record_finish) has run, one of the total. A row is 12 words of Σ|θ| as an integer in units of
+    /// [`record_resolve`](ParameterSet::record_resolve) has run, one of the total. A row is 12 words of Σ|θ| as an integer in units of
     /// 2^-149, 20 words of Σθ² in units of 2^-298, the counts of non-zero, NaN and infinite weights of 64 bits each, the bits of
     /// max|θ|, one unused, and 12 words of the value's own sum, if it has one, in units of 2^-149.
     pub fn results(&self, pending: &PendingReports) -> Option<(&wgpu::Buffer, u64, u64)> {
@@ -425,7 +425,7 @@ impl ParameterSet {
             self.kinds.0 = self.penalties.version();
         }
         let roles = lists.map(|list| list.map(|list| &self.located[list][..]));
-        let placement = Placement { roles, penalty_weights: &self.penalty_weights };
+        let placement = Placement { roles, element_weights: &self.element_weights };
         let (pass, of) = ((operation, sums), (&self.plan, &self.penalties));
         let at = match self.recorders.iter().position(|r| (r.operation, r.sums) == pass) {
             Some(at) => at,
@@ -437,12 +437,12 @@ impl ParameterSet {
         };
         let recorder = &mut self.recorders[at];
         if recorder.generation != self.generation {
-            recorder.place(of, &placement, self.generation)?;
+            recorder.rebind(of, &placement, self.generation)?;
         }
         Ok(at)
     }
 
-    /// Refuses an output that results cannot be finished to.
+    /// Rejects an output that results cannot be finished to.
     fn check_output(&self, output: &Operand<'_>) -> Result<()> {
         let name = "the output";
         output.validate(name)?;
@@ -468,11 +468,11 @@ impl ParameterSet {
                 self.admit(NAMES[role], at, operand)?;
             }
         }
-        if !operands.penalty_weights.is_empty() {
-            one_each("a set", PENALTY_WEIGHTS, self.plan.segments.len(), operands.penalty_weights.len())?;
+        if !operands.element_weights.is_empty() {
+            one_each("a set", ELEMENT_WEIGHTS, self.plan.segments.len(), operands.element_weights.len())?;
         }
-        for (at, own) in operands.penalty_weights.iter().enumerate() {
-            own.as_ref().map_or(Ok(()), |own| self.admit(PENALTY_WEIGHTS, at, own))?;
+        for (at, own) in operands.element_weights.iter().enumerate() {
+            own.as_ref().map_or(Ok(()), |own| self.admit(ELEMENT_WEIGHTS, at, own))?;
         }
         disjoint(&self.plan.segments, &mut self.extents)?;
         // The extents are sorted by buffer now.
@@ -487,7 +487,7 @@ impl ParameterSet {
         Ok(())
     }
 
-    /// Refuses an operand of a tensor that breaks a rule or is of another shape, and keeps its extent.
+    /// Rejects an operand of a tensor that breaks a rule or is of another shape, and keeps its extent.
     fn admit(&mut self, name: &'static str, at: usize, operand: &Operand<'_>) -> Result<()> {
         let segment = &self.plan.segments[at];
         let same = || same_shape(name, (segment.len, segment.dtype), (operand.len, operand.dtype));
@@ -504,12 +504,12 @@ impl ParameterSet {
         Ok(())
     }
 
-    /// Refuses penalties that have not the weights that they take, and those that were not checked.
+    /// Rejects penalties that have not the weights that they take, and those that were not checked.
     fn match_penalties(&mut self) -> Result<()> {
         let of = Some((self.penalties.version(), self.generation));
         if self.matched != of {
             for (at, (segment, penalty)) in self.plan.segments.iter().zip(self.penalties.list()).enumerate() {
-                let given = self.penalty_weights.get(at).is_some_and(Option::is_some);
+                let given = self.element_weights.get(at).is_some_and(Option::is_some);
                 segment.about(matched(penalty, given).and_then(|()| self.gpu.checked(penalty)))?;
             }
             self.without_gradient = self.penalties.list().iter().position(|penalty| !penalty.has_gradient());
@@ -518,7 +518,7 @@ impl ParameterSet {
         Ok(())
     }
 
-    /// Refuses a buffer that is destroyed or of another device.
+    /// Rejects a buffer that is destroyed or of another device.
     fn probe(&self, buffer: &wgpu::Buffer) -> Result<()> {
         self.gpu.guarded(|| {
             self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {

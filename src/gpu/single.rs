@@ -8,7 +8,7 @@ use super::recorder::{Step, once};
 #[cfg(doc)]
 use crate::Error;
 use crate::penalty::element_weights::Weighted;
-use crate::plan::operands::{GRADIENT, PENALTY_WEIGHTS, WEIGHTS, same_shape};
+use crate::plan::operands::{ELEMENT_WEIGHTS, GRADIENT, WEIGHTS, same_shape};
 use crate::plan::operation::Operation;
 use crate::plan::penalties::Penalties;
 use crate::plan::{Name, Segment};
@@ -23,9 +23,9 @@ impl Gpu {
     /// # Errors
     ///
     /// [`Error::Operand`] where the range breaks a rule of [`Operand`], [`Error::Device`] where memory cannot be had; then
-    /// nothing is recorded. [`Error::PenaltyWeights`] where a weighted penalty has no weights; [`Error::Operand`],
+    /// nothing is recorded. [`Error::ElementWeights`] where a weighted penalty has no weights; [`Error::Operand`],
     /// [`Error::Overlap`], [`Error::Length`] and [`Error::Type`] where those break a rule, overlap another operand, or differ in
-    /// length or type. [`Error::Unchecked`] where a penalty of the caller's [`own`](Penalty::own) was not [checked](Gpu::check)
+    /// length or type. [`Error::Unchecked`] where a penalty of the caller's [`custom`](Penalty::custom) was not [checked](Gpu::check)
     /// on this device.
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_evaluate<'a>(
@@ -37,7 +37,7 @@ impl Gpu {
         weights.validate(WEIGHTS)?;
         let (penalty, own) = self.own(penalty.into(), &[(WEIGHTS, weights)])?;
         let plan = self.plan(vec![segment(weights)]);
-        let placement = Placement { roles: [Some(&[weights.located()]), None, None, None], penalty_weights: &[own] };
+        let placement = Placement { roles: [Some(&[weights.located()]), None, None, None], element_weights: &[own] };
         once(self, encoder, (Operation::Evaluate, true), (&plan, &one(penalty)), &placement, &Step::NONE)
             .map(PendingReport)
     }
@@ -96,7 +96,7 @@ impl Gpu {
         let (penalty, own) = self.own(penalty.into(), &[(WEIGHTS, weights)])?;
         let plan = self.plan(vec![segment(weights)]);
         let located = [weights.located()];
-        let placement = Placement { roles: [Some(&located), Some(&located), None, None], penalty_weights: &[own] };
+        let placement = Placement { roles: [Some(&located), Some(&located), None, None], element_weights: &[own] };
         let step = Step { size: step, ..Step::NONE };
         once(self, encoder, (Operation::Prox, false), (&plan, &one(penalty)), &placement, &step).map(drop)
     }
@@ -116,7 +116,7 @@ impl Gpu {
         let (penalty, own) = self.own(penalty, &[(WEIGHTS, weights), (GRADIENT, gradient)])?;
         let plan = self.plan(vec![segment(weights)]);
         let located: [&[Located]; 2] = [&[weights.located()], &[gradient.located()]];
-        let placement = Placement { roles: [Some(located[0]), Some(located[1]), None, None], penalty_weights: &[own] };
+        let placement = Placement { roles: [Some(located[0]), Some(located[1]), None, None], element_weights: &[own] };
         once(self, encoder, (operation, false), (&plan, &one(penalty)), &placement, &Step::NONE).map(drop)
     }
 
@@ -130,10 +130,10 @@ impl Gpu {
         let (penalty, own) = weighted.parts()?;
         self.checked(penalty)?;
         let Some(own) = own else { return Ok((penalty, None)) };
-        own.validate(PENALTY_WEIGHTS)?;
+        own.validate(ELEMENT_WEIGHTS)?;
         let (_, first) = others[0];
-        same_shape(PENALTY_WEIGHTS, (first.len, first.dtype), (own.len, own.dtype))?;
-        Operand::apart(&[others, &[(PENALTY_WEIGHTS, own)]].concat())?;
+        same_shape(ELEMENT_WEIGHTS, (first.len, first.dtype), (own.len, own.dtype))?;
+        Operand::apart(&[others, &[(ELEMENT_WEIGHTS, own)]].concat())?;
         Ok((penalty, Some(own.located())))
     }
 }

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::numeric::tile::TILE;
 use crate::plan::Segment;
-use crate::plan::coefficients::Coefficients;
+use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 use crate::plan::penalties::Penalties;
 use crate::report::Partial;
@@ -45,7 +45,7 @@ impl Slices for Waited<'_> {
     async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {
         let (segment, coefficients) = update.accept(source, output.as_slice())?;
         self.gpu.check_once(update.penalty, self.wait).await?;
-        if !update.sums && Coefficients::untouched(&coefficients) {
+        if !update.sums && CoefficientRecord::untouched(&coefficients) {
             return Ok(Partial::default());
         }
         let source = source.unwrap_or(output.as_slice());
@@ -72,29 +72,30 @@ impl Gpu {
             return Ok(partials);
         }
         let buffer = self.storage_buffer("penalty weights", largest)?;
-        let own_buffer = if tensors.iter().any(|tensor| tensor.penalty_weights.is_some()) {
-            Some(self.storage_buffer("penalty weights of elements", largest)?)
+        let element_weight_buffer = if tensors.iter().any(|tensor| tensor.element_weights.is_some()) {
+            Some(self.storage_buffer("penalty element weights", largest)?)
         } else {
             None
         };
         for pieces in &chunks {
             let mut located = Vec::with_capacity(pieces.len());
-            let mut own_located = Vec::new();
+            let mut located_weights = Vec::new();
             let mut of_pieces = Vec::with_capacity(pieces.len());
             let mut penalties = Vec::with_capacity(pieces.len());
             for piece in pieces {
                 let (tensor, part) = (&tensors[piece.tensor], piece.start..piece.start + piece.len);
                 self.write(&buffer, piece.offset, tensor.weights.part(part.clone()))?;
                 located.push(Located { buffer: buffer.clone(), offset: piece.offset });
-                if let (Some(own), Some(buffer)) = (tensor.penalty_weights, &own_buffer) {
+                if let (Some(own), Some(buffer)) = (tensor.element_weights, &element_weight_buffer) {
                     self.write(buffer, piece.offset, own.part(part))?;
-                    own_located.push(Some(Located { buffer: buffer.clone(), offset: piece.offset }));
+                    located_weights.push(Some(Located { buffer: buffer.clone(), offset: piece.offset }));
                 }
                 of_pieces.push(Segment { len: piece.len as u64, ..segments[piece.tensor].clone() });
                 penalties.push(tensor.penalty.clone());
             }
             let pending = self.submit(|gpu, encoder| {
-                let placement = Placement { roles: [Some(&located), None, None, None], penalty_weights: &own_located };
+                let placement =
+                    Placement { roles: [Some(&located), None, None, None], element_weights: &located_weights };
                 let of = (&gpu.plan(of_pieces), &Penalties::new(penalties));
                 once(gpu, encoder, (Operation::Evaluate, true), of, &placement, &Step::NONE)
             })?;
@@ -129,9 +130,9 @@ impl Gpu {
             Operation::AddGradient => Some(self.storage_buffer("penalty weights", size)?),
             _ => None,
         };
-        let own_buffer = match update.penalty_weights {
+        let element_weight_buffer = match update.element_weights {
             None => None,
-            Some(_) => Some(self.storage_buffer("penalty weights of elements", size)?),
+            Some(_) => Some(self.storage_buffer("penalty element weights", size)?),
         };
         for start in (0..source.len()).step_by(chunk) {
             let part = start..source.len().min(start + chunk);
@@ -139,14 +140,14 @@ impl Gpu {
             if let Some(buffer) = &sum_buffer {
                 self.write(buffer, 0, existing.part(part.clone()))?;
             }
-            if let (Some(own), Some(buffer)) = (update.penalty_weights, &own_buffer) {
+            if let (Some(own), Some(buffer)) = (update.element_weights, &element_weight_buffer) {
                 self.write(buffer, 0, own.part(part.clone()))?;
             }
             let located = |buffer: &wgpu::Buffer| Located { buffer: buffer.clone(), offset: 0 };
             let weights = [located(&buffer)];
             let result = [located(sum_buffer.as_ref().unwrap_or(&buffer))];
-            let own = own_buffer.as_ref().map(located);
-            let placement = Placement { roles: [Some(&weights), Some(&result), None, None], penalty_weights: &[own] };
+            let own = element_weight_buffer.as_ref().map(located);
+            let placement = Placement { roles: [Some(&weights), Some(&result), None, None], element_weights: &[own] };
             let plan = self.plan(vec![Segment { len: part.len() as u64, ..segment.clone() }]);
             let (pass, of) = ((update.operation, update.sums), (&plan, &penalties));
             let pending = self.submit(|gpu, encoder| once(gpu, encoder, pass, of, &placement, &step))?;

@@ -8,7 +8,7 @@ use super::table::{HEADER, PARAMETERS, ROW_BYTES, SEGMENTS};
 use crate::Result;
 use crate::numeric::accumulator::WORDS;
 use crate::plan::Plan;
-use crate::plan::coefficients::Coefficients;
+use crate::plan::coefficients::CoefficientRecord;
 
 /// A buffer with a table in each slot: serial, scalars, segments, spans, then behind `parameters` the parameters of each turn.
 #[derive(Debug)]
@@ -59,14 +59,14 @@ pub(super) struct Groups {
     /// The indices of those groups that are lists.
     pub(super) lists: Option<wgpu::Buffer>,
     /// What many workgroups have summed.
-    pub(super) journal: Option<wgpu::Buffer>,
+    pub(super) partial_sums: Option<wgpu::Buffer>,
     /// Of each, in bytes.
     pub(super) sizes: [u64; 3],
 }
 
 /// The bytes of the groups' numbers, of their lists, and of what many workgroups sum.
 pub(super) fn group_sizes(layout: &Layout) -> [u64; 3] {
-    [8 * layout.spans.groups, 4 * layout.spans.lists.len() as u64, 4 * layout.spans.journal]
+    [8 * layout.spans.groups, 4 * layout.spans.lists.len() as u64, 4 * layout.spans.partial_sums]
 }
 
 impl Groups {
@@ -79,7 +79,7 @@ impl Groups {
         {
             gpu.binds(purpose, size)?;
         }
-        let [numbers, _, journal] = sizes;
+        let [numbers, _, partial_sums] = sizes;
         let numbers = gpu.storage_buffer("penalty groups", numbers)?;
         let lists = if layout.spans.lists.is_empty() {
             None
@@ -89,17 +89,17 @@ impl Groups {
             gpu.guarded(|| gpu.queue().write_buffer(&lists, 0, bytes))?;
             Some(lists)
         };
-        let journal = match journal {
+        let partial_sums = match partial_sums {
             0 => None,
             size => Some(gpu.storage_buffer("penalty groups", size)?),
         };
-        Ok(Some(Groups { numbers, lists, journal, sizes }))
+        Ok(Some(Groups { numbers, lists, partial_sums, sizes }))
     }
 }
 
 /// The rows of the table before the spans'.
 pub(super) fn rows_before(plan: &Plan) -> usize {
-    SEGMENTS + size_of::<Coefficients>() / ROW_BYTES as usize * plan.segments.len()
+    SEGMENTS + size_of::<CoefficientRecord>() / ROW_BYTES as usize * plan.segments.len()
 }
 
 /// The bytes of a slot's rows.
@@ -123,7 +123,7 @@ fn slot_stride(gpu: &Gpu, size: u64) -> u64 {
     size.next_multiple_of(PARAMETERS.max(alignment.into()))
 }
 
-/// Refuses a table or results that the device cannot bind, or whose slots it cannot hold.
+/// Rejects a table or results that the device cannot bind, or whose slots it cannot hold.
 fn fits(gpu: &Gpu, what: &str, plan: &Plan, binding: u64, buffer: u64) -> Result<()> {
     let purpose = format!("{what} of {} tensors", plan.segments.len());
     gpu.binds(&purpose, binding)?;

@@ -36,8 +36,8 @@ fn accumulator() -> String {
 }
 
 /// Of the kernel that finishes results on the device.
-pub(super) fn finish() -> String {
-    [prelude().as_str(), &accumulator(), shader!("gpu/finish")].concat()
+pub(super) fn resolve() -> String {
+    [prelude().as_str(), &accumulator(), shader!("gpu/resolve")].concat()
 }
 
 impl Bindings {
@@ -289,7 +289,7 @@ mod tests {
             .filter_map(|(source, kernel)| check(&source).err().map(|error| format!("{kernel:?}: {error}")))
             .collect();
         assert_eq!(wrong.first(), None, "{} kernels are not valid", wrong.len());
-        check(&finish()).expect("it is valid");
+        check(&resolve()).expect("it is valid");
     }
 
     #[test]

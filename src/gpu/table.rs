@@ -3,16 +3,16 @@
 use crate::numeric::accumulator::WORDS;
 use crate::numeric::tile::TILE;
 use crate::numeric::wgsl::Constant;
-use crate::plan::coefficients::{Coefficients, UNTOUCHED};
+use crate::plan::coefficients::{CoefficientRecord, UNTOUCHED};
 
 /// The binding of the first operand; before it come the parameters, the table and the results.
 pub(super) const FIRST_OPERAND: usize = 3;
-/// The bindings of the groups' numbers, of the lists of their indices, and of the journal of what a grid has summed.
+/// The bindings of the groups' numbers, of the lists of their indices, and of the partial sums that a grid has taken.
 pub(super) const NUMBERS: usize = 8;
 pub(super) const LISTS: usize = 9;
-pub(super) const JOURNAL: usize = 10;
+pub(super) const PARTIAL_SUMS: usize = 10;
 /// One more than the last binding.
-pub(super) const BINDINGS: usize = JOURNAL + 1;
+pub(super) const BINDINGS: usize = PARTIAL_SUMS + 1;
 
 /// The threads of a workgroup.
 pub(super) const THREADS: u64 = 256;
@@ -38,6 +38,6 @@ pub(super) const CONSTANTS: &[Constant] = &[
     Constant::U32("SCALARS", 1),
     Constant::U32("COEFFICIENTS", SEGMENTS as u32),
     // The rows of a segment.
-    Constant::U32("RECORD", (size_of::<Coefficients>() / ROW_BYTES as usize) as u32),
+    Constant::U32("RECORD", (size_of::<CoefficientRecord>() / ROW_BYTES as usize) as u32),
     Constant::U32("UNTOUCHED", UNTOUCHED),
 ];

@@ -36,7 +36,7 @@ pub(crate) fn coefficient(x: f64) -> f32 {
 
 /// What an element is weighed with: the largest `f32` for an infinity, +0 for a number below 2^-120, a negative one and a NaN.
 #[inline(always)]
-pub(crate) fn penalty_weight(bits: u32) -> f32 {
+pub(crate) fn element_weight(bits: u32) -> f32 {
     let smallest = SMALLEST.to_bits();
     let weighs = bits.wrapping_sub(smallest) <= INFINITY - smallest;
     f32::from_bits(select(weighs, bits.min(LARGEST), 0))

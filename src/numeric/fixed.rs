@@ -54,27 +54,27 @@ pub(crate) fn coarse(bits: u32, e: i32) -> u64 {
 
 /// A number of a penalty that sums are compared with: mantissa·2^exponent, rounded down to 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Amount {
+pub(crate) struct Bound {
     mantissa: u64,
     exponent: i32,
 }
 
-impl Amount {
+impl Bound {
     /// A finite x ≥ 0.
-    pub(crate) fn of(x: f64) -> Amount {
+    pub(crate) fn of(x: f64) -> Bound {
         let bits = x.to_bits();
         let biased = (bits >> 52) as i32;
         let fraction = bits & ((1 << 52) - 1);
         let mantissa = if biased == 0 { fraction } else { fraction | 1 << 52 };
-        Amount { mantissa, exponent: biased.max(1) - 1075 }
+        Bound { mantissa, exponent: biased.max(1) - 1075 }
     }
 
     /// x², for a finite x ≥ 0.
-    pub(crate) fn square_of(x: f64) -> Amount {
-        let Amount { mantissa, exponent } = Amount::of(x);
+    pub(crate) fn square_of(x: f64) -> Bound {
+        let Bound { mantissa, exponent } = Bound::of(x);
         let square = u128::from(mantissa) * u128::from(mantissa);
         let excess = (128 - square.leading_zeros()).saturating_sub(64);
-        Amount { mantissa: (square >> excess) as u64, exponent: 2 * exponent + excess as i32 }
+        Bound { mantissa: (square >> excess) as u64, exponent: 2 * exponent + excess as i32 }
     }
 
     /// The exponent of its highest bit; the least there is for 0.
@@ -87,8 +87,8 @@ impl Amount {
         [(self.mantissa >> 32) as u32, self.mantissa as u32, self.exponent as u32]
     }
 
-    pub(crate) fn from_words([high, low, exponent]: [u32; 3]) -> Amount {
-        Amount { mantissa: u64::from(high) << 32 | u64::from(low), exponent: exponent as i32 }
+    pub(crate) fn from_words([high, low, exponent]: [u32; 3]) -> Bound {
+        Bound { mantissa: u64::from(high) << 32 | u64::from(low), exponent: exponent as i32 }
     }
 
     /// Times an integer, in units of 2^-`places`, rounded down; at most what a device's sum can hold.
@@ -214,13 +214,13 @@ mod tests {
     #[test]
     fn amounts_keep_their_value() {
         for x in [0.0, 1.0, 0.1, 1e-300, 1e30, 12345.678] {
-            let whole = Amount::of(x).in_units(1, 20);
+            let whole = Bound::of(x).in_units(1, 20);
             assert_eq!(whole, ((x * 2f64.powi(20)).floor() as u128).min((1 << 96) - 1), "{x}");
-            assert_eq!(Amount::from_words(Amount::of(x).words()), Amount::of(x));
+            assert_eq!(Bound::from_words(Bound::of(x).words()), Bound::of(x));
         }
-        assert_eq!(Amount::square_of(3.0).in_units(5, 2), 9 * 5 * 4);
-        assert_eq!(Amount::square_of(1e-200).in_units(1, 100), 0);
-        assert_eq!(Amount::of(f64::MAX).in_units(7, 62), (1 << 96) - 1);
+        assert_eq!(Bound::square_of(3.0).in_units(5, 2), 9 * 5 * 4);
+        assert_eq!(Bound::square_of(1e-200).in_units(1, 100), 0);
+        assert_eq!(Bound::of(f64::MAX).in_units(7, 62), (1 << 96) - 1);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Penalties of a user's own: what a type gives, and how it becomes a formula among the others.
 //!
-//! [`Elementwise`] is the trait, [`Penalty::own`] makes a penalty of it, and [`Gpu::check`](crate::Gpu::check) holds its two halves
+//! [`Elementwise`] is the trait, [`Penalty::custom`] makes a penalty of it, and [`Gpu::check`](crate::Gpu::check) holds its two halves
 //! against each other. The functions here are those that its Rust half may call; they have the same names in its WGSL.
 
 use std::marker::PhantomData;
 
 use super::Penalty;
-use super::validate::weight;
+use super::validate::factor;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::{Error, Result};
 
 pub use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
@@ -16,11 +16,11 @@ pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 
 /// A penalty of a user's own, R(θ) = weight·Σterm(θᵢ): its functions of one number in Rust, and those of four in WGSL.
 ///
-/// It is implemented for a type that has no values; [`Penalty::own`] makes a penalty of it, which then goes wherever the built-in
+/// It is implemented for a type that has no values; [`Penalty::custom`] makes a penalty of it, which then goes wherever the built-in
 /// ones do: host slices on the CPU and on a device, buffers, parameter sets and steps of optimizers, in `f32`, `f16` and `bf16`.
 ///
 /// ```
-/// use penalty::own::{self, Elementwise};
+/// use penalty::custom::{self, Elementwise};
 /// use penalty::{Backend, Error, Penalty, Result};
 ///
 /// /// λΣ τθ where θ > 0, else (τ − 1)θ: L1 that pulls harder from one side.
@@ -29,27 +29,27 @@ pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 /// impl Elementwise for Pinball {
 ///     const NAME: &'static str = "pinball";
 ///     const WGSL: &'static str = "
-///         fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+///         fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
 ///             return select(-theta * t[1], theta * t[0], theta > vec4<f32>(0.0));
 ///         }
-///         fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+///         fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
 ///             let below = select(vec4<f32>(0.0), -c[1], theta < vec4<f32>(0.0));
 ///             return select(below, c[0], theta > vec4<f32>(0.0));
 ///         }
-///         fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+///         fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> {
 ///             return opaque(v - clamp(v, -c[1], c[0]));
 ///         }";
 ///
 ///     fn accept([_, tau]: [f64; 2]) -> Result<()> {
-///         let refused = Error::Parameter { name: "tau", expected: "from 0 to 1", found: tau };
-///         if (0.0..=1.0).contains(&tau) { Ok(()) } else { Err(refused) }
+///         let rejected = Error::Parameter { name: "tau", expected: "from 0 to 1", found: tau };
+///         if (0.0..=1.0).contains(&tau) { Ok(()) } else { Err(rejected) }
 ///     }
 ///
-///     fn term_numbers([_, tau]: [f64; 2]) -> [f64; 3] {
+///     fn term_coefficients([_, tau]: [f64; 2]) -> [f64; 3] {
 ///         [tau, 1.0 - tau, 0.0]
 ///     }
 ///
-///     fn gradient_numbers([lambda, tau]: [f64; 2]) -> [f64; 3] {
+///     fn gradient_coefficients([lambda, tau]: [f64; 2]) -> [f64; 3] {
 ///         [lambda * tau, lambda * (1.0 - tau), 0.0]
 ///     }
 ///
@@ -57,7 +57,7 @@ pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 ///         [-lambda * (1.0 - tau), lambda * tau]
 ///     }
 ///
-///     fn prox_numbers([lambda, tau]: [f64; 2], step: f64) -> Result<[f64; 5]> {
+///     fn prox_coefficients([lambda, tau]: [f64; 2], step: f64) -> Result<[f64; 5]> {
 ///         Ok([step * lambda * tau, step * lambda * (1.0 - tau), 0.0, 0.0, 0.0])
 ///     }
 ///
@@ -78,7 +78,7 @@ pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 ///     }
 /// }
 ///
-/// let pinball = Penalty::own::<Pinball>([0.5, 0.25])?;
+/// let pinball = Penalty::custom::<Pinball>([0.5, 0.25])?;
 /// let cpu = Backend::cpu();
 /// assert_eq!(cpu.evaluate(&pinball, &[4.0f32, -4.0])?.value, 0.5 + 1.5);
 /// assert_eq!(cpu.gradient(&pinball, &[4.0f32, 0.0, -4.0])?, [0.125, 0.0, -0.375]);
@@ -90,7 +90,7 @@ pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 ///
 /// `f32` that are finite, and below 2^-120 in magnitude none but +0. What they return is +0 below 2^-120. Elements that are not finite
 /// never reach them: a NaN's gradient is that NaN, an infinite weight's the [limit](Elementwise::gradient_limits), and a prox
-/// returns both bit by bit. Numbers that depend on the parameters alone are worked out in `f64` on the host, once for a tensor and a step,
+/// returns both bit by bit. Coefficients that depend on the parameters alone are worked out in `f64` on the host, once for a tensor and a step,
 /// and rounded once to `f32`, 0 below 2^-120 and at most `f32::MAX`.
 ///
 /// `#[inline(always)]` on each of them lets the loops use the processor's vectors; without it the bits are the same. A panic is
@@ -99,9 +99,9 @@ pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 /// # The WGSL
 ///
 /// [`WGSL`](Elementwise::WGSL) defines `term`, `gradient` and `prox` as above, on four numbers at a time, and where there is a
-/// metric prox `metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers)`; the library defines `gradient_limits`. Numbers come as
-/// `alias Numbers = array<vec4<f32>, 5>` and `alias TermNumbers = array<vec4<f32>, 3>`. The functions of this module are there under
-/// their names for `vec4<f32>`. A name that the kernels have taken is refused when it is compiled. Its kernels have wgpu's checks of
+/// metric prox `metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients)`; the library defines `gradient_limits`. Coefficients come as
+/// `alias Coefficients = array<vec4<f32>, 5>` and `alias TermCoefficients = array<vec4<f32>, 3>`. The functions of this module are there under
+/// their names for `vec4<f32>`. A name that the kernels have taken is rejected when it is compiled. Its kernels have wgpu's checks of
 /// bounds and loops, which those of the built-in penalties do without.
 ///
 /// For the same bits on every device:
@@ -116,35 +116,35 @@ pub trait Elementwise: 'static {
     /// Its functions for a device.
     const WGSL: &'static str;
 
-    /// Refuses parameters; mostly with [`Error::Parameter`].
+    /// Rejects parameters; mostly with [`Error::Parameter`].
     fn accept(_parameters: [f64; 2]) -> Result<()> {
         Ok(())
     }
     /// The factor of the sum of terms in the value, ≥ 0; without more said, the first parameter. ∞ makes a constraint: the value is
     /// then ∞ unless every term is 0, and it has [no gradient](Penalty::has_gradient).
-    fn weight(parameters: [f64; 2]) -> f64 {
+    fn factor(parameters: [f64; 2]) -> f64 {
         parameters[0]
     }
     /// What [`term`](Elementwise::term) needs to know; without more said, the second parameter.
-    fn term_numbers([_, shape]: [f64; 2]) -> [f64; 3] {
+    fn term_coefficients([_, shape]: [f64; 2]) -> [f64; 3] {
         [shape, 0.0, 0.0]
     }
     /// What [`gradient`](Elementwise::gradient) needs to know; without more said, both parameters. The WGSL finds them in the
     /// first three of its numbers.
-    fn gradient_numbers([lambda, shape]: [f64; 2]) -> [f64; 3] {
+    fn gradient_coefficients([lambda, shape]: [f64; 2]) -> [f64; 3] {
         [lambda, shape, 0.0]
     }
     /// The limits of the gradient as θ → −∞ and as θ → +∞; beyond `f32::MAX`, ±∞.
     fn gradient_limits(parameters: [f64; 2]) -> [f64; 2];
     /// What [`prox`](Elementwise::prox) needs to know at a finite step ≥ 0; without more said, the step times the first parameter, and
-    /// the second. It may refuse steps.
-    fn prox_numbers([lambda, shape]: [f64; 2], step: f64) -> Result<[f64; 5]> {
+    /// the second. It may reject steps.
+    fn prox_coefficients([lambda, shape]: [f64; 2], step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, shape, 0.0, 0.0, 0.0])
     }
     /// What [`metric_prox`](Elementwise::metric_prox) needs to know. Without more said there is none: a step in
-    /// [Adam's metric](crate::Metric::Adam) is [`Error::GroupMetric`].
-    fn metric_numbers(_parameters: [f64; 2], _step: f64) -> Result<[f64; 5]> {
-        Err(Error::GroupMetric { penalty: Self::NAME })
+    /// [Adam's metric](crate::Metric::Adam) is [`Error::NoMetricProx`].
+    fn metric_coefficients(_parameters: [f64; 2], _step: f64) -> Result<[f64; 5]> {
+        Err(Error::NoMetricProx { penalty: Self::NAME })
     }
 
     /// A share of the value, without its weight: a number ≥ 0 that is finite, and at most 2^115 where |θ| < 2^57, so that those of a
@@ -161,7 +161,7 @@ pub trait Elementwise: 'static {
 }
 
 impl Penalty {
-    /// A penalty of the caller's own, of a type that implements [`Elementwise`](crate::own::Elementwise).
+    /// A penalty of the caller's own, of a type that implements [`Elementwise`](crate::custom::Elementwise).
     ///
     /// On the CPU its Rust functions are taken at their word. On a device they are compared with its WGSL before it is used there:
     /// by calls on host slices on their first use, and by [`Gpu::check`](crate::Gpu::check) ahead of whatever is recorded.
@@ -170,16 +170,16 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// Those of its [`accept`](crate::own::Elementwise::accept), and [`Error::Parameter`] unless its weight is from 0 to half of
+    /// Those of its [`accept`](crate::custom::Elementwise::accept), and [`Error::Parameter`] unless its weight is from 0 to half of
     /// `f32::MAX` or infinite, and none of its numbers NaN.
-    pub fn own<E: Elementwise>(parameters: [f64; 2]) -> Result<Penalty> {
+    pub fn custom<E: Elementwise>(parameters: [f64; 2]) -> Result<Penalty> {
         E::accept(parameters)?;
-        let factor = E::weight(parameters);
-        if factor != f64::INFINITY {
-            weight("the weight", factor)?;
+        let of_terms = E::factor(parameters);
+        if of_terms != f64::INFINITY {
+            factor("the factor", of_terms)?;
         }
-        numbers("the numbers of the term", E::term_numbers(parameters))?;
-        numbers("the numbers of the gradient", E::gradient_numbers(parameters))?;
+        numbers("the numbers of the term", E::term_coefficients(parameters))?;
+        numbers("the numbers of the gradient", E::gradient_coefficients(parameters))?;
         numbers("the limits of the gradient", E::gradient_limits(parameters))?;
         let formula =
             const { &Descriptor::custom::<Adapted<E>>(E::WGSL, include_str!("../../shaders/penalty/custom.wgsl")) };
@@ -187,7 +187,7 @@ impl Penalty {
     }
 }
 
-/// Refuses NaN.
+/// Rejects NaN.
 fn numbers<const N: usize>(name: &'static str, numbers: [f64; N]) -> Result<[f64; N]> {
     match numbers.into_iter().find(|x| x.is_nan()) {
         None => Ok(numbers),
@@ -201,51 +201,51 @@ struct Adapted<E>(PhantomData<E>);
 impl<E: Elementwise> Formula for Adapted<E> {
     const NAME: &'static str = E::NAME;
 
-    fn weights(p: Parameters) -> [f64; 3] {
-        [0.0, 0.0, E::weight(p)]
+    fn factors(p: Parameters) -> [f64; 3] {
+        [0.0, 0.0, E::factor(p)]
     }
 
-    fn term_numbers(p: Parameters) -> [f64; 3] {
-        E::term_numbers(p)
+    fn term_coefficients(p: Parameters) -> [f64; 3] {
+        E::term_coefficients(p)
     }
 
     /// The user's, then the limits.
-    fn gradient_numbers(p: Parameters) -> [f64; 5] {
-        let ([a, b, c], [low, high]) = (E::gradient_numbers(p), E::gradient_limits(p));
+    fn gradient_coefficients(p: Parameters) -> [f64; 5] {
+        let ([a, b, c], [low, high]) = (E::gradient_coefficients(p), E::gradient_limits(p));
         [a, b, c, low, high]
     }
 
-    fn prox_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
-        numbers("the numbers of the prox", E::prox_numbers(p, step)?)
+    fn prox_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        numbers("the numbers of the prox", E::prox_coefficients(p, step)?)
     }
 
-    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
-        numbers("the numbers of the prox", E::metric_numbers(p, step)?)
+    fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        numbers("the numbers of the prox", E::metric_coefficients(p, step)?)
     }
 
     #[inline(always)]
-    fn term(theta: f32, t: &TermNumbers) -> f32 {
+    fn term(theta: f32, t: &TermCoefficients) -> f32 {
         E::term(finite(theta), t)
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         E::gradient(finite(theta), &[c[0], c[1], c[2]])
     }
 
-    /// Numbers are finite: the largest says that the limit is infinite.
+    /// Coefficients are finite: the largest says that the limit is infinite.
     #[inline(always)]
-    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+    fn gradient_limits(c: &Coefficients) -> [f32; 2] {
         [c[3], c[4]].map(|x| if x.abs() < f32::MAX { x } else { signed(f32::INFINITY, x) })
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         E::prox(finite(v), c)
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         E::metric_prox(finite(v), d, c)
     }
 }

@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::{ratio, shrink, weight};
+use super::validate::{factor, ratio, shrink};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::quotient;
 use crate::numeric::bits::{flush, threshold};
 
@@ -37,7 +37,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 0.0]).called("l1"))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0]).called("l1"))
     }
 
     /// R(θ) = λΣθ², ridge (Hoerl and Kennard 1970), **without a ½**: the gradient is 2λθ.
@@ -46,7 +46,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l2_squared(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [0.0, weight("lambda", lambda)?]).called("l2_squared"))
+        Ok(Penalty::of(&FORMULA, [0.0, factor("lambda", lambda)?]).called("l2_squared"))
     }
 
     /// R(θ) = λ(αΣ|θ| + (1−α)Σθ²), the elastic net (Zou and Hastie 2005) without a ½.
@@ -57,7 +57,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn elastic_net(lambda: f64, alpha: f64) -> Result<Penalty> {
-        let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
+        let (lambda, alpha) = (factor("lambda", lambda)?, ratio("alpha", alpha)?);
         Ok(Penalty::of(&FORMULA, [lambda * alpha, lambda * (1.0 - alpha)]))
     }
 
@@ -69,7 +69,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ α ≤ `f32::MAX`/2 and 0 ≤ ρ ≤ 1.
     pub fn scikit_learn(alpha: f64, l1_ratio: f64) -> Result<Penalty> {
-        let (alpha, rho) = (weight("alpha", alpha)?, ratio("l1_ratio", l1_ratio)?);
+        let (alpha, rho) = (factor("alpha", alpha)?, ratio("l1_ratio", l1_ratio)?);
         Ok(Penalty::of(&FORMULA, [alpha * rho, 0.5 * alpha * (1.0 - rho)]).called("scikit_learn"))
     }
 
@@ -81,7 +81,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn glmnet(lambda: f64, alpha: f64) -> Result<Penalty> {
-        let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
+        let (lambda, alpha) = (factor("lambda", lambda)?, ratio("alpha", alpha)?);
         Ok(Penalty::of(&FORMULA, [lambda * alpha, 0.5 * lambda * (1.0 - alpha)]).called("glmnet"))
     }
 
@@ -91,7 +91,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless both are in 0 ..= `f32::MAX`/2.
     pub fn keras(l1: f64, l2: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("l1", l1)?, weight("l2", l2)?]).called("keras"))
+        Ok(Penalty::of(&FORMULA, [factor("l1", l1)?, factor("l2", l2)?]).called("keras"))
     }
 
     /// PyTorch's `weight_decay` as `SGD` and `Adam` apply it, adding λθ to the gradient: R(θ) = ½λΣθ².
@@ -102,7 +102,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn weight_decay(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [0.0, 0.5 * weight("weight_decay", lambda)?]).called("weight_decay"))
+        Ok(Penalty::of(&FORMULA, [0.0, 0.5 * factor("weight_decay", lambda)?]).called("weight_decay"))
     }
 }
 
@@ -115,39 +115,39 @@ impl Formula for ElasticNet {
     const NAME: &'static str = "elastic_net";
     const SUMS_TERMS: bool = false;
 
-    fn weights([l1, l2_squared]: Parameters) -> [f64; 3] {
+    fn factors([l1, l2_squared]: Parameters) -> [f64; 3] {
         [l1, l2_squared, 0.0]
     }
 
-    fn term_numbers(_: Parameters) -> [f64; 3] {
+    fn term_coefficients(_: Parameters) -> [f64; 3] {
         [0.0; 3]
     }
 
     /// λ₁ and 2λ₂.
-    fn gradient_numbers([l1, l2_squared]: Parameters) -> [f64; 5] {
+    fn gradient_coefficients([l1, l2_squared]: Parameters) -> [f64; 5] {
         [l1, 2.0 * l2_squared, 0.0, 0.0, 0.0]
     }
 
     /// step·λ₁ and 1/(1 + 2·step·λ₂).
-    fn prox_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
         let [threshold, shrink] = scaled(p, step)?;
         Ok([threshold, 1.0 / (1.0 + shrink), 0.0, 0.0, 0.0])
     }
 
     /// step·λ₁ and 2·step·λ₂.
-    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
         let [threshold, shrink] = scaled(p, step)?;
         Ok([threshold, shrink, 0.0, 0.0, 0.0])
     }
 
     #[inline(always)]
-    fn term(_: f32, _: &TermNumbers) -> f32 {
+    fn term(_: f32, _: &TermCoefficients) -> f32 {
         0.0
     }
 
     /// c₀·sign θ + c₁·θ.
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         let sign = theta.to_bits() & 0x8000_0000;
         let kink = if theta.to_bits() == 0 { 0 } else { c[0].to_bits() | sign };
         let slope = flush(c[1] * theta);
@@ -155,20 +155,20 @@ impl Formula for ElasticNet {
     }
 
     #[inline(always)]
-    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+    fn gradient_limits(c: &Coefficients) -> [f32; 2] {
         let limit = if c[1].to_bits() == 0 { c[0] } else { f32::INFINITY };
         [-limit, limit]
     }
 
     /// (v − clamp(v, −c₀, c₀))·c₁.
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         threshold(v, c[0]) * c[1]
     }
 
     /// (v − clamp(v, −c₀/d, c₀/d))·d/(d + c₁).
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         threshold(v, quotient(c[0], d)) * quotient(d, d + c[1])
     }
 }

@@ -1,4 +1,4 @@
-//! A penalty with what it weighs each element with: and what is refused of them.
+//! A penalty with what it weighs each element with: and what is rejected of them.
 
 use rayon::prelude::*;
 
@@ -15,7 +15,7 @@ const CHUNK: usize = 64 * TILE;
 /// A penalty and the weights wᵢ of the elements: what a call on one tensor takes for a penalty that
 /// [is weighted](Penalty::is_weighted). A `&Penalty` becomes one without.
 ///
-/// Made by [`Penalty::with_weights`] for slices of `E`, which is then a `Weighted<[E]>`, and by [`Penalty::with_operand`] for weights on
+/// Made by [`Penalty::with_element_weights`] for slices of `E`, which is then a `Weighted<[E]>`, and by [`Penalty::with_operand`] for weights on
 /// a device, a `Weighted<gpu::Operand>`.
 #[derive(Debug)]
 pub struct Weighted<'a, W: ?Sized> {
@@ -49,7 +49,7 @@ impl<'a, W: ?Sized> Weighted<'a, W> {
     ///
     /// # Errors
     ///
-    /// [`Error::PenaltyWeights`] where the penalty takes none.
+    /// [`Error::ElementWeights`] where the penalty takes none.
     pub(crate) fn new(penalty: &'a Penalty, weights: &'a W) -> Result<Weighted<'a, W>> {
         matched(penalty, true)?;
         Ok(Weighted { penalty, weights: Some(weights) })
@@ -63,7 +63,7 @@ impl<'a, W: ?Sized> Weighted<'a, W> {
     ///
     /// # Errors
     ///
-    /// [`Error::PenaltyWeights`] where it takes some and has none.
+    /// [`Error::ElementWeights`] where it takes some and has none.
     pub(crate) fn parts(self) -> Result<(&'a Penalty, Option<&'a W>)> {
         matched(self.penalty, self.weights.is_some())?;
         Ok((self.penalty, self.weights))
@@ -81,32 +81,32 @@ impl Penalty {
     ///
     /// let penalty = Penalty::weighted_l1(0.5)?;
     /// let mut theta = [1.0f32, 1.0];
-    /// Backend::cpu().prox_in_place(penalty.with_weights(&[1.0, 0.0])?, &mut theta, 1.0)?;
+    /// Backend::cpu().prox_in_place(penalty.with_element_weights(&[1.0, 0.0])?, &mut theta, 1.0)?;
     /// assert_eq!(theta, [0.5, 1.0]);
-    /// assert_eq!(penalty.with_weights(&[1.0f32, -2.0]).unwrap_err(), Error::PenaltyWeight { index: 1, found: -2.0 });
+    /// assert_eq!(penalty.with_element_weights(&[1.0f32, -2.0]).unwrap_err(), Error::ElementWeight { index: 1, found: -2.0 });
     /// # Ok::<(), penalty::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Error::PenaltyWeight`] for the first that is negative or NaN, [`Error::PenaltyWeights`] where the penalty takes none.
-    pub fn with_weights<'a, E: Element>(&'a self, weights: &'a [E]) -> Result<Weighted<'a, [E]>> {
+    /// [`Error::ElementWeight`] for the first that is negative or NaN, [`Error::ElementWeights`] where the penalty takes none.
+    pub fn with_element_weights<'a, E: Element>(&'a self, weights: &'a [E]) -> Result<Weighted<'a, [E]>> {
         let weighted = Weighted::new(self, weights)?;
         valid(weights.into())?;
         Ok(weighted)
     }
 }
 
-/// Refuses weights for a penalty that takes none, and one that takes some without them.
+/// Rejects weights for a penalty that takes none, and one that takes some without them.
 pub(crate) fn matched(penalty: &Penalty, given: bool) -> Result<()> {
     if penalty.is_weighted() == given {
         return Ok(());
     }
-    let (expected, found) = if given { ("no penalty weights", "some") } else { ("penalty weights", "none") };
-    Err(Error::PenaltyWeights { penalty: penalty.name(), expected, found })
+    let (expected, found) = if given { ("no element weights", "some") } else { ("element weights", "none") };
+    Err(Error::ElementWeights { penalty: penalty.name(), expected, found })
 }
 
-/// Refuses weights that are negative or NaN.
+/// Rejects weights that are negative or NaN.
 pub(crate) fn valid(weights: Slice<'_>) -> Result<()> {
     with_element!(weights.dtype(), E => valid_of::<E>(weights.elements()))
 }
@@ -117,5 +117,5 @@ fn valid_of<E: Element>(weights: &[E]) -> Result<()> {
     let any_bad = |chunk: &[E]| chunk.iter().fold(false, |any, weight| any | bad(weight));
     let Some(chunk) = weights.par_chunks(CHUNK).position_first(any_bad) else { return Ok(()) };
     let Some(index) = (chunk * CHUNK..weights.len()).find(|&i| bad(&weights[i])) else { return Ok(()) };
-    Err(Error::PenaltyWeight { index: index as u64, found: f32::from_bits(weights[index].decode()).into() })
+    Err(Error::ElementWeight { index: index as u64, found: f32::from_bits(weights[index].decode()).into() })
 }

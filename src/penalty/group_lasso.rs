@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::{ratio, weight, whole};
+use super::validate::{factor, ratio, whole};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Formula, Numbers, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters};
 use crate::numeric::arithmetic::times_wide;
 use crate::numeric::bits::{flush, threshold};
 use crate::{Groups, Result};
@@ -84,7 +84,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn sparse_group_lasso(lambda: f64, alpha: f64, groups: Groups) -> Result<Penalty> {
-        let (lambda, alpha) = (weight("lambda", lambda)?, ratio("alpha", alpha)?);
+        let (lambda, alpha) = (factor("lambda", lambda)?, ratio("alpha", alpha)?);
         Ok(Penalty::of_groups(&FORMULA, [lambda * alpha, lambda * (1.0 - alpha)], groups))
     }
 }
@@ -93,26 +93,26 @@ impl Formula for GroupLasso {
     const NAME: &'static str = "sparse_group_lasso";
     const RULE: Option<Rule> = Some(Rule::Shrink { sized: true });
 
-    fn weights([l1, group]: Parameters) -> [f64; 3] {
+    fn factors([l1, group]: Parameters) -> [f64; 3] {
         [l1, 0.0, group]
     }
 
-    fn amount([_, group]: Parameters, step: f64) -> f64 {
+    fn bound([_, group]: Parameters, step: f64) -> f64 {
         step * group
     }
 
     /// λα, λ(1−α).
-    fn gradient_numbers([l1, group]: Parameters) -> [f64; 5] {
+    fn gradient_coefficients([l1, group]: Parameters) -> [f64; 5] {
         [l1, group, 0.0, 0.0, 0.0]
     }
 
     /// step·λα.
-    fn prox_numbers([l1, _]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([l1, _]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step * l1, 0.0, 0.0, 0.0, 0.0])
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         let kink = if theta > 0.0 {
             c[0]
         } else if theta < 0.0 {
@@ -124,12 +124,12 @@ impl Formula for GroupLasso {
     }
 
     #[inline(always)]
-    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+    fn gradient_limits(c: &Coefficients) -> [f32; 2] {
         [-(c[0] + c[4]), c[0] + c[4]]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         threshold(v, c[0]) * c[3]
     }
 }

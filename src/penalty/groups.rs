@@ -110,11 +110,11 @@ impl Groups {
     /// [`Error::Groups`] where a group is empty, an index is missing or there twice, or there are 2^32 or more.
     pub fn lists<L: AsRef<[u64]>>(lists: &[L]) -> Result<Groups> {
         let len: usize = lists.iter().map(|list| list.as_ref().len()).sum();
-        let refuse = |expected: String, found: String| {
+        let reject = |expected: String, found: String| {
             Err(Error::Groups { groups: format!("{} lists of indices", lists.len()), expected, found })
         };
         if u32::try_from(len).is_err() {
-            return refuse("have fewer than 2^32 indices".into(), len.to_string());
+            return reject("have fewer than 2^32 indices".into(), len.to_string());
         }
         const NOBODY: u32 = u32::MAX;
         let mut group_of = vec![NOBODY; len];
@@ -123,9 +123,9 @@ impl Groups {
             for &index in list.as_ref() {
                 match usize::try_from(index).ok().and_then(|index| group_of.get_mut(index)) {
                     Some(of) if *of == NOBODY => *of = group as u32,
-                    Some(_) => return refuse("have every index once".into(), format!("{index} twice")),
+                    Some(_) => return reject("have every index once".into(), format!("{index} twice")),
                     None => {
-                        return refuse(
+                        return reject(
                             format!("have the indices below {len}, which is how many there are"),
                             index.to_string(),
                         );
@@ -135,7 +135,7 @@ impl Groups {
             }
             let begin = *first.last().unwrap_or(&0) as usize;
             if begin == members.len() {
-                return refuse("have an index each".into(), format!("none in the list {group}"));
+                return reject("have an index each".into(), format!("none in the list {group}"));
             }
             members[begin..].sort_unstable();
             first.push(members.len() as u32);
@@ -158,7 +158,7 @@ impl Groups {
         Ok(groups)
     }
 
-    /// Refuses groups of another matrix than a tensor of this shape is, and, where they must, runs that cross its rows.
+    /// Rejects groups of another matrix than a tensor of this shape is, and, where they must, runs that cross its rows.
     pub(crate) fn check_matrix(&self, shape: &[u64], runs_lie_in_rows: bool) -> Result<()> {
         let columns = match shape {
             [_, rest @ ..] if !rest.is_empty() => Some(rest.iter().fold(1, |n: u64, side| n.saturating_mul(*side))),
@@ -185,14 +185,14 @@ impl Groups {
 
     /// Where the groups of so many weights lie.
     pub(crate) fn geometry(&self, len: u64) -> Result<Geometry> {
-        let refuse = |expected: &str, found: String| {
+        let reject = |expected: &str, found: String| {
             Err(Error::Groups { groups: self.to_string(), expected: expected.into(), found })
         };
         let (columns, height, width, lists) = match &self.0 {
             Shape::Lists(lists) => {
                 let indices = lists.members.len() as u64;
                 if indices != len {
-                    return refuse(
+                    return reject(
                         "cover the tensor",
                         format!("they have {indices} indices, and it has {len} weights"),
                     );
@@ -209,11 +209,11 @@ impl Groups {
             return Ok(Geometry { columns: 1, height: 1, width: 1, across: 1, count: 0, lists: lists.cloned() });
         }
         if !len.is_multiple_of(columns) || !(len / columns).is_multiple_of(height) {
-            return refuse("cover the tensor", format!("its {len} weights do not divide so"));
+            return reject("cover the tensor", format!("its {len} weights do not divide so"));
         }
         // Members are counted in 32 bits, 256 at a time.
         if len > LONGEST {
-            return refuse("have at most 2^32 − 256 weights", len.to_string());
+            return reject("have at most 2^32 − 256 weights", len.to_string());
         }
         let across = columns / width;
         let count = match lists {
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn every_weight_is_in_one_group_or_the_length_is_refused() -> Result<()> {
+    fn every_weight_is_in_one_group_or_the_length_is_rejected() -> Result<()> {
         for groups in every_kind()? {
             for len in 0..=50 {
                 let geometry = match groups.geometry(len) {
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_groups_is_refused() {
+    fn what_is_no_groups_is_rejected() {
         for lists in [vec![vec![0, 1], vec![1]], vec![vec![0, 2]], vec![vec![0], vec![]], vec![vec![u64::MAX]]] {
             assert!(matches!(Groups::lists(&lists), Err(Error::Groups { .. })), "{lists:?}");
         }

@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::{shape, shrink, weight};
+use super::validate::{factor, shape, shrink};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::quotient;
 use crate::numeric::bits::{signed, threshold};
 
@@ -39,8 +39,8 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2, 2^-100 ≤ δ ≤ 2^100 and λδ ≤ `f32::MAX`/2.
     pub fn huber(lambda: f64, delta: f64) -> Result<Penalty> {
-        let (lambda, delta) = (weight("lambda", lambda)?, shape("delta", delta, 0.0)?);
-        weight("lambda·delta", lambda * delta)?;
+        let (lambda, delta) = (factor("lambda", lambda)?, shape("delta", delta, 0.0)?);
+        factor("lambda·delta", lambda * delta)?;
         Ok(Penalty::of(&FORMULA, [lambda, delta]))
     }
 }
@@ -48,58 +48,58 @@ impl Penalty {
 impl Formula for Huber {
     const NAME: &'static str = "huber";
 
-    fn weights([lambda, delta]: Parameters) -> [f64; 3] {
+    fn factors([lambda, delta]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda * delta]
     }
 
     /// δ, 1/(2δ).
-    fn term_numbers([_, delta]: Parameters) -> [f64; 3] {
+    fn term_coefficients([_, delta]: Parameters) -> [f64; 3] {
         [delta, 0.5 / delta, 0.0]
     }
 
     /// λ, δ.
-    fn gradient_numbers([lambda, delta]: Parameters) -> [f64; 5] {
+    fn gradient_coefficients([lambda, delta]: Parameters) -> [f64; 5] {
         [lambda, delta, 0.0, 0.0, 0.0]
     }
 
     /// δ(1 + step·λ), 1/(1 + step·λ), step·λ·δ.
-    fn prox_numbers([lambda, delta]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, delta]: Parameters, step: f64) -> Result<[f64; 5]> {
         let shrink = shrink("step·lambda", step * lambda)?;
         Ok([delta * (1.0 + shrink), 1.0 / (1.0 + shrink), shrink * delta, 0.0, 0.0])
     }
 
     /// step·λ, δ, step·λ·δ.
-    fn metric_numbers([lambda, delta]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn metric_coefficients([lambda, delta]: Parameters, step: f64) -> Result<[f64; 5]> {
         let shrink = shrink("step·lambda", step * lambda)?;
         Ok([shrink, delta, shrink * delta, 0.0, 0.0])
     }
 
     /// θ²/(2δ) up to δ, and as much as |θ| beyond it.
     #[inline(always)]
-    fn term(theta: f32, t: &TermNumbers) -> f32 {
+    fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();
         let w = if a < t[0] { a } else { t[0] };
         (w * t[1]) * w + (a - w)
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         let a = theta.abs();
         signed(c[0] * if a < c[1] { a } else { c[1] }, theta)
     }
 
     #[inline(always)]
-    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+    fn gradient_limits(c: &Coefficients) -> [f32; 2] {
         [-(c[0] * c[1]), c[0] * c[1]]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         if v.abs() <= c[0] { v * c[1] } else { threshold(v, c[2]) }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         let t = quotient(c[2], d);
         if v.abs() <= c[1] + t { v * quotient(d, d + c[0]) } else { threshold(v, t) }
     }

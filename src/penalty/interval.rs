@@ -3,7 +3,7 @@
 use super::Penalty;
 use super::named::Named;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::{Dtype, Error, Result};
 use half::{bf16, f16};
 
@@ -51,7 +51,7 @@ impl Penalty {
 impl Formula for Interval {
     const NAME: &'static str = "box";
 
-    fn weights(_: Parameters) -> [f64; 3] {
+    fn factors(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]
     }
 
@@ -63,34 +63,34 @@ impl Formula for Interval {
         })
     }
 
-    fn term_numbers([lower, upper]: Parameters) -> [f64; 3] {
+    fn term_coefficients([lower, upper]: Parameters) -> [f64; 3] {
         [lower, upper, 0.0]
     }
 
     /// Both bounds.
-    fn prox_numbers([lower, upper]: Parameters, _: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lower, upper]: Parameters, _: f64) -> Result<[f64; 5]> {
         Ok([lower, upper, 0.0, 0.0, 0.0])
     }
 
     /// Both bounds.
-    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
-        Interval::prox_numbers(p, step)
+    fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        Interval::prox_coefficients(p, step)
     }
 
     /// Whether θ is forbidden.
     #[inline(always)]
-    fn term(theta: f32, t: &TermNumbers) -> f32 {
+    fn term(theta: f32, t: &TermCoefficients) -> f32 {
         if theta < t[0] || theta > t[1] { 1.0 } else { 0.0 }
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         let raised = if v > c[0] { v } else { c[0] };
         if raised < c[1] { raised } else { c[1] }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, _: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, _: f32, c: &Coefficients) -> f32 {
         Interval::prox(v, c)
     }
 }

@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::weight;
+use super::validate::factor;
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::{quotient, root};
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<L0>(include_str!("../../shaders/penalty/l0.wgsl"));
@@ -34,18 +34,18 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l0(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0]))
     }
 }
 
 impl Formula for L0 {
     const NAME: &'static str = "l0";
 
-    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+    fn factors([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]
     }
 
-    fn term_numbers(_: Parameters) -> [f64; 3] {
+    fn term_coefficients(_: Parameters) -> [f64; 3] {
         [0.0; 3]
     }
 
@@ -55,27 +55,27 @@ impl Formula for L0 {
     }
 
     /// √(2·step·λ).
-    fn prox_numbers([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([(2.0 * step * lambda).sqrt(), 0.0, 0.0, 0.0, 0.0])
     }
 
     /// 2·step·λ.
-    fn metric_numbers([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn metric_coefficients([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([2.0 * step * lambda, 0.0, 0.0, 0.0, 0.0])
     }
 
     #[inline(always)]
-    fn term(theta: f32, _: &TermNumbers) -> f32 {
+    fn term(theta: f32, _: &TermCoefficients) -> f32 {
         if theta == 0.0 { 0.0 } else { 1.0 }
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         if v.abs() > c[0] { v } else { 0.0 }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         if v.abs() > root(quotient(c[0], d)) { v } else { 0.0 }
     }
 }

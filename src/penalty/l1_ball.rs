@@ -5,7 +5,7 @@ use super::named::Named;
 use super::validate::radius;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Formula, Numbers, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters};
 use crate::numeric::bits::{signed, toward_zero};
 use crate::{Dtype, Groups, Result};
 
@@ -48,11 +48,11 @@ impl Formula for L1Ball {
     const NAME: &'static str = "l1_ball";
     const RULE: Option<Rule> = Some(Rule::Soft);
 
-    fn weights(_: Parameters) -> [f64; 3] {
+    fn factors(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]
     }
 
-    fn amount([radius, _]: Parameters, _step: f64) -> f64 {
+    fn bound([radius, _]: Parameters, _step: f64) -> f64 {
         radius
     }
 
@@ -62,14 +62,14 @@ impl Formula for L1Ball {
     }
 
     /// The bits that are lost.
-    fn prox_numbers([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
     }
 
     /// The threshold is in two parts, the first of which is subtracted without rounding where the rest is small. The last bit of the second
     /// says whether the result is rounded toward 0.
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         let rest = toward_zero((v.abs() - c[3]) - c[4], c[0], c[4].to_bits() & 1 == 1);
         if rest > 0.0 { signed(rest, v) } else { 0.0 }
     }

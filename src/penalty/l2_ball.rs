@@ -5,7 +5,7 @@ use super::named::Named;
 use super::validate::radius;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Formula, Numbers, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters};
 use crate::numeric::arithmetic::times_wide;
 use crate::numeric::bits::toward_zero;
 use crate::{Dtype, Groups, Result};
@@ -51,11 +51,11 @@ impl Formula for L2Ball {
     const NAME: &'static str = "l2_ball";
     const RULE: Option<Rule> = Some(Rule::Scale);
 
-    fn weights(_: Parameters) -> [f64; 3] {
+    fn factors(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]
     }
 
-    fn amount([radius, _]: Parameters, _step: f64) -> f64 {
+    fn bound([radius, _]: Parameters, _step: f64) -> f64 {
         radius
     }
 
@@ -65,12 +65,12 @@ impl Formula for L2Ball {
     }
 
     /// The radius, the bits that are lost.
-    fn prox_numbers([radius, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([radius, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([radius, lost_bits, 0.0, 0.0, 0.0])
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         toward_zero(times_wide(v, c[3]), c[1], c[4] != 0.0)
     }
 }

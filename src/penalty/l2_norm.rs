@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::weight;
+use super::validate::factor;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Formula, Numbers, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters};
 use crate::numeric::arithmetic::times_wide;
 use crate::{Groups, Result};
 
@@ -40,7 +40,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l2_norm(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(&FORMULA, [weight("lambda", lambda)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [factor("lambda", lambda)?, 0.0], Groups::whole()))
     }
 }
 
@@ -48,31 +48,31 @@ impl Formula for L2Norm {
     const NAME: &'static str = "l2_norm";
     const RULE: Option<Rule> = Some(Rule::Shrink { sized: false });
 
-    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+    fn factors([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]
     }
 
-    fn amount([lambda, _]: Parameters, step: f64) -> f64 {
+    fn bound([lambda, _]: Parameters, step: f64) -> f64 {
         step * lambda
     }
 
     /// −, λ.
-    fn gradient_numbers([lambda, _]: Parameters) -> [f64; 5] {
+    fn gradient_coefficients([lambda, _]: Parameters) -> [f64; 5] {
         [0.0, lambda, 0.0, 0.0, 0.0]
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         times_wide(theta, c[3])
     }
 
     #[inline(always)]
-    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+    fn gradient_limits(c: &Coefficients) -> [f32; 2] {
         [-c[4], c[4]]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         v * c[3]
     }
 }

@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::weight;
+use super::validate::factor;
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::signed;
 
@@ -39,59 +39,59 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l_half(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0]))
     }
 }
 
 impl Formula for LHalf {
     const NAME: &'static str = "l_half";
 
-    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+    fn factors([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]
     }
 
-    fn term_numbers(_: Parameters) -> [f64; 3] {
+    fn term_coefficients(_: Parameters) -> [f64; 3] {
         [0.0; 3]
     }
 
     /// λ/2.
-    fn gradient_numbers([lambda, _]: Parameters) -> [f64; 5] {
+    fn gradient_coefficients([lambda, _]: Parameters) -> [f64; 5] {
         [0.5 * lambda, 0.0, 0.0, 0.0, 0.0]
     }
 
     /// step·λ.
-    fn prox_numbers([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, 0.0, 0.0, 0.0, 0.0])
     }
 
     /// step·λ.
-    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
-        LHalf::prox_numbers(p, step)
+    fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        LHalf::prox_coefficients(p, step)
     }
 
     #[inline(always)]
-    fn term(theta: f32, _: &TermNumbers) -> f32 {
+    fn term(theta: f32, _: &TermCoefficients) -> f32 {
         root(theta.abs())
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         let slope = signed(quotient(c[0], root(theta.abs())), theta);
         if theta == 0.0 { 0.0 } else { slope }
     }
 
     #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+    fn gradient_limits(_: &Coefficients) -> [f32; 2] {
         [0.0; 2]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         half_threshold(v, c[0])
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         half_threshold(v, quotient(c[0], d))
     }
 }

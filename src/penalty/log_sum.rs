@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::{shape, weight};
+use super::validate::{factor, shape};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
 use crate::numeric::bits::signed;
 
@@ -43,40 +43,40 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 2^-100 ≤ ε ≤ 2^100.
     pub fn log_sum(lambda: f64, epsilon: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, shape("epsilon", epsilon, 0.0)?]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, shape("epsilon", epsilon, 0.0)?]))
     }
 }
 
 impl Formula for LogSum {
     const NAME: &'static str = "log_sum";
 
-    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+    fn factors([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]
     }
 
     /// 1/ε, 2^30·ε, −ln ε.
-    fn term_numbers([_, epsilon]: Parameters) -> [f64; 3] {
+    fn term_coefficients([_, epsilon]: Parameters) -> [f64; 3] {
         [1.0 / epsilon, LARGE * epsilon, -epsilon.ln()]
     }
 
     /// λ, ε.
-    fn gradient_numbers([lambda, epsilon]: Parameters) -> [f64; 5] {
+    fn gradient_coefficients([lambda, epsilon]: Parameters) -> [f64; 5] {
         [lambda, epsilon, 0.0, 0.0, 0.0]
     }
 
     /// The threshold, then ε, step·λ/ε, ε − 2√(step·λ), ε + 2√(step·λ).
-    fn prox_numbers([lambda, epsilon]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, epsilon]: Parameters, step: f64) -> Result<[f64; 5]> {
         let k = step * lambda;
         Ok([jump(k, epsilon), epsilon, k / epsilon, epsilon - 2.0 * k.sqrt(), epsilon + 2.0 * k.sqrt()])
     }
 
     /// step·λ, ε, 1/ε.
-    fn metric_numbers([lambda, epsilon]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn metric_coefficients([lambda, epsilon]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, epsilon, 1.0 / epsilon, 0.0, 0.0])
     }
 
     #[inline(always)]
-    fn term(theta: f32, t: &TermNumbers) -> f32 {
+    fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();
         let large = a > t[1];
         // One logarithm for both, since two in branches would keep this from being vectorised: ln(1 + a/ε), or ln a − ln ε.
@@ -87,25 +87,25 @@ impl Formula for LogSum {
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         let slope = signed(quotient(c[0], c[1] + theta.abs()), theta);
         if theta == 0.0 { 0.0 } else { slope }
     }
 
     #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+    fn gradient_limits(_: &Coefficients) -> [f32; 2] {
         [0.0; 2]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         let a = v.abs();
         let x = larger_root(a, c[1], a - c[2], a + c[3], a + c[4]);
         if a > c[0] { signed(x, v) } else { 0.0 }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         let a = v.abs();
         let k = quotient(c[0], d);
         let s = root(k);
@@ -123,7 +123,7 @@ impl Formula for LogSum {
 
 /// x/ε, where that is no more than `ln_1p` takes.
 #[inline(always)]
-fn ratio(x: f32, c: &Numbers) -> f32 {
+fn ratio(x: f32, c: &Coefficients) -> f32 {
     let r = x * c[2];
     if r < 1e30 { r } else { 1e30 }
 }

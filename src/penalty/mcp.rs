@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::{shape, weight};
+use super::validate::{factor, shape};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::{signed, threshold};
 
@@ -40,29 +40,29 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 2^-100 ≤ γ ≤ 2^100.
     pub fn mcp(lambda: f64, gamma: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, shape("gamma", gamma, 0.0)?]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, shape("gamma", gamma, 0.0)?]))
     }
 }
 
 impl Formula for Mcp {
     const NAME: &'static str = "mcp";
 
-    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+    fn factors([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]
     }
 
     /// γλ, 1/(2γλ).
-    fn term_numbers([lambda, gamma]: Parameters) -> [f64; 3] {
+    fn term_coefficients([lambda, gamma]: Parameters) -> [f64; 3] {
         [gamma * lambda, 0.5 / (gamma * lambda), 0.0]
     }
 
     /// λ, 1/γ, γλ.
-    fn gradient_numbers([lambda, gamma]: Parameters) -> [f64; 5] {
+    fn gradient_coefficients([lambda, gamma]: Parameters) -> [f64; 5] {
         [lambda, 1.0 / gamma, gamma * lambda, 0.0, 0.0]
     }
 
     /// The threshold, the factor beyond it, and where the factor ends.
-    fn prox_numbers([lambda, gamma]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, gamma]: Parameters, step: f64) -> Result<[f64; 5]> {
         if step < gamma {
             return Ok([step * lambda, gamma / (gamma - step), gamma * lambda, 0.0, 0.0]);
         }
@@ -71,37 +71,37 @@ impl Formula for Mcp {
     }
 
     /// step·λ, step/γ, γλ, λ√(γ·step).
-    fn metric_numbers([lambda, gamma]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn metric_coefficients([lambda, gamma]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, step / gamma, gamma * lambda, lambda * (gamma * step).sqrt(), 0.0])
     }
 
     /// |θ| − θ²/(2γλ), of γλ where |θ| is larger.
     #[inline(always)]
-    fn term(theta: f32, t: &TermNumbers) -> f32 {
+    fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();
         let w = if a < t[0] { a } else { t[0] };
         w - (w * t[1]) * w
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         let a = theta.abs();
         let slope = c[0] - a * c[1];
         if a > 0.0 && a < c[2] && slope > 0.0 { signed(slope, theta) } else { 0.0 }
     }
 
     #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+    fn gradient_limits(_: &Coefficients) -> [f32; 2] {
         [0.0; 2]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         if v.abs() <= c[2] { threshold(v, c[0]) * c[1] } else { v }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         // The step over γ, both over d.
         let share = quotient(c[1], d);
         let firm = share < 1.0;

@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::weight;
+use super::validate::factor;
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::quotient;
 
 pub(super) static FORMULA: Descriptor =
@@ -39,44 +39,44 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn nonnegative_l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0]))
     }
 }
 
 impl Formula for NonnegativeL1 {
     const NAME: &'static str = "nonnegative_l1";
 
-    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+    fn factors([lambda, _]: Parameters) -> [f64; 3] {
         [lambda, 0.0, f64::INFINITY]
     }
 
-    fn term_numbers(_: Parameters) -> [f64; 3] {
+    fn term_coefficients(_: Parameters) -> [f64; 3] {
         [0.0; 3]
     }
 
     /// step·λ.
-    fn prox_numbers([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, 0.0, 0.0, 0.0, 0.0])
     }
 
     /// step·λ.
-    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
-        NonnegativeL1::prox_numbers(p, step)
+    fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        NonnegativeL1::prox_coefficients(p, step)
     }
 
     /// Whether θ is forbidden.
     #[inline(always)]
-    fn term(theta: f32, _: &TermNumbers) -> f32 {
+    fn term(theta: f32, _: &TermCoefficients) -> f32 {
         if theta < 0.0 { 1.0 } else { 0.0 }
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         if v > c[0] { v - c[0] } else { 0.0 }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         let t = quotient(c[0], d);
         if v > t { v - t } else { 0.0 }
     }

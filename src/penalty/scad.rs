@@ -2,10 +2,10 @@
 
 use super::Penalty;
 use super::named::Named;
-use super::validate::{shape, weight};
+use super::validate::{factor, shape};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::{signed, threshold};
 
@@ -42,29 +42,29 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 1 < a ≤ 2^100.
     pub fn scad(lambda: f64, a: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, shape("a", a, 1.0)?]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, shape("a", a, 1.0)?]))
     }
 }
 
 impl Formula for Scad {
     const NAME: &'static str = "scad";
 
-    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+    fn factors([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]
     }
 
     /// λ, aλ, 1/(2(a−1)λ).
-    fn term_numbers([lambda, a]: Parameters) -> [f64; 3] {
+    fn term_coefficients([lambda, a]: Parameters) -> [f64; 3] {
         [lambda, a * lambda, 0.5 / ((a - 1.0) * lambda)]
     }
 
     /// λ, aλ, 1/(a−1).
-    fn gradient_numbers([lambda, a]: Parameters) -> [f64; 5] {
+    fn gradient_coefficients([lambda, a]: Parameters) -> [f64; 5] {
         [lambda, a * lambda, 1.0 / (a - 1.0), 0.0, 0.0]
     }
 
     /// The inner threshold and where it ends; the outer threshold, its factor, and where they end.
-    fn prox_numbers([lambda, a]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, a]: Parameters, step: f64) -> Result<[f64; 5]> {
         let rest = a - 1.0 - step;
         if rest > 0.0 {
             let outer = a * step * lambda / (a - 1.0);
@@ -75,13 +75,13 @@ impl Formula for Scad {
     }
 
     /// step, λ, a, a − 1, aλ.
-    fn metric_numbers([lambda, a]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn metric_coefficients([lambda, a]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step, lambda, a, a - 1.0, a * lambda])
     }
 
     /// |θ| less (|θ| − λ)²/(2(a−1)λ) beyond λ, of aλ where |θ| is larger.
     #[inline(always)]
-    fn term(theta: f32, t: &TermNumbers) -> f32 {
+    fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();
         let w = if a < t[1] { a } else { t[1] };
         let u = if w > t[0] { w - t[0] } else { 0.0 };
@@ -89,7 +89,7 @@ impl Formula for Scad {
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         let a = theta.abs();
         let left = c[1] - a;
         let sloped = (if left > 0.0 { left } else { 0.0 }) * c[2];
@@ -98,12 +98,12 @@ impl Formula for Scad {
     }
 
     #[inline(always)]
-    fn gradient_limits(_: &Numbers) -> [f32; 2] {
+    fn gradient_limits(_: &Coefficients) -> [f32; 2] {
         [0.0; 2]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         let a = v.abs();
         let inner = threshold(v, c[0]);
         let outer = threshold(v, c[2]) * c[3];
@@ -111,7 +111,7 @@ impl Formula for Scad {
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         let a = v.abs();
         let step = quotient(c[0], d);
         let rest = c[3] - step;

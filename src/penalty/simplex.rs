@@ -5,7 +5,7 @@ use super::named::Named;
 use super::validate::radius;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Formula, Numbers, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters};
 use crate::numeric::bits::toward_zero;
 use crate::{Dtype, Groups, Result};
 
@@ -51,11 +51,11 @@ impl Formula for Simplex {
     const NAME: &'static str = "simplex";
     const RULE: Option<Rule> = Some(Rule::Simplex);
 
-    fn weights(_: Parameters) -> [f64; 3] {
+    fn factors(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]
     }
 
-    fn amount([radius, _]: Parameters, _step: f64) -> f64 {
+    fn bound([radius, _]: Parameters, _step: f64) -> f64 {
         radius
     }
 
@@ -65,13 +65,13 @@ impl Formula for Simplex {
     }
 
     /// The bits that are lost.
-    fn prox_numbers([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
     }
 
     /// As the L1 ball's, of signed weights.
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         let rest = toward_zero((v - c[3]) - c[4], c[0], c[4].to_bits() & 1 == 1);
         if rest > 0.0 { rest } else { 0.0 }
     }

@@ -5,7 +5,7 @@ use super::named::Named;
 use super::validate::whole;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Formula, Numbers, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters};
 use crate::{Error, Groups, Result};
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<TopK>(include_str!("../../shaders/penalty/top_k.wgsl"));
@@ -79,17 +79,17 @@ impl Formula for TopK {
     const NAME: &'static str = "n_of_m";
     const RULE: Option<Rule> = Some(Rule::Select);
 
-    fn weights(_: Parameters) -> [f64; 3] {
+    fn factors(_: Parameters) -> [f64; 3] {
         [0.0, 0.0, f64::INFINITY]
     }
 
-    fn amount([k, _]: Parameters, _step: f64) -> f64 {
+    fn bound([k, _]: Parameters, _step: f64) -> f64 {
         k
     }
 
     /// The smallest magnitude that is kept comes as its bits.
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         if v.abs().to_bits() >= c[3].to_bits() { v } else { 0.0 }
     }
 }

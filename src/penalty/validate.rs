@@ -5,7 +5,7 @@ use crate::{Error, Result};
 /// λ's are at most this, so that 2λ is a finite `f32`.
 const MAX_LAMBDA: f64 = f32::MAX as f64 / 2.0;
 
-/// Refuses a step of a prox that is no number ≥ 0.
+/// Rejects a step of a prox that is no number ≥ 0.
 pub(crate) fn finite_step(step: f64) -> Result<()> {
     if step >= 0.0 && step.is_finite() {
         Ok(())
@@ -33,7 +33,7 @@ pub(crate) fn radius(x: f64) -> Result<f64> {
     }
 }
 
-pub(crate) fn weight(name: &'static str, x: f64) -> Result<f64> {
+pub(crate) fn factor(name: &'static str, x: f64) -> Result<f64> {
     if (0.0..=MAX_LAMBDA).contains(&x) {
         Ok(x)
     } else {

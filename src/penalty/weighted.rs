@@ -3,10 +3,10 @@
 use super::Penalty;
 use super::elastic_net::ElasticNet;
 use super::named::Named;
-use super::validate::{ratio, shrink, weight};
+use super::validate::{factor, ratio, shrink};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Formula, Numbers, Parameters, TermNumbers};
+use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::quotient;
 use crate::numeric::bits::{bounded, threshold};
 
@@ -38,9 +38,9 @@ impl Penalty {
     /// R(θ) = λΣwᵢ|θᵢ|, the adaptive lasso's penalty (Zou 2006): every element has a weight wᵢ ≥ 0 of its own, and one of weight 0 is
     /// unpenalised.
     ///
-    /// The weights come with each call: see [`with_weights`](Penalty::with_weights) for their rules, and
-    /// [`HostSet::with_penalty_weights`](crate::HostSet::with_penalty_weights) and
-    /// [`gpu::Operands::penalty_weights`](crate::gpu::Operands::penalty_weights) for sets.
+    /// The weights come with each call: see [`with_element_weights`](Penalty::with_element_weights) for their rules, and
+    /// [`HostSet::with_element_weights`](crate::HostSet::with_element_weights) and
+    /// [`gpu::Operands::element_weights`](crate::gpu::Operands::element_weights) for sets.
     ///
     /// prox(v) is v − clamp(v, −ηλw, ηλw). The gradient is λw·sign θ. Convex. With w = 1/|θ̂|^γ of a first estimate θ̂ large weights are
     /// hardly shrunk and small ones vanish; an element whose weight is infinite, as of θ̂ = 0, becomes 0.
@@ -50,9 +50,9 @@ impl Penalty {
     ///
     /// let (theta, weights) = ([1.5f32, -1.5, 1.5, 1.5], [1.0f32, 2.0, 0.0, f32::INFINITY]);
     /// let penalty = Penalty::weighted_l1(0.5)?;
-    /// let weighted = penalty.with_weights(&weights)?;
+    /// let weighted = penalty.with_element_weights(&weights)?;
     /// assert_eq!(Backend::cpu().prox(weighted, &theta, 1.0)?, [1.0, -0.5, 1.5, 0.0]);
-    /// assert_eq!(Backend::cpu().evaluate(penalty.with_weights(&weights[..3])?, &theta[..3])?.value, 0.5 * (1.5 + 3.0));
+    /// assert_eq!(Backend::cpu().evaluate(penalty.with_element_weights(&weights[..3])?, &theta[..3])?.value, 0.5 * (1.5 + 3.0));
     /// # Ok::<(), penalty::Error>(())
     /// ```
     ///
@@ -60,7 +60,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn weighted_l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, 1.0]).called("weighted_l1"))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 1.0]).called("weighted_l1"))
     }
 
     /// R(θ) = λΣwᵢ(α|θᵢ| + (1−α)θᵢ²), the elastic net with a weight wᵢ ≥ 0 for every element, without a ½ (Zou and Zhang 2009 weight its
@@ -76,7 +76,7 @@ impl Penalty {
     /// use penalty::{Backend, Penalty};
     ///
     /// let penalty = Penalty::weighted_elastic_net(1.0, 0.5)?;
-    /// let weighted = penalty.with_weights(&[1.0f32, 3.0, 0.0])?;
+    /// let weighted = penalty.with_element_weights(&[1.0f32, 3.0, 0.0])?;
     /// assert_eq!(Backend::cpu().prox(weighted, &[2.5f32, -2.5, 2.5], 1.0)?, [1.0, -0.25, 2.5]);
     /// assert_eq!(Backend::cpu().evaluate(weighted, &[1.0f32, 1.0, 1.0])?.value, 4.0);
     /// # Ok::<(), penalty::Error>(())
@@ -86,13 +86,13 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn weighted_elastic_net(lambda: f64, alpha: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [weight("lambda", lambda)?, ratio("alpha", alpha)?]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, ratio("alpha", alpha)?]))
     }
 }
 
 /// The elastic net's numbers for an element of this weight.
 #[inline(always)]
-fn own(c: &Numbers) -> Numbers {
+fn own(c: &Coefficients) -> Coefficients {
     [bounded(c[0] * c[4]), bounded(c[1] * c[4]), 0.0, 0.0, 0.0]
 }
 
@@ -100,34 +100,34 @@ impl Formula for Weighted {
     const NAME: &'static str = "weighted_elastic_net";
     const WEIGHTED: bool = true;
 
-    fn weights([lambda, _]: Parameters) -> [f64; 3] {
+    fn factors([lambda, _]: Parameters) -> [f64; 3] {
         [0.0, 0.0, lambda]
     }
 
     /// α, 1−α.
-    fn term_numbers([_, alpha]: Parameters) -> [f64; 3] {
+    fn term_coefficients([_, alpha]: Parameters) -> [f64; 3] {
         [alpha, 1.0 - alpha, 0.0]
     }
 
     /// λα, 2λ(1−α).
-    fn gradient_numbers([lambda, alpha]: Parameters) -> [f64; 5] {
+    fn gradient_coefficients([lambda, alpha]: Parameters) -> [f64; 5] {
         [lambda * alpha, 2.0 * lambda * (1.0 - alpha), 0.0, 0.0, 0.0]
     }
 
     /// step·λα, 2·step·λ(1−α).
-    fn prox_numbers([lambda, alpha]: Parameters, step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, alpha]: Parameters, step: f64) -> Result<[f64; 5]> {
         let shrink = shrink("2·step·lambda", 2.0 * step * (lambda * (1.0 - alpha)))?;
         Ok([step * (lambda * alpha), shrink, 0.0, 0.0, 0.0])
     }
 
     /// step·λα, 2·step·λ(1−α).
-    fn metric_numbers(p: Parameters, step: f64) -> Result<[f64; 5]> {
-        Weighted::prox_numbers(p, step)
+    fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
+        Weighted::prox_coefficients(p, step)
     }
 
     /// w|θ|(α + (1−α)|θ|), but at most what can be summed.
     #[inline(always)]
-    fn term(theta: f32, t: &TermNumbers) -> f32 {
+    fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();
         let share = (t[2] * a) * (t[0] + t[1] * a);
         let most = if a < LARGE_FROM { LARGEST_SHARE } else { f32::MAX };
@@ -135,25 +135,25 @@ impl Formula for Weighted {
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Numbers) -> f32 {
+    fn gradient(theta: f32, c: &Coefficients) -> f32 {
         ElasticNet::gradient(theta, &own(c))
     }
 
     #[inline(always)]
-    fn gradient_limits(c: &Numbers) -> [f32; 2] {
+    fn gradient_limits(c: &Coefficients) -> [f32; 2] {
         ElasticNet::gradient_limits(&own(c))
     }
 
     /// (v − clamp(v, −c₀w, c₀w))/(1 + c₁w).
     #[inline(always)]
-    fn prox(v: f32, c: &Numbers) -> f32 {
+    fn prox(v: f32, c: &Coefficients) -> f32 {
         let n = own(c);
         threshold(v, n[0]) * quotient(1.0, bounded(1.0 + n[1]))
     }
 
     /// (v − clamp(v, −c₀w/d, c₀w/d))·d/(d + c₁w).
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Numbers) -> f32 {
+    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         let n = own(c);
         threshold(v, quotient(n[0], d)) * quotient(d, bounded(d + n[1]))
     }

@@ -3,12 +3,12 @@
 use super::Segment;
 use super::operation::Operation;
 use crate::formula::scalars::Metric;
-use crate::formula::{Numbers, TermNumbers};
+use crate::formula::{Coefficients, TermCoefficients};
 use crate::penalty::validate::finite_step;
 use crate::{Error, Penalty, Result};
 
 impl Operation {
-    /// Refuses a penalty that has not what is asked of it.
+    /// Rejects a penalty that has not what is asked of it.
     pub(crate) fn admits(self, penalty: &Penalty) -> Result<()> {
         match self {
             Operation::Gradient | Operation::AddGradient if !penalty.has_gradient() => {
@@ -19,33 +19,33 @@ impl Operation {
     }
 
     /// What a kernel needs to know of a segment, at this step size.
-    pub(crate) fn coefficients(self, segment: &Segment, penalty: &Penalty, step: f64) -> Result<Coefficients> {
+    pub(crate) fn coefficients(self, segment: &Segment, penalty: &Penalty, step: f64) -> Result<CoefficientRecord> {
         let Segment { dtype, len, .. } = segment;
         self.admits(penalty)?;
         penalty.geometry(*len)?;
         let c = match self {
             Operation::Evaluate => [0.0; 5],
-            Operation::Gradient | Operation::AddGradient => penalty.gradient_numbers(),
-            Operation::Prox | Operation::Sgd(_) => penalty.prox_numbers(step, Metric::Plain, *dtype)?,
-            Operation::Adam(metric) => penalty.prox_numbers(step, metric, *dtype)?,
+            Operation::Gradient | Operation::AddGradient => penalty.gradient_coefficients(),
+            Operation::Prox | Operation::Sgd(_) => penalty.prox_coefficients(step, Metric::Plain, *dtype)?,
+            Operation::Adam(metric) => penalty.prox_coefficients(step, metric, *dtype)?,
         };
-        let terms = penalty.term_numbers(*dtype);
+        let terms = penalty.term_coefficients(*dtype);
         let untouched = if self.spares_unpenalised() && penalty.is_none() { UNTOUCHED } else { 0 };
         // Of groups, the sum is not taken weight by weight.
         let flags = untouched | if terms.is_some() && penalty.rule().is_none() { SUMS_TERMS } else { 0 };
-        Ok(Coefficients { c, flags, terms: terms.unwrap_or_default(), weights: penalty.value_numbers() })
+        Ok(CoefficientRecord { c, flags, terms: terms.unwrap_or_default(), weights: penalty.value_factors() })
     }
 }
 
 /// The coefficient record of a segment, as kernels read it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-pub(crate) struct Coefficients {
+pub(crate) struct CoefficientRecord {
     /// Of the gradient or the prox.
-    pub(crate) c: Numbers,
+    pub(crate) c: Coefficients,
     flags: u32,
     /// Of the value's own sum.
-    pub(crate) terms: TermNumbers,
+    pub(crate) terms: TermCoefficients,
     /// Of Σ|θ|, Σθ² and the value's own sum in the value.
     weights: [f32; 3],
 }
@@ -55,7 +55,7 @@ pub(crate) const UNTOUCHED: u32 = 1;
 /// In a record's flags: the value has a sum of its own.
 const SUMS_TERMS: u32 = 2;
 
-impl Coefficients {
+impl CoefficientRecord {
     pub(crate) fn untouched(&self) -> bool {
         self.flags & UNTOUCHED != 0
     }
@@ -75,7 +75,7 @@ pub(crate) fn coefficients(
     penalties: &[Penalty],
     operation: Operation,
     step: f64,
-) -> Result<Vec<Coefficients>> {
+) -> Result<Vec<CoefficientRecord>> {
     let mut coefficients = Vec::with_capacity(segments.len());
     coefficients_into(segments, penalties, operation, step, &mut coefficients)?;
     Ok(coefficients)
@@ -91,15 +91,15 @@ pub(crate) fn coefficients_into(
     penalties: &[Penalty],
     operation: Operation,
     step: f64,
-    coefficients: &mut Vec<Coefficients>,
+    coefficients: &mut Vec<CoefficientRecord>,
 ) -> Result<()> {
     coefficients.clear();
     // First of all, since it is no tensor's fault.
     finite_step(step)?;
-    let mut last: Option<(&Segment, &Penalty, Coefficients)> = None;
+    let mut last: Option<(&Segment, &Penalty, CoefficientRecord)> = None;
     for (segment, penalty) in segments.iter().zip(penalties) {
         // Neighbours mostly share a penalty. Whether its groups cover a segment depends on the length too.
-        let same = |(s, p, _): &(&Segment, &Penalty, Coefficients)| {
+        let same = |(s, p, _): &(&Segment, &Penalty, CoefficientRecord)| {
             *p == penalty && s.dtype == segment.dtype && (penalty.groups().is_none() || s.len == segment.len)
         };
         let c = match last.filter(same) {

@@ -1,4 +1,4 @@
-//! What operands are called, and what is refused of them, on the host and on a device.
+//! What operands are called, and what is rejected of them, on the host and on a device.
 
 use super::Segment;
 use crate::numeric::element::Dtype;
@@ -13,7 +13,7 @@ pub(crate) const FIRST: &str = "the first state";
 /// What they call v of Adam.
 pub(crate) const SECOND: &str = "the second state";
 /// What they call what a penalty weighs elements with.
-pub(crate) const PENALTY_WEIGHTS: &str = "the penalty weights";
+pub(crate) const ELEMENT_WEIGHTS: &str = "the element weights";
 
 /// A range of memory that a step reads, or reads and writes, and whose it is.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub(crate) struct Extent<M> {
     pub(crate) parameter: usize,
 }
 
-/// Refuses ranges that have an element in common. The order of `extents` is lost.
+/// Rejects ranges that have an element in common. The order of `extents` is lost.
 pub(crate) fn disjoint<M: Ord>(segments: &[Segment], extents: &mut [Extent<M>]) -> Result<()> {
     extents.sort_unstable_by(|a, b| (&a.memory, a.start, a.end).cmp(&(&b.memory, b.start, b.end)));
     for pair in extents.windows(2) {
@@ -40,12 +40,12 @@ pub(crate) fn disjoint<M: Ord>(segments: &[Segment], extents: &mut [Extent<M>]) 
     Ok(())
 }
 
-/// Refuses a list of operands that has not one for each tensor.
+/// Rejects a list of operands that has not one for each tensor.
 pub(crate) fn one_each(operation: &'static str, operand: &'static str, expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(Error::Missing { operation, operand, expected, found }) }
 }
 
-/// Refuses an operand that has not as many elements of the same type as it must.
+/// Rejects an operand that has not as many elements of the same type as it must.
 pub(crate) fn same_shape(operand: &'static str, expected: (u64, Dtype), found: (u64, Dtype)) -> Result<()> {
     if expected.0 != found.0 {
         return Err(Error::Length { operand, expected: expected.0, found: found.0 });

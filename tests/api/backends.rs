@@ -4,7 +4,7 @@ use penalty::gpu::Choice;
 use penalty::{Cpu, Error, Gpu, InstructionSet, gpu};
 
 #[test]
-fn an_adapter_that_nobody_has_is_refused_with_those_that_there_are() {
+fn an_adapter_that_nobody_has_is_rejected_with_those_that_there_are() {
     let error = Gpu::open(&Choice::Named("no such adapter".into())).expect_err("there is none of that name");
     let Error::NoAdapter { request, found } = &error else { panic!("{error}") };
     assert_eq!(request, "is named like \"no such adapter\"");
@@ -17,7 +17,7 @@ fn an_adapter_that_nobody_has_is_refused_with_those_that_there_are() {
 }
 
 #[test]
-fn instructions_that_the_processor_lacks_are_refused() {
+fn instructions_that_the_processor_lacks_are_rejected() {
     for set in [InstructionSet::Baseline, InstructionSet::Avx2, InstructionSet::Avx512] {
         match Cpu::with_instructions(set) {
             Ok(cpu) => assert_eq!(cpu.instruction_set(), set),

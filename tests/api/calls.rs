@@ -23,7 +23,7 @@ fn steps_are_finite_and_not_negative() -> Result<()> {
 }
 
 #[test]
-fn a_step_whose_shrinkage_leaves_f32_is_refused() -> Result<()> {
+fn a_step_whose_shrinkage_leaves_f32_is_rejected() -> Result<()> {
     let cpu = Backend::cpu();
     let limit = 2f64.powi(119);
     let l2 = Penalty::l2_squared(0.5)?;
@@ -36,7 +36,7 @@ fn a_step_whose_shrinkage_leaves_f32_is_refused() -> Result<()> {
 }
 
 #[test]
-fn slices_of_different_lengths_are_refused_and_left_alone() -> Result<()> {
+fn slices_of_different_lengths_are_rejected_and_left_alone() -> Result<()> {
     let cpu = Backend::cpu();
     for penalty in [Penalty::none(), Penalty::l1(1.0)?] {
         for len in [0, 2, 4, 5000] {
@@ -68,7 +68,7 @@ fn a_chunk_starts_on_a_tile() {
 }
 
 #[test]
-fn nothing_is_refused_for_what_the_weights_are() -> Result<()> {
+fn nothing_is_rejected_for_what_the_weights_are() -> Result<()> {
     let cpu = Backend::cpu();
     let weights = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, f32::from_bits(1), -0.0];
     for penalty in [Penalty::l1(HALF_MAX)?, Penalty::l2_squared(HALF_MAX)?, Penalty::keras(HALF_MAX, HALF_MAX)?] {

@@ -35,8 +35,8 @@ fn every_weight_from_zero_to_half_of_the_largest_float_is_accepted() {
 }
 
 #[test]
-fn every_other_weight_is_refused_by_its_name() {
-    let refused = [
+fn every_other_weight_is_rejected_by_its_name() {
+    let rejected = [
         (-1.0, "-1"),
         (-f64::from_bits(1), "-5e-324"),
         (HALF_MAX.next_up(), "1.7014117331926445e38"),
@@ -46,7 +46,7 @@ fn every_other_weight_is_refused_by_its_name() {
         (f64::NAN, "NaN"),
     ];
     for (name, constructor) in WEIGHTS {
-        for (x, found) in refused {
+        for (x, found) in rejected {
             let text = constructor(x).expect_err(name).to_string();
             let want = format!("{name} must be a number from 0 to half of f32::MAX, found {found}");
             assert_eq!(text, want);
@@ -97,7 +97,7 @@ fn no_more_than_m_of_m_weights_are_kept() -> Result<()> {
 }
 
 #[test]
-fn parameters_out_of_range_are_refused() {
+fn parameters_out_of_range_are_rejected() {
     // In the fewest digits.
     let shown = |x: f64| format!("{x:?}").trim_end_matches(".0").to_owned();
     let text = |penalty: penalty::Result<Penalty>| penalty.expect_err("it is out of range").to_string();

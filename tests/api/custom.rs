@@ -5,13 +5,13 @@ use penalty::{Adam, Cpu, Dtype, Error, HostSet, Metric, Parameter, Penalty, Resu
 use crate::common::custom::{L1, Pinball, RIGHT, berhu, inner, pinball};
 
 #[test]
-fn parameters_and_steps_are_refused() {
-    let text = |result: Result<Penalty>| result.expect_err("it is refused").to_string();
-    assert_eq!(text(Penalty::own::<Pinball>([1.0, 2.0])), "tau must be from 0 to 1, found 2");
-    let expected = "the weight must be a number from 0 to half of f32::MAX, found -1";
-    assert_eq!(text(Penalty::own::<Pinball>([-1.0, 0.5])), expected);
+fn parameters_and_steps_are_rejected() {
+    let text = |result: Result<Penalty>| result.expect_err("it is rejected").to_string();
+    assert_eq!(text(Penalty::custom::<Pinball>([1.0, 2.0])), "tau must be from 0 to 1, found 2");
+    let expected = "the factor must be a number from 0 to half of f32::MAX, found -1";
+    assert_eq!(text(Penalty::custom::<Pinball>([-1.0, 0.5])), expected);
     let expected = "the numbers of the term must be numbers, found NaN";
-    assert_eq!(text(Penalty::own::<L1<RIGHT>>([1.0, f64::NAN])), expected);
+    assert_eq!(text(Penalty::custom::<L1<RIGHT>>([1.0, f64::NAN])), expected);
     // Adam's metric is that of penalties that have a prox in it.
     let adam = Adam { metric: Metric::Adam, ..Adam::default() };
     let step = |penalty: Penalty| {
@@ -22,6 +22,6 @@ fn parameters_and_steps_are_refused() {
         set.adam(&adam, &[(&[1.0f32; 4][..]).into()], &mut weights, &mut first, &mut second).map(drop)
     };
     assert_eq!(step(berhu(0.1, 0.5)), Ok(()));
-    let refused = Err(Error::GroupMetric { penalty: "pinball" });
-    assert_eq!(step(pinball(0.1, 0.5)).map_err(inner), refused);
+    let rejected = Err(Error::NoMetricProx { penalty: "pinball" });
+    assert_eq!(step(pinball(0.1, 0.5)).map_err(inner), rejected);
 }

@@ -3,14 +3,14 @@
 use penalty::{Backend, Momentum, Sgd};
 
 use crate::common::rejected::{
-    a_constraint_has_no_gradient, gradients_that_would_be_zero_are_refused, names_the_second, one_without,
+    a_constraint_has_no_gradient, gradients_that_would_be_zero_are_rejected, names_the_second, one_without,
     without_gradient,
 };
 use crate::common::tensors::Call;
 
 #[test]
-fn gradients_that_would_be_zero_are_rejected() {
-    gradients_that_would_be_zero_are_refused(&Backend::cpu());
+fn constraints_have_no_gradient() {
+    gradients_that_would_be_zero_are_rejected(&Backend::cpu());
     a_constraint_has_no_gradient(&Backend::cpu());
 }
 

@@ -94,15 +94,15 @@ fn a_number_is_shown_in_its_fewest_digits() {
         let error = Error::Parameter { name: "x", expected: "another", found };
         assert_eq!(error.to_string(), format!("x must be another, found {shown}"));
     }
-    let refused = Penalty::l1(1e300).expect_err("it is too large").to_string();
-    assert_eq!(refused, "lambda must be a number from 0 to half of f32::MAX, found 1e300");
+    let rejected = Penalty::l1(1e300).expect_err("it is too large").to_string();
+    assert_eq!(rejected, "lambda must be a number from 0 to half of f32::MAX, found 1e300");
     // Those of the other errors are f32 before they are shown.
     for (found, shown) in [(-1e30f32, "-1e30"), (-0.1, "-0.1"), (f32::NAN, "NaN"), (-2.0, "-2")] {
-        let error = Error::PenaltyWeight { index: 1, found: found.into() };
-        assert_eq!(error.to_string(), format!("the penalty weights must be numbers ≥ 0, found {shown} at index 1"));
+        let error = Error::ElementWeight { index: 1, found: found.into() };
+        assert_eq!(error.to_string(), format!("the element weights must be numbers ≥ 0, found {shown} at index 1"));
         let (expected, found) = ("finite".into(), "inf".into());
         let input = shown.parse().expect("it is a number");
-        let error = Error::OwnPenalty { penalty: "own", operation: "the prox".into(), input, expected, found };
+        let error = Error::CustomPenalty { penalty: "own", operation: "the prox".into(), input, expected, found };
         assert_eq!(error.to_string(), format!("own: the prox at {shown} must be finite, found inf"));
     }
 }

@@ -27,23 +27,23 @@ fn constructed() -> Result<Vec<(Penalty, &'static str)>> {
 #[test]
 fn errors_call_a_penalty_as_the_caller_does() -> Result<()> {
     let cpu = Backend::cpu();
-    let with_some = |penalty: &Penalty| penalty.with_weights(&[1.0f32]).map(drop).unwrap_err().to_string();
+    let with_some = |penalty: &Penalty| penalty.with_element_weights(&[1.0f32]).map(drop).unwrap_err().to_string();
     for (penalty, name) in constructed()? {
-        assert_eq!(with_some(&penalty), format!("{name} must be given no penalty weights, found some"));
+        assert_eq!(with_some(&penalty), format!("{name} must be given no element weights, found some"));
         // A copy, and one in a set.
         assert!(with_some(&penalty.clone()).starts_with(&format!("{name} ")));
         let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", 1, Dtype::F32, penalty.clone())]);
         let one = [1.0f32];
-        let set = set.with_penalty_weights(&[Some((&one[..]).into())])?;
+        let set = set.with_element_weights(&[Some((&one[..]).into())])?;
         let error = set.evaluate(&[(&one[..]).into()]).unwrap_err().to_string();
-        assert_eq!(error, format!("\"w\": {name} must be given no penalty weights, found some"));
+        assert_eq!(error, format!("\"w\": {name} must be given no element weights, found some"));
     }
     for (penalty, name) in [
         (Penalty::weighted_l1(0.5)?, "weighted_l1"),
         (Penalty::weighted_elastic_net(0.5, 1.0)?, "weighted_elastic_net"),
     ] {
         let error = cpu.evaluate(&penalty, &[1.0f32]).unwrap_err().to_string();
-        assert_eq!(error, format!("{name} must be given penalty weights, found none"));
+        assert_eq!(error, format!("{name} must be given element weights, found none"));
     }
     // By the names that a command takes, whichever constructor is behind one.
     for named in Penalty::all() {
@@ -83,8 +83,11 @@ fn every_error_that_names_a_penalty_names_it_so() -> Result<()> {
     let (gradient, [mut w, mut m, mut v]) = ([1.0f32; 2], [[1.0f32; 2]; 3]);
     let adam = Adam { metric: Metric::Adam, ..Adam::default() };
     let [w, m, v] = [&mut w, &mut m, &mut v].map(|slice| [(&mut slice[..]).into()]);
-    let refused = set.adam(&adam, &[(&gradient[..]).into()], &mut { w }, &mut { m }, &mut { v }).unwrap_err();
-    assert!(text(refused.clone()).starts_with("\"w\": ") && text(refused.clone()).contains("group_lasso"), "{refused}");
+    let rejected = set.adam(&adam, &[(&gradient[..]).into()], &mut { w }, &mut { m }, &mut { v }).unwrap_err();
+    assert!(
+        text(rejected.clone()).starts_with("\"w\": ") && text(rejected.clone()).contains("group_lasso"),
+        "{rejected}"
+    );
     Ok(())
 }
 
@@ -122,9 +125,9 @@ fn an_error_of_one_of_several_tensors_says_which() -> Result<()> {
         let [p, q, r] = penalties;
         let set = HostSet::new(Cpu::new(), vec![at("a", 10, p), at("b", 10, q), at("a \"c\"\n", 12, r)]);
         let (mut a, mut b, mut c) = (a, b, c);
-        let refused = set.prox(&mut [(&mut a[..]).into(), (&mut b[..]).into(), (&mut c[..]).into()], step);
+        let rejected = set.prox(&mut [(&mut a[..]).into(), (&mut b[..]).into(), (&mut c[..]).into()], step);
         assert!(a == [1.0; 10] && b == [1.0; 10] && c == [1.0; 12], "nothing is written");
-        refused.unwrap_err().to_string()
+        rejected.unwrap_err().to_string()
     };
     assert_eq!(run([&rows, &rows, &rows], 1.0), format!("\"a \\\"c\\\"\\n\": {covered}"));
     let shrinkage = "\"b\": 2·step·lambda must be below 2^119, found 2e38";
@@ -135,7 +138,7 @@ fn an_error_of_one_of_several_tensors_says_which() -> Result<()> {
 }
 
 #[test]
-fn names_are_found_and_others_refused() {
+fn names_are_found_and_others_rejected() {
     let text =
         |name, parameters: &[(&str, f64)]| Penalty::named(name, parameters).expect_err("it is wrong").to_string();
     assert_eq!(

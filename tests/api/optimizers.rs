@@ -43,22 +43,22 @@ fn a_step_names_itself_and_what_it_lacks() {
     ] {
         let mut v = [0f32];
         let (theta, v) = ((&mut theta[..]).into(), (&mut v[..]).into());
-        let refused =
+        let rejected =
             l1.sgd(&Sgd { step: 0.1, momentum }, &[], &mut [theta], &mut [v]).expect_err("it has no gradient");
-        assert_eq!(refused.to_string(), format!("{name} needs the gradient for each of the 1 tensors, found 0"));
+        assert_eq!(rejected.to_string(), format!("{name} needs the gradient for each of the 1 tensors, found 0"));
     }
 }
 
 /// In its default metric, and says what the other one does.
 #[test]
-fn adam_refuses_groups_in_its_own_metric() {
+fn adam_rejects_groups_in_its_own_metric() {
     let set = set(1, &Penalty::l2_norm(0.5).expect("the λ is valid"));
     let step = |metric| {
         let [mut theta, mut m, mut v] = [[1f32]; 3];
         let [theta, m, v] = [&mut theta, &mut m, &mut v].map(|state| (&mut state[..]).into());
         set.adam(&Adam { metric, ..Adam::default() }, &[(&[1f32][..]).into()], &mut [theta], &mut [m], &mut [v])
     };
-    let refused = step(Metric::default()).expect_err("a norm has no prox in this metric").to_string();
-    assert!(refused.contains("Metric::Plain") && refused.contains("another objective"), "{refused}");
+    let rejected = step(Metric::default()).expect_err("a norm has no prox in this metric").to_string();
+    assert!(rejected.contains("Metric::Plain") && rejected.contains("another objective"), "{rejected}");
     assert!(step(Metric::Plain).is_ok());
 }

@@ -6,7 +6,7 @@ use crate::common::cases::noise;
 use crate::common::custom::{Lawless, RIGHT, berhu, l1_with, pinball};
 
 #[test]
-fn bytes_that_no_partial_wrote_are_refused() -> Result<()> {
+fn bytes_that_no_partial_wrote_are_rejected() -> Result<()> {
     let bytes = Backend::cpu().partial(0, &[1.0f32, 0.0, f32::NAN, f32::INFINITY])?.to_bytes();
     assert_eq!(bytes.len(), Partial::BYTES);
     let text = |bytes: &[u8]| Partial::from_bytes(bytes).expect_err("it is no partial").to_string();
@@ -70,10 +70,10 @@ fn a_value_needs_its_own_sum() {
     let [mcp, other] = [3.0, 4.0].map(|gamma| Penalty::mcp(0.1, gamma).expect("its parameters are valid"));
     let of = |penalty: &Penalty| cpu.partial_for(penalty, 0, &weights).expect("the CPU does not fail");
     let value = |partial: &Partial, penalty: &Penalty| partial.report(penalty).map(|report| report.value);
-    let refused = Err(Error::OtherPenalty { penalty: "mcp" });
+    let rejected = Err(Error::OtherPenalty { penalty: "mcp" });
     assert_eq!(value(&of(&mcp), &mcp), cpu.evaluate(&mcp, &weights).map(|report| report.value));
-    assert_eq!(value(&of(&mcp), &other), refused);
-    assert_eq!(value(&of(&Penalty::none()), &mcp), refused);
+    assert_eq!(value(&of(&mcp), &other), rejected);
+    assert_eq!(value(&of(&Penalty::none()), &mcp), rejected);
     // L1's value follows from the statistics, whatever the partial was made for.
     let l1 = Penalty::l1(0.5).expect("its parameters are valid");
     assert_eq!(value(&of(&mcp), &l1), value(&of(&l1), &l1));
@@ -85,7 +85,7 @@ fn a_value_needs_its_own_sum() {
     let twice = merged(&of(&mcp), &of(&mcp));
     let doubled: Vec<f32> = weights.iter().chain(&weights).copied().collect();
     assert_eq!(value(&twice, &mcp), cpu.evaluate(&mcp, &doubled).map(|report| report.value));
-    assert_eq!(value(&merged(&of(&mcp), &of(&other)), &mcp), refused);
+    assert_eq!(value(&merged(&of(&mcp), &of(&other)), &mcp), rejected);
     assert_eq!(merged(&of(&mcp), &Partial::default()), of(&mcp));
     assert_eq!(merged(&Partial::default(), &of(&mcp)), of(&mcp));
     assert_eq!(Partial::from_bytes(&of(&mcp).to_bytes()), Ok(of(&mcp)));
@@ -102,12 +102,12 @@ fn partials_are_told_apart() {
     let value = |partial: &Partial, penalty: &Penalty| partial.report(penalty).map(|report| report.value);
     assert_eq!(value(&of(&pinball), &pinball), cpu.evaluate(&pinball, &weights).map(|report| report.value));
     for wrong in [&other, &berhu, &Penalty::mcp(0.5, 0.25).expect("its parameters are valid")] {
-        let refused = |penalty: &Penalty| matches!(value(&of(wrong), penalty), Err(Error::OtherPenalty { .. }));
-        assert!(refused(&pinball), "{wrong:?}");
+        let rejected = |penalty: &Penalty| matches!(value(&of(wrong), penalty), Err(Error::OtherPenalty { .. }));
+        assert!(rejected(&pinball), "{wrong:?}");
     }
     // Where the numbers of the term are the same, the formula tells.
     let (l1, l0) = (l1_with::<RIGHT>(), Penalty::l0(0.5).expect("its parameters are valid"));
-    let lawless = Penalty::own::<Lawless<4>>([0.5, 0.0]).expect("its parameters are valid");
+    let lawless = Penalty::custom::<Lawless<4>>([0.5, 0.0]).expect("its parameters are valid");
     for (made_for, asked) in [(&l1, &l0), (&l0, &l1), (&lawless, &l1)] {
         assert!(matches!(value(&of(made_for), asked), Err(Error::OtherPenalty { .. })), "{made_for:?}");
     }

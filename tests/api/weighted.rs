@@ -6,12 +6,12 @@ use penalty::{Backend, Cpu, Dtype, Error, HostSet, Parameter, Penalty, Result, T
 use crate::common::weighted::l1;
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn what_does_not_fit_is_rejected() {
     let cpu = Backend::cpu();
     let (weighted, plain) = (l1(0.5), Penalty::l1(0.5).expect("the λ is valid"));
-    let text = |result: Result<()>| result.expect_err("it is refused").to_string();
+    let text = |result: Result<()>| result.expect_err("it is rejected").to_string();
     let mut theta = [1f32, 2.0, 3.0];
-    let missing = "weighted_l1 must be given penalty weights, found none";
+    let missing = "weighted_l1 must be given element weights, found none";
     assert_eq!(text(cpu.evaluate(&weighted, &theta).map(drop)), missing);
     assert_eq!(text(cpu.evaluate_all(&weighted, &[theta]).map(drop)), missing);
     assert_eq!(text(cpu.partial_for(&weighted, 0, &theta).map(drop)), missing);
@@ -19,13 +19,13 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(text(cpu.prox_in_place(&weighted, &mut theta, 1.0)), missing);
     assert_eq!(text(cpu.prox(&l1(0.0), &theta, 1.0).map(drop)), missing, "also where λ is 0");
     assert_eq!(text(pollster::block_on(cpu.evaluate_async(&weighted, &theta)).map(drop)), missing);
-    let surplus = text(plain.with_weights(&[1f32]).map(drop));
-    assert_eq!(surplus, "l1 must be given no penalty weights, found some");
+    let surplus = text(plain.with_element_weights(&[1f32]).map(drop));
+    assert_eq!(surplus, "l1 must be given no element weights, found some");
 
     for len in [0, 2, 4] {
         let own = vec![1f32; len];
-        let short = weighted.with_weights(&own).expect("the weights are valid");
-        let want = format!("the penalty weights must have 3 elements, found {len}");
+        let short = weighted.with_element_weights(&own).expect("the weights are valid");
+        let want = format!("the element weights must have 3 elements, found {len}");
         assert_eq!(text(cpu.evaluate(short, &theta).map(drop)), want);
         assert_eq!(text(cpu.gradient_add(short, &theta, &mut [0.0; 3])), want);
         assert_eq!(text(cpu.prox_and_evaluate_in_place(short, &mut theta, 1.0).map(drop)), want);
@@ -36,24 +36,26 @@ fn what_does_not_fit_is_refused() {
     own[99 * TILE] = f32::NAN;
     own[70 * TILE + 5] = -0.5;
     assert_eq!(
-        weighted.with_weights(&own).map(drop),
-        Err(Error::PenaltyWeight { index: 70 * TILE as u64 + 5, found: -0.5 })
+        weighted.with_element_weights(&own).map(drop),
+        Err(Error::ElementWeight { index: 70 * TILE as u64 + 5, found: -0.5 })
     );
     own[70 * TILE + 5] = -0.0;
     assert_eq!(
-        text(weighted.with_weights(&own).map(drop)),
-        format!("the penalty weights must be numbers ≥ 0, found NaN at index {}", 99 * TILE)
+        text(weighted.with_element_weights(&own).map(drop)),
+        format!("the element weights must be numbers ≥ 0, found NaN at index {}", 99 * TILE)
     );
-    assert!(weighted.with_weights(&[-f32::from_bits(1)]).is_err());
+    assert!(weighted.with_element_weights(&[-f32::from_bits(1)]).is_err());
     for bad in [f32::NEG_INFINITY, -f32::NAN, -1.0] {
         assert!(
-            weighted.with_weights(&[bad]).is_err() && weighted.with_weights(&[bf16::from_f32(bad)]).is_err(),
+            weighted.with_element_weights(&[bad]).is_err()
+                && weighted.with_element_weights(&[bf16::from_f32(bad)]).is_err(),
             "{bad}"
         );
     }
     for good in [0.0, -0.0, f32::from_bits(1), f32::MAX, f32::INFINITY] {
         assert!(
-            weighted.with_weights(&[good]).is_ok() && weighted.with_weights(&[f16::from_f32(good)]).is_ok(),
+            weighted.with_element_weights(&[good]).is_ok()
+                && weighted.with_element_weights(&[f16::from_f32(good)]).is_ok(),
             "{good}"
         );
     }
@@ -68,24 +70,24 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(text(slices(&theta)), format!("\"a\": {missing}"));
     let ones = [1f32; 3];
     let given = |own: &[Option<penalty::Slice<'_>>]| {
-        let set = HostSet::new(Cpu::new(), parameters()).with_penalty_weights(own)?;
+        let set = HostSet::new(Cpu::new(), parameters()).with_element_weights(own)?;
         set.evaluate(&[theta[..].into(), [0f32; 3][..].into()]).map(drop)
     };
     let one = || Some(ones[..].into());
     assert_eq!(given(&[one(), None]), Ok(()));
     assert_eq!(text(given(&[None, None])), format!("\"a\": {missing}"));
     assert_eq!(text(given(&[one(), one()])), format!("\"b\": {surplus}"));
-    assert_eq!(text(given(&[one()])), "a set needs the penalty weights for each of the 2 tensors, found 1");
+    assert_eq!(text(given(&[one()])), "a set needs the element weights for each of the 2 tensors, found 1");
     assert_eq!(
         text(given(&[Some(ones[..2].into()), None])),
-        "\"a\": the penalty weights must have 3 elements, found 2"
+        "\"a\": the element weights must have 3 elements, found 2"
     );
     assert_eq!(
         text(given(&[Some([f16::ONE; 3][..].into()), None])),
-        "\"a\": the penalty weights must hold F32, found F16"
+        "\"a\": the element weights must hold F32, found F16"
     );
     assert_eq!(
         text(given(&[Some([1f32, -1.0, 0.0][..].into()), None])),
-        "\"a\": the penalty weights must be numbers ≥ 0, found -1 at index 1"
+        "\"a\": the element weights must be numbers ≥ 0, found -1 at index 1"
     );
 }

@@ -152,7 +152,7 @@ impl Entry {
         let (theta, others) = (to(weights(len)), to(noise(len, 12)));
         let factors = to(noise(len, 13).into_iter().map(|x| x.max(0.0)).collect());
         let penalty = match self.penalty.is_weighted() {
-            true => self.penalty.with_weights(&factors)?,
+            true => self.penalty.with_element_weights(&factors)?,
             false => (&self.penalty).into(),
         };
         let bytes = |elements: &[E]| bytemuck::cast_slice::<E, u8>(elements).to_vec();
@@ -221,7 +221,7 @@ impl Entry {
                     }
                     // What the penalty does not have: a gradient, a prox in Adam's metric.
                     Err(Error::InParameter { error, .. })
-                        if matches!(*error, Error::NoGradient { .. } | Error::GroupMetric { .. }) => {}
+                        if matches!(*error, Error::NoGradient { .. } | Error::NoMetricProx { .. }) => {}
                     Err(error) => panic!("{name} of {}: {error}", self.name),
                 }
             }

@@ -10,7 +10,7 @@ use super::tensors::{Call, Layout, Tensors, equal};
 use crate::common;
 
 /// Every call with groups and a tensor of some length, on slices and in sets, and on a device also recorded.
-pub(crate) fn every_weight_is_in_one_group_or_every_call_is_refused(cases: u32, backend: &Backend, gpu: Option<&Gpu>) {
+pub(crate) fn every_weight_is_in_one_group_or_every_call_is_rejected(cases: u32, backend: &Backend, gpu: Option<&Gpu>) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let run = runner.run(&coverings(), |(covering, len)| {
@@ -20,7 +20,7 @@ pub(crate) fn every_weight_is_in_one_group_or_every_call_is_refused(cases: u32, 
         let calls = Calls { backend, gpu, penalty: &penalty, theta: &theta };
         match covering.group_of(len) {
             Some(group_of) => calls.take_each_group(&group_of),
-            None => calls.are_refused(),
+            None => calls.are_rejected(),
         }
         Ok(())
     });
@@ -75,7 +75,7 @@ impl Calls<'_> {
     }
 
     /// Nothing is written or recorded.
-    fn are_refused(&self) {
+    fn are_rejected(&self) {
         let Calls { backend, penalty, theta, .. } = *self;
         let groups = |what: &str, result: Result<()>| {
             let error = match result.expect_err(what) {

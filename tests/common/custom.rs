@@ -1,6 +1,6 @@
 //! Custom penalties to test with: right ones, a built-in one written again, and some that break rules.
 
-use penalty::own::{self as twins, Elementwise};
+use penalty::custom::{self as twins, Elementwise};
 use penalty::{Error, Penalty, Result};
 
 /// λΣ τθ where θ > 0, else (τ − 1)θ.
@@ -9,27 +9,27 @@ pub(crate) enum Pinball {}
 impl Elementwise for Pinball {
     const NAME: &'static str = "pinball";
     const WGSL: &'static str = "
-        fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+        fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
             return select(-theta * t[1], theta * t[0], theta > vec4<f32>(0.0));
         }
-        fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+        fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
             let below = select(vec4<f32>(0.0), -c[1], theta < vec4<f32>(0.0));
             return select(below, c[0], theta > vec4<f32>(0.0));
         }
-        fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+        fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> {
             return opaque(v - clamp(v, -c[1], c[0]));
         }";
 
     fn accept([_, tau]: [f64; 2]) -> Result<()> {
-        let refused = Error::Parameter { name: "tau", expected: "from 0 to 1", found: tau };
-        if (0.0..=1.0).contains(&tau) { Ok(()) } else { Err(refused) }
+        let rejected = Error::Parameter { name: "tau", expected: "from 0 to 1", found: tau };
+        if (0.0..=1.0).contains(&tau) { Ok(()) } else { Err(rejected) }
     }
 
-    fn term_numbers([_, tau]: [f64; 2]) -> [f64; 3] {
+    fn term_coefficients([_, tau]: [f64; 2]) -> [f64; 3] {
         [tau, 1.0 - tau, 0.0]
     }
 
-    fn gradient_numbers([lambda, tau]: [f64; 2]) -> [f64; 3] {
+    fn gradient_coefficients([lambda, tau]: [f64; 2]) -> [f64; 3] {
         [lambda * tau, lambda * (1.0 - tau), 0.0]
     }
 
@@ -38,7 +38,7 @@ impl Elementwise for Pinball {
     }
 
     /// Takes no step of 0, which others do.
-    fn prox_numbers([lambda, tau]: [f64; 2], step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, tau]: [f64; 2], step: f64) -> Result<[f64; 5]> {
         if step == 0.0 {
             return Err(Error::Parameter { name: "step", expected: "above 0", found: step });
         }
@@ -74,40 +74,40 @@ pub(crate) enum BerHu {}
 impl Elementwise for BerHu {
     const NAME: &'static str = "berhu";
     const WGSL: &'static str = "
-        fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+        fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
             let a = abs(theta);
             let beyond = bounded(opaque(opaque(a * a) * 0.5) + t[1]);
             return select(beyond, bounded(a * t[0]), a <= t[0]);
         }
-        fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+        fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
             let a = abs(theta);
             let slope = select(bounded(a * c[1]), c[0], a <= c[2]);
             return select(signed(slope, theta), vec4<f32>(0.0), theta == vec4<f32>(0.0));
         }
-        fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+        fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> {
             return select(opaque(v * c[2]), threshold(v, c[0]), abs(v) <= c[1]);
         }
-        fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> {
+        fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients) -> vec4<f32> {
             let k = quotient(c[0], d);
             let beyond = opaque(v * quotient(d, opaque(d + c[2])));
             return select(beyond, threshold(v, k), abs(v) <= opaque(c[1] + k));
         }";
 
     fn accept([_, delta]: [f64; 2]) -> Result<()> {
-        let refused = Error::Parameter { name: "delta", expected: "from 2^-40 to 2^40", found: delta };
-        if (2f64.powi(-40)..=2f64.powi(40)).contains(&delta) { Ok(()) } else { Err(refused) }
+        let rejected = Error::Parameter { name: "delta", expected: "from 2^-40 to 2^40", found: delta };
+        if (2f64.powi(-40)..=2f64.powi(40)).contains(&delta) { Ok(()) } else { Err(rejected) }
     }
 
     /// Of δ times the summand, which then has no quotient.
-    fn weight([lambda, delta]: [f64; 2]) -> f64 {
+    fn factor([lambda, delta]: [f64; 2]) -> f64 {
         lambda / delta
     }
 
-    fn term_numbers([_, delta]: [f64; 2]) -> [f64; 3] {
+    fn term_coefficients([_, delta]: [f64; 2]) -> [f64; 3] {
         [delta, 0.5 * delta * delta, 0.0]
     }
 
-    fn gradient_numbers([lambda, delta]: [f64; 2]) -> [f64; 3] {
+    fn gradient_coefficients([lambda, delta]: [f64; 2]) -> [f64; 3] {
         [lambda, lambda / delta, delta]
     }
 
@@ -115,12 +115,12 @@ impl Elementwise for BerHu {
         if lambda == 0.0 { [0.0; 2] } else { [f64::NEG_INFINITY, f64::INFINITY] }
     }
 
-    fn prox_numbers([lambda, delta]: [f64; 2], step: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lambda, delta]: [f64; 2], step: f64) -> Result<[f64; 5]> {
         let k = step * lambda;
         Ok([k, delta + k, 1.0 / (1.0 + k / delta), 0.0, 0.0])
     }
 
-    fn metric_numbers([lambda, delta]: [f64; 2], step: f64) -> Result<[f64; 5]> {
+    fn metric_coefficients([lambda, delta]: [f64; 2], step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, delta, step * lambda / delta, 0.0, 0.0])
     }
 
@@ -156,18 +156,18 @@ pub(crate) enum AtLeast {}
 impl Elementwise for AtLeast {
     const NAME: &'static str = "at_least";
     const WGSL: &'static str = "
-        fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> {
+        fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
             return select(vec4<f32>(0.0), vec4<f32>(1.0), theta < t[0]);
         }
-        fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> {
+        fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> {
             return max(v, c[0]);
         }";
 
-    fn weight(_: [f64; 2]) -> f64 {
+    fn factor(_: [f64; 2]) -> f64 {
         f64::INFINITY
     }
 
-    fn term_numbers([lowest, _]: [f64; 2]) -> [f64; 3] {
+    fn term_coefficients([lowest, _]: [f64; 2]) -> [f64; 3] {
         [lowest, 0.0, 0.0]
     }
 
@@ -175,7 +175,7 @@ impl Elementwise for AtLeast {
         [0.0; 2]
     }
 
-    fn prox_numbers([lowest, _]: [f64; 2], _: f64) -> Result<[f64; 5]> {
+    fn prox_coefficients([lowest, _]: [f64; 2], _: f64) -> Result<[f64; 5]> {
         Ok([lowest, 0.0, 0.0, 0.0, 0.0])
     }
 
@@ -195,27 +195,27 @@ impl Elementwise for AtLeast {
 }
 
 pub(crate) fn at_least(lowest: f64) -> Penalty {
-    Penalty::own::<AtLeast>([lowest, 0.0]).expect("its parameters are valid")
+    Penalty::custom::<AtLeast>([lowest, 0.0]).expect("its parameters are valid")
 }
 
 /// The functions of L1 in WGSL.
 macro_rules! wgsl {
     (term) => {
-        "fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> { return abs(theta); }
+        "fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> { return abs(theta); }
 "
     };
     (gradient) => {
-        "fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+        "fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
             return select(signed(c[0], theta), vec4<f32>(0.0), theta == vec4<f32>(0.0));
         }
 "
     };
     (prox) => {
-        "fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> { return threshold(v, c[0]); }
+        "fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> { return threshold(v, c[0]); }
 "
     };
     (metric_prox) => {
-        "fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> { return threshold(v, quotient(c[0], d)); }
+        "fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients) -> vec4<f32> { return threshold(v, quotient(c[0], d)); }
 "
     };
 }
@@ -224,30 +224,30 @@ macro_rules! wgsl {
 const WGSL: [&str; 10] = [
     concat!(wgsl!(term), wgsl!(gradient), wgsl!(prox), wgsl!(metric_prox)),
     concat!(
-        "fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> { return min(abs(theta), vec4<f32>(1e30)); }",
+        "fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> { return min(abs(theta), vec4<f32>(1e30)); }",
         wgsl!(gradient),
         wgsl!(prox),
         wgsl!(metric_prox)
     ),
     concat!(
         wgsl!(term),
-        "fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> { return signed(c[0], theta); }",
+        "fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> { return signed(c[0], theta); }",
         wgsl!(prox),
         wgsl!(metric_prox)
     ),
     concat!(
         wgsl!(term),
         wgsl!(gradient),
-        "fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> { return threshold(v, c[0]) * 0.99999994; }",
+        "fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> { return threshold(v, c[0]) * 0.99999994; }",
         wgsl!(metric_prox)
     ),
     concat!(
         wgsl!(term),
         wgsl!(gradient),
         wgsl!(prox),
-        "fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Numbers) -> vec4<f32> { return threshold(v, c[0] * d); }"
+        "fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients) -> vec4<f32> { return threshold(v, c[0] * d); }"
     ),
-    concat!(wgsl!(term), wgsl!(gradient), "fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> { return v +; }"),
+    concat!(wgsl!(term), wgsl!(gradient), "fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> { return v +; }"),
     concat!(wgsl!(term), wgsl!(gradient)),
     concat!(wgsl!(term), wgsl!(gradient), "fn prox(v: vec4<f32>) -> vec4<f32> { return v; }"),
     concat!(wgsl!(term), wgsl!(gradient), wgsl!(prox), "fn visit(x: f32) -> f32 { return x; }"),
@@ -286,8 +286,8 @@ impl<const MISTAKE: usize> Elementwise for L1<MISTAKE> {
         [-lambda, lambda]
     }
 
-    fn metric_numbers(p: [f64; 2], step: f64) -> Result<[f64; 5]> {
-        Self::prox_numbers(p, step)
+    fn metric_coefficients(p: [f64; 2], step: f64) -> Result<[f64; 5]> {
+        Self::prox_coefficients(p, step)
     }
 
     #[inline(always)]
@@ -339,15 +339,15 @@ impl<const KIND: usize> Elementwise for Lawless<KIND> {
 }
 
 pub(crate) fn pinball(lambda: f64, tau: f64) -> Penalty {
-    Penalty::own::<Pinball>([lambda, tau]).expect("its parameters are valid")
+    Penalty::custom::<Pinball>([lambda, tau]).expect("its parameters are valid")
 }
 
 pub(crate) fn berhu(lambda: f64, delta: f64) -> Penalty {
-    Penalty::own::<BerHu>([lambda, delta]).expect("its parameters are valid")
+    Penalty::custom::<BerHu>([lambda, delta]).expect("its parameters are valid")
 }
 
 pub(crate) fn l1_with<const MISTAKE: usize>() -> Penalty {
-    Penalty::own::<L1<MISTAKE>>([0.5, 0.0]).expect("its parameters are valid")
+    Penalty::custom::<L1<MISTAKE>>([0.5, 0.0]).expect("its parameters are valid")
 }
 
 /// Penalties with steps, ordinary and extreme.

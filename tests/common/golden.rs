@@ -21,7 +21,7 @@ pub(crate) struct Case {
 /// A vector of a weighted penalty.
 pub(crate) struct WeightedCase {
     pub(crate) penalty: Penalty,
-    pub(crate) penalty_weights: Vec<f32>,
+    pub(crate) element_weights: Vec<f32>,
     pub(crate) step: f64,
     pub(crate) v: Vec<f32>,
     pub(crate) prox: Vec<f64>,
@@ -34,7 +34,7 @@ pub(crate) fn weighted_cases() -> Vec<WeightedCase> {
     let f32s = |list: &Value| floats(list).into_iter().map(|x| x as f32).collect::<Vec<f32>>();
     let case = |case: &Value| WeightedCase {
         penalty: Penalty::weighted_l1(number(&case["params"]["lambda"])).expect("its λ is valid"),
-        penalty_weights: f32s(&case["params"]["weights"]),
+        element_weights: f32s(&case["params"]["weights"]),
         step: number(&case["step"]),
         v: f32s(&case["v"]),
         prox: floats(&case["prox"]),
@@ -160,7 +160,7 @@ pub(crate) fn vectors_come_out(backend: &Backend) {
 
 pub(crate) fn weighted_cases_come_out(backend: &Backend) {
     for case in weighted_cases() {
-        let weighted = case.penalty.with_weights(&case.penalty_weights).expect("the weights are valid");
+        let weighted = case.penalty.with_element_weights(&case.element_weights).expect("the weights are valid");
         let prox = backend.prox(weighted, &case.v, case.step).expect("the case is valid");
         let largest = case.prox.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
         for (want, got) in case.prox.iter().zip(&prox) {

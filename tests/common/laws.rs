@@ -41,9 +41,9 @@ fn onto_l1_ball(v: &[f64], radius: f64) -> Vec<f64> {
     onto_simplex(&sizes, radius).iter().zip(v).map(|(x, v)| x * v.signum()).collect()
 }
 
-fn shrunk(v: &[f64], soft: f64, amount: f64) -> Vec<f64> {
+fn shrunk(v: &[f64], soft: f64, bound: f64) -> Vec<f64> {
     let u: Vec<f64> = v.iter().map(|x| x.signum() * (x.abs() - soft).max(0.0)).collect();
-    let factor = if norm(&u) > amount { 1.0 - amount / norm(&u) } else { 0.0 };
+    let factor = if norm(&u) > bound { 1.0 - bound / norm(&u) } else { 0.0 };
     u.iter().map(|x| x * factor).collect()
 }
 
@@ -69,26 +69,26 @@ pub(crate) struct Law {
     pub(crate) projects: bool,
 }
 
-/// Each rule with an amount, over runs of so many weights.
-pub(crate) fn laws(amount: f64, alpha: f64, run: usize) -> Vec<Law> {
+/// Each rule with a bound, over runs of so many weights.
+pub(crate) fn laws(bound: f64, alpha: f64, run: usize) -> Vec<Law> {
     let groups = Groups::runs(run as u64).expect("it is valid");
     let root = (run as f64).sqrt();
     let over = |penalty: penalty::Result<Penalty>| of(of(penalty).over(groups.clone()));
     let inside = move |is: bool| if is { 0.0 } else { f64::INFINITY };
-    let k = (amount.ceil() as usize).max(1);
-    let (l1, l2) = (amount * alpha, amount * (1.0 - alpha) * root);
+    let k = (bound.ceil() as usize).max(1);
+    let (l1, l2) = (bound * alpha, bound * (1.0 - alpha) * root);
     vec![
         Law {
             name: "l2_norm",
-            penalty: over(Penalty::l2_norm(amount)),
-            prox: Box::new(move |v, step| shrunk(&wide(v), 0.0, step * amount)),
-            value: Box::new(move |x| amount * norm(x)),
+            penalty: over(Penalty::l2_norm(bound)),
+            prox: Box::new(move |v, step| shrunk(&wide(v), 0.0, step * bound)),
+            value: Box::new(move |x| bound * norm(x)),
             convex: true,
             projects: false,
         },
         Law {
             name: "sparse_group_lasso",
-            penalty: over(Penalty::sparse_group_lasso(amount, alpha, Groups::whole())),
+            penalty: over(Penalty::sparse_group_lasso(bound, alpha, Groups::whole())),
             prox: Box::new(move |v, step| shrunk(&wide(v), step * l1, step * l2)),
             value: Box::new(move |x| l1 * x.iter().map(|x| x.abs()).sum::<f64>() + l2 * norm(x)),
             convex: true,
@@ -96,42 +96,42 @@ pub(crate) fn laws(amount: f64, alpha: f64, run: usize) -> Vec<Law> {
         },
         Law {
             name: "linf_norm",
-            penalty: over(Penalty::linf_norm(amount)),
+            penalty: over(Penalty::linf_norm(bound)),
             prox: Box::new(move |v, step| {
                 let v = wide(v);
-                onto_l1_ball(&v, step * amount).iter().zip(&v).map(|(p, v)| v - p).collect()
+                onto_l1_ball(&v, step * bound).iter().zip(&v).map(|(p, v)| v - p).collect()
             }),
-            value: Box::new(move |x| amount * largest(x)),
+            value: Box::new(move |x| bound * largest(x)),
             convex: true,
             projects: false,
         },
         Law {
             name: "l2_ball",
-            penalty: over(Penalty::l2_ball(amount)),
+            penalty: over(Penalty::l2_ball(bound)),
             prox: Box::new(move |v, _| {
                 let v = wide(v);
-                let factor = (amount / norm(&v)).min(1.0);
+                let factor = (bound / norm(&v)).min(1.0);
                 v.iter().map(|x| x * factor).collect()
             }),
-            value: Box::new(move |x| inside(norm(x) <= amount)),
+            value: Box::new(move |x| inside(norm(x) <= bound)),
             convex: true,
             projects: true,
         },
         Law {
             name: "l1_ball",
-            penalty: over(Penalty::l1_ball(amount)),
-            prox: Box::new(move |v, _| onto_l1_ball(&wide(v), amount)),
-            value: Box::new(move |x| inside(x.iter().map(|x| x.abs()).sum::<f64>() <= amount)),
+            penalty: over(Penalty::l1_ball(bound)),
+            prox: Box::new(move |v, _| onto_l1_ball(&wide(v), bound)),
+            value: Box::new(move |x| inside(x.iter().map(|x| x.abs()).sum::<f64>() <= bound)),
             convex: true,
             projects: true,
         },
         Law {
             name: "simplex",
-            penalty: over(Penalty::simplex(amount)),
-            prox: Box::new(move |v, _| onto_simplex(&wide(v), amount)),
+            penalty: over(Penalty::simplex(bound)),
+            prox: Box::new(move |v, _| onto_simplex(&wide(v), bound)),
             value: Box::new(move |x| {
                 let sum: f64 = x.iter().sum();
-                inside(x.iter().all(|x| *x >= 0.0) && sum <= amount && sum >= amount * (1.0 - 2f64.powi(-20)))
+                inside(x.iter().all(|x| *x >= 0.0) && sum <= bound && sum >= bound * (1.0 - 2f64.powi(-20)))
             }),
             convex: true,
             projects: true,

@@ -29,12 +29,12 @@ pub(crate) fn without_gradient() -> Vec<Penalty> {
     penalties.map(|penalty| penalty.expect("its parameters are valid")).into()
 }
 
-pub(crate) fn gradients_that_would_be_zero_are_refused(backend: &Backend) {
+pub(crate) fn gradients_that_would_be_zero_are_rejected(backend: &Backend) {
     let (weights, before) = ([3.0f32, -2.0, 0.5, 0.0, -1.0, 4.0, 0.25, 1.0], [7.0f32; 8]);
     for penalty in without_gradient() {
         assert!(!penalty.has_gradient(), "{penalty:?}");
         let mut sum = before;
-        let refused = [
+        let rejected = [
             backend.gradient(&penalty, &weights).map(drop),
             backend.gradient_into(&penalty, &weights, &mut sum),
             backend.gradient_add(&penalty, &weights, &mut sum),
@@ -44,7 +44,7 @@ pub(crate) fn gradients_that_would_be_zero_are_refused(backend: &Backend) {
             backend.gradient::<f32>(&penalty, &[]).map(drop),
             backend.gradient(&penalty, &weights[..7]).map(drop),
         ];
-        for (i, result) in refused.into_iter().enumerate() {
+        for (i, result) in rejected.into_iter().enumerate() {
             assert!(matches!(result, Err(Error::NoGradient { .. })), "{i} of {penalty:?}: {result:?}");
         }
         assert_eq!(sum, before, "{penalty:?}");
@@ -71,23 +71,23 @@ pub(crate) fn names_the_second<R: std::fmt::Debug>(result: penalty::Result<R>) {
     assert!(matches!(*error, Error::NoGradient { .. }), "{error}");
 }
 
-pub(crate) fn refusals(backend: &Backend) {
+pub(crate) fn rejections(backend: &Backend) {
     let weights = [1.0f32; 12];
     let rows = Penalty::l2_norm(1.0).and_then(|norm| norm.over(Groups::rows(5)?)).expect("it is valid");
-    let refused = |result: penalty::Result<Vec<f32>>| result.expect_err("it is refused").to_string();
-    assert_eq!(refused(backend.prox(&rows, &weights, 1.0)), NOT_COVERED);
-    assert_eq!(refused(backend.gradient(&rows, &weights)), NOT_COVERED);
-    assert_eq!(backend.evaluate(&rows, &weights).expect_err("it is refused").to_string(), NOT_COVERED);
+    let rejected = |result: penalty::Result<Vec<f32>>| result.expect_err("it is rejected").to_string();
+    assert_eq!(rejected(backend.prox(&rows, &weights, 1.0)), NOT_COVERED);
+    assert_eq!(rejected(backend.gradient(&rows, &weights)), NOT_COVERED);
+    assert_eq!(backend.evaluate(&rows, &weights).expect_err("it is rejected").to_string(), NOT_COVERED);
     let tiles = Penalty::top_k(1).and_then(|top| top.over(Groups::tiles(4, 2, 2)?)).expect("it is valid");
     let text = "groups of tiles of 2x2 in 4 columns must cover the tensor: its 12 weights do not divide so";
-    assert_eq!(refused(backend.prox(&tiles, &weights, 1.0)), text);
+    assert_eq!(rejected(backend.prox(&tiles, &weights, 1.0)), text);
     for step in [-1.0, f64::NAN, f64::INFINITY] {
         let text = format!("step must be a finite number ≥ 0, found {step}");
         let norm = Penalty::l2_norm(1.0).expect("it is valid");
-        assert_eq!(refused(backend.prox(&norm, &weights, step)), text);
+        assert_eq!(rejected(backend.prox(&norm, &weights, step)), text);
     }
     let norm = Penalty::linf_norm(1.0).expect("it is valid");
-    let later = backend.partial_for(&norm, 4096, &weights).expect_err("it is refused");
+    let later = backend.partial_for(&norm, 4096, &weights).expect_err("it is rejected");
     let text = "linf_norm is a group penalty: it needs the whole tensor at once, found a chunk from element 4096 on";
     assert_eq!(later.to_string(), text);
     // Of several, the one that is not covered, by its index.
@@ -102,7 +102,7 @@ pub(crate) fn lists_cover_one_length(backend: &Backend) {
     let norm = |groups: Groups| Penalty::l2_norm(1.0).and_then(|norm| norm.over(groups)).expect("it is valid");
     let three = norm(Groups::lists(&[vec![0, 1], vec![2]]).expect("they are valid"));
     let none = norm(Groups::lists::<[u64; 0]>(&[]).expect("they are valid"));
-    let refused = |penalty: &Penalty, len: usize| {
+    let rejected = |penalty: &Penalty, len: usize| {
         let mut weights = vec![2.0f32; len];
         let results = [
             penalty.check_len(len as u64),
@@ -122,10 +122,10 @@ pub(crate) fn lists_cover_one_length(backend: &Backend) {
     };
     for len in [0, 1, 2, 4, 6] {
         let text = format!("2 lists of indices must cover the tensor: they have 3 indices, and it has {len} weights");
-        assert_eq!(refused(&three, len), of_each_call(&text));
+        assert_eq!(rejected(&three, len), of_each_call(&text));
     }
     let text = "0 lists of indices must cover the tensor: they have 0 indices, and it has 6 weights";
-    assert_eq!(refused(&none, 6), of_each_call(text));
+    assert_eq!(rejected(&none, 6), of_each_call(text));
     assert_eq!(backend.prox::<f32>(&none, &[], 1.0), Ok(Vec::new()));
     assert_eq!(backend.evaluate(&three, &[3.0f32, -4.0, 2.0]).map(|report| report.value), Ok(7.0));
 }
@@ -142,10 +142,10 @@ pub(crate) fn a_constraint_has_no_gradient(backend: &Backend) {
     let (penalty, weights) = (at_least(-0.5), [1.0f32, -1.0, 0.0, -0.25]);
     assert!(!penalty.has_gradient() && l1_with::<RIGHT>().has_gradient());
     let mut sum = [7.0f32; 4];
-    let refused = Err(Error::NoGradient { penalty: "at_least" });
-    assert_eq!(backend.gradient(&penalty, &weights).map(drop), refused);
-    assert_eq!(backend.gradient_into(&penalty, &weights, &mut sum), refused);
-    assert_eq!(backend.gradient_add(&penalty, &weights, &mut sum), refused);
+    let rejected = Err(Error::NoGradient { penalty: "at_least" });
+    assert_eq!(backend.gradient(&penalty, &weights).map(drop), rejected);
+    assert_eq!(backend.gradient_into(&penalty, &weights, &mut sum), rejected);
+    assert_eq!(backend.gradient_add(&penalty, &weights, &mut sum), rejected);
     assert_eq!(sum, [7.0; 4]);
     assert_eq!(backend.prox(&penalty, &weights, 1.0), Ok(vec![1.0, -0.5, 0.0, -0.25]));
     let value = |weights: &[f32]| backend.evaluate(&penalty, weights).map(|report| report.value);

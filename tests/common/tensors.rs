@@ -11,7 +11,7 @@ use crate::common::cases::{LENGTHS, noise};
 use crate::common::compare::{POISON, same_bytes};
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
 
-/// Weights, gradients, first and second state, and the penalty's weights.
+/// Weights, gradients, first and second state, and the element weights.
 pub(crate) const ROLES: usize = 5;
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
 
@@ -72,7 +72,7 @@ impl Tensors {
             let fill = |(i, p): (usize, &Parameter)| {
                 let len = if role < 4 || p.penalty.is_weighted() { p.len } else { 0 };
                 let seed = (i * ROLES + role) as u64;
-                // A second state is a mean of squares; a penalty weight is no less than 0.
+                // A second state is a mean of squares; a element weight is no less than 0.
                 let numbers = noise(len as usize, seed).into_iter();
                 let numbers = numbers.map(|x| match role {
                     3 => x * x * 0.01,
@@ -188,27 +188,27 @@ impl Images {
             ranges.iter().zip(&tensors.parameters).map(operand).collect::<Vec<Operand<'a>>>()
         });
         let weighted = |(own, p): (Operand<'a>, &Parameter)| p.penalty.is_weighted().then_some(own);
-        let penalty_weights = own.into_iter().zip(&tensors.parameters).map(weighted).collect();
-        Lists { roles: [weights, gradients, first, second], penalty_weights }
+        let element_weights = own.into_iter().zip(&tensors.parameters).map(weighted).collect();
+        Lists { roles: [weights, gradients, first, second], element_weights }
     }
 }
 
 /// The operands of each role and tensor.
 pub(crate) struct Lists<'a> {
     roles: [Vec<Operand<'a>>; 4],
-    penalty_weights: Vec<Option<Operand<'a>>>,
+    element_weights: Vec<Option<Operand<'a>>>,
 }
 
 pub(crate) fn operands<'a>(lists: &'a Lists<'a>) -> Operands<'a> {
     let [weights, gradients, first, second] = &lists.roles;
-    Operands { weights, gradients, first, second, penalty_weights: &lists.penalty_weights }
+    Operands { weights, gradients, first, second, element_weights: &lists.element_weights }
 }
 
-/// A set of these tensors on the host, with these penalty weights where the penalties take some.
-pub(crate) fn host_set<'w>(cpu: Cpu, parameters: &[Parameter], penalty_weights: &'w [Vec<u32>]) -> HostSet<'w> {
+/// A set of these tensors on the host, with these element weights where the penalties take some.
+pub(crate) fn host_set<'w>(cpu: Cpu, parameters: &[Parameter], element_weights: &'w [Vec<u32>]) -> HostSet<'w> {
     let own = |(words, p): (&'w Vec<u32>, &Parameter)| p.penalty.is_weighted().then(|| slice(words, p));
-    let own: Vec<Option<Slice<'w>>> = penalty_weights.iter().zip(parameters).map(own).collect();
-    HostSet::new(cpu, parameters.to_vec()).with_penalty_weights(&own).expect("the penalty weights are valid")
+    let own: Vec<Option<Slice<'w>>> = element_weights.iter().zip(parameters).map(own).collect();
+    HostSet::new(cpu, parameters.to_vec()).with_element_weights(&own).expect("the element weights are valid")
 }
 
 fn penalties() -> [Penalty; 5] {

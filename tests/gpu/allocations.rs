@@ -149,7 +149,7 @@ fn the_first_recording_allocates_what_bare_wgpu_does(device: &Device) {
                 let mut set = set(gpu, &tensors, &images, &buffers, 3);
                 set.prepare(&[recording]).expect("the set has all operands");
                 if sums {
-                    set.prepare_finish(recording, &output(&out)).expect("the output is valid");
+                    set.prepare_resolve(recording, &output(&out)).expect("the output is valid");
                 }
                 let ours = once(gpu, |encoder| record_and_finish(&mut set, encoder, call, &output(&out)));
                 let dispatches = dispatches(&set);
@@ -179,7 +179,7 @@ fn output(buffer: &wgpu::Buffer) -> Operand<'_> {
 /// Records a call, and that its results are finished where it has any.
 fn record_and_finish(set: &mut ParameterSet, encoder: &mut wgpu::CommandEncoder, call: Call, output: &Operand<'_>) {
     if let Some(pending) = record(set, encoder, call).expect("there is a slot") {
-        set.record_finish(encoder, &pending, output).expect("the output is valid");
+        set.record_resolve(encoder, &pending, output).expect("the output is valid");
     }
 }
 

@@ -15,8 +15,8 @@ use crate::common::rejected::a_constraint_has_no_gradient;
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_constraint_has_no_gradient_on_a_device,
     what_was_not_checked_is_not_recorded,
-    halves_that_disagree_are_refused,
-    wgsl_that_is_none_is_refused,
+    halves_that_disagree_are_rejected,
+    wgsl_that_is_none_is_rejected,
     types_of_one_name_are_two,
     a_type_is_checked_once_and_its_refusal_kept,
 ];
@@ -29,11 +29,11 @@ fn a_constraint_has_no_gradient_on_a_device(device: &Device) {
     let page = buffer(gpu, &[0; 64], USAGES);
     let [theta, g] = [0, 16].map(|offset| Operand { buffer: &page, offset, len: 4, dtype: Dtype::F32 });
     let mut encoder = encoder(gpu);
-    let refused = Err(Error::NoGradient { penalty: "at_least" });
-    assert_eq!(gpu.record_gradient(&mut encoder, &penalty, &theta, &g), refused);
-    assert_eq!(gpu.record_gradient_add(&mut encoder, &penalty, &theta, &g), refused);
+    let rejected = Err(Error::NoGradient { penalty: "at_least" });
+    assert_eq!(gpu.record_gradient(&mut encoder, &penalty, &theta, &g), rejected);
+    assert_eq!(gpu.record_gradient_add(&mut encoder, &penalty, &theta, &g), rejected);
     let mut set = small_set(gpu, &penalty).expect("the operands are valid");
-    assert_eq!(set.record_gradient_add(&mut encoder).map_err(inner), refused);
+    assert_eq!(set.record_gradient_add(&mut encoder).map_err(inner), rejected);
     assert_eq!(set.record_prox(&mut encoder, 1.0), Ok(()));
     submit(gpu, encoder);
 }
@@ -76,26 +76,26 @@ fn what_was_not_checked_is_not_recorded(device: &Device) {
     assert_eq!(set.record_prox(&mut encoder, 0.5), Ok(()));
     assert_eq!(gpu.record_gradient(&mut encoder, &penalty, &theta, &g), Ok(()));
     // In Adam's metric it has no prox, and no WGSL is compiled that lacks one.
-    let refused = Error::GroupMetric { penalty: "pinball" };
-    assert_eq!(set.prepare(&[Recording::Adam(Metric::Adam)]).map_err(inner), Err(refused));
+    let rejected = Error::NoMetricProx { penalty: "pinball" };
+    assert_eq!(set.prepare(&[Recording::Adam(Metric::Adam)]).map_err(inner), Err(rejected));
     assert_eq!(set.prepare(&[Recording::Adam(Metric::Plain)]), Ok(()));
     submit(gpu, encoder);
 }
 
-fn halves_that_disagree_are_refused(device: &Device) {
+fn halves_that_disagree_are_rejected(device: &Device) {
     let gpu = device.plain();
-    let refused = |penalty: &Penalty| gpu.check(penalty).expect_err("its halves disagree");
+    let rejected = |penalty: &Penalty| gpu.check(penalty).expect_err("its halves disagree");
     // The scales' 2^99 with the significand that is neither the least nor the greatest.
     let term = "l1_again: the term at 1.06584144e30 must be 1.06584144e30 (0x71573eb6) as in Rust, found 1e30 (0x7149f2ca) in WGSL";
-    assert_eq!(refused(&l1_with::<IN_TERM>()).to_string(), term);
-    let gradient = refused(&l1_with::<IN_GRADIENT>());
+    assert_eq!(rejected(&l1_with::<IN_TERM>()).to_string(), term);
+    let gradient = rejected(&l1_with::<IN_GRADIENT>());
     let expected = "l1_again: the gradient at 0 must be 0 (0x00000000) as in Rust, found 0.5 (0x3f000000) in WGSL";
     assert_eq!(gradient.to_string(), expected);
-    let prox = refused(&l1_with::<IN_PROX>()).to_string();
+    let prox = rejected(&l1_with::<IN_PROX>()).to_string();
     assert!(prox.starts_with("l1_again: the prox with the step 0 at ") && prox.ends_with(" in WGSL"), "{prox}");
-    let metric = refused(&l1_with::<IN_METRIC>()).to_string();
+    let metric = rejected(&l1_with::<IN_METRIC>()).to_string();
     assert!(metric.starts_with("l1_again: the prox in Adam's metric with the step 0.001 at "), "{metric}");
-    // What has been refused is not recorded, nor run on slices.
+    // What has been rejected is not recorded, nor run on slices.
     let penalty = l1_with::<IN_GRADIENT>();
     let page = buffer(gpu, &[0; 64], USAGES);
     let theta = Operand { buffer: &page, offset: 0, len: 4, dtype: Dtype::F32 };
@@ -104,7 +104,7 @@ fn halves_that_disagree_are_refused(device: &Device) {
     assert_eq!(small_set(gpu, &penalty).map(drop).map_err(inner), Err(gradient));
     // Functions that break a rule.
     fn lawless<const KIND: usize>() -> Penalty {
-        Penalty::own::<Lawless<KIND>>([1.0, 0.0]).expect("its parameters are valid")
+        Penalty::custom::<Lawless<KIND>>([1.0, 0.0]).expect("its parameters are valid")
     }
     let bound = "a finite number ≥ 0, and at most 2^115 where |θ| < 2^57";
     let rules = [
@@ -119,11 +119,11 @@ fn halves_that_disagree_are_refused(device: &Device) {
         ),
     ];
     for (penalty, text) in rules {
-        assert_eq!(refused(&penalty).to_string(), text);
+        assert_eq!(rejected(&penalty).to_string(), text);
     }
 }
 
-fn wgsl_that_is_none_is_refused(device: &Device) {
+fn wgsl_that_is_none_is_rejected(device: &Device) {
     let gpu = device.plain();
     let cases = [
         (l1_with::<IN_SYNTAX>(), "expected expression, found \";\""),
@@ -160,14 +160,14 @@ fn a_type_is_checked_once_and_its_refusal_kept(device: &Device) {
     let poller = Poller::spawn(gpu, PATIENCE).expect("the device is alive");
     assert_eq!(pollster::block_on(gpu.check_async(&right)), Ok(()));
     drop(poller);
-    let refused = gpu.check(&wrong);
-    assert!(refused.is_err());
+    let rejected = gpu.check(&wrong);
+    assert!(rejected.is_err());
     // Neither touches the device again.
     gpu.device().destroy();
     assert_eq!(gpu.check(&right), Ok(()));
-    assert_eq!(gpu.check(&wrong), refused);
-    let other = Penalty::own::<L1<RIGHT>>([0.25, 0.0]).expect("its parameters are valid");
+    assert_eq!(gpu.check(&wrong), rejected);
+    let other = Penalty::custom::<L1<RIGHT>>([0.25, 0.0]).expect("its parameters are valid");
     assert!(matches!(gpu.check(&other), Err(Error::Device(_) | Error::Timeout(_) | Error::NotSubmitted { .. })));
-    // A device that fails has refused nothing.
+    // A device that fails has rejected nothing.
     assert_eq!(gpu.check(&right), Ok(()));
 }

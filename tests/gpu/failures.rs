@@ -75,7 +75,7 @@ fn foreign_and_destroyed_buffers_are_errors(device: &Device) {
     drop(foreign_queue);
 }
 
-/// wgpu 30 compares devices only when an encoder is finished. Once it tells sooner, this fails, and recording can refuse.
+/// wgpu 30 compares devices only when an encoder is finished. Once it tells sooner, this fails, and recording can reject.
 fn an_encoder_of_another_device_fails_late(device: &Device) {
     let (gpu, other) = (device.plain(), own(device));
     let (mine, held) = weights(gpu, 5000, 1);
@@ -84,7 +84,7 @@ fn an_encoder_of_another_device_fails_late(device: &Device) {
     let operands = Operands { weights: &[theta], ..Operands::default() };
     let mut set = ParameterSet::new(gpu, parameters, &operands, 1).expect("the operands are valid");
     let not_submitted = |error: Error| assert!(matches!(error, Error::NotSubmitted { .. }), "{error}");
-    let refused = |foreign: wgpu::CommandEncoder| {
+    let rejected = |foreign: wgpu::CommandEncoder| {
         // A scope takes what would end the program otherwise.
         let error = other.guarded(|| foreign.finish()).map(drop).expect_err("the devices differ");
         assert!(matches!(error, Error::Device(_)) && !error.to_string().contains('\n'), "{error}");
@@ -92,11 +92,11 @@ fn an_encoder_of_another_device_fails_late(device: &Device) {
     let mut foreign = encoder(&other);
     let pending = gpu.record_evaluate(&mut foreign, &penalty(), &theta).expect("nothing tells");
     gpu.record_prox(&mut foreign, &penalty(), &theta, 0.5).expect("nothing tells");
-    refused(foreign);
+    rejected(foreign);
     not_submitted(pending.wait(PATIENCE).expect_err("it was not submitted"));
     let mut foreign = encoder(&other);
     let pending = set.record_prox_and_evaluate(&mut foreign, 0.5).expect("nothing tells");
-    refused(foreign);
+    rejected(foreign);
     not_submitted(pending.wait(PATIENCE).map(drop).expect_err("it was not submitted"));
     // Both devices, and the set's only slot, are as they were.
     same_bytes(bytemuck::cast_slice(&mine), &contents(gpu, &held)).expect("nothing ran");

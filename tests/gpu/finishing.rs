@@ -36,7 +36,7 @@ fn results_are_finished_on_the_device(device: &Device) {
         let mut encoder = encoder(gpu);
         set.record_evaluate(&mut encoder).expect("the call is valid");
         let pending = set.record_evaluate(&mut encoder).expect("the call is valid");
-        set.record_finish(&mut encoder, &pending, &output).expect("the output is valid");
+        set.record_resolve(&mut encoder, &pending, &output).expect("the output is valid");
         submit(gpu, encoder);
         let reports = pending.wait(PATIENCE).expect("it was submitted");
         let bytes = contents(gpu, &out);
@@ -51,7 +51,7 @@ fn results_are_finished_on_the_device(device: &Device) {
             // Two roundings of the products, one of their sum; and the total's sum.
             let units = if i == 0 { 16.0 } else { 3.0 };
             // A λ below 2^-120 is 0 on the device.
-            let absent = i > 0 && tensors.parameters[i - 1].penalty.l1_weight() == 1e-40;
+            let absent = i > 0 && tensors.parameters[i - 1].penalty.l1_factor() == 1e-40;
             let want = if absent && report.value.is_finite() { 0.0 } else { report.value };
             common::compare::close(want, row[0].into(), units / 16_777_216.0)
                 .unwrap_or_else(|error| panic!("the value of row {i}: {error}"));
@@ -59,11 +59,11 @@ fn results_are_finished_on_the_device(device: &Device) {
         assert_eq!(reports.total.nan + reports.total.inf, if spoilt { 2 } else { 0 });
 
         let short = Operand { len: 4, ..output };
-        let refused = set.record_finish(&mut self::encoder(gpu), &pending, &short);
-        assert!(matches!(refused, Err(Error::Length { .. })), "{refused:?}");
+        let rejected = set.record_resolve(&mut self::encoder(gpu), &pending, &short);
+        assert!(matches!(rejected, Err(Error::Length { .. })), "{rejected:?}");
         let crooked = Operand { offset: 4, ..output };
-        let refused = set.record_finish(&mut self::encoder(gpu), &pending, &crooked);
-        assert!(matches!(refused, Err(Error::Operand { .. })), "{refused:?}");
+        let rejected = set.record_resolve(&mut self::encoder(gpu), &pending, &crooked);
+        assert!(matches!(rejected, Err(Error::Operand { .. })), "{rejected:?}");
     }
 }
 
@@ -79,7 +79,7 @@ fn exact_results_lie_on_the_device(device: &Device) {
     let pending = set.record_evaluate(&mut encoder).expect("the call is valid");
     let out = buffer(gpu, &[0; 64], USAGES);
     let output = Operand { buffer: &out, offset: 0, len: 16, dtype: Dtype::F32 };
-    set.record_finish(&mut encoder, &pending, &output).expect("the output is valid");
+    set.record_resolve(&mut encoder, &pending, &output).expect("the output is valid");
     submit(gpu, encoder);
     let partials = pending.wait_partials(PATIENCE).expect("it was submitted");
     let (results, offset, size) = set.results(&pending).expect("the step is the set's");
@@ -105,14 +105,14 @@ fn a_step_is_finished_after_a_move(device: &Device) {
     let mut encoder = encoder(gpu);
     let first = set.record_evaluate(&mut encoder).expect("the call is valid");
     // To as many dispatches, then to more than the table has room for.
-    for (images, refused) in [(tensors.lay_out(Layout::Page), false), (tensors.lay_out(Layout::Scattered(25)), true)] {
+    for (images, rejected) in [(tensors.lay_out(Layout::Page), false), (tensors.lay_out(Layout::Scattered(25)), true)] {
         let buffers = images.upload(gpu);
         let lists = images.operands(&tensors, &buffers);
-        set.place(&operands(&lists)).expect("the operands are valid");
+        set.rebind(&operands(&lists)).expect("the operands are valid");
         let next = set.record_evaluate(&mut encoder).expect("the call is valid");
-        let finished = set.record_finish(&mut encoder, &first, &output(0));
-        assert_eq!(matches!(finished, Err(Error::Operand { .. })), refused, "{finished:?}");
-        set.record_finish(&mut encoder, &next, &output(1)).expect("the output is valid");
+        let finished = set.record_resolve(&mut encoder, &first, &output(0));
+        assert_eq!(matches!(finished, Err(Error::Operand { .. })), rejected, "{finished:?}");
+        set.record_resolve(&mut encoder, &next, &output(1)).expect("the output is valid");
     }
     submit(gpu, encoder);
     assert_eq!(contents(gpu, &outputs[0]), contents(gpu, &outputs[1]));

@@ -6,13 +6,13 @@ use crate::common;
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::grouped::{ADAM, tensors};
-use crate::common::rejected::{NOT_COVERED, half_covered, lists_cover_one_length, refusals};
+use crate::common::rejected::{NOT_COVERED, half_covered, lists_cover_one_length, rejections};
 use crate::common::tensors::{Call, Layout, Tensors, equal_step_by_step};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     groups_may_change_from_step_to_step,
     a_layout_that_fails_leaves_nothing_behind,
-    a_device_refuses_what_the_cpu_does,
+    a_device_rejects_what_the_cpu_does,
     a_penalty_may_become_one_of_another_formula,
     lists_cover_the_length_that_they_were_made_for,
 ];
@@ -29,7 +29,7 @@ fn groups_may_change_from_step_to_step(device: &Device) {
     equal_step_by_step(device.plain(), Tensors::of(Dtype::F32, &[960, 72, 4]), &steps);
 }
 
-/// Lists that were laid out when another tensor was refused are uploaded when it is not.
+/// Lists that were laid out when another tensor was rejected are uploaded when it is not.
 fn a_layout_that_fails_leaves_nothing_behind(device: &Device) {
     let lists = |at: u64| {
         let lists = Groups::lists(&[(0..at).collect::<Vec<u64>>(), (at..96).collect()]);
@@ -58,27 +58,27 @@ fn a_layout_that_fails_leaves_nothing_behind(device: &Device) {
     }
 }
 
-fn a_device_refuses_what_the_cpu_does(device: &Device) {
-    refusals(&device.backend());
+fn a_device_rejects_what_the_cpu_does(device: &Device) {
+    rejections(&device.backend());
     let uncovered = half_covered();
     let images = uncovered.lay_out(Layout::Page);
     let buffers = images.upload(device.plain());
     let mut set = common::tensors::set(device.plain(), &uncovered, &images, &buffers, 1);
     let mut encoder = common::device::encoder(device.plain());
-    let refused = common::tensors::record(&mut set, &mut encoder, Call::Evaluate).map(|_| ());
+    let rejected = common::tensors::record(&mut set, &mut encoder, Call::Evaluate).map(|_| ());
     let want = format!("\"tensor 1\": {NOT_COVERED}");
-    assert_eq!(refused.expect_err("the second is not covered").to_string(), want);
+    assert_eq!(rejected.expect_err("the second is not covered").to_string(), want);
     // Adam's own metric differs from weight to weight.
     let tensors = tensors(Dtype::F32);
     let adam = Adam { metric: Metric::Adam, ..ADAM };
-    let error = Box::new(Error::GroupMetric { penalty: "group_lasso" });
-    let refused = Error::InParameter { parameter: "\"tensor 0\"".into(), error };
-    assert_eq!(tensors.clone().host(Call::Adam(adam)), Err(refused.clone()));
+    let error = Box::new(Error::NoMetricProx { penalty: "group_lasso" });
+    let rejected = Error::InParameter { parameter: "\"tensor 0\"".into(), error };
+    assert_eq!(tensors.clone().host(Call::Adam(adam)), Err(rejected.clone()));
     let images = tensors.lay_out(Layout::Page);
     let buffers = images.upload(device.plain());
     let mut set = common::tensors::set(device.plain(), &tensors, &images, &buffers, 1);
     let mut encoder = common::device::encoder(device.plain());
-    assert_eq!(common::tensors::record(&mut set, &mut encoder, Call::Adam(adam)).map(|_| ()), Err(refused));
+    assert_eq!(common::tensors::record(&mut set, &mut encoder, Call::Adam(adam)).map(|_| ()), Err(rejected));
 }
 
 fn a_penalty_may_become_one_of_another_formula(device: &Device) {

@@ -43,7 +43,7 @@ fn the_callers_error_handlers_stay(device: &Device) {
         Backend::Gpu(gpu.clone()).evaluate(&penalty(), &[1.0f32]).expect_err("the device is gone");
         let began = Instant::now();
         while losses.load(Ordering::SeqCst) == 0 && began.elapsed() < PATIENCE {
-            // A lost device may refuse to be polled.
+            // A lost device may reject to be polled.
             let _ = gpu.device().poll(PollType::Poll);
         }
         losses.load(Ordering::SeqCst)

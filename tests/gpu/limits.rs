@@ -9,12 +9,12 @@ use crate::common::device::{USAGES, buffer, open};
 use crate::common::recorded::{operand, penalty};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
-    windows_that_hold_no_tile_are_refused,
+    windows_that_hold_no_tile_are_rejected,
     limits_that_are_too_small_are_named,
     limits_that_are_just_enough_are_enough,
 ];
 
-fn windows_that_hold_no_tile_are_refused(device: &Device) {
+fn windows_that_hold_no_tile_are_rejected(device: &Device) {
     let (raw, queue) = device.request(wgpu::Limits::default());
     for window in [0, 1, 16_639] {
         let options = Options { window: Some(window), ..Options::default() };
@@ -52,7 +52,7 @@ const NEEDED: [Needed; 12] = {
 };
 
 fn limits_that_are_too_small_are_named(device: &Device) {
-    let refused = |limits: wgpu::Limits| {
+    let rejected = |limits: wgpu::Limits| {
         let (raw, queue) = device.request(limits);
         Gpu::from_device(raw, queue).expect_err("a limit is too small").to_string()
     };
@@ -61,11 +61,11 @@ fn limits_that_are_too_small_are_named(device: &Device) {
             let mut limits = wgpu::Limits::default();
             set(&mut limits, found);
             let want = format!("the device's limit {limit} must be at least {least} for the kernels, found {found}");
-            assert_eq!(refused(limits), want);
+            assert_eq!(rejected(limits), want);
         }
     }
     let want = "the device's limit max_storage_buffer_binding_size must be at least 16640 for the kernels, found 0";
-    assert_eq!(refused(wgpu::Limits::downlevel_webgl2_defaults()), want);
+    assert_eq!(rejected(wgpu::Limits::downlevel_webgl2_defaults()), want);
 
     // Host slices travel in one buffer, as far as there is one.
     let limits = wgpu::Limits { max_buffer_size: 1 << 20, ..wgpu::Limits::default() };

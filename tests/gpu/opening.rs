@@ -53,10 +53,10 @@ fn a_fork_is_told_to_open_its_own_device(device: &Device) {
                 std::process::abort();
             });
             let answer = backend.evaluate(&penalty(), &[1.0f32]);
-            let refused = matches!(answer, Err(Error::Forked { expected, found }) if expected != found);
-            Err(io::Error::from_raw_os_error(if refused { REFUSED } else { ACCEPTED }))
+            let rejected = matches!(answer, Err(Error::Forked { expected, found }) if expected != found);
+            Err(io::Error::from_raw_os_error(if rejected { REFUSED } else { ACCEPTED }))
         };
-        // SAFETY: the refusal comes before any lock of the driver's or of wgpu's is taken, and that it does is the test.
+        // SAFETY: the rejection comes before any lock of the driver's or of wgpu's is taken, and that it does is the test.
         unsafe { command.pre_exec(ask) };
         command.spawn().map(drop).map_err(|error| error.raw_os_error())
     });

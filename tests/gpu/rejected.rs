@@ -11,17 +11,17 @@ use crate::common::compare::{POISON, same_bytes};
 use crate::common::device::{USAGES, buffer, contents, encoder, submit};
 use crate::common::recorded::{operand, penalty};
 use crate::common::rejected::{
-    gradients_that_would_be_zero_are_refused, names_the_second, one_without, without_gradient,
+    gradients_that_would_be_zero_are_rejected, names_the_second, one_without, without_gradient,
 };
 use crate::common::tensors::{Call, Layout, record};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
-    refused_operands_record_nothing,
+    rejected_operands_record_nothing,
     the_cpu_and_a_device_call_operands_the_same,
     no_gradient_is_recorded_of_what_has_none,
 ];
 
-fn refused_operands_record_nothing(device: &Device) {
+fn rejected_operands_record_nothing(device: &Device) {
     let gpu = device.plain();
     let image = [POISON; 1024].concat();
     let (held, other) = (buffer(gpu, &image, USAGES), buffer(gpu, &image, USAGES));
@@ -116,7 +116,7 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
         assert_eq!(on_host, on_device);
         let weighted = Penalty::weighted_l1(0.5).expect("it is valid");
         let (own, own_at) = ([1.0f32; 2], at(512, 2));
-        let on_host = backend.evaluate(weighted.with_weights(&own).expect("they are valid"), &[1.0f32; 3]);
+        let on_host = backend.evaluate(weighted.with_element_weights(&own).expect("they are valid"), &[1.0f32; 3]);
         let with = weighted.with_operand(&own_at).expect("it takes weights");
         let on_device = gpu.record_evaluate(&mut recorded, with, &at(0, 3)).map(drop);
         assert_eq!(on_host.map(drop).expect_err("too few"), on_device.expect_err("too few"));
@@ -163,7 +163,7 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
 }
 
 fn no_gradient_is_recorded_of_what_has_none(device: &Device) {
-    gradients_that_would_be_zero_are_refused(&device.backend());
+    gradients_that_would_be_zero_are_rejected(&device.backend());
     let gpu = device.plain();
     for penalty in without_gradient() {
         let tensors = one_without(&penalty);
@@ -174,8 +174,8 @@ fn no_gradient_is_recorded_of_what_has_none(device: &Device) {
         let mut encoder = common::device::encoder(gpu);
         let (theta, gradient) = (&operands.weights[1], &operands.gradients[1]);
         for record in [Gpu::record_gradient, Gpu::record_gradient_add] {
-            let refused = record(gpu, &mut encoder, &penalty, theta, gradient);
-            assert!(matches!(refused, Err(Error::NoGradient { .. })), "{refused:?}");
+            let rejected = record(gpu, &mut encoder, &penalty, theta, gradient);
+            assert!(matches!(rejected, Err(Error::NoGradient { .. })), "{rejected:?}");
         }
         let mut set = common::tensors::set(gpu, &tensors, &images, &buffers, 1);
         for call in [Call::GradientAdd, Call::EvaluateAndGradientAdd] {
@@ -189,9 +189,9 @@ fn no_gradient_is_recorded_of_what_has_none(device: &Device) {
         // With another penalty it has one, and with the first it has none again.
         let l1 = Penalty::l1(0.1).expect("its parameters are valid");
         let mut encoder = common::device::encoder(gpu);
-        for (new, refused) in [(&l1, false), (&penalty, true)] {
+        for (new, rejected) in [(&l1, false), (&penalty, true)] {
             set.penalties_mut().for_each(|(name, p)| *p = if name == "tensor 1" { new.clone() } else { l1.clone() });
-            assert_eq!(record(&mut set, &mut encoder, Call::GradientAdd).is_err(), refused, "{penalty:?}");
+            assert_eq!(record(&mut set, &mut encoder, Call::GradientAdd).is_err(), rejected, "{penalty:?}");
         }
         common::device::submit(gpu, encoder);
     }

@@ -8,14 +8,14 @@ use crate::common::device::{PATIENCE, USAGES, buffer, encoder, submit};
 use crate::common::tensors::{Call, record, reports_equal, small};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
-    a_full_ring_refuses,
+    a_full_ring_rejects,
     dropped_and_unsubmitted_steps_are_errors,
     a_reused_slot_is_an_error,
     a_loop_reads_with_a_lag,
     an_async_loop_reads_with_a_lag,
 ];
 
-fn a_full_ring_refuses(device: &Device) {
+fn a_full_ring_rejects(device: &Device) {
     let gpu = device.plain();
     let (_, mut set) = small(gpu, 2);
     let mut encoder = encoder(gpu);
@@ -77,7 +77,7 @@ fn a_reused_slot_is_an_error(device: &Device) {
         assert!(matches!(error, Err(Error::SlotReused { .. })), "{error:?}");
         let out = buffer(gpu, &[0; 64], USAGES);
         let output = Operand { buffer: &out, offset: 0, len: 16, dtype: Dtype::F32 };
-        let error = set.record_finish(&mut encoder(gpu), pending, &output);
+        let error = set.record_resolve(&mut encoder(gpu), pending, &output);
         assert!(matches!(error, Err(Error::SlotReused { .. })), "{error:?}");
     }
     for pending in &pending[3..] {

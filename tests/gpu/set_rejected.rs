@@ -7,9 +7,9 @@ use crate::common::adapters::{Device, DeviceTest};
 use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
 use crate::common::tensors::{Call, EXACT, record};
 
-pub(crate) const ON_DEVICES: &[DeviceTest] = named![what_breaks_a_rule_is_refused,];
+pub(crate) const ON_DEVICES: &[DeviceTest] = named![what_breaks_a_rule_is_rejected,];
 
-fn what_breaks_a_rule_is_refused(device: &Device) {
+fn what_breaks_a_rule_is_rejected(device: &Device) {
     let gpu = device.plain();
     let held = buffer(gpu, &[0; 4096], USAGES);
     let other = buffer(gpu, &[0; 4096], USAGES);
@@ -23,29 +23,29 @@ fn what_breaks_a_rule_is_refused(device: &Device) {
         let l1 = Penalty::l1(0.1).expect("the λ is valid");
         vec![Parameter::new("a", 64, Dtype::F32, l1.clone()), Parameter::new("b", 64, Dtype::F32, l1)]
     };
-    let refuse = |weights: [Operand<'_>; 2], gradients: &[Operand<'_>], text: &str| {
+    let reject = |weights: [Operand<'_>; 2], gradients: &[Operand<'_>], text: &str| {
         let operands = Operands { weights: &weights, gradients, ..Operands::default() };
         let error = ParameterSet::new(gpu, parameters(), &operands, 2).map(drop).expect_err(text).to_string();
         assert!(error.contains(text), "expected {text:?} in {error:?}");
         assert!(!error.contains('\n'), "{error}");
     };
     let good = [at(&held, 0), at(&held, 256)];
-    refuse([at(&held, 0), at(&held, 0)], &[], "the weights of \"a\" and the weights of \"b\" overlap");
-    refuse([at(&held, 0), at(&held, 252)], &[], "overlap: each must have memory of its own");
-    refuse(good, &[at(&held, 512), at(&held, 256)], "the weights of \"b\" and the gradient of \"b\" overlap");
-    refuse([at(&held, 2), at(&held, 512)], &[], "\"a\": the weights: its offset must be a multiple of 4");
-    refuse([at(&held, 0), at(&held, 4000)], &[], "\"b\": the weights: its range must end inside its buffer");
-    refuse(
+    reject([at(&held, 0), at(&held, 0)], &[], "the weights of \"a\" and the weights of \"b\" overlap");
+    reject([at(&held, 0), at(&held, 252)], &[], "overlap: each must have memory of its own");
+    reject(good, &[at(&held, 512), at(&held, 256)], "the weights of \"b\" and the gradient of \"b\" overlap");
+    reject([at(&held, 2), at(&held, 512)], &[], "\"a\": the weights: its offset must be a multiple of 4");
+    reject([at(&held, 0), at(&held, 4000)], &[], "\"b\": the weights: its range must end inside its buffer");
+    reject(
         [at(&held, 0), at(&unusable, 0)],
         &[],
         "\"b\": the weights: its buffer must have the usage STORAGE, found COPY_DST",
     );
-    refuse([at(&held, 0), at(&foreign, 0)], &[], "\"b\": the device failed");
-    refuse([at(&held, 0), at(&destroyed, 0)], &[], "\"b\": the device failed");
-    refuse(good, &[at(&other, 0)], "a set needs the gradient for each of the 2 tensors, found 1");
-    refuse([at(&held, 0), Operand { len: 63, ..at(&held, 256) }], &[], "\"b\": the weights must have 64 elements");
+    reject([at(&held, 0), at(&foreign, 0)], &[], "\"b\": the device failed");
+    reject([at(&held, 0), at(&destroyed, 0)], &[], "\"b\": the device failed");
+    reject(good, &[at(&other, 0)], "a set needs the gradient for each of the 2 tensors, found 1");
+    reject([at(&held, 0), Operand { len: 63, ..at(&held, 256) }], &[], "\"b\": the weights must have 64 elements");
     let half = Operand { dtype: Dtype::F16, ..at(&held, 256) };
-    refuse([at(&held, 0), half], &[], "\"b\": the weights must hold F32");
+    reject([at(&held, 0), half], &[], "\"b\": the weights must hold F32");
 
     let operands = Operands { weights: &good, ..Operands::default() };
     let none = ParameterSet::new(gpu, parameters(), &operands, 0).map(drop);
@@ -64,12 +64,12 @@ fn what_breaks_a_rule_is_refused(device: &Device) {
         assert_eq!(set.prepare(&[Recording::Evaluate, recording]), Err(error));
     }
     let output = Operand { len: 12, ..at(&other, 0) };
-    let refused = set.prepare_finish(Recording::Prox, &output);
-    assert!(matches!(refused, Err(Error::Operand { operand: "the recording", .. })), "{refused:?}");
-    let refused = set.prepare_finish(Recording::Evaluate, &at(&other, 0));
-    assert!(matches!(refused, Err(Error::Length { operand: "the output", .. })), "{refused:?}");
-    let refused = set.prepare_finish(Recording::Sgd, &output);
-    assert!(matches!(refused, Err(Error::Missing { operand: "the gradient", .. })), "{refused:?}");
+    let rejected = set.prepare_resolve(Recording::Prox, &output);
+    assert!(matches!(rejected, Err(Error::Operand { operand: "the recording", .. })), "{rejected:?}");
+    let rejected = set.prepare_resolve(Recording::Evaluate, &at(&other, 0));
+    assert!(matches!(rejected, Err(Error::Length { operand: "the output", .. })), "{rejected:?}");
+    let rejected = set.prepare_resolve(Recording::Sgd, &output);
+    assert!(matches!(rejected, Err(Error::Missing { operand: "the gradient", .. })), "{rejected:?}");
     let numbers = [
         Call::Prox(-1.0),
         Call::Prox(f64::NAN),
@@ -84,9 +84,9 @@ fn what_breaks_a_rule_is_refused(device: &Device) {
         let error = record(&mut set, &mut encoder, call).map(drop).expect_err("the number is out of range");
         assert!(matches!(error, Error::Parameter { .. }), "{call:?}: {error}");
     }
-    // A refused place leaves the set where it was.
+    // A rejected place leaves the set where it was.
     let twice = [at(&held, 0), at(&held, 0)];
-    assert!(set.place(&Operands { weights: &twice, ..Operands::default() }).is_err());
+    assert!(set.rebind(&Operands { weights: &twice, ..Operands::default() }).is_err());
     let pending = set.record_evaluate(&mut encoder).expect("the set is as it was");
     submit(gpu, encoder);
     assert_eq!(pending.wait(PATIENCE).expect("it was submitted").total.len, 128);

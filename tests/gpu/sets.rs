@@ -113,7 +113,7 @@ fn operands_move_from_step_to_step(device: &Device) {
         let images = tensors.lay_out(layout);
         let buffers = images.upload(gpu);
         let lists = images.operands(&tensors, &buffers);
-        set.place(&operands(&lists)).expect("the operands are valid");
+        set.rebind(&operands(&lists)).expect("the operands are valid");
         let mut encoder = encoder(gpu);
         // One operation most times, so that its slots hold the rows of earlier places.
         let call = EXACT[if k == 3 { 5 } else { 6 }];
@@ -147,15 +147,15 @@ fn a_set_is_prepared_between_steps(device: &Device) {
         let images = tensors.lay_out(layout);
         let buffers = images.upload(gpu);
         let lists = images.operands(&tensors, &buffers);
-        set.place(&operands(&lists)).expect("the operands are valid");
+        set.rebind(&operands(&lists)).expect("the operands are valid");
         let out = buffer(gpu, &[0; 16 * 5], USAGES);
         let output = Operand { buffer: &out, offset: 0, len: 4 * 5, dtype: Dtype::F32 };
         set.prepare(&[Recording::GradientAdd, Recording::ProxAndEvaluate]).expect("the set has all operands");
-        set.prepare_finish(Recording::ProxAndEvaluate, &output).expect("the output is valid");
+        set.prepare_resolve(Recording::ProxAndEvaluate, &output).expect("the output is valid");
         let call = Call::ProxAndEvaluate(0.5);
         let want = tensors.call(&host, call).expect("the call is valid").expect("it reports");
         let pending = record(&mut set, &mut encoder, call).expect("there is a slot").expect("it reports");
-        set.record_finish(&mut encoder, &pending, &output).expect("the output is valid");
+        set.record_resolve(&mut encoder, &pending, &output).expect("the output is valid");
         steps.push((images.with(&tensors), buffers, want, pending, out));
     }
     submit(gpu, encoder);

@@ -54,7 +54,7 @@ fn poll_often<F: Future>(gpu: &Gpu, mut future: Pin<&mut F>, polls: usize) -> Op
             return Some(output);
         }
         let wait = PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
-        // A device that is gone may refuse.
+        // A device that is gone may reject.
         let _ = gpu.device().poll(wait);
     }
     None

@@ -5,7 +5,7 @@ use penalty::{Backend, Dtype, Groups, Penalty};
 
 use crate::common::adapters::{BackendTest, Device, DeviceTest, has_turn};
 use crate::common::cases::at_scale;
-use crate::common::coverings::every_weight_is_in_one_group_or_every_call_is_refused;
+use crate::common::coverings::every_weight_is_in_one_group_or_every_call_is_rejected;
 use crate::common::grouped::{CALLS, penalties, tensors, weights, with_gradients};
 use crate::common::oracle::Weight;
 use crate::common::tensors::{Call, Layout, equal};
@@ -18,7 +18,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     reported_projections_are_right,
     norm_gradients_are_right_at_every_scale,
     sets_with_groups_equal_the_host,
-    every_weight_is_in_one_group_or_every_call_is_rejected,
+    groups_cover_every_weight_or_every_call_is_rejected,
 ];
 
 fn golden_vectors_come_out(device: &Device) {
@@ -37,8 +37,8 @@ fn norm_gradients_are_right_at_every_scale(device: &Device) {
     ranges::norm_gradients_are_right_at_every_scale(&device.backend());
 }
 
-fn every_weight_is_in_one_group_or_every_call_is_rejected(device: &Device) {
-    every_weight_is_in_one_group_or_every_call_is_refused(60, &device.backend(), Some(device.plain()));
+fn groups_cover_every_weight_or_every_call_is_rejected(device: &Device) {
+    every_weight_is_in_one_group_or_every_call_is_rejected(60, &device.backend(), Some(device.plain()));
 }
 
 /// Every kind of grouping of 1,536 weights, small groups and large, each with what it is called.

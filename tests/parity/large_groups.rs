@@ -82,12 +82,12 @@ fn groups_need_not_fit_a_binding(device: &Device) {
     let halves = Penalty::l1_ball(9.0).and_then(|ball| ball.over(Groups::rows(40_001)?)).expect("it is valid");
     everything::same(&backend, (&halves, 1.0), "rows that begin within a word", &half, &half);
     let columns = Penalty::l2_ball(0.1).and_then(|ball| ball.over(Groups::columns(2)?)).expect("it is valid");
-    let refused = backend.prox(&columns, &ordinary, 1.0).expect_err("no column fits").to_string();
+    let rejected = backend.prox(&columns, &ordinary, 1.0).expect_err("no column fits").to_string();
     // A binding begins at a multiple of the alignment, so that much more must fit.
     let alignment = device.plain().device().limits().min_storage_buffer_offset_alignment as usize;
     let expected = 4 * LEN + alignment;
     let purpose = "a tensor whose groups are no runs";
-    assert_eq!(refused, format!("Options::window must be at least {expected} for {purpose}, found 131072"));
+    assert_eq!(rejected, format!("Options::window must be at least {expected} for {purpose}, found 131072"));
 }
 
 /// Mesa's llvmpipe ends an invocation's loops when they have gone round 65535 times in all: larger groups are cut.
@@ -122,7 +122,7 @@ fn sets_of_large_groups_equal_the_host(device: &Device) {
     let mut set = common::tensors::set(device.plain(), &tensors, &images[0], &buffers[0], STEPS.len());
     for (images, buffers) in images.iter().zip(&buffers) {
         let lists = images.operands(&tensors, buffers);
-        set.place(&common::tensors::operands(&lists)).expect("they are valid");
+        set.rebind(&common::tensors::operands(&lists)).expect("they are valid");
         let (mut after, mut encoder) = (tensors.clone(), common::device::encoder(device.plain()));
         let record = |&step| common::tensors::record(&mut set, &mut encoder, Call::ProxAndEvaluate(step));
         let pending: Vec<_> = STEPS.iter().map(record).collect();

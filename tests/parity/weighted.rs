@@ -40,7 +40,7 @@ fn same_bits_as_the_reference(backend: &Backend) {
         [theta, others]: [&[f32]; 2],
     ) {
         let weights = to::<E>(&element_weights(theta.len()));
-        let weighted = penalty.with_weights(&weights).expect("the weights are valid");
+        let weighted = penalty.with_element_weights(&weights).expect("the weights are valid");
         same_in_turn(
             backend,
             turn,
@@ -94,7 +94,7 @@ fn weights_go_with_their_chunk(device: &Device) {
     let len = (32 << 20) / 4 + 2 * TILE + 8;
     let (theta, weights, others) = (noise(len, 1), element_weights(len), noise(len, 2));
     let penalty = net(0.3, 0.5);
-    let weighted = penalty.with_weights(&weights).expect("the weights are valid");
+    let weighted = penalty.with_element_weights(&weights).expect("the weights are valid");
     same(&device.backend(), (weighted, 0.5), "more than a chunk", &theta, &others);
 }
 
@@ -106,7 +106,7 @@ fn any_bits_are_weights_on_the_device(device: &Device) {
     let (theta, bits) = (&theta[..len], &bits[..len]);
     let valid: Vec<f32> = bits.iter().map(|w| if *w >= 0.0 { *w } else { 0.0 }).collect();
     let penalty = net(0.3, 0.5);
-    let weighted = penalty.with_weights(&valid).expect("the weights are valid");
+    let weighted = penalty.with_element_weights(&valid).expect("the weights are valid");
     let (cpu, ok) = (Backend::cpu(), "the call is valid");
 
     // θ, its weights and the gradient in one buffer; and each in its own.

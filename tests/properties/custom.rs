@@ -8,7 +8,7 @@ use crate::common::custom::Lawless;
 #[test]
 fn functions_that_break_rules_do_not_panic() {
     fn run<const KIND: usize>() {
-        let penalty = Penalty::own::<Lawless<KIND>>([1.0, 0.0]).expect("its parameters are valid");
+        let penalty = Penalty::custom::<Lawless<KIND>>([1.0, 0.0]).expect("its parameters are valid");
         let mut weights = cases::at_scale(127, TILE);
         weights.extend(noise(3 * TILE + 5, 1));
         for backend in InstructionSet::available() {

@@ -5,7 +5,7 @@ use penalty::{Backend, Groups, Penalty};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::common::coverings::every_weight_is_in_one_group_or_every_call_is_refused;
+use crate::common::coverings::every_weight_is_in_one_group_or_every_call_is_rejected;
 use crate::common::laws::{largest, laws, of, wide};
 
 /// How far a result may be off, relative to the largest that is involved.
@@ -32,10 +32,10 @@ proptest! {
 
     #[test]
     fn proxes_are_those_of_the_formulas(
-        amount in size(), alpha in 0.0..1.0f64, step in size(), run in 1..40usize, v in vec(weight(), 120)
+        bound in size(), alpha in 0.0..1.0f64, step in size(), run in 1..40usize, v in vec(weight(), 120)
     ) {
         let v = &v[..120 / run * run];
-        for law in laws(amount, alpha, run) {
+        for law in laws(bound, alpha, run) {
             let found = prox(&law.penalty, v, step);
             for (x, v) in found.chunks(run).zip(v.chunks(run)) {
                 let want = (law.prox)(v, step);
@@ -50,9 +50,9 @@ proptest! {
     }
 
     #[test]
-    fn values_are_those_of_the_formulas(amount in size(), alpha in 0.0..1.0f64, run in 1..40usize, v in vec(weight(), 120)) {
+    fn values_are_those_of_the_formulas(bound in size(), alpha in 0.0..1.0f64, run in 1..40usize, v in vec(weight(), 120)) {
         let v = &v[..120 / run * run];
-        for law in laws(amount, alpha, run) {
+        for law in laws(bound, alpha, run) {
             let want: f64 = v.chunks(run).map(|group| (law.value)(&wide(group))).sum();
             let found = value(&law.penalty, v);
             prop_assert!(found == want || (found - want).abs() <= VECTOR * want, "{found}, not {want}, by {}", law.name);
@@ -60,9 +60,9 @@ proptest! {
     }
 
     #[test]
-    fn gradients_are_slopes(amount in size(), alpha in 0.0..1.0f64, v in vec(0.01f32..10.0, 24), signs in vec(any::<bool>(), 24)) {
+    fn gradients_are_slopes(bound in size(), alpha in 0.0..1.0f64, v in vec(0.01f32..10.0, 24), signs in vec(any::<bool>(), 24)) {
         let theta: Vec<f32> = v.iter().zip(&signs).map(|(v, negative)| if *negative { -v } else { *v }).collect();
-        for law in laws(amount, alpha, 8).iter().filter(|law| !law.projects) {
+        for law in laws(bound, alpha, 8).iter().filter(|law| !law.projects) {
             let gradient = Backend::cpu().gradient(&law.penalty, &theta).expect("the groups cover it");
             let at = wide(&theta);
             for i in 0..24 {
@@ -75,20 +75,20 @@ proptest! {
                 let h = 1e-6;
                 let others = || at[group.clone()].iter().filter(|x| (x.abs() - at[i].abs()).abs() < 1e-5).count();
                 // Where two weights are nearly the largest together, there is a kink.
-                if law.penalty == of(of(Penalty::linf_norm(amount)).over(Groups::runs(8).expect("it is valid"))) && others() > 1 {
+                if law.penalty == of(of(Penalty::linf_norm(bound)).over(Groups::runs(8).expect("it is valid"))) && others() > 1 {
                     continue;
                 }
                 let slope = (shifted(h) - shifted(-h)) / (2.0 * h);
-                prop_assert!((slope - f64::from(gradient[i])).abs() <= 1e-4 * amount, "{slope} {} {:?}", gradient[i], law.penalty);
+                prop_assert!((slope - f64::from(gradient[i])).abs() <= 1e-4 * bound, "{slope} {} {:?}", gradient[i], law.penalty);
             }
         }
     }
 
     #[test]
     fn convex_ones_are_firmly_non_expansive(
-        amount in size(), alpha in 0.0..1.0f64, step in size(), a in vec(weight(), 24), b in vec(weight(), 24)
+        bound in size(), alpha in 0.0..1.0f64, step in size(), a in vec(weight(), 24), b in vec(weight(), 24)
     ) {
-        for law in laws(amount, alpha, 12).iter().filter(|law| law.convex) {
+        for law in laws(bound, alpha, 12).iter().filter(|law| law.convex) {
             let (pa, pb) = (wide(&prox(&law.penalty, &a, step)), wide(&prox(&law.penalty, &b, step)));
             let (mut squares, mut products) = (0.0, 0.0);
             for i in 0..24 {
@@ -102,9 +102,9 @@ proptest! {
     }
 
     #[test]
-    fn projections_land_inside_and_stay(amount in size(), run in 1..40usize, v in vec(weight(), 120)) {
+    fn projections_land_inside_and_stay(bound in size(), run in 1..40usize, v in vec(weight(), 120)) {
         let v = &v[..120 / run * run];
-        for law in laws(amount, 0.5, run).iter().filter(|law| law.projects) {
+        for law in laws(bound, 0.5, run).iter().filter(|law| law.projects) {
             let once = prox(&law.penalty, v, 1.0);
             for group in once.chunks(run) {
                 prop_assert!((law.value)(&wide(group)) == 0.0, "{group:?} by {:?}", law.penalty);
@@ -113,7 +113,7 @@ proptest! {
             prop_assert_eq!(&prox(&law.penalty, &once, 1.0), &once);
         }
         // So do weights of 16 bits, whose rounding is a thousand times as coarse.
-        for penalty in [Penalty::l1_ball(amount), Penalty::l2_ball(amount)] {
+        for penalty in [Penalty::l1_ball(bound), Penalty::l2_ball(bound)] {
             let penalty = of(of(penalty).over(Groups::runs(run as u64).expect("it is valid")));
             let half: Vec<f16> = v.iter().map(|&v| f16::from_f32(v)).collect();
             let brain: Vec<bf16> = v.iter().map(|&v| bf16::from_f32(v)).collect();
@@ -145,12 +145,12 @@ proptest! {
     }
 
     #[test]
-    fn the_same_groups_in_other_words_give_the_same(amount in size(), v in vec(weight(), 96)) {
+    fn the_same_groups_in_other_words_give_the_same(bound in size(), v in vec(weight(), 96)) {
         let lists: Vec<Vec<u64>> = (0..8).map(|group| (0..12).rev().map(|i| 12 * group + i).collect()).collect();
         let same = [Groups::rows(12), Groups::tiles(12, 1, 12), Groups::tiles(4, 3, 4), Groups::lists(&lists)];
         let columns: Vec<Vec<u64>> = (0..8).map(|column| (0..12).map(|row| 8 * row + column).collect()).collect();
         let others = [Groups::tiles(8, 12, 1), Groups::lists(&columns)];
-        for law in laws(amount, 0.3, 12) {
+        for law in laws(bound, 0.3, 12) {
             let of_groups = |groups: penalty::Result<Groups>| of(law.penalty.over(groups.expect("they are valid")));
             let everything = |penalty: &Penalty| {
                 let gradient = Backend::cpu().gradient(penalty, &v);
@@ -167,11 +167,11 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_finite_stays_and_counts_as_zero(amount in size(), step in size(), v in vec(weight(), 24), at in 0..24usize) {
+    fn what_is_not_finite_stays_and_counts_as_zero(bound in size(), step in size(), v in vec(weight(), 24), at in 0..24usize) {
         let (mut spoilt, mut zeroed) = (v.clone(), v);
         spoilt[at] = f32::from_bits(0x7fc0_1234);
         zeroed[at] = 0.0;
-        for law in laws(amount, 0.5, 12) {
+        for law in laws(bound, 0.5, 12) {
             let shrunk = prox(&law.penalty, &spoilt, step);
             prop_assert_eq!(shrunk[at].to_bits(), spoilt[at].to_bits());
             let others = prox(&law.penalty, &zeroed, step);
@@ -184,6 +184,6 @@ proptest! {
 }
 
 #[test]
-fn every_weight_is_in_one_group_or_every_call_is_rejected() {
-    every_weight_is_in_one_group_or_every_call_is_refused(2000, &Backend::cpu(), None);
+fn groups_cover_every_weight_or_every_call_is_rejected() {
+    every_weight_is_in_one_group_or_every_call_is_rejected(2000, &Backend::cpu(), None);
 }

@@ -22,7 +22,7 @@ fn a_host_set_equals_calls_per_tensor() {
         for (i, p) in before.parameters.iter().enumerate() {
             let elements = |words: &[u32]| numbers(words, p);
             let theta = elements(&before.words[0][i]);
-            let formula = Formula { l1: p.penalty.l1_weight(), l2_squared: p.penalty.l2_squared_weight() };
+            let formula = Formula { l1: p.penalty.l1_factor(), l2_squared: p.penalty.l2_squared_factor() };
             statistics(&theta)
                 .check(&formula, &reports.tensors[i])
                 .unwrap_or_else(|error| panic!("tensor {i}: {error}"));
@@ -67,7 +67,7 @@ fn a_weighted_host_set_equals_calls_per_tensor() {
         let (cpu, mut theta, own, mut gradient) = (Backend::cpu(), elements(theta), elements(own), elements(gradient));
         let ok = "the call is valid";
         let weighted =
-            if p.penalty.is_weighted() { p.penalty.with_weights(&own).expect(ok) } else { (&p.penalty).into() };
+            if p.penalty.is_weighted() { p.penalty.with_element_weights(&own).expect(ok) } else { (&p.penalty).into() };
         assert_eq!(&cpu.evaluate(weighted, &theta).expect(ok), at[0], "{p:?}");
         cpu.gradient_add(weighted, &theta, &mut gradient).expect(ok);
         same_bits(&elements(want), &gradient).unwrap_or_else(|error| panic!("{p:?}: {error}"));

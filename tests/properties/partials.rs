@@ -101,7 +101,7 @@ proptest! {
 
 #[test]
 fn a_chunk_that_starts_elsewhere_would_give_other_sums() {
-    // Why `Backend::partial` refuses it: the order of additions is that of tiles.
+    // Why `Backend::partial` rejects it: the order of additions is that of tiles.
     let differ = (0..50).filter(|&seed| {
         let weights = at_scale(0, 3 * TILE, seed);
         merged(&partial(&weights[..TILE / 2]), &partial(&weights[TILE / 2..])) != partial(&weights)

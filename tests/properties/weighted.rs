@@ -11,7 +11,7 @@ use crate::common::compare::{close, same_bits};
 use crate::common::oracle::{Formula, SMALLEST, SUM};
 use crate::common::weighted::{family, l1, net};
 
-fn penalty_weight() -> impl Strategy<Value = f32> {
+fn element_weight() -> impl Strategy<Value = f32> {
     prop_oneof![1 => Just(0.0f32), 8 => 0.0f32..4.0, 2 => (-20.0..20.0f64).prop_map(|x| x.exp2() as f32)]
 }
 
@@ -47,7 +47,7 @@ fn weights_of_one_are_the_penalty_without() {
         let (theta, g): (Vec<f32>, Vec<f32>) = elements.into_iter().unzip();
         let (with, without) = (net(lambda, alpha), Penalty::elastic_net(lambda, alpha).expect("λ and α are valid"));
         let ones = vec![1f32; theta.len()];
-        let weighted = with.with_weights(&ones).expect("the weights are valid");
+        let weighted = with.with_element_weights(&ones).expect("the weights are valid");
         let bits = |want: Vec<f32>, got: Vec<f32>| same_bits(&want, &got).unwrap_or_else(|error| panic!("{error}"));
         let ok = "the call is valid";
         bits(cpu.gradient(&without, &theta).expect(ok), cpu.gradient(weighted, &theta).expect(ok));
@@ -66,7 +66,7 @@ fn weights_of_one_are_the_penalty_without() {
 
         let parameter = |penalty| vec![Parameter::new("theta", theta.len() as u64, Dtype::F32, penalty)];
         let own = [Some((&ones[..]).into())];
-        let set = HostSet::new(Cpu::new(), parameter(with.clone())).with_penalty_weights(&own).expect(ok);
+        let set = HostSet::new(Cpu::new(), parameter(with.clone())).with_element_weights(&own).expect(ok);
         bits(
             metric_prox(&HostSet::new(Cpu::new(), parameter(without)), step, &theta, &g),
             metric_prox(&set, step, &theta, &g),
@@ -82,10 +82,10 @@ fn what_weighs_nothing_is_unpenalised() {
     let kept: Vec<f32> =
         edges.iter().map(|&x| if f64::from(x.abs()) < SMALLEST && !x.is_nan() { 0.0 } else { x }).collect();
     for (penalty, step) in family().iter().filter(|(penalty, _)| !penalty.is_none()) {
-        let weighted = penalty.with_weights(&zeros).expect("the weights are valid");
+        let weighted = penalty.with_element_weights(&zeros).expect("the weights are valid");
         same_bits(&kept, &cpu.prox(weighted, &edges, *step).expect("the step is valid")).expect("the prox");
         let finite: Vec<f32> = edges.iter().copied().filter(|x| x.is_finite()).collect();
-        let weighted = penalty.with_weights(&zeros[..finite.len()]).expect("the weights are valid");
+        let weighted = penalty.with_element_weights(&zeros[..finite.len()]).expect("the weights are valid");
         let gradient = cpu.gradient(weighted, &finite).expect("the call is valid");
         same_bits(&zeros[..finite.len()], &gradient).expect("the gradient");
         assert_eq!(cpu.evaluate(weighted, &finite).expect("the call is valid").value, 0.0);
@@ -96,11 +96,11 @@ fn what_weighs_nothing_is_unpenalised() {
 #[test]
 fn each_element_is_penalised_by_its_weight() {
     let cpu = Backend::cpu();
-    let cases = (step(), alpha(), step(), proptest::collection::vec((weight(), penalty_weight()), 1..70));
+    let cases = (step(), alpha(), step(), proptest::collection::vec((weight(), element_weight()), 1..70));
     law(&cases, |(lambda, alpha, step, elements)| {
         let (theta, weights): (Vec<f32>, Vec<f32>) = elements.into_iter().unzip();
         let penalty = net(lambda, alpha);
-        let weighted = penalty.with_weights(&weights).expect("the weights are valid");
+        let weighted = penalty.with_element_weights(&weights).expect("the weights are valid");
         let gradient = cpu.gradient(weighted, &theta).expect("the call is valid");
         let prox = cpu.prox(weighted, &theta, step).expect("the step is valid");
         let mut value = 0.0;
@@ -121,11 +121,11 @@ fn each_element_is_penalised_by_its_weight() {
 
 #[test]
 fn the_prox_in_adams_metric_is_the_minimum() {
-    let cases = (step(), alpha(), step(), weight(), penalty_weight(), 0.01f32..10.0);
+    let cases = (step(), alpha(), step(), weight(), element_weight(), 0.01f32..10.0);
     law(&cases, |(lambda, alpha, step, v, w, g)| {
         let parameters = vec![Parameter::new("theta", 1, Dtype::F32, net(lambda, alpha))];
         let own = [w];
-        let set = HostSet::new(Cpu::new(), parameters).with_penalty_weights(&[Some((&own[..]).into())]);
+        let set = HostSet::new(Cpu::new(), parameters).with_element_weights(&[Some((&own[..]).into())]);
         let found = f64::from(metric_prox(&set.expect("the weight is valid"), step, &[v], &[g])[0]);
         let (v, w, g) = (f64::from(v), f64::from(w), f64::from(g));
         let d = g + 1e-8;
@@ -143,7 +143,7 @@ fn the_prox_in_adams_metric_is_the_minimum() {
 #[test]
 fn values_saturate_where_they_say() {
     let value = |penalty: &Penalty, theta: &[f32], weights: &[f32]| {
-        let weighted = penalty.with_weights(weights).expect("the weights are valid");
+        let weighted = penalty.with_element_weights(weights).expect("the weights are valid");
         Backend::cpu().evaluate(weighted, theta).expect("the call is valid").value
     };
     let most = cases::power(115);

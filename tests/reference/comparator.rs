@@ -193,7 +193,7 @@ fn the_oracle_knows_sums_by_other_means() {
 fn the_oracles_formulas_are_those_of_the_golden_cases() {
     let own = ["l1", "l2_squared", "elastic_net"];
     for case in golden::cases().iter().filter(|case| own.contains(&case.name.as_str())) {
-        let formula = Formula { l1: case.penalty.l1_weight(), l2_squared: case.penalty.l2_squared_weight() };
+        let formula = Formula { l1: case.penalty.l1_factor(), l2_squared: case.penalty.l2_squared_factor() };
         close(case.prox, formula.minimizer(case.step, case.v.into()), 1e-14).expect("prox");
         close(case.value.expect("the file has it"), formula.value(case.v.into()), 1e-14).expect("the value");
     }

@@ -1,6 +1,6 @@
 //! Do serialized partials keep their bytes from release to release?
 
-use penalty::own::Elementwise;
+use penalty::custom::Elementwise;
 use penalty::{Backend, Groups, Partial, Penalty};
 
 /// Θ² of a user's own.
@@ -50,7 +50,7 @@ fn serialized() -> penalty::Result<Vec<(&'static str, Vec<u8>)>> {
         ("l1_ball of tiles", over(Penalty::l1_ball(1.5), Groups::tiles(4, 2, 2))),
         ("simplex of all", Penalty::simplex(1.0)),
         ("top_k of lists", over(Penalty::top_k(3), Groups::lists(&[vec![7, 1, 2], vec![4, 5, 6, 0, 3]]))),
-        ("square, a user's own", Penalty::own::<Square>([0.5, 0.25])),
+        ("square, a user's own", Penalty::custom::<Square>([0.5, 0.25])),
     ];
     let mut partials = Vec::new();
     for (name, penalty) in penalties {
@@ -58,7 +58,7 @@ fn serialized() -> penalty::Result<Vec<(&'static str, Vec<u8>)>> {
         let weights: &[f32] = if name == "nothing" { &[] } else { &theta };
         let partial = if penalty.is_weighted() {
             Backend::cpu().partial_for(
-                penalty.with_weights(&[1.0f32, 2.0, 0.0, 0.5, 1.0, 1.0, 4.0, 0.25])?,
+                penalty.with_element_weights(&[1.0f32, 2.0, 0.0, 0.5, 1.0, 1.0, 4.0, 0.25])?,
                 0,
                 weights,
             )?
@@ -88,7 +88,7 @@ fn serialized_partials_stay_as_they_are() -> penalty::Result<()> {
 
 /// Behind the sums, the counts and the value's own sum: whose it is.
 #[test]
-fn corrupt_partials_are_refused_or_come_back_as_they_are() -> penalty::Result<()> {
+fn corrupt_partials_are_rejected_or_come_back_as_they_are() -> penalty::Result<()> {
     const KIND: usize = 212;
     const NAME: std::ops::Range<usize> = 216..224;
     for (name, bytes) in serialized()? {

@@ -45,7 +45,7 @@ impl Kernels {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where the device refuses them.
+    /// [`Error::Device`] where the device rejects them.
     pub fn new(device: &wgpu::Device) -> Result<Kernels> {
         Kernels::with_window(device, LARGEST_BINDING)
     }

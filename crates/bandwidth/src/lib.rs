@@ -29,7 +29,7 @@ pub enum Error {
         /// The size in bytes.
         found: u64,
     },
-    /// The device refused something.
+    /// The device rejected something.
     #[error("the device failed: {0}")]
     Device(String),
     /// The device did not finish.

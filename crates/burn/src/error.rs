@@ -1,4 +1,4 @@
-//! The one error type: every refusal names the parameter, what was expected and what was found.
+//! The one error type: every rejection names the parameter, what was expected and what was found.
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ pub enum Error {
     /// The device takes no more work, or none of it is done in this time.
     #[error("the device did not finish an earlier step within {0:?}")]
     Busy(Duration),
-    /// What the library refuses: a step out of its range, a device that failed.
+    /// What the library rejects: a step out of its range, a device that failed.
     #[error(transparent)]
     Penalty(#[from] penalty::Error),
 }
@@ -83,29 +83,29 @@ pub enum Error {
 /// A module that a call could not take its step with, as it was, and why.
 ///
 /// `?` turns it into an [`Error`] where a function returns one, and drops the module; a `match` keeps it.
-pub struct Refused<M> {
+pub struct Rejected<M> {
     /// The module, with the values that it had.
     pub module: M,
     /// Why.
     pub error: Error,
 }
 
-impl<M> std::fmt::Debug for Refused<M> {
+impl<M> std::fmt::Debug for Rejected<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Refused").field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("Rejected").field("error", &self.error).finish_non_exhaustive()
     }
 }
 
-impl<M> std::fmt::Display for Refused<M> {
+impl<M> std::fmt::Display for Rejected<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl<M> std::error::Error for Refused<M> {}
+impl<M> std::error::Error for Rejected<M> {}
 
-impl<M> From<Refused<M>> for Error {
-    fn from(refused: Refused<M>) -> Error {
-        refused.error
+impl<M> From<Rejected<M>> for Error {
+    fn from(rejected: Rejected<M>) -> Error {
+        rejected.error
     }
 }

@@ -54,7 +54,7 @@ fn slices_mut(memory: &mut [Memory]) -> Vec<SliceMut<'_>> {
     memory.iter_mut().map(slice_mut).collect()
 }
 
-/// What is in row order and of a type with kernels, as every memory here is; of anything else nothing, which a set refuses.
+/// What is in row order and of a type with kernels, as every memory here is; of anything else nothing, which a set rejects.
 fn slice(memory: &Memory) -> Slice<'_> {
     const NONE: &[f32] = &[];
     match (memory, memory.dtype()) {

@@ -31,7 +31,7 @@
 //! [`Regularizer::host`] works on the memory of Burn's Flex backend, with all threads of rayon's pool and the same bits as the device whose
 //! self-check says `gpu_to_gpu`. For modules on any other backend it works on copies.
 //!
-//! Weights are `f32`, `f16` or `bf16`; others are refused by name.
+//! Weights are `f32`, `f16` or `bf16`; others are rejected by name.
 
 mod error;
 mod host;
@@ -45,7 +45,7 @@ mod wgpu;
 
 pub use penalty;
 
-pub use error::{Error, Refused};
+pub use error::{Error, Rejected};
 pub use optimizer::sgd_prox_step;
 pub use pending::Pending;
 pub use regularizer::Regularizer;

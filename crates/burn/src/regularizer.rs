@@ -15,7 +15,7 @@ use crate::memory::{Copies, Way};
 use crate::pending::Pending;
 use crate::rules::Choice;
 use crate::walk::{self, Found, Members, WEIGHTS};
-use crate::{Error, Refused, Rules, wgpu};
+use crate::{Error, Rejected, Rules, wgpu};
 
 /// Penalizes a module's parameters as [`Rules`] say, by one of two routes.
 ///
@@ -224,16 +224,16 @@ impl Regularizer {
     ///
     /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], and [`Error::Penalty`] for a step that is
     /// no number ≥ 0 or too large and where a penalty's groups do not fit a parameter's shape, each with the module as it was.
-    pub fn prox<M: Module>(&mut self, module: M, step: f64) -> Result<(M, Pending), Refused<M>> {
+    pub fn prox<M: Module>(&mut self, module: M, step: f64) -> Result<(M, Pending), Rejected<M>> {
         let penalties = match self.prepare(&module) {
             Ok(penalties) => penalties,
-            Err(error) => return Err(Refused { module, error }),
+            Err(error) => return Err(Rejected { module, error }),
         };
         let (members, way) = (Members::new(&self.members), self.route.way());
         let (module, taken) = walk::take_weights(module, &members, way, &mut self.copies);
         let mut weights = match taken {
             Ok(weights) => weights,
-            Err(error) => return Err(Refused { module, error }),
+            Err(error) => return Err(Rejected { module, error }),
         };
         let pending = match &mut self.route {
             Route::Wgpu(device, _) => {
@@ -248,7 +248,7 @@ impl Regularizer {
         let module = walk::put_weights(module, &members, weights, pending.is_ok());
         match pending {
             Ok(pending) => Ok((module, pending)),
-            Err(error) => Err(Refused { module, error }),
+            Err(error) => Err(Rejected { module, error }),
         }
     }
 

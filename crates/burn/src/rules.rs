@@ -91,7 +91,7 @@ struct Rule {
 ///
 /// PyTorch's `Linear` has [out, in], where an output neuron is a row.
 ///
-/// A parameter of fewer than two dimensions, such as a bias, is no matrix: it is refused, by name. Leave it out, as rules do unless told
+/// A parameter of fewer than two dimensions, such as a bias, is no matrix: it is rejected, by name. Leave it out, as rules do unless told
 /// otherwise, or give it a penalty of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByShape {
@@ -210,7 +210,7 @@ impl Rules {
         selected.collect()
     }
 
-    /// Refuses patterns that match nothing.
+    /// Rejects patterns that match nothing.
     pub(crate) fn check(&self, found: &[Found]) -> Result<(), Error> {
         let patterns = self.penalties.iter().map(|(p, _)| p).chain(self.choices.iter().map(|(p, _)| p));
         for pattern in patterns {
@@ -251,7 +251,7 @@ impl Rule {
                 let grouped = penalty.over(by.groups(shape)?)?;
                 if penalty.over(Groups::whole())? != *penalty {
                     let expected = "be left open by the penalty, as Groups::whole() does".into();
-                    return Err(refused(*by, expected, "it has groups of its own".into()));
+                    return Err(rejected(*by, expected, "it has groups of its own".into()));
                 }
                 grouped
             }
@@ -267,7 +267,7 @@ impl ByShape {
             [_, rest @ ..] if !rest.is_empty() => rest.iter().product(),
             _ => {
                 let expected = "lie in a matrix, of two dimensions or more".into();
-                return Err(refused(self, expected, format!("the tensor's shape is {shape:?}")));
+                return Err(rejected(self, expected, format!("the tensor's shape is {shape:?}")));
             }
         };
         match self {
@@ -277,7 +277,7 @@ impl ByShape {
     }
 }
 
-fn refused(by: ByShape, expected: String, found: String) -> penalty::Error {
+fn rejected(by: ByShape, expected: String, found: String) -> penalty::Error {
     let groups = match by {
         ByShape::Rows => "rows by shape",
         ByShape::Columns => "columns by shape",

@@ -135,12 +135,12 @@ impl ModuleVisitor for Read<'_> {
         }
         match Memory::open(param.base().inner(), self.way) {
             Ok(memory) => self.taken[at] = Some(memory.readable()),
-            Err(refused) => self.error = Some(storage(WEIGHTS, &self.members.found[at], refused.1)),
+            Err(rejected) => self.error = Some(storage(WEIGHTS, &self.members.found[at], rejected.1)),
         }
     }
 }
 
-/// Refuses gradients that are not as their parameters are, before any is taken.
+/// Rejects gradients that are not as their parameters are, before any is taken.
 pub(crate) fn check_gradients<M: Module>(
     module: &M,
     members: &Members<'_>,
@@ -247,8 +247,8 @@ impl ModuleVisitor for TakeGradients<'_> {
         let gradient = gradient.unwrap_or_else(|| param.base().inner().zeros_like());
         match Memory::open(gradient.inner(), self.way) {
             Ok(memory) => self.taken[at] = Some(memory.writable(self.copies)),
-            Err(refused) => {
-                let (gradient, problem) = *refused;
+            Err(rejected) => {
+                let (gradient, problem) = *rejected;
                 if !self.absent[at] {
                     self.gradients.register(param.id, gradient);
                 }
@@ -365,8 +365,8 @@ impl ModuleMapper for TakeWeights<'_> {
                     self.taken[at] = Some(memory);
                     stand_in
                 }
-                Err(refused) => {
-                    let (tensor, problem) = *refused;
+                Err(rejected) => {
+                    let (tensor, problem) = *rejected;
                     self.error = Some(storage(WEIGHTS, found, problem));
                     tensor
                 }

@@ -97,7 +97,7 @@ impl Device {
         let operands = Operands { weights: &weight_operands, gradients: &gradient_operands, ..Operands::default() };
         let set = match &mut self.set {
             Some(set) => {
-                set.place(&operands)?;
+                set.rebind(&operands)?;
                 set
             }
             None => self.set.insert(ParameterSet::new(&self.gpu, self.parameters.clone(), &operands, STEPS)?),

@@ -1,4 +1,4 @@
-//! Rules, refusals and both routes on Flex: no device is needed.
+//! Rules, rejections and both routes on Flex: no device is needed.
 
 mod common;
 
@@ -153,7 +153,7 @@ fn a_shared_parameter_counts_once_and_stays_shared() {
     assert!(after["a.weight"] == after["b.weight"] && floats(&after["a.weight"]).contains(&0.0));
     assert_eq!(tied.a.weight.id, tied.b.weight.id);
 
-    // Burn's optimizers step only the first occurrence. A prox makes both one again; one that is refused leaves them.
+    // Burn's optimizers step only the first occurrence. A prox makes both one again; one that is rejected leaves them.
     let tied = SgdConfig::new().init().step(0.1, tied, plain);
     let stepped = values(&tied);
     assert_ne!(stepped["a.weight"], stepped["b.weight"]);
@@ -180,7 +180,7 @@ fn parameters_without_a_gradient_get_none_and_frozen_ones_are_left_alone() {
 }
 
 #[test]
-fn half_precision_is_penalized_and_other_types_are_refused_by_name() {
+fn half_precision_is_penalized_and_other_types_are_rejected_by_name() {
     let device = Device::flex();
     let net = net(&device);
     for dtype in [DType::F16, DType::BF16] {
@@ -194,13 +194,13 @@ fn half_precision_is_penalized_and_other_types_are_refused_by_name() {
     }
     let wide = net.clone().map(&mut Fresh(device, DType::F64));
     let before = values(&wide);
-    let refused = Regularizer::host(Rules::new(l1(0.25))).prox(wide, 1.0).unwrap_err();
-    assert_eq!(refused.to_string(), "the weights of \"embed.weight\" must hold F32, F16 or BF16, found F64");
-    assert_eq!(values(&refused.module), before);
+    let rejected = Regularizer::host(Rules::new(l1(0.25))).prox(wide, 1.0).unwrap_err();
+    assert_eq!(rejected.to_string(), "the weights of \"embed.weight\" must hold F32, F16 or BF16, found F64");
+    assert_eq!(values(&rejected.module), before);
 }
 
 #[test]
-fn what_is_refused_stays_whole() {
+fn what_is_rejected_stays_whole() {
     let device = Device::flex().autodiff();
     let net = net(&device);
     let before = values(&net);
@@ -214,9 +214,9 @@ fn what_is_refused_stays_whole() {
     assert_eq!(error.to_string(), "\"(\" is no regular expression: unclosed group");
 
     let mut regularizer = Regularizer::host(Rules::new(l1(1.0)));
-    let refused = regularizer.prox(net, -1.0).unwrap_err();
-    assert_eq!(refused.to_string(), "step must be a finite number ≥ 0, found -1");
-    let net = refused.module;
+    let rejected = regularizer.prox(net, -1.0).unwrap_err();
+    assert_eq!(rejected.to_string(), "step must be a finite number ≥ 0, found -1");
+    let net = rejected.module;
     assert_eq!(values(&net), before);
     assert!(net.embed.weight.is_require_grad());
 
@@ -228,8 +228,8 @@ fn what_is_refused_stays_whole() {
     assert_eq!(error.to_string(), text);
     assert_eq!(gradient_values(&net, &gradients), before);
 
-    let refused: Result<Net, Error> = (|| Ok(regularizer.prox(net, f64::NAN)?.0))();
-    assert!(matches!(refused, Err(Error::Penalty(_))));
+    let rejected: Result<Net, Error> = (|| Ok(regularizer.prox(net, f64::NAN)?.0))();
+    assert!(matches!(rejected, Err(Error::Penalty(_))));
 }
 
 #[test]
@@ -395,11 +395,11 @@ fn an_output_neuron_is_a_column() {
 }
 
 #[test]
-fn groups_that_do_not_fit_a_shape_are_refused_by_name() {
+fn groups_that_do_not_fit_a_shape_are_rejected_by_name() {
     let device = Device::flex().autodiff();
     let layer = linear(64, 32, &device);
     let before = values(&layer);
-    let refused = |rules: Rules, text: &str| {
+    let rejected = |rules: Rules, text: &str| {
         let mut regularizer = Regularizer::host(rules.clone());
         let x = Tensor::<2>::ones([1, 64], &device);
         let mut gradients = GradientsParams::from_grads(layer.forward(x).sum().backward(), &layer);
@@ -420,7 +420,7 @@ fn groups_that_do_not_fit_a_shape_are_refused_by_name() {
         (Groups::columns(64), Groups::columns(32), "columns, 64 of them,"),
         (Groups::tiles(64, 2, 2), Groups::tiles(32, 2, 2), "tiles of 2x2 in 64 columns"),
     ] {
-        refused(Rules::new(group_lasso(of_64.unwrap())), &format!("{groups} {what} {expected}"));
+        rejected(Rules::new(group_lasso(of_64.unwrap())), &format!("{groups} {what} {expected}"));
         assert_eq!(taken(of_32.unwrap()).len(), 1);
     }
     // Runs may cross rows, but for those of n of m.
@@ -428,15 +428,15 @@ fn groups_that_do_not_fit_a_shape_are_refused_by_name() {
     let n_of_m = |m| Rules::new(Penalty::n_of_m(2, m).unwrap());
     assert_eq!(n_of_m(4).select(&layer).unwrap().len(), 1);
     let text = "\"weight\": groups of runs of 64 must lie in rows: the tensor's shape [64, 32] has 32";
-    refused(n_of_m(64), text);
+    rejected(n_of_m(64), text);
     // A vector is no matrix.
     let biased = |rules: Rules| rules.include("bias").unwrap();
     let by_rows = || Rules::grouped(group_lasso(Groups::whole()), ByShape::Rows);
     let text =
         "\"bias\": groups of rows of 32 must lie in a matrix of 32 columns: the tensor's shape [32] is no matrix";
-    refused(biased(Rules::new(group_lasso(Groups::rows(32).unwrap()))), text);
+    rejected(biased(Rules::new(group_lasso(Groups::rows(32).unwrap()))), text);
     let text = "\"bias\": rows by shape must lie in a matrix, of two dimensions or more: the tensor's shape is [32]";
-    refused(biased(by_rows()), text);
+    rejected(biased(by_rows()), text);
     assert_eq!(biased(by_rows()).penalty_for("bias", l1(0.1)).unwrap().select(&layer).unwrap().len(), 2);
     // Penalties that have no groups, or have some already.
     for (penalty, found) in [(l1(0.1), "weights together"), (Penalty::n_of_m(2, 4).unwrap(), "groups of its own")] {
@@ -447,11 +447,11 @@ fn groups_that_do_not_fit_a_shape_are_refused_by_name() {
 
 /// Where only the library knows the length, its error names the parameter too.
 #[test]
-fn groups_that_do_not_cover_a_parameter_are_refused_by_name() {
+fn groups_that_do_not_cover_a_parameter_are_rejected_by_name() {
     let net = net(&Device::flex());
     let rules = Rules::new(group_lasso(Groups::runs(50).unwrap())).exclude("embed").unwrap();
     let mut regularizer = Regularizer::host(rules.clone());
     assert!(regularizer.evaluate(&net).is_ok());
-    let refused = Regularizer::host(rules.include("embed.weight").unwrap()).evaluate(&net).unwrap_err().to_string();
-    assert!(refused.starts_with("\"embed.weight\": groups of runs of 50 must cover the tensor"), "{refused}");
+    let rejected = Regularizer::host(rules.include("embed.weight").unwrap()).evaluate(&net).unwrap_err().to_string();
+    assert!(rejected.starts_with("\"embed.weight\": groups of runs of 50 must cover the tensor"), "{rejected}");
 }

@@ -11,7 +11,7 @@ use burn_cubecl::Cube;
 use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
 use common::adapters::{Opened, run};
 use common::{Fresh, Net, Tied, gradient_values, linear, net, values, wait};
-use penalty_burn::penalty::own::Elementwise;
+use penalty_burn::penalty::custom::Elementwise;
 use penalty_burn::penalty::{self, Groups, Penalty, wgpu};
 use penalty_burn::{ByShape, Error, Regularizer, Rules};
 
@@ -29,7 +29,7 @@ fn main() {
         ("a_shared_parameter_counts_once_and_stays_shared", shared),
         ("a_module_without_autodiff_is_taken", without_autodiff),
         ("half_precision_is_penalized", half_precision),
-        ("what_is_refused_stays_whole", refusals),
+        ("what_is_rejected_stays_whole", rejections),
         ("nothing_waits_for_reports", reports),
         ("the_devices_error_handler_is_untouched", error_handler),
     ]);
@@ -63,8 +63,8 @@ fn places(net: &Net) -> Vec<(wgpu::Buffer, u64)> {
 }
 
 /// The same by Burn's own operations.
-struct OwnGradient<'a>(&'a mut GradientsParams, f32);
-impl ModuleVisitor for OwnGradient<'_> {
+struct CustomGradient<'a>(&'a mut GradientsParams, f32);
+impl ModuleVisitor for CustomGradient<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if D >= 2 {
             let gradient = self.0.remove::<D>(param.id).unwrap();
@@ -73,11 +73,11 @@ impl ModuleVisitor for OwnGradient<'_> {
     }
 }
 
-struct OwnProx {
+struct CustomProx {
     threshold: f32,
     factor: f32,
 }
-impl ModuleMapper for OwnProx {
+impl ModuleMapper for CustomProx {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         if D < 2 {
             return param;
@@ -134,7 +134,7 @@ fn gradient_route(opened: &Opened) {
             optimizer.step(LEARNING_RATE, net, gradients)
         },
         |optimizer, net, mut gradients| {
-            net.visit(&mut OwnGradient(&mut gradients, lambda as f32));
+            net.visit(&mut CustomGradient(&mut gradients, lambda as f32));
             optimizer.step(LEARNING_RATE, net, gradients)
         },
     );
@@ -142,8 +142,8 @@ fn gradient_route(opened: &Opened) {
 
 fn proximal_route(opened: &Opened) {
     let penalty = Penalty::elastic_net(0.03, 0.75).unwrap();
-    let threshold = (LEARNING_RATE * penalty.l1_weight()) as f32;
-    let factor = (1.0 / (1.0 + 2.0 * LEARNING_RATE * penalty.l2_squared_weight())) as f32;
+    let threshold = (LEARNING_RATE * penalty.l1_factor()) as f32;
+    let factor = (1.0 / (1.0 + 2.0 * LEARNING_RATE * penalty.l2_squared_factor())) as f32;
     let mut regularizer = regularizer(opened, penalty);
     twins(
         opened,
@@ -155,7 +155,7 @@ fn proximal_route(opened: &Opened) {
             net
         },
         |optimizer, net, gradients| {
-            optimizer.step(LEARNING_RATE, net, gradients).map(&mut OwnProx { threshold, factor })
+            optimizer.step(LEARNING_RATE, net, gradients).map(&mut CustomProx { threshold, factor })
         },
     );
     let device = opened.device.clone().autodiff();
@@ -188,10 +188,10 @@ fn groups_by_shape(opened: &Opened) {
     let mut regularizer = Regularizer::wgpu(&opened.device, &opened.setup, rules).unwrap();
     let device = host.map(&mut Fresh(opened.device.clone(), DType::F32));
     let before = values(&device);
-    let refused = regularizer.prox(device, 1.0).unwrap_err();
+    let rejected = regularizer.prox(device, 1.0).unwrap_err();
     let text =
         "\"layers.1.weight\": groups of rows of 6 must lie in a matrix of 6 columns: the tensor's shape [150, 3] has 3";
-    assert_eq!((refused.to_string(), values(&refused.module)), (text.into(), before));
+    assert_eq!((rejected.to_string(), values(&rejected.module)), (text.into(), before));
 }
 
 /// A penalty of one's own: λΣ max(θ, 0).
@@ -200,11 +200,11 @@ enum Positive {}
 impl Elementwise for Positive {
     const NAME: &'static str = "positive";
     const WGSL: &'static str = "
-        fn term(theta: vec4<f32>, t: TermNumbers) -> vec4<f32> { return max(theta, vec4<f32>(0.0)); }
-        fn gradient(theta: vec4<f32>, c: Numbers) -> vec4<f32> {
+        fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> { return max(theta, vec4<f32>(0.0)); }
+        fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
             return select(vec4<f32>(0.0), c[0], theta > vec4<f32>(0.0));
         }
-        fn prox(v: vec4<f32>, c: Numbers) -> vec4<f32> { return opaque(v - clamp(v, vec4<f32>(0.0), c[0])); }";
+        fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> { return opaque(v - clamp(v, vec4<f32>(0.0), c[0])); }";
 
     fn gradient_limits([lambda, _]: [f64; 2]) -> [f64; 2] {
         [0.0, lambda]
@@ -228,7 +228,7 @@ fn host_and_device(opened: &Opened) {
     let device = opened.device.clone().autodiff();
     let rules = || {
         let rules = Rules::new(Penalty::elastic_net(0.02, 0.7).unwrap()).include("gamma").unwrap();
-        let rules = rules.penalty_for("embed", Penalty::own::<Positive>([0.01, 0.0]).unwrap()).unwrap();
+        let rules = rules.penalty_for("embed", Penalty::custom::<Positive>([0.01, 0.0]).unwrap()).unwrap();
         rules.penalty_for("layers", Penalty::l2_squared(0.3).unwrap()).unwrap()
     };
     let host = net(&flex);
@@ -348,14 +348,14 @@ fn half_precision(opened: &Opened) {
     }
 }
 
-fn refusals(opened: &Opened) {
+fn rejections(opened: &Opened) {
     let device = opened.device.clone().autodiff();
     let mut regularizer = regularizer(opened, l1(0.3));
     let net = net(&device);
     let before = values(&net);
-    let refused = regularizer.prox(net, -1.0).unwrap_err();
-    assert_eq!(refused.to_string(), "step must be a finite number ≥ 0, found -1");
-    let net = refused.module;
+    let rejected = regularizer.prox(net, -1.0).unwrap_err();
+    assert_eq!(rejected.to_string(), "step must be a finite number ≥ 0, found -1");
+    let net = rejected.module;
     assert_eq!((values(&net), net.embed.weight.is_require_grad()), (before, true));
 
     let mut gradients = net.gradients(&device);
@@ -367,9 +367,9 @@ fn refusals(opened: &Opened) {
 
     let elsewhere = common::net(&Device::flex());
     let before = values(&elsewhere);
-    let refused = regularizer.prox(elsewhere, 1.0).unwrap_err();
-    assert!(matches!(&refused.error, Error::Device { parameter, .. } if parameter == "embed.weight"));
-    assert_eq!(values(&refused.module), before);
+    let rejected = regularizer.prox(elsewhere, 1.0).unwrap_err();
+    assert!(matches!(&rejected.error, Error::Device { parameter, .. } if parameter == "embed.weight"));
+    assert_eq!(values(&rejected.module), before);
 
     let error = Regularizer::wgpu(&Device::flex(), &opened.setup, Rules::new(l1(1.0))).unwrap_err();
     assert!(matches!(error, Error::NotWgpu { .. }), "{error}");

@@ -180,7 +180,7 @@ pub(crate) struct Bench {
     pub(crate) json: bool,
 }
 
-/// Numbers of weights to time at.
+/// Coefficients of weights to time at.
 #[derive(Debug, Clone)]
 pub(crate) struct Sizes(pub(crate) Vec<usize>);
 
@@ -205,7 +205,7 @@ pub(crate) struct PenaltyArgs {
     #[arg(long = "penalty", value_name = "PENALTY", value_parser = named::penalty,
           conflicts_with_all = ["l1", "l2", "lambda", "alpha"])]
     named: Option<Asked>,
-    /// A weighted penalty's weights w ≥ 0: a checkpoint with a tensor of the name and shape of each tensor penalised, which is
+    /// The element weights w ≥ 0 of a weighted penalty: a checkpoint with a tensor of the name and shape of each tensor penalised, which is
     /// converted to its type; others in it are ignored
     #[arg(long, value_name = "FILE", requires = "named")]
     weights: Option<PathBuf>,
@@ -232,7 +232,7 @@ impl PenaltyArgs {
         self.weights.as_ref().map_or(Ok(Vec::new()), |path| weights::matching(path, tensors))
     }
 
-    /// Refuses weights for a penalty that takes none, and one that takes some without them.
+    /// Rejects weights for a penalty that takes none, and one that takes some without them.
     fn validate(&self) -> Result<(), String> {
         let weighted = self.named.as_ref().is_some_and(|asked| asked.penalty.is_weighted());
         match (weighted, &self.weights) {

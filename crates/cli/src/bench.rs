@@ -152,7 +152,7 @@ fn weights(len: usize) -> Vec<f32> {
     .collect()
 }
 
-/// Refuses to time a wrong answer.
+/// Rejects to time a wrong answer.
 fn expect_report(found: &Report, expected: &Report, len: usize) -> Result<()> {
     if found == expected {
         return Ok(());

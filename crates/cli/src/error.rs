@@ -18,7 +18,7 @@ pub(crate) enum Error {
         "{files}: nothing to do: expected tensors of the types F32, F16 or BF16 (f4 or f2 in .npy), found only {found}"
     )]
     NoWeights { files: String, found: String },
-    /// The library refused, or its device failed.
+    /// The library rejected, or its device failed.
     #[error(transparent)]
     Penalty(#[from] penalty::Error),
     /// A measurement of the machine's own bandwidth failed.

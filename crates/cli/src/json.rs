@@ -1,4 +1,4 @@
-//! Numbers in JSON.
+//! Coefficients in JSON.
 
 use serde_json::{Value, json};
 

@@ -31,7 +31,7 @@ pub(crate) struct Asked {
 impl From<Penalty> for Asked {
     /// Of a penalty that is its factors of Σ|θ| and Σθ².
     fn from(penalty: Penalty) -> Asked {
-        let json = json!({"l1": penalty.l1_weight(), "l2_squared": penalty.l2_squared_weight()});
+        let json = json!({"l1": penalty.l1_factor(), "l2_squared": penalty.l2_squared_factor()});
         Asked { penalty, groups: None, in_rows: None, json }
     }
 }
@@ -55,7 +55,7 @@ impl Asked {
         self
     }
 
-    /// Refuses groups for a penalty that takes none, and for one that has them.
+    /// Rejects groups for a penalty that takes none, and for one that has them.
     pub(crate) fn validate(&self) -> Result<(), String> {
         if self.groups.is_none() || groups::are_open_in(&self.penalty) {
             Ok(())
@@ -137,7 +137,7 @@ fn parse<'a>(text: &'a str, known: impl Iterator<Item = &'static Named>) -> Resu
     })?;
 
     // One of L1 and L2² alone is called by its factors, however it was asked for.
-    let factors = Penalty::keras(penalty.l1_weight(), penalty.l2_squared_weight());
+    let factors = Penalty::keras(penalty.l1_factor(), penalty.l2_squared_factor());
     if factors.is_ok_and(|factors| factors == penalty) {
         return Ok(Asked::from(penalty));
     }

@@ -144,11 +144,11 @@ impl Chunk<'_> {
     fn weighted<'a, E: Element>(&'a self, own: &'a [u32]) -> Result<Weighted<'a, [E]>> {
         let Some(tensor) = self.own else { return Ok(self.penalty.into()) };
         let bytes: &[u8] = &bytemuck::cast_slice(own)[..self.bytes()];
-        self.penalty.with_weights(bytemuck::cast_slice(bytes)).map_err(|error| match error {
-            penalty::Error::PenaltyWeight { index, found } => {
+        self.penalty.with_element_weights(bytemuck::cast_slice(bytes)).map_err(|error| match error {
+            penalty::Error::ElementWeight { index, found } => {
                 let at = self.start + index;
                 let index = if self.row_major { at } else { layout::row_major_place(&tensor.shape, at) };
-                let error = penalty::Error::PenaltyWeight { index, found };
+                let error = penalty::Error::ElementWeight { index, found };
                 Error::file(&tensor.source.path, format!("its tensor {:?}: {error}", tensor.name))
             }
             error => error.into(),

@@ -31,7 +31,7 @@ impl SelectionArgs {
         included && !self.exclude.iter().any(|regex| regex.is_match(name))
     }
 
-    /// Refuses a pattern that matches none of the names: a misspelt one would silently penalise too much or nothing.
+    /// Rejects a pattern that matches none of the names: a misspelt one would silently penalise too much or nothing.
     fn check<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
         let unmatched = |option, regexes: &[Regex]| match regexes
             .iter()

@@ -16,7 +16,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     let squared = nearest(sum);
     if (PURPOSE == VALUE) {
         if (RULE == SCALE) {
-            return found_inside(at_most(sum, in_units(value_amount_of(span.terms), 1u, 2 * (COARSE - e))));
+            return found_inside(at_most(sum, in_units(value_bound_of(span.terms), 1u, 2 * (COARSE - e))));
         }
         return found_share(opaque_one(root_of(squared) * root_of(size_float)), e - COARSE);
     }
@@ -30,13 +30,13 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         let scaling = scale_factor(thread, group, span.c, largest, sum);
         return found_numbers(scaling.x, scaling.y);
     }
-    let amount = in_units(amount_of(span.c), size, 2 * (COARSE - e));
+    let bound = in_units(bound_of(span.c), size, 2 * (COARSE - e));
     // 1 − t/‖v‖ as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses nothing where both are near each other.
-    if (at_most(sum, amount)) {
+    if (at_most(sum, bound)) {
         return found_numbers(0.0, 0.0);
     }
-    let divisor = opaque_one(squared + opaque_one(root_of(squared) * root_of(nearest(amount))));
-    return found_numbers(quotient_of(nearest(subtract_wide(sum, amount)), divisor), 0.0);
+    let divisor = opaque_one(squared + opaque_one(root_of(squared) * root_of(nearest(bound))));
+    return found_numbers(quotient_of(nearest(subtract_wide(sum, bound)), divisor), 0.0);
 }
 
 fn sum_of_squares(thread: u32, group: Group, e: i32) -> vec3<u32> {
@@ -55,10 +55,10 @@ fn limit_of(lambda: f32, size: f32) -> f32 {
 
 // r/‖v‖ as a wide factor, and whether products are rounded toward 0: until the result is certainly inside the ball, those of weights that
 // lose bits are, then the factor is lowered. 1 where v is inside.
-fn scale_factor(thread: u32, group: Group, c: Numbers, top: u32, sum: vec3<u32>) -> vec2<f32> {
-    let amount = amount_of(c);
+fn scale_factor(thread: u32, group: Group, c: Coefficients, top: u32, sum: vec3<u32>) -> vec2<f32> {
+    let bound = bound_of(c);
     let top_exponent = exponent_below(top);
-    if (at_most(sum, in_units(amount, 1u, 2 * (COARSE - top_exponent)))) {
+    if (at_most(sum, in_units(bound, 1u, 2 * (COARSE - top_exponent)))) {
         return vec2<f32>(1.0, 0.0);
     }
     let radius = c[0].x;
@@ -70,7 +70,7 @@ fn scale_factor(thread: u32, group: Group, c: Numbers, top: u32, sum: vec3<u32>)
     let loses = c[1].x != 0.0;
     for (var attempt = 0u; attempt < ATTEMPTS; attempt++) {
         let scaling = vec2<f32>(wide_float(factor), select(0.0, 1.0, loses && attempt > 0u));
-        let own = with_own(c, bitcast<vec2<u32>>(scaling));
+        let own = with_group(c, bitcast<vec2<u32>>(scaling));
         let largest = stored(top, own);
         if (largest == 0u) {
             return vec2<f32>(0.0);
@@ -81,7 +81,7 @@ fn scale_factor(thread: u32, group: Group, c: Numbers, top: u32, sum: vec3<u32>)
             let units = coarse(stored(weight_of(group, place), own), e);
             squares = add_wide(squares, vec3<u32>(product(units, units), 0u));
         }
-        if (at_most(team_sum(thread, group.places, vec4<u32>(squares, 0u)).xyz, in_units(amount, 1u, 2 * (COARSE - e)))) {
+        if (at_most(team_sum(thread, group.places, vec4<u32>(squares, 0u)).xyz, in_units(bound, 1u, 2 * (COARSE - e)))) {
             return scaling;
         }
         if (loses && attempt == 0u) {

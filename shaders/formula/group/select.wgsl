@@ -1,14 +1,14 @@
-// The largest weights of a group: as many as the amount says, of equal ones those with the lower index.
+// The largest weights of a group: as many as the bound says, of equal ones those with the lower index.
 //
 // Twin of src/formula/group/select.rs, which gives the same by sorting.
 
 fn find(thread: u32, group: Group, span: Span) -> Found {
     if (PURPOSE == VALUE) {
-        let kept = in_units(value_amount_of(span.terms), 1u, 0);
+        let kept = in_units(value_bound_of(span.terms), 1u, 0);
         let nonzero = count_from(thread, group, vec3<u32>(1u)).x;
         return found_inside(at_most(vec3<u32>(nonzero, 0u, 0u), kept));
     }
-    let kept = in_units(amount_of(span.c), 1u, 0);
+    let kept = in_units(bound_of(span.c), 1u, 0);
     if (at_most(vec3<u32>(group.size, 0u, 0u), kept)) {
         return Found(vec2<u32>(0u, 0xffffffffu), 0.0, 0);
     }

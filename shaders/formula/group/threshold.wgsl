@@ -1,4 +1,4 @@
-// The threshold that a sum of magnitudes, or of what is above it, meets an amount at: by Michelot's iteration, without sorting.
+// The threshold that a sum of magnitudes, or of what is above it, meets a bound at: by Michelot's iteration, without sorting.
 //
 // Twin of src/formula/group/threshold.rs.
 
@@ -12,12 +12,12 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         let ties = max(count_ties(thread, group, top), 1u);
         return found_numbers(bitcast<f32>(top), quotient_of(span.c[0].x, nearest(vec3<u32>(ties, 0u, 0u))));
     }
-    var amount = amount_of(span.c);
+    var bound = bound_of(span.c);
     if (PURPOSE == VALUE) {
-        amount = value_amount_of(span.terms);
+        bound = value_bound_of(span.terms);
     }
-    let units = units_for(top, amount);
-    let r = in_units(amount, 1u, FINE - units.e);
+    let units = units_for(top, bound);
+    let r = in_units(bound, 1u, FINE - units.e);
     let all_above = sum_above(thread, group, units, vec2<u32>(0u));
     if (is_inside(thread, group, units, all_above, r)) {
         return found_numbers(0.0, 0.0);
@@ -36,7 +36,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         }
         let marked = bitcast<f32>((bitcast<u32>(nearest_floats.y) & ~1u) | select(0u, 1u, attempt > 0u));
         let floats = vec2<f32>(nearest_floats.x, select(nearest_floats.y, marked, loses));
-        let own = with_own(span.c, bitcast<vec2<u32>>(floats));
+        let own = with_group(span.c, bitcast<vec2<u32>>(floats));
         var sum = vec4<u32>(0u);
         for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
             let stored_units = fine(stored(weight_of(group, place), own), units.e);
@@ -106,7 +106,7 @@ fn top_of(thread: u32, group: Group) -> u32 {
     return unordered(team_max(thread, group.places, top));
 }
 
-// A group's weights as integers, in a unit that suits the amount; 0 where they are far below the threshold.
+// A group's weights as integers, in a unit that suits the bound; 0 where they are far below the threshold.
 struct Units {
     // The unit is 2^(e − 55).
     e: i32,
@@ -116,8 +116,8 @@ struct Units {
     from_top: bool,
 }
 
-fn units_for(top: u32, amount: Amount) -> Units {
-    let log2 = log2_of(amount);
+fn units_for(top: u32, bound: Bound) -> Units {
+    let log2 = log2_of(bound);
     let nothing = -0x7fffffff - 1;
     let e = select(log2 + 2, exponent_below(top), log2 == nothing);
     return Units(e, top, (top & MAGNITUDE) != 0u && exponent_below(top) > e);

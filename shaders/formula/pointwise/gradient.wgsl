@@ -3,7 +3,7 @@
 // Twin of `gradient` in src/formula/pointwise.rs.
 
 // The gradient at a weight: a NaN is itself, an infinity the limit there.
-fn gradient_bits(theta: vec4<u32>, c: Numbers) -> vec4<u32> {
+fn gradient_bits(theta: vec4<u32>, c: Coefficients) -> vec4<u32> {
     let magnitude = theta & vec4<u32>(MAGNITUDE);
     let slope = bitcast<vec4<u32>>(flush(gradient(finite_floats(theta, magnitude), c)));
     let limits = gradient_limits(c);

@@ -13,7 +13,7 @@ fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
     let metric = opaque(opaque(second_root(second) * s[1].x) + s[1].y);
     let ratio = ratio_bits(first, second, metric);
     let stepped = add_bits(scale_bits(theta, s[1].w), scale_bits(ratio, s[1].z));
-    let shrunk = encode(stepped_prox(stepped, second, metric, own_numbers(span, at, have)));
+    let shrunk = encode(stepped_prox(stepped, second, metric, coefficients_of(span, at, have)));
     write_four(OUTPUT, span.words.y, at, have, shrunk);
     return decode(shrunk);
 }

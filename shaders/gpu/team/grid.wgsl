@@ -1,15 +1,15 @@
 // Many workgroups take a group together, a chunk of it each.
 //
 // They cannot wait for one another inside a dispatch, so there is a dispatch for each maximum or sum over the group, and every one runs
-// `find` from its beginning: what earlier dispatches have summed is read from the journal, the first sum that is not there is added to
-// it, and all that `find` does behind it is void. The last dispatch has one workgroup a group; it finds every sum in the journal, or
+// `find` from its beginning: what earlier dispatches have summed is read from the partial sums, the first sum that is not there is added to
+// it, and all that `find` does behind it is void. The last dispatch has one workgroup a group; it finds every sum in the partial sums, or
 // takes those that are missing alone, and says what was found.
 
 const TEAMS: u32 = 1u;
 const MEMBERS: u32 = 256u;
 
 // Of each group 1 where nothing is left to sum, three unused, then four words for each maximum or sum.
-@group(0) @binding(10) var<storage, read_write> journal: array<atomic<u32>>;
+@group(0) @binding(10) var<storage, read_write> partial_sums: array<atomic<u32>>;
 
 // How many sums `find` has asked for.
 var<workgroup> asked: u32;
@@ -30,7 +30,7 @@ fn places_of(span: Span, size: u32) -> Places {
 fn begins(thread: u32, places: Places) -> bool {
     if (thread == 0u) {
         asked = 0u;
-        done = atomicLoad(&journal[places.journal]);
+        done = atomicLoad(&partial_sums[places.partial_sums]);
     }
     let nothing_left = workgroupUniformLoad(&done) == 1u;
     return is_last() || !nothing_left;
@@ -38,7 +38,7 @@ fn begins(thread: u32, places: Places) -> bool {
 
 fn ends(thread: u32, places: Places) -> bool {
     if (thread == 0u && !is_last() && asked <= parameters.dispatch) {
-        atomicStore(&journal[places.journal], 1u);
+        atomicStore(&partial_sums[places.partial_sums], 1u);
     }
     return thread == 0u && is_last();
 }
@@ -70,7 +70,7 @@ fn team_max(thread: u32, places: Places, x: u32) -> u32 {
     if (at == parameters.dispatch) {
         let largest = workgroup_max(thread, x);
         if (thread == 0u) {
-            atomicMax(&journal[entry_of(places, at)], largest);
+            atomicMax(&partial_sums[entry_of(places, at)], largest);
         }
     }
     return 0u;
@@ -97,15 +97,15 @@ fn add_to_journal(entry: u32, sum: vec4<u32>) {
     for (var word = 0u; word < 3u; word++) {
         var carry = sum[word];
         for (var to = word; to < 3u && carry != 0u; to++) {
-            let old = atomicAdd(&journal[entry + to], carry);
+            let old = atomicAdd(&partial_sums[entry + to], carry);
             carry = select(0u, 1u, old + carry < old);
         }
     }
-    atomicAdd(&journal[entry + 3u], sum.w);
+    atomicAdd(&partial_sums[entry + 3u], sum.w);
 }
 
 fn entry_of(places: Places, at: u32) -> u32 {
-    return places.journal + 4u + 4u * at;
+    return places.partial_sums + 4u + 4u * at;
 }
 
 // What an earlier dispatch has summed.
@@ -113,7 +113,7 @@ fn recalled(thread: u32, places: Places, at: u32) -> vec4<u32> {
     if (thread == 0u) {
         let first = entry_of(places, at);
         for (var word = 0u; word < 4u; word++) {
-            gathered_sum[word] = atomicLoad(&journal[first + word]);
+            gathered_sum[word] = atomicLoad(&partial_sums[first + word]);
         }
     }
     return workgroupUniformLoad(&gathered_sum);

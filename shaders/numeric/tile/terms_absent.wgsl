@@ -3,7 +3,7 @@
 const SUMS: u32 = 2u;
 alias Terms = u32;
 
-fn take_terms(terms: ptr<function, Terms>, row: u32, theta: vec4<u32>, exists: vec4<bool>, t: TermNumbers) {}
+fn take_terms(terms: ptr<function, Terms>, row: u32, theta: vec4<u32>, exists: vec4<bool>, t: TermCoefficients) {}
 
 fn keep_terms(thread: u32, terms: ptr<function, Terms>, large: bool) {}
 

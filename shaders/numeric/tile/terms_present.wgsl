@@ -8,7 +8,7 @@ const SUMS: u32 = 3u;
 // Of the elements of rows 0, 1, 2, 3 of a tile that a thread holds.
 alias Terms = array<vec4<f32>, 4>;
 
-fn take_terms(terms: ptr<function, Terms>, row: u32, theta: vec4<u32>, exists: vec4<bool>, t: TermNumbers) {
+fn take_terms(terms: ptr<function, Terms>, row: u32, theta: vec4<u32>, exists: vec4<bool>, t: TermCoefficients) {
     let magnitude = theta & vec4<u32>(MAGNITUDE);
     let shares = flush(term(finite_floats(theta, magnitude), t));
     let counts = exists & (magnitude < vec4<u32>(INFINITY));

@@ -1,9 +1,9 @@
 // Every element has the penalty's numbers.
 
-fn own_numbers(span: Span, at: u32, have: u32) -> Numbers {
+fn coefficients_of(span: Span, at: u32, have: u32) -> Coefficients {
     return span.c;
 }
 
-fn own_terms(span: Span, at: u32, have: u32) -> TermNumbers {
+fn term_coefficients_of(span: Span, at: u32, have: u32) -> TermCoefficients {
     return span.terms;
 }

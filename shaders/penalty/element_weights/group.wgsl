@@ -3,7 +3,7 @@
 // Of each group; where weights are selected, the bits of the smallest magnitude that is kept, and the last index of that magnitude.
 @group(0) @binding(8) var<storage, read> numbers: array<vec2<u32>>;
 
-fn own_numbers(span: Span, at: u32, have: u32) -> Numbers {
+fn coefficients_of(span: Span, at: u32, have: u32) -> Coefficients {
     let geometry = geometry_at(span.geometry);
     var own = array<vec4<u32>, 2>();
     for (var i = 0u; i < have; i++) {
@@ -18,6 +18,6 @@ fn own_numbers(span: Span, at: u32, have: u32) -> Numbers {
     return c;
 }
 
-fn own_terms(span: Span, at: u32, have: u32) -> TermNumbers {
+fn term_coefficients_of(span: Span, at: u32, have: u32) -> TermCoefficients {
     return span.terms;
 }

@@ -2,10 +2,16 @@
 
 use super::{Found, Group, norm, select, threshold};
 use crate::formula::rule::{Purpose, Rule};
-use crate::formula::{Formula, Numbers};
+use crate::formula::{Coefficients, Formula};
 
 /// The numbers are the segment's, and those of the value.
-pub(crate) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
+pub(crate) fn find<F: Formula>(
+    group: &Group<'_>,
+    rule: Rule,
+    purpose: Purpose,
+    c: &Coefficients,
+    value: [u32; 3],
+) -> Found {
     match rule {
         Rule::Shrink { .. } | Rule::Scale => norm::find::<F>(group, rule, purpose, c, value),
         Rule::Soft | Rule::Clamp | Rule::Simplex => threshold::find::<F>(group, rule, purpose, c, value),

@@ -2,12 +2,12 @@
 //!
 //! Twin of `shaders/formula/group/norm.wgsl`.
 
-use super::{Found, Group, with_own};
+use super::{Found, Group, with_group};
 use crate::formula::rule::{Purpose, Rule};
-use crate::formula::{Formula, Numbers};
+use crate::formula::{Coefficients, Formula};
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::bounded;
-use crate::numeric::fixed::{Amount, COARSE, coarse, exponent, nearest, significand, wide_factor, wide_float};
+use crate::numeric::fixed::{Bound, COARSE, coarse, exponent, nearest, significand, wide_factor, wide_float};
 use crate::numeric::wgsl::Constant;
 
 /// How often a factor is lowered, by twice as much each time, until the result is inside the ball.
@@ -16,7 +16,13 @@ pub(crate) const ATTEMPTS: u32 = 25;
 /// What the WGSL twin is told.
 pub(crate) const CONSTANTS: &[Constant] = &[Constant::U32("ATTEMPTS", ATTEMPTS)];
 
-pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
+pub(super) fn find<F: Formula>(
+    group: &Group<'_>,
+    rule: Rule,
+    purpose: Purpose,
+    c: &Coefficients,
+    value: [u32; 3],
+) -> Found {
     let sized = rule == Rule::Shrink { sized: true };
     let size = if sized { group.len() as u32 } else { 1 };
     let size_float = nearest(size.into());
@@ -33,7 +39,7 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     let squared = nearest(sum);
     match (purpose, rule) {
         (Purpose::Value, Rule::Scale) => {
-            let inside = sum <= Amount::from_words(value).in_units(1, 2 * (COARSE - e));
+            let inside = sum <= Bound::from_words(value).in_units(1, 2 * (COARSE - e));
             Found { share: if inside { 0.0 } else { 1.0 }, ..Found::default() }
         }
         (Purpose::Value, _) => {
@@ -48,12 +54,12 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
         }
         (Purpose::Prox, Rule::Scale) => Found { numbers: scale::<F>(group, c, (largest, sum)), ..Found::default() },
         (Purpose::Prox, _) => {
-            let amount = Amount::from_words([c[2], c[3], c[4]].map(f32::to_bits)).in_units(size, 2 * (COARSE - e));
+            let bound = Bound::from_words([c[2], c[3], c[4]].map(f32::to_bits)).in_units(size, 2 * (COARSE - e));
             // 1 − t/‖v‖ as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses nothing where both are near each other.
-            let factor = if sum <= amount {
+            let factor = if sum <= bound {
                 0.0
             } else {
-                quotient(nearest(sum - amount), squared + root(squared) * root(nearest(amount)))
+                quotient(nearest(sum - bound), squared + root(squared) * root(nearest(bound)))
             };
             Found { numbers: [factor, 0.0], ..Found::default() }
         }
@@ -67,10 +73,10 @@ fn limit(lambda: f32, size: f32) -> f32 {
 
 /// r/‖v‖ as a wide factor, and whether products are rounded toward 0: until the result is certainly inside the ball, those of weights that
 /// lose bits are, then the factor is lowered. 1 where v is inside.
-fn scale<F: Formula>(group: &Group<'_>, c: &Numbers, (largest, sum): (u32, u128)) -> [f32; 2] {
-    let amount = Amount::from_words([c[2], c[3], c[4]].map(f32::to_bits));
+fn scale<F: Formula>(group: &Group<'_>, c: &Coefficients, (largest, sum): (u32, u128)) -> [f32; 2] {
+    let bound = Bound::from_words([c[2], c[3], c[4]].map(f32::to_bits));
     let e = exponent(largest);
-    if sum <= amount.in_units(1, 2 * (COARSE - e)) {
+    if sum <= bound.in_units(1, 2 * (COARSE - e)) {
         return [1.0, 0.0];
     }
     if c[0] == 0.0 {
@@ -81,7 +87,7 @@ fn scale<F: Formula>(group: &Group<'_>, c: &Numbers, (largest, sum): (u32, u128)
     let loses = c[1] != 0.0;
     for attempt in 0..ATTEMPTS {
         let numbers = [wide_float(factor), if loses && attempt > 0 { 1.0 } else { 0.0 }];
-        let c = with_own(c, numbers);
+        let c = with_group(c, numbers);
         let largest = group.stored::<F>(largest, &c);
         if largest == 0 {
             return [0.0; 2];
@@ -92,7 +98,7 @@ fn scale<F: Formula>(group: &Group<'_>, c: &Numbers, (largest, sum): (u32, u128)
             #[inline(always)]
             |b| coarse(b, e),
         );
-        if sum <= amount.in_units(1, 2 * (COARSE - e)) {
+        if sum <= bound.in_units(1, 2 * (COARSE - e)) {
             return numbers;
         }
         if loses && attempt == 0 {

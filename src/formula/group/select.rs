@@ -1,14 +1,14 @@
-//! The largest weights of a group: as many as the amount says, of equal ones those with the lower index.
+//! The largest weights of a group: as many as the bound says, of equal ones those with the lower index.
 //!
 //! Twin of `shaders/formula/group/select.wgsl`.
 
 use rayon::prelude::*;
 
 use super::{Found, Group, Members, PARALLEL};
-use crate::formula::Numbers;
+use crate::formula::Coefficients;
 use crate::formula::rule::Purpose;
 use crate::numeric::bits::{INFINITY, MAGNITUDE};
-use crate::numeric::fixed::Amount;
+use crate::numeric::fixed::Bound;
 use crate::numeric::wgsl::Constant;
 
 /// Of at most so many weights, each is compared with each other.
@@ -21,9 +21,9 @@ const DIGIT: u32 = 11;
 const DIGITS: [u32; 3] = [22, 11, 0];
 
 /// The smallest magnitude that is kept, and the last member of that magnitude that is.
-pub(super) fn find(group: &Group<'_>, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
+pub(super) fn find(group: &Group<'_>, purpose: Purpose, c: &Coefficients, value: [u32; 3]) -> Found {
     let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };
-    let kept = Amount::from_words(words).in_units(1, 0);
+    let kept = Bound::from_words(words).in_units(1, 0);
     if purpose == Purpose::Value {
         let nonzero = group.sum(
             #[inline(always)]

@@ -1,4 +1,4 @@
-//! The threshold that a sum of magnitudes, or of what is above it, meets an amount at: by Michelot's iteration, without sorting.
+//! The threshold that a sum of magnitudes, or of what is above it, meets a bound at: by Michelot's iteration, without sorting.
 //!
 //! Twin of `shaders/formula/group/threshold.wgsl`. Where τ solves Σ max(|v| − τ, 0) = r, every τ from a set that holds the weights above it
 //! is too low; so the weights that are not above it are dropped, and the set shrinks until it is right (Michelot 1986; Condat 2016). That
@@ -6,13 +6,13 @@
 //! the number of weights above τ, with a + b ≤ 1. So their product falls to a quarter or less at each step, and from below 2^122 units it
 //! is below 1 after 61.
 
-use super::{Found, Group, Halves, Members, PARALLEL, Sum, with_own};
+use super::{Found, Group, Halves, Members, PARALLEL, Sum, with_group};
 use crate::formula::rule::{Purpose, Rule};
-use crate::formula::{Formula, Numbers};
+use crate::formula::{Coefficients, Formula};
 use crate::numeric::arithmetic::quotient;
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::Dtype;
-use crate::numeric::fixed::{Amount, FINE, exponent, fine, nearest, scaled, two_floats, whole};
+use crate::numeric::fixed::{Bound, FINE, exponent, fine, nearest, scaled, two_floats, whole};
 use crate::numeric::wgsl::Constant;
 
 /// How many of Michelot's steps there are at most.
@@ -36,7 +36,7 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("HIGHEST", (HIGHEST >> 32) as u32),
 ];
 
-/// How many binary places below the amount a sum may be that was rounded to weights of this type, and be on the simplex.
+/// How many binary places below the bound a sum may be that was rounded to weights of this type, and be on the simplex.
 pub(crate) fn slack(dtype: Dtype) -> u32 {
     match dtype {
         Dtype::F32 => 20,
@@ -45,7 +45,13 @@ pub(crate) fn slack(dtype: Dtype) -> u32 {
     }
 }
 
-pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, c: &Numbers, value: [u32; 3]) -> Found {
+pub(super) fn find<F: Formula>(
+    group: &Group<'_>,
+    rule: Rule,
+    purpose: Purpose,
+    c: &Coefficients,
+    value: [u32; 3],
+) -> Found {
     let simplex = rule == Rule::Simplex;
     let top = if simplex { unordered(group.greatest(ordered)) } else { group.largest() };
     match (rule, purpose) {
@@ -62,9 +68,9 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
         _ => {}
     }
     let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };
-    let amount = Amount::from_words(words);
-    let units = Units::of(group, top, amount, simplex);
-    let r = amount.in_units(1, FINE - units.e);
+    let bound = Bound::from_words(words);
+    let units = Units::of(group, top, bound, simplex);
+    let r = bound.in_units(1, FINE - units.e);
     let all = units.above(0);
     let inside = !units.from_top && {
         let negative = if simplex {
@@ -96,7 +102,7 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
         }
         let marked = f32::from_bits(second.to_bits() & !1 | u32::from(attempt > 0));
         let numbers = [first, if loses { marked } else { second }];
-        let c = with_own(c, numbers);
+        let c = with_group(c, numbers);
         let Sum { total, count } = group.sum_stored::<F>(
             &c,
             #[inline(always)]
@@ -114,7 +120,7 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, rule: Rule, purpose: Purpose, 
     Found { numbers: [f32::MAX, 0.0], ..Found::default() }
 }
 
-/// A group's weights as integers, in a unit that suits the amount r.
+/// A group's weights as integers, in a unit that suits the bound r.
 ///
 /// The threshold lies at most r below the largest weight. So the unit is 2^-53 of r, whatever the weights are. Where the weights are much
 /// larger than r, they are counted down from the largest one. A weight that is not near it is below the threshold, and its integer is 0.
@@ -130,8 +136,8 @@ struct Units<'a> {
 }
 
 impl<'a> Units<'a> {
-    fn of(group: &'a Group<'a>, top: u32, amount: Amount, signed: bool) -> Units<'a> {
-        let log2 = amount.log2();
+    fn of(group: &'a Group<'a>, top: u32, bound: Bound, signed: bool) -> Units<'a> {
+        let log2 = bound.log2();
         let e = if log2 == i32::MIN { exponent(top) } else { log2 + 2 };
         // 0 has no exponent, and is far above nothing.
         Units { group, e, top, from_top: top & MAGNITUDE != 0 && exponent(top) > e, signed }

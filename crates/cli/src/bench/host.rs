@@ -66,7 +66,7 @@ fn kernel<'a>(moved: usize, mut once: impl FnMut() -> penalty::Result<()> + 'a) 
 
 /// Holds each operation against the plainest code for its formula.
 fn check(backend: &Backend, penalty: &Penalty, theta: &[f32], output: &mut [f32]) -> Result<()> {
-    let (l1, l2) = (penalty.l1_weight(), penalty.l2_squared_weight());
+    let (l1, l2) = (penalty.l1_factor(), penalty.l2_squared_factor());
     let wrong = |operation, expected: f64, found: f64| {
         let (expected, found) = (expected.to_string(), found.to_string());
         Err(Error::Wrong { operation, len: theta.len(), expected, found })

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::common::*;
 
 /// Runs eval and shrink on a bad file: both fail alike, and shrink leaves nothing behind.
-fn refused(name: &str, fragments: &[&str], make: impl FnOnce(&std::path::Path)) {
+fn rejected(name: &str, fragments: &[&str], make: impl FnOnce(&std::path::Path)) {
     let folder = folder();
     let file = folder.path().join(name);
     make(&file);
@@ -21,13 +21,13 @@ fn refused(name: &str, fragments: &[&str], make: impl FnOnce(&std::path::Path)) 
 
 #[test]
 fn files_that_are_no_checkpoints() {
-    refused("missing.safetensors", &["no such file"], |_| {});
-    refused("folder", &["is a directory"], |path| fs::create_dir(path).unwrap());
-    refused("empty.safetensors", &["is empty"], |path| fs::write(path, "").unwrap());
-    refused("short", &["at least 8 bytes, found 3"], |path| fs::write(path, "abc").unwrap());
-    refused("text.txt", &["no safetensors file"], |path| fs::write(path, "just some text, you know").unwrap());
-    refused("huge", &["a header of 18446744073709551615 bytes"], |path| fs::write(path, [0xff; 64]).unwrap());
-    refused("broken.npy", &["is no .npy file: its first bytes"], |path| fs::write(path, [0xff; 64]).unwrap());
+    rejected("missing.safetensors", &["no such file"], |_| {});
+    rejected("folder", &["is a directory"], |path| fs::create_dir(path).unwrap());
+    rejected("empty.safetensors", &["is empty"], |path| fs::write(path, "").unwrap());
+    rejected("short", &["at least 8 bytes, found 3"], |path| fs::write(path, "abc").unwrap());
+    rejected("text.txt", &["no safetensors file"], |path| fs::write(path, "just some text, you know").unwrap());
+    rejected("huge", &["a header of 18446744073709551615 bytes"], |path| fs::write(path, [0xff; 64]).unwrap());
+    rejected("broken.npy", &["is no .npy file: its first bytes"], |path| fs::write(path, [0xff; 64]).unwrap());
 }
 
 /// What a file is that was given by mistake, and what its error says, whatever it was read as.
@@ -76,10 +76,10 @@ fn files_given_by_mistake_are_named() {
     for (name, bytes, found) in MISTAKEN.iter().copied().chain([("x.tar", &tar[..], "a tar archive: unpack it")]) {
         let write = |path: &Path| fs::write(path, bytes).unwrap();
         // Under its own name, those that it may be downloaded under, and as a shard.
-        refused(name, &[&format!("is no safetensors file but {found}")], write);
-        refused("model.safetensors", &["is no safetensors file but"], write);
-        refused("w.npy", &["is no .npy file but"], write);
-        refused("model.safetensors.index.json", &["is no index of a sharded checkpoint but"], write);
+        rejected(name, &[&format!("is no safetensors file but {found}")], write);
+        rejected("model.safetensors", &["is no safetensors file but"], write);
+        rejected("w.npy", &["is no .npy file but"], write);
+        rejected("model.safetensors.index.json", &["is no index of a sharded checkpoint but"], write);
         let folder = folder();
         write(&folder.path().join(name));
         let index = folder.path().join("model.index.json");
@@ -91,15 +91,15 @@ fn files_given_by_mistake_are_named() {
     // What has the right contents under a wrong name.
     let json = |path: &Path| fs::write(path, r#"{"weight_map": {}}"#).unwrap();
     let index = "but the index of a sharded checkpoint: give it a name that ends in .json";
-    refused("index", &["is no safetensors file", index], json);
-    refused("index.npy", &["is no .npy file", index], json);
-    refused("model.safetensors", &["is no safetensors file but JSON, such as", "a server's error"], |path| {
+    rejected("index", &["is no safetensors file", index], json);
+    rejected("index.npy", &["is no .npy file", index], json);
+    rejected("model.safetensors", &["is no safetensors file but JSON, such as", "a server's error"], |path| {
         fs::write(path, r#"{"error":"Repository not found"}"#).unwrap();
     });
     let tensors = |path: &Path| raw_safetensors(path, r#"{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#, &[1]);
-    refused("m.json", &["but a safetensors file: give it a name that does not end in .json"], tensors);
-    refused("w.json", &["but a NumPy array"], |path| npy(path, "'<f4'", "False", "(1,)", &[0; 4]));
-    refused("config.json", &["but other JSON, without a weight_map"], |path| {
+    rejected("m.json", &["but a safetensors file: give it a name that does not end in .json"], tensors);
+    rejected("w.json", &["but a NumPy array"], |path| npy(path, "'<f4'", "False", "(1,)", &[0; 4]));
+    rejected("config.json", &["but other JSON, without a weight_map"], |path| {
         fs::write(path, r#"{"architectures": ["GPT2"]}"#).unwrap();
     });
 }
@@ -108,7 +108,7 @@ fn files_given_by_mistake_are_named() {
 #[test]
 fn a_damaged_checkpoint_is_not_taken_for_another_kind() {
     for length in [0x28b, 0x0308, 0x088b1f, 0x0280] {
-        refused(
+        rejected(
             "cut.safetensors",
             &[&format!("or is truncated: its first bytes say a header of {length} bytes")],
             |path| {
@@ -116,8 +116,8 @@ fn a_damaged_checkpoint_is_not_taken_for_another_kind() {
             },
         );
     }
-    refused("cut.safetensors", &["its safetensors header: EOF"], |path| raw_safetensors(path, r#"{"w":"#, &[0; 8]));
-    refused("cut.index.json", &["no index of a sharded checkpoint: EOF"], |path| fs::write(path, "{").unwrap());
+    rejected("cut.safetensors", &["its safetensors header: EOF"], |path| raw_safetensors(path, r#"{"w":"#, &[0; 8]));
+    rejected("cut.index.json", &["no index of a sharded checkpoint: EOF"], |path| fs::write(path, "{").unwrap());
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn headers_that_lie() {
         ("an array", "[1,2]".into(), 0),
     ];
     for (name, header, data) in headers {
-        refused(name, &[], |path| raw_safetensors(path, &header, &vec![0; data]));
+        rejected(name, &[], |path| raw_safetensors(path, &header, &vec![0; data]));
     }
 }
 
@@ -206,7 +206,7 @@ fn names_that_are_there_twice() {
     ];
     for (name, header, data) in headers {
         let reason = format!("its safetensors header: the name {name:?} is there twice");
-        refused("header", &[&reason], |path| raw_safetensors(path, &header, &vec![0; data]));
+        rejected("header", &[&reason], |path| raw_safetensors(path, &header, &vec![0; data]));
     }
     let shards = [
         ("w", r#"{"weight_map":{"w":"s","w":"t"}}"#),
@@ -216,7 +216,7 @@ fn names_that_are_there_twice() {
     ];
     for (name, index) in shards {
         let reason = format!("is no index of a sharded checkpoint: the name {name:?} is there twice");
-        refused("index.json", &[&reason], |path| fs::write(path, index).unwrap());
+        rejected("index.json", &[&reason], |path| fs::write(path, index).unwrap());
     }
 }
 
@@ -229,43 +229,43 @@ fn a_header_whose_data_end_past_2_to_the_64() {
     };
     let tensors: Vec<String> = (0..8).map(|i| tensor(i, most)).chain([tensor(8, 7)]).collect();
     let header = format!("{{{}}}", tensors.join(","));
-    refused("most", &["more bytes than 2^64"], |path| raw_safetensors(path, &header, &[]));
+    rejected("most", &["more bytes than 2^64"], |path| raw_safetensors(path, &header, &[]));
 }
 
 /// Opening a pipe would wait for a writer, and a pipe has no places to read from.
 #[cfg(unix)]
 #[test]
 fn a_pipe() {
-    refused("pipe", &["no regular file"], |path| {
+    rejected("pipe", &["no regular file"], |path| {
         assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
     });
 }
 
 #[test]
 fn npy_files_that_lie() {
-    refused("truncated.npy", &["is truncated"], |path| npy(path, "'<f4'", "False", "(3,)", &[0; 8]));
-    refused("longer.npy", &["bytes behind"], |path| npy(path, "'<f4'", "False", "(3,)", &[0; 16]));
+    rejected("truncated.npy", &["is truncated"], |path| npy(path, "'<f4'", "False", "(3,)", &[0; 8]));
+    rejected("longer.npy", &["bytes behind"], |path| npy(path, "'<f4'", "False", "(3,)", &[0; 16]));
     let shape = "(18446744073709551615, 18446744073709551615)";
-    refused("overflow.npy", &["more bytes than 2^64"], |path| npy(path, "'<f4'", "False", shape, &[]));
-    refused("garbled.npy", &[".npy header"], |path| fs::write(path, b"\x93NUMPY\x01\x00\x05\x00{abc}").unwrap());
+    rejected("overflow.npy", &["more bytes than 2^64"], |path| npy(path, "'<f4'", "False", shape, &[]));
+    rejected("garbled.npy", &[".npy header"], |path| fs::write(path, b"\x93NUMPY\x01\x00\x05\x00{abc}").unwrap());
     let deep = "[".repeat(5000);
-    refused("deep.npy", &["nests 5002 deep"], |path| npy(path, &deep, "False", "()", &[]));
-    refused("cut.npy", &[".npy header"], |path| fs::write(path, b"\x93NUMPY\x01\x00\xff\xff{").unwrap());
+    rejected("deep.npy", &["nests 5002 deep"], |path| npy(path, &deep, "False", "()", &[]));
+    rejected("cut.npy", &[".npy header"], |path| fs::write(path, b"\x93NUMPY\x01\x00\xff\xff{").unwrap());
 }
 
 #[test]
 fn indexes_that_lie() {
     let index = |text: &'static str| move |path: &std::path::Path| fs::write(path, text).unwrap();
-    refused("a.json", &["no index"], index("{}"));
-    refused("b.json", &["no index"], index("not json"));
-    refused("c.json", &["shard gone.safetensors is missing"], index(r#"{"weight_map":{"w":"gone.safetensors"}}"#));
-    refused("d.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"../w.safetensors"}}"#));
-    refused("e.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"/etc/passwd"}}"#));
-    refused("up.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"./../w.safetensors"}}"#));
-    refused("through.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"a/../w.safetensors"}}"#));
-    refused("dot.json", &["\"\" must be a file beside it"], index(r#"{"weight_map":{"w":"./."}}"#));
-    refused("nothing.json", &["\"\" must be a file beside it"], index(r#"{"weight_map":{"w":""}}"#));
-    refused("f.json", &["tensor \"w\" is not in its shard s"], |path| {
+    rejected("a.json", &["no index"], index("{}"));
+    rejected("b.json", &["no index"], index("not json"));
+    rejected("c.json", &["shard gone.safetensors is missing"], index(r#"{"weight_map":{"w":"gone.safetensors"}}"#));
+    rejected("d.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"../w.safetensors"}}"#));
+    rejected("e.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"/etc/passwd"}}"#));
+    rejected("up.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"./../w.safetensors"}}"#));
+    rejected("through.json", &["must be a file beside it"], index(r#"{"weight_map":{"w":"a/../w.safetensors"}}"#));
+    rejected("dot.json", &["\"\" must be a file beside it"], index(r#"{"weight_map":{"w":"./."}}"#));
+    rejected("nothing.json", &["\"\" must be a file beside it"], index(r#"{"weight_map":{"w":""}}"#));
+    rejected("f.json", &["tensor \"w\" is not in its shard s"], |path| {
         raw_safetensors(&path.with_file_name("s"), "{}", &[]);
         fs::write(path, r#"{"weight_map":{"w":"s"}}"#).unwrap();
     });

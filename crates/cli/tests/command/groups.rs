@@ -1,5 +1,5 @@
 //! Weights that are taken together: `--groups`, the projections and `--keep`, against formulas in f64 over indices that are
-//! put together here, and what is refused before anything is written.
+//! put together here, and what is rejected before anything is written.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -253,7 +253,7 @@ fn the_largest_of_each_group_are_kept_bit_by_bit() {
 }
 
 /// Runs eval and shrink, which fail alike, in one line, and leave nothing behind.
-fn refused(file: &Path, asked: &[&str], code: i32, message: &str) {
+fn rejected(file: &Path, asked: &[&str], code: i32, message: &str) {
     let file = text(file);
     let folder = Path::new(&file).parent().expect("the file is in a folder");
     let before = fs::read_dir(folder).unwrap().count();
@@ -304,10 +304,10 @@ fn what_groups_do_not_cover() {
         ),
     ];
     for (groups, include, message) in &cases {
-        refused(&file, &[&norm[..], &[groups, "--include", include]].concat(), 1, message);
+        rejected(&file, &[&norm[..], &[groups, "--include", include]].concat(), 1, message);
     }
     let four = w("groups of runs of 4 must cover the tensor: its 30 weights do not divide so");
-    refused(&file, &["--penalty", "group-lasso:lambda=1,group-size=4"], 1, &four);
+    rejected(&file, &["--penalty", "group-lasso:lambda=1,group-size=4"], 1, &four);
     let shrink = ["shrink", &text(&file), "--out", &text(&folder.path().join("out"))];
     let simplex = ["--project", "simplex:radius=1", "--groups", "runs:4"];
     assert_fails(&penalty(shrink.iter().chain(&simplex)), 1, &[&four]);
@@ -398,7 +398,7 @@ fn n_of_m_keeps_at_most_m() {
     safetensors(&file, &[("w", "F32", vec![2, 4], f32s(&weights(8, 1)))], 0);
     for (asked, n) in [("n-of-m:n=5,m=4", 5), ("n-of-m:m=1,n=2", 2)] {
         let message = format!("n must be at most m, found {n}");
-        refused(&file, &["--penalty", asked], 2, &message);
+        rejected(&file, &["--penalty", asked], 2, &message);
         let shrink = penalty(["shrink", &text(&file), "--out", &text(&out), "--keep", asked]);
         assert_fails(&shrink, 2, &["--keep", &message]);
     }
@@ -451,12 +451,12 @@ fn groups_are_for_what_takes_weights_together_and_are_said_once() {
         let message = format!("penalty: invalid value '{text}' for '--groups <GROUPS>': {expected}; found {text:?}");
         // clap says of an empty one that it is missing.
         let message = if text.is_empty() { "--groups" } else { &message };
-        refused(&file, &["--penalty", "l2-norm:lambda=1", "--groups", text], 2, message);
+        rejected(&file, &["--penalty", "l2-norm:lambda=1", "--groups", text], 2, message);
     }
     let alone =
         "penalty: --groups is for what takes weights together, such as group-lasso, and this takes each weight alone\n";
     for asked in [&["--l1", "1"][..], &["--lambda", "1", "--alpha", "1"], &["--penalty", "mcp:lambda=1,gamma=3"]] {
-        refused(&file, &[asked, &["--groups", "rows"]].concat(), 2, alone);
+        rejected(&file, &[asked, &["--groups", "rows"]].concat(), 2, alone);
     }
     assert_fails(&penalty(["eval", &text(&file), "--groups", "rows"]), 2, &[alone]);
     let twice = "penalty: --groups says which weights are taken together, and so does a parameter, group-size or n-of-m's m: \
@@ -464,7 +464,7 @@ fn groups_are_for_what_takes_weights_together_and_are_said_once() {
     for given in
         ["group-lasso:lambda=1,group-size=4", "sparse-group-lasso:lambda=1,alpha=1,group-size=4", "n-of-m:n=2,m=4"]
     {
-        refused(&file, &["--penalty", given, "--groups", "runs:4"], 2, twice);
+        rejected(&file, &["--penalty", given, "--groups", "runs:4"], 2, twice);
     }
     let shrink = ["shrink", &text(&file), "--out", &text(&folder.path().join("out")), "--groups", "rows"];
     assert_fails(&penalty(shrink.iter().chain(&["--keep", "n-of-m:n=2,m=4"])), 2, &[twice]);

@@ -328,7 +328,7 @@ fn every_header_that_numpy_reads() {
 fn headers_that_numpy_does_not_read() {
     let folder = folder();
     let file = folder.path().join("w.npy");
-    let refused = |version, header: &[u8], reason: &str| {
+    let rejected = |version, header: &[u8], reason: &str| {
         of_version(&file, version, header, &f32s(&VALUES));
         let start = format!("penalty: {}: its .npy header: ", text(&file));
         assert_fails(&penalty(["eval", &text(&file), "--l1", "1"]), 1, &[&start, reason]);
@@ -350,32 +350,32 @@ fn headers_that_numpy_does_not_read() {
         ("(18446744073709551616,)", format!("{sides} (18446744073709551616,)")),
         ("((3,),)", format!("{sides} ((3,),)")),
     ] {
-        refused([1, 0], header("'<f4'", shape).as_bytes(), &reason);
+        rejected([1, 0], header("'<f4'", shape).as_bytes(), &reason);
     }
     let full = "'descr': '<f4', 'fortran_order': False, 'shape': (3,)";
-    refused([1, 0], b"{'descr': '<f4', 'fortran_order': False}", "has no shape");
-    refused([1, 0], b"{'fortran_order': False, 'shape': (3,)}", "has no descr");
-    refused([1, 0], b"{'descr': '<f4', 'shape': (3,)}", "has no fortran_order");
-    refused([1, 0], format!("{{{full}, 'descr': '>f4'}}").as_bytes(), "has descr twice");
-    refused(
+    rejected([1, 0], b"{'descr': '<f4', 'fortran_order': False}", "has no shape");
+    rejected([1, 0], b"{'fortran_order': False, 'shape': (3,)}", "has no descr");
+    rejected([1, 0], b"{'descr': '<f4', 'shape': (3,)}", "has no fortran_order");
+    rejected([1, 0], format!("{{{full}, 'descr': '>f4'}}").as_bytes(), "has descr twice");
+    rejected(
         [1, 0],
         format!("{{{full}, 'x': 1}}").as_bytes(),
         "expected descr, fortran_order and shape, found 'descr', 'fortran_order', 'shape', 'x'",
     );
-    refused(
+    rejected(
         [1, 0],
         b"{'descr': '<f4', 'fortran_order': 1, 'shape': (3,)}",
         "fortran_order must be True or False, found 1",
     );
-    refused([1, 0], b"[]", dictionary);
-    refused([1, 0], b"", dictionary);
+    rejected([1, 0], b"[]", dictionary);
+    rejected([1, 0], b"", dictionary);
     for version in [[0, 0], [1, 1], [4, 0]] {
         let found = format!("its version must be 1.0, 2.0 or 3.0, found {}.{}", version[0], version[1]);
-        refused(version, header("'<f4'", "(3,)").as_bytes(), &found);
+        rejected(version, header("'<f4'", "(3,)").as_bytes(), &found);
     }
-    refused([3, 0], b"{'\xe9': 1}", "invalid utf-8");
+    rejected([3, 0], b"{'\xe9': 1}", "invalid utf-8");
     // In Latin-1 that is a key.
-    refused([1, 0], b"{'\xe9': 1}", "has no descr");
+    rejected([1, 0], b"{'\xe9': 1}", "has no descr");
 }
 
 #[test]

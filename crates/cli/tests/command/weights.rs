@@ -55,7 +55,7 @@ fn files(folder: &Path, stored: &str, convert: impl Fn(&[f32]) -> Vec<u8>) -> [S
 fn expected<E: Element>(theta: &[f32], own: &[f32], nearest: impl Fn(f32) -> E) -> (f64, Vec<u8>) {
     let [mut theta, own] = [theta, own].map(|list| list.iter().map(|&x| nearest(x)).collect::<Vec<E>>());
     let penalty = Penalty::weighted_elastic_net(0.25, 0.5).unwrap();
-    let weighted = penalty.with_weights(&own).unwrap();
+    let weighted = penalty.with_element_weights(&own).unwrap();
     let value = Backend::cpu().evaluate(weighted, &theta).unwrap().value;
     Backend::cpu().prox_in_place(weighted, &mut theta, 0.5).unwrap();
     (value, bytes(&theta))
@@ -129,7 +129,7 @@ fn files_that_do_not_fit() {
     );
     let model = [3, LEN as u64 / 3 + 1];
     let count = model.iter().product::<u64>() as usize;
-    let refused = |name: &str, dtype: &str, shape: &[u64], bytes: Vec<u8>, reason: &str| {
+    let rejected = |name: &str, dtype: &str, shape: &[u64], bytes: Vec<u8>, reason: &str| {
         safetensors(file("weights").as_ref(), &[(name, dtype, shape.to_vec(), bytes)], 0);
         let asked = ["--penalty", "weighted-l1:lambda=0.5", "--weights", &file("weights")];
         assert_fails(&penalty(["eval", &file("model")].iter().chain(&asked)), 1, &[&file("weights"), reason]);
@@ -143,14 +143,14 @@ fn files_that_do_not_fit() {
         weights[at] = value;
         f32s(&weights)
     };
-    refused("v", "F32", &model, f32s(&ones), "has no weights of the tensor \"w\"");
+    rejected("v", "F32", &model, f32s(&ones), "has no weights of the tensor \"w\"");
     let turned = [model[1], model[0]];
     let reason = format!("its weights of the tensor \"w\" must have its shape {model:?}, found {turned:?}");
-    refused("w", "F32", &turned, f32s(&ones), &reason);
-    refused("w", "F64", &model, vec![0; 8 * count], "its tensor \"w\" has no weights: F64 is not F32, F16 or BF16");
-    let numbers = "its tensor \"w\": the penalty weights must be numbers ≥ 0, found";
-    refused("w", "F32", &model, with(5, -0.5), &format!("{numbers} -0.5 at index 5"));
-    refused("w", "F32", &model, with(LEN - 1, f32::NAN), &format!("{numbers} NaN at index {}", LEN - 1));
+    rejected("w", "F32", &turned, f32s(&ones), &reason);
+    rejected("w", "F64", &model, vec![0; 8 * count], "its tensor \"w\" has no weights: F64 is not F32, F16 or BF16");
+    let numbers = "its tensor \"w\": the element weights must be numbers ≥ 0, found";
+    rejected("w", "F32", &model, with(5, -0.5), &format!("{numbers} -0.5 at index 5"));
+    rejected("w", "F32", &model, with(LEN - 1, f32::NAN), &format!("{numbers} NaN at index {}", LEN - 1));
     fs::remove_file(file("weights")).unwrap();
     let asked = ["--penalty", "weighted-l1:lambda=0.5", "--weights", &file("weights")];
     assert_fails(&penalty(["eval", &file("model")].iter().chain(&asked)), 1, &[&file("weights"), "no such file"]);

@@ -11,13 +11,14 @@ use crate::{Error, Result};
 
 impl Recorder {
     /// Compiles what finishes results to f32, and binds it with this output, where it is not the last one.
-    pub(super) fn prepare_finish(&mut self, output: &Operand<'_>) -> Result<()> {
+    pub(super) fn prepare_resolve(&mut self, output: &Operand<'_>) -> Result<()> {
         let Some(results) = &self.results else { return Ok(()) };
-        let known = self.finish.as_ref().is_some_and(|(o, ..)| o.offset == output.offset && o.buffer == *output.buffer);
+        let known =
+            self.resolve.as_ref().is_some_and(|(o, ..)| o.offset == output.offset && o.buffer == *output.buffer);
         if known {
             return Ok(());
         }
-        let pipeline = self.gpu.finish_pipeline()?;
+        let pipeline = self.gpu.resolve_pipeline()?;
         let entries = [
             entry(0, &self.table.buffer, Window { start: 0, end: PARAMETERS_BOUND }),
             entry(1, &self.table.buffer, Window { start: 0, end: self.table.parameters }),
@@ -25,15 +26,15 @@ impl Recorder {
             entry(3, output.buffer, Window { start: output.offset, end: output.end() }),
         ];
         let layout = &pipeline.layout;
-        let descriptor = wgpu::BindGroupDescriptor { label: Some("penalty finish"), layout, entries: &entries };
+        let descriptor = wgpu::BindGroupDescriptor { label: Some("penalty resolve"), layout, entries: &entries };
         let group = self.gpu.guarded(|| self.gpu.device().create_bind_group(&descriptor))?;
-        self.finish = Some((output.located(), pipeline, group));
+        self.resolve = Some((output.located(), pipeline, group));
         Ok(())
     }
 
     /// Records that a step's results are finished to f32, behind the step in the same encoder or a later one; whether the step was
     /// recorded here.
-    pub(super) fn record_finish(
+    pub(super) fn record_resolve(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         pending: &Pending,
@@ -47,10 +48,10 @@ impl Recorder {
             let rule = "it must be finished before the operands move to more buffers";
             return Err(Error::Operand { operand: "the step", rule, found: "operands that have moved".into() });
         }
-        self.prepare_finish(output)?;
+        self.prepare_resolve(output)?;
         let base = at as u64 * self.table.stride;
         let parameters = base + self.table.parameters;
-        if let (Some(results), Some((_, pipeline, group))) = (&self.results, &self.finish) {
+        if let (Some(results), Some((_, pipeline, group))) = (&self.results, &self.resolve) {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(&pipeline.pipeline);
             pass.set_bind_group(0, group, &[parameters as u32, base as u32, (at as u64 * results.stride) as u32]);

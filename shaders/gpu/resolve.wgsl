@@ -98,9 +98,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
             if (limb == LARGEST) {
                 continue;
             }
-            let amount = limb_of(segment, limb);
-            if (amount != 0u) {
-                add_limb(limb, amount);
+            let bound = limb_of(segment, limb);
+            if (bound != 0u) {
+                add_limb(limb, bound);
             }
         }
         atomicMax(&limbs[LARGEST], limb_of(segment, LARGEST));
