@@ -28,6 +28,7 @@
 //! ```
 
 mod adapter;
+mod bound;
 mod cache;
 mod check;
 mod custom_check;

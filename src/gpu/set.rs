@@ -1,20 +1,18 @@
 //! Many tensors on the device at once: one recording, a few dispatches, no waiting.
 
+use super::bound::BoundOperands;
 use super::device::Gpu;
-use super::operand::{Located, Operand};
-use super::pipeline::storage;
-use super::placement::{Placement, Window};
+use super::operand::Operand;
 use super::readback::PendingReports;
 use super::recorder::{Recorder, Step};
 use super::recording::{NAMES, Operands, Recording, lists};
-use super::slot_memory::entry;
 use crate::formula::descriptor::Descriptor;
 #[cfg(doc)]
 use crate::formula::scalars::Metric;
 use crate::numeric::element::Dtype;
 use crate::penalty::element_weights::matched;
 use crate::penalty::groups::Groups;
-use crate::plan::operands::{ELEMENT_WEIGHTS, Extent, disjoint, one_each, same_shape};
+use crate::plan::operands::{one_each, same_shape};
 use crate::plan::optimizer::{Adam, Momentum, Sgd};
 use crate::plan::parameter::{Parameter, segments};
 use crate::plan::penalties::Penalties;
@@ -77,9 +75,7 @@ pub struct ParameterSet {
     plan: Plan,
     penalties: Penalties,
     slots: usize,
-    located: [Vec<Located>; NAMES.len()],
-    /// Of the tensors that have some.
-    element_weights: Vec<Option<Located>>,
+    bound: BoundOperands,
     /// The version of the penalties and the placement of which every penalty is known to have the weights that it takes, and to be checked.
     matched: Option<(u64, u64)>,
     /// The first tensor then whose penalty has no gradient.
@@ -90,10 +86,6 @@ pub struct ParameterSet {
     kinds: (u64, Vec<(&'static Descriptor, Option<Groups>)>),
     /// Of each operation that was prepared or recorded.
     recorders: Vec<Recorder>,
-    /// The buffers of the placement, each once, known to be of this device.
-    buffers: Vec<wgpu::Buffer>,
-    extents: Vec<Extent<wgpu::Buffer>>,
-    probe: wgpu::BindGroupLayout,
 }
 
 impl ParameterSet {
@@ -112,33 +104,18 @@ impl ParameterSet {
         let (segments, penalties) = segments(parameters);
         segments.iter().zip(penalties.list()).try_for_each(|(s, penalty)| s.about(gpu.checked(penalty)))?;
         let plan = gpu.plan(segments);
-        let probe = gpu.guarded(|| {
-            gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some("penalty probe"),
-                entries: &[wgpu::BindGroupLayoutEntry {
-                    binding: 0,
-                    visibility: wgpu::ShaderStages::COMPUTE,
-                    ty: storage(true, false),
-                    count: None,
-                }],
-            })
-        })?;
         let kinds = (penalties.version(), penalties.list().iter().map(kind_of).collect());
         let mut set = ParameterSet {
             gpu: gpu.clone(),
             plan,
             penalties,
             slots,
-            located: Default::default(),
-            element_weights: Vec::new(),
+            bound: BoundOperands::new(gpu)?,
             matched: None,
             without_gradient: None,
             generation: 0,
             kinds,
             recorders: Vec::new(),
-            buffers: Vec::new(),
-            extents: Vec::new(),
-            probe,
         };
         set.rebind(operands)?;
         Ok(set)
@@ -231,31 +208,9 @@ impl ParameterSet {
     ///
     /// As [`new`](ParameterSet::new); then the set stays where it was.
     pub fn rebind(&mut self, operands: &Operands<'_>) -> Result<()> {
-        let stays = |((o, l), s): ((&Operand<'_>, &Located), &Segment)| {
-            o.offset == l.offset && *o.buffer == l.buffer && o.len == s.len && o.dtype == s.dtype
-        };
-        let same = |(list, located): (&[Operand<'_>], &Vec<Located>)| {
-            list.len() == located.len() && list.iter().zip(located).zip(&*self.plan.segments).all(stays)
-        };
-        let same_own = || {
-            let (own, located) = (operands.element_weights, &self.element_weights);
-            let stays = |((o, l), s): ((&Option<Operand<'_>>, &Option<Located>), &Segment)| match (o, l) {
-                (Some(o), Some(l)) => stays(((o, l), s)),
-                (o, l) => o.is_none() && l.is_none(),
-            };
-            own.len() == located.len() && own.iter().zip(located).zip(&*self.plan.segments).all(stays)
-        };
-        if self.generation > 0 && operands.lists().into_iter().zip(&self.located).all(same) && same_own() {
-            return Ok(());
+        if self.bound.rebind(&self.gpu, &self.plan.segments, operands)? {
+            self.generation += 1;
         }
-        self.validate(operands)?;
-        for (located, list) in self.located.iter_mut().zip(operands.lists()) {
-            located.clear();
-            located.extend(list.iter().map(Operand::located));
-        }
-        self.element_weights.clear();
-        self.element_weights.extend(operands.element_weights.iter().map(|own| own.as_ref().map(Operand::located)));
-        self.generation += 1;
         Ok(())
     }
 
@@ -407,7 +362,7 @@ impl ParameterSet {
         let (operation, sums) = recording.pass();
         let lists = lists(operation);
         for list in lists.into_iter().flatten() {
-            one_each(operation.name(), NAMES[list], self.plan.segments.len(), self.located[list].len())?;
+            one_each(operation.name(), NAMES[list], self.plan.segments.len(), self.bound.len_of(list))?;
         }
         self.match_penalties()?;
         if let Some(at) = self.without_gradient {
@@ -424,8 +379,7 @@ impl ParameterSet {
             }
             self.kinds.0 = self.penalties.version();
         }
-        let roles = lists.map(|list| list.map(|list| &self.located[list][..]));
-        let placement = Placement { roles, element_weights: &self.element_weights };
+        let placement = self.bound.placement(lists);
         let (pass, of) = ((operation, sums), (&self.plan, &self.penalties));
         let at = match self.recorders.iter().position(|r| (r.operation, r.sums) == pass) {
             Some(at) => at,
@@ -457,76 +411,17 @@ impl ParameterSet {
         Ok(())
     }
 
-    fn validate(&mut self, operands: &Operands<'_>) -> Result<()> {
-        self.extents.clear();
-        for (role, list) in operands.lists().into_iter().enumerate() {
-            if role > 0 && list.is_empty() {
-                continue;
-            }
-            one_each("a set", NAMES[role], self.plan.segments.len(), list.len())?;
-            for (at, operand) in list.iter().enumerate() {
-                self.admit(NAMES[role], at, operand)?;
-            }
-        }
-        if !operands.element_weights.is_empty() {
-            one_each("a set", ELEMENT_WEIGHTS, self.plan.segments.len(), operands.element_weights.len())?;
-        }
-        for (at, own) in operands.element_weights.iter().enumerate() {
-            own.as_ref().map_or(Ok(()), |own| self.admit(ELEMENT_WEIGHTS, at, own))?;
-        }
-        disjoint(&self.plan.segments, &mut self.extents)?;
-        // The extents are sorted by buffer now.
-        self.extents.dedup_by(|a, b| a.memory == b.memory);
-        for extent in &self.extents {
-            if self.buffers.binary_search(&extent.memory).is_err() {
-                self.plan.segments[extent.parameter].about(self.probe(&extent.memory))?;
-            }
-        }
-        self.buffers.clear();
-        self.buffers.extend(self.extents.drain(..).map(|extent| extent.memory));
-        Ok(())
-    }
-
-    /// Rejects an operand of a tensor that breaks a rule or is of another shape, and keeps its extent.
-    fn admit(&mut self, name: &'static str, at: usize, operand: &Operand<'_>) -> Result<()> {
-        let segment = &self.plan.segments[at];
-        let same = || same_shape(name, (segment.len, segment.dtype), (operand.len, operand.dtype));
-        segment.about(operand.validate(name).and_then(|()| same()))?;
-        if segment.len > 0 {
-            self.extents.push(Extent {
-                memory: operand.buffer.clone(),
-                start: operand.offset,
-                end: operand.end(),
-                operand: name,
-                parameter: at,
-            });
-        }
-        Ok(())
-    }
-
     /// Rejects penalties that have not the weights that they take, and those that were not checked.
     fn match_penalties(&mut self) -> Result<()> {
         let of = Some((self.penalties.version(), self.generation));
         if self.matched != of {
             for (at, (segment, penalty)) in self.plan.segments.iter().zip(self.penalties.list()).enumerate() {
-                let given = self.element_weights.get(at).is_some_and(Option::is_some);
+                let given = self.bound.has_element_weights(at);
                 segment.about(matched(penalty, given).and_then(|()| self.gpu.checked(penalty)))?;
             }
             self.without_gradient = self.penalties.list().iter().position(|penalty| !penalty.has_gradient());
             self.matched = of;
         }
-        Ok(())
-    }
-
-    /// Rejects a buffer that is destroyed or of another device.
-    fn probe(&self, buffer: &wgpu::Buffer) -> Result<()> {
-        self.gpu.guarded(|| {
-            self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("penalty probe"),
-                layout: &self.probe,
-                entries: &[entry(0, buffer, Window { start: 0, end: 4 })],
-            })
-        })?;
         Ok(())
     }
 }
