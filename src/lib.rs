@@ -74,7 +74,13 @@ pub use plan::optimizer::{Adam, Momentum, Sgd};
 pub use plan::parameter::Parameter;
 pub use report::{Partial, Report, Reports};
 
-// The README's code is compiled and run with the other examples.
+// The code of these pages is compiled and run with the other examples.
 #[doc = include_str!("../README.md")]
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "gpu"))]
 struct Readme;
+#[doc = include_str!("../docs/devices.md")]
+#[cfg(all(doctest, feature = "gpu"))]
+struct Devices;
+#[doc = include_str!("../docs/custom.md")]
+#[cfg(all(doctest, feature = "gpu"))]
+struct Custom;

@@ -1,6 +1,6 @@
 // What every kernel begins with: its parameters, the table of coefficients and spans, and the rules for floats.
 //
-// A module is the strings prelude + access + operands + element + formula + kernel, joined by src/gpu/kernel.rs.
+// src/gpu/source.rs joins the strings of a module, and declares the constants that Rust has too.
 
 struct Parameters {
     // The row of the table that this dispatch's spans begin at, and how many spans there are.

@@ -1,6 +1,6 @@
 //! The directions of gradient descent, as bits.
 //!
-//! Twin of `shaders/formula/sgd.wgsl` and of the files in `shaders/formula/sgd/`.
+//! Twin of the files in `shaders/formula/sgd/`.
 
 use super::scalars::Scalars;
 use crate::numeric::bits::{add, scale};

@@ -1,6 +1,6 @@
 // Steps against the gradient, then writes the prox.
 //
-// `direction` comes from one of the files in shaders/formula/sgd. Twin of src/formula/sgd.rs.
+// `direction` comes from one of the files in shaders/formula/sgd.
 
 fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
     let g = decode(read_four(SOURCE, span.words.x, at, have));
