@@ -28,7 +28,7 @@
 //! tile of [`TILE`] consecutive weights sums are `f32` in one order; above it they are exact integers. A sum of finite weights
 //! is within 9.0e-7 of the exact one, relative, at any length and scale.
 //!
-//! # Coefficients that are not ordinary
+//! # Weights that are not ordinary
 //!
 //! NaN and infinite weights are counted, the value says NaN or infinity, and a prox returns them bit by bit. A number below 2^-120
 //! in magnitude that a gradient or a prox reads or writes is +0, and so is −0.

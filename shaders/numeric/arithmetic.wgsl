@@ -1,7 +1,7 @@
 // Quotients, roots and logarithms that have the same bits on every backend.
 //
 // Twin of src/numeric/arithmetic.rs. A device's own quotient or root may be some units in the last place off; the remainder of its
-// significand is an exact integer, of which the lower 32 bits tell all, since it is small, and corrects it. Coefficients are finite and at
+// significand is an exact integer, of which the lower 32 bits tell all, since it is small, and corrects it. Numbers are finite and at
 // least 2^-120, or +0.
 
 // The f32 of a significand from 2^23 to 2^24 at an exponent; at most the largest, and +0 below 2^-120.

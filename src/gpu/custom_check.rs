@@ -236,7 +236,7 @@ impl Twins<'_> {
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
-    /// Coefficients of every scale and of both signs, close to these numbers and to the parameters, and such as are not finite; a
+    /// Numbers of every scale and of both signs, close to these numbers and to the parameters, and such as are not finite; a
     /// multiple of four, so that one kernel takes them.
     fn probe(&self, numbers: &[f32]) -> Vec<f32> {
         let parameters = self.penalty.parameters();

@@ -1,7 +1,7 @@
 //! Quotients, roots and logarithms that have the same bits on every backend.
 //!
 //! Twin of `shaders/numeric/arithmetic.wgsl`. A processor rounds quotients and roots correctly; devices do not, and are corrected there
-//! by an exact integer remainder. The logarithm is made of additions and multiplications. Coefficients are finite and at least
+//! by an exact integer remainder. The logarithm is made of additions and multiplications. Numbers are finite and at least
 //! 2^-120, or +0.
 
 use super::bits::bounded;
@@ -71,7 +71,7 @@ pub fn ln_1p(u: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// Coefficients of every scale, close to the powers of two and far from them.
+    /// Numbers of every scale, close to the powers of two and far from them.
     fn numbers() -> impl Iterator<Item = f32> {
         let significands = [0, 1, 0x35_04f2, 0x35_04f3, 0x35_04f4, 0x40_0000, 0x7f_fffe, 0x7f_ffff];
         (7..255u32).flat_map(move |exponent| {

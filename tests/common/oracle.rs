@@ -57,7 +57,7 @@ impl Weight for bf16 {
     }
 }
 
-/// Coefficients as elements of a type.
+/// Numbers as elements of a type.
 pub(crate) fn to<E: Weight>(numbers: &[f32]) -> Vec<E> {
     numbers.iter().map(|&x| E::nearest(x)).collect()
 }

@@ -180,7 +180,7 @@ pub(crate) struct Bench {
     pub(crate) json: bool,
 }
 
-/// Coefficients of weights to time at.
+/// Numbers of weights to time at.
 #[derive(Debug, Clone)]
 pub(crate) struct Sizes(pub(crate) Vec<usize>);
 

@@ -1,4 +1,4 @@
-//! Coefficients in JSON.
+//! Numbers in JSON.
 
 use serde_json::{Value, json};
 

@@ -29,7 +29,7 @@ pub(crate) struct Tied {
     pub(crate) b: Linear,
 }
 
-/// Coefficients in (−1, 1), some of them tiny.
+/// Numbers in (−1, 1), some of them tiny.
 pub(crate) fn numbers(len: usize, seed: usize) -> Vec<f32> {
     let number = |i: usize| {
         let unit = ((i * 7919 + seed * 104_729) % 20_011) as f32 / 10_005.5 - 1.0;
