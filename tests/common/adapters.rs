@@ -3,7 +3,7 @@
 //! | environment variable | meaning |
 //! | --- | --- |
 //! | `PENALTY_TRIALS` | `cpu`: only trials that need no device; `device`: only the others; otherwise all |
-//! | `PENALTY_SAMPLE` | devices compute one in so many of the catalogue's pairs of operations and types, and a third of what compiles many kernels elsewhere; 20 if it is not set; 1: everything |
+//! | `PENALTY_SAMPLE` | devices compute one in so many of the catalogue's pairs of operations and types, and less than all of what compiles many kernels elsewhere; 20 if it is not set; 1: everything |
 //! | `VK_DRIVER_FILES` | the Vulkan loader's own: which drivers there are |
 //! | `PENALTY_ADAPTER` | only adapters whose `NAME (BACKEND, DRIVER)` contains this text, whatever its case |
 //! | `PENALTY_REQUIRE_ADAPTER=1` | no adapter is a failure; otherwise the device tests are ignored, and said to be |
