@@ -53,12 +53,24 @@ report() {
         [ -n "$failed" ] || failed=$(grep -E '^error' "$log" | head -n 5)
         while IFS= read -r line; do failures+=("    $line"); done <<<"${failed:-exit code $code}"
     fi
+    return "$code"
 }
 
 step() {
     say "$1: ${*:3}"
     run "$@"
     report "$2"
+}
+
+# Ends with what failed.
+finish() {
+    if [ "${#failures[@]}" = 0 ]; then
+        say "everything passed"
+        exit 0
+    fi
+    say "failed"
+    printf '%s\n' "${failures[@]}"
+    exit 1
 }
 
 # Settings of a step: the Vulkan manifest (also by the older loaders' name), the text that picks the adapter, and one in how many
@@ -113,7 +125,7 @@ fi
 
 # ---- Steps
 
-step "build" build tests --no-run
+step "build" build tests --no-run || finish
 # Each of the two waits most of the time for one thread that compiles kernels.
 short=20 long=4
 sample=$([ "$all" = 1 ] && echo $long || echo $short)
@@ -149,12 +161,4 @@ if [ "${#running[@]}" != 0 ]; then
     report lavapipe-parity
 fi
 
-# ---- Result
-
-if [ "${#failures[@]}" = 0 ]; then
-    say "everything passed"
-    exit 0
-fi
-say "failed"
-printf '%s\n' "${failures[@]}"
-exit 1
+finish
