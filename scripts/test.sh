@@ -127,7 +127,7 @@ fi
 
 step "build" build tests --no-run || finish
 # Each of the two waits most of the time for one thread that compiles kernels.
-short=20 long=4
+short=32 long=4
 sample=$([ "$all" = 1 ] && echo $long || echo $short)
 running=()
 if [ -n "$lavapipe" ]; then
