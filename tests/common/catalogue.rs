@@ -133,11 +133,11 @@ impl Entry {
     }
 
     /// The pairs of types and of these operations that are in a sample; pairs before them have been counted.
-    fn sampled<'o, T: Copy>(
+    fn sampled<T: Copy>(
         &self,
         sample: Sample,
         before: usize,
-        operations: &'o [(&'static str, T)],
+        operations: &[(&'static str, T)],
     ) -> Vec<(Dtype, &'static str, T)> {
         let can = operations.iter().filter(|(name, _)| self.can(name));
         let pairs = DTYPES.into_iter().flat_map(|dtype| can.clone().map(move |&(name, what)| (dtype, name, what)));
