@@ -3,8 +3,10 @@
 #[test]
 fn the_wgpu_version_that_a_caller_must_use_is_stated() {
     let manifest = include_str!("../../Cargo.toml");
-    let version =
-        manifest.lines().find_map(|line| line.strip_prefix("wgpu = { version = \"")).and_then(|rest| rest.split('"').next());
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("wgpu = { version = \""))
+        .and_then(|rest| rest.split('"').next());
     let stated = format!("wgpu {}", version.expect("the workspace says which version of wgpu it has"));
     for (file, text) in [
         ("README.md", include_str!("../../README.md")),

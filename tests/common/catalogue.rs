@@ -4,8 +4,7 @@
 
 use penalty::half::{bf16, f16};
 use penalty::{
-    Adam, Backend, Cpu, Dtype, Element, Error, Gpu, Groups, Metric, Momentum, Penalty, Report, Reports, Result, Sgd,
-    TILE,
+    Adam, Backend, Cpu, Dtype, Element, Gpu, Groups, Metric, Momentum, Penalty, Report, Reports, Result, Sgd, TILE,
 };
 
 use crate::common::cases::{at_scale, noise};
@@ -106,17 +105,18 @@ impl Sample {
     /// All pairs.
     pub(crate) const WHOLE: Sample = Sample { one_in: 1, from: 0 };
 
-    fn has(self, operation: usize, dtype: Dtype) -> bool {
-        let dtype = DTYPES.iter().position(|d| *d == dtype).expect("there is no other");
-        (self.from + operation + OPERATIONS * dtype).is_multiple_of(self.one_in)
+    /// Whether it has the pair of an index.
+    fn has(self, pair: usize) -> bool {
+        (self.from + pair).is_multiple_of(self.one_in)
     }
 }
 
 const ON_SLICES: [&str; 6] =
     ["evaluate", "partial_for", "prox", "prox_and_evaluate_in_place", "gradient", "gradient_add"];
 
-/// How many operations there are, on slices and on sets.
-const OPERATIONS: usize = ON_SLICES.len() + 10;
+/// What needs a gradient, on slices or on sets, and what needs a prox in Adam's metric.
+const OF_GRADIENTS: [&str; 3] = ["gradient", "gradient_add", "evaluate_and_gradient_add"];
+const IN_THE_METRIC: &str = "adam in its own metric";
 
 /// The names of operations with the hashes of their results.
 pub(crate) type Hashes = Vec<(String, u64)>;
@@ -126,24 +126,36 @@ impl Entry {
         Entry { name: format!("{name} {parameters:?} step {step:?}"), penalty, step, lens }
     }
 
+    /// Whether the penalty has what an operation needs.
+    fn can(&self, operation: &str) -> bool {
+        let separable = !self.name.contains(" over ") && !self.name.starts_with("n_of_m");
+        (self.penalty.has_gradient() || !OF_GRADIENTS.contains(&operation)) && (separable || operation != IN_THE_METRIC)
+    }
+
+    /// The pairs of types and of these operations that are in a sample; pairs before them have been counted.
+    fn sampled<T: Copy>(
+        &self,
+        sample: Sample,
+        before: usize,
+        operations: &[(&'static str, T)],
+    ) -> Vec<(Dtype, &'static str, T)> {
+        let can = operations.iter().filter(|(name, _)| self.can(name));
+        let pairs = DTYPES.into_iter().flat_map(|dtype| can.clone().map(move |&(name, what)| (dtype, name, what)));
+        pairs.enumerate().filter(|(i, _)| sample.has(before + i)).map(|(_, pair)| pair).collect()
+    }
+
     /// Every operation on slices.
     pub(crate) fn slices(&self, backend: &Backend, sample: Sample) -> Hashes {
-        let mut hashes = Hashes::new();
-        for dtype in DTYPES {
-            for (_, operation) in ON_SLICES.into_iter().enumerate().filter(|(i, _)| sample.has(*i, dtype)) {
-                let hash = match dtype {
-                    Dtype::F32 => self.on_slices(operation, backend, |x| x),
-                    Dtype::F16 => self.on_slices(operation, backend, f16::from_f32),
-                    Dtype::BF16 => self.on_slices(operation, backend, bf16::from_f32),
-                };
-                match hash {
-                    Ok(hash) => hashes.push((format!("{dtype} slices {operation}"), hash)),
-                    Err(Error::NoGradient { .. }) => assert!(!self.penalty.has_gradient(), "{}", self.name),
-                    Err(error) => panic!("{operation} of {}: {error}", self.name),
-                }
-            }
-        }
-        hashes
+        let of = |(dtype, operation, ()): (Dtype, &str, ())| {
+            let hash = match dtype {
+                Dtype::F32 => self.on_slices(operation, backend, |x| x),
+                Dtype::F16 => self.on_slices(operation, backend, f16::from_f32),
+                Dtype::BF16 => self.on_slices(operation, backend, bf16::from_f32),
+            };
+            let hash = hash.unwrap_or_else(|error| panic!("{operation} of {}: {error}", self.name));
+            (format!("{dtype} slices {operation}"), hash)
+        };
+        self.sampled(sample, 0, &ON_SLICES.map(|name| (name, ()))).into_iter().map(of).collect()
     }
 
     fn on_slices<E: Element>(&self, operation: &str, backend: &Backend, round: fn(f32) -> E) -> Result<u64> {
@@ -175,8 +187,8 @@ impl Entry {
     }
 
     /// Every operation on a set of slices.
-    pub(crate) fn host_set(&self, cpu: &Cpu) -> Hashes {
-        self.set(Sample::WHOLE, |before, call| {
+    pub(crate) fn host_set(&self, cpu: &Cpu, sample: Sample) -> Hashes {
+        self.set(sample, |before, call| {
             let mut after = before.clone();
             let set = host_set(cpu.clone(), &before.parameters, &before.words[4]);
             let reports = after.call(&set, call)?;
@@ -206,32 +218,22 @@ impl Entry {
     }
 
     fn set(&self, sample: Sample, run: impl Fn(&Tensors, Call) -> Result<(Vec<u8>, Option<Reports>)>) -> Hashes {
-        let mut hashes = Hashes::new();
-        for dtype in DTYPES {
+        let of = |(dtype, name, call): (Dtype, &str, Call)| {
             let before = Tensors::with(self.lens, |_| dtype, std::slice::from_ref(&self.penalty));
-            let calls = calls(self.step).into_iter().enumerate();
-            for (_, (name, call)) in calls.filter(|(i, _)| sample.has(ON_SLICES.len() + *i, dtype)) {
-                match run(&before, call) {
-                    Ok((mut bytes, reports)) => {
-                        for report in reports.iter().flat_map(|reports| reports.tensors.iter().chain([&reports.total]))
-                        {
-                            bytes.extend(self::report(report));
-                        }
-                        hashes.push((format!("{dtype} set {name}"), hash(&bytes)));
-                    }
-                    // What the penalty does not have: a gradient, a prox in Adam's metric.
-                    Err(Error::InParameter { error, .. })
-                        if matches!(*error, Error::NoGradient { .. } | Error::NoMetricProx { .. }) => {}
-                    Err(error) => panic!("{name} of {}: {error}", self.name),
-                }
+            let (mut bytes, reports) =
+                run(&before, call).unwrap_or_else(|error| panic!("{name} of {}: {error}", self.name));
+            for report in reports.iter().flat_map(|reports| reports.tensors.iter().chain([&reports.total])) {
+                bytes.extend(self::report(report));
             }
-        }
-        hashes
+            (format!("{dtype} set {name}"), hash(&bytes))
+        };
+        let on_slices = self.sampled(Sample::WHOLE, 0, &ON_SLICES.map(|name| (name, ()))).len();
+        self.sampled(sample, on_slices, &calls(self.step)).into_iter().map(of).collect()
     }
 }
 
 /// Every operation of a set, and every optimizer.
-fn calls(step: f64) -> [(&'static str, Call); OPERATIONS - ON_SLICES.len()] {
+fn calls(step: f64) -> [(&'static str, Call); 10] {
     let sgd = |momentum| Call::Sgd(Sgd { step: 0.1, momentum });
     let adam = |metric| {
         Call::Adam(Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric, iteration: 3 })
@@ -246,7 +248,7 @@ fn calls(step: f64) -> [(&'static str, Call); OPERATIONS - ON_SLICES.len()] {
         ("sgd with heavy ball", sgd(Momentum::HeavyBall { momentum: 0.75, dampening: 0.25 })),
         ("sgd with Nesterov", sgd(Momentum::Nesterov { momentum: 0.75, dampening: 0.25 })),
         ("adam with the plain metric", adam(Metric::Plain)),
-        ("adam in its own metric", adam(Metric::Adam)),
+        (IN_THE_METRIC, adam(Metric::Adam)),
     ]
 }
 

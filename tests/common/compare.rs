@@ -1,4 +1,4 @@
-//! The comparator. It says why two results differ, in a line; `tests/comparator.rs` holds it against planted wrong answers.
+//! The comparator. It says why two results differ, in a line; `tests/reference/comparator.rs` holds it against planted wrong answers.
 
 use crate::common::oracle::Weight;
 

@@ -2,7 +2,7 @@
 
 use penalty::{Backend, Cpu, Error, InstructionSet, Partial, Report, Weighted};
 
-use crate::common::adapters::has_turn;
+use crate::common::adapters::sample;
 use crate::common::compare::same_bits;
 use crate::common::oracle::Weight;
 
@@ -18,7 +18,7 @@ struct Everything<E> {
 #[derive(Debug, Clone, Copy)]
 enum Operations {
     All,
-    /// A third, or all where devices take no sample. All thirds take turns.
+    /// One of the five, or all where devices take no sample. They take turns.
     Turn(usize),
 }
 
@@ -26,7 +26,7 @@ impl Operations {
     fn has(self, operation: usize) -> bool {
         match self {
             Operations::All => true,
-            Operations::Turn(turn) => has_turn(turn + operation),
+            Operations::Turn(turn) => (turn + operation).is_multiple_of(sample().min(5)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use libtest_mimic::{Failed, Trial};
 use penalty::{Backend, Cpu, Gpu, InstructionSet, Penalty};
 
-use crate::common::adapters::{Device, DeviceTest, sample};
+use crate::common::adapters::{Device, DeviceTest, LEAST_SAMPLE, sample};
 use crate::common::catalogue::{Entry, Hashes, Sample, entries};
 
 /// Each line is a hash, a type, an operation, and an entry of the catalogue.
@@ -21,17 +21,24 @@ pub(crate) fn on_the_cpu() -> Vec<Trial> {
     };
     let print = || {
         let cpu = Cpu::new();
-        entries().iter().for_each(|entry| print!("{}", lines(entry, &on_cpu(&cpu, entry))));
+        entries().iter().for_each(|entry| print!("{}", lines(entry, &on_cpu(&cpu, entry, Sample::WHOLE))));
         Ok(())
     };
+    let samples = || {
+        let cpu = Cpu::new();
+        (2..=LEAST_SAMPLE).try_for_each(|one_in| {
+            as_recorded(one_in, |from, entry| on_cpu(&cpu, entry, Sample { one_in, from })).map_err(Failed::from)
+        })
+    };
     let mut trials = vec![
+        Trial::test("parity::catalogue::every_sample_has_every_penalty_operation_and_type", samples),
         Trial::test("parity::catalogue::every_name_is_in_the_catalogue", every_name),
         Trial::test("parity::catalogue::print_the_hashes", print).with_ignored_flag(true),
     ];
     for set in InstructionSet::available() {
         let run = move || {
             let cpu = Cpu::with_instructions(set).expect("the processor has them");
-            as_recorded(1, |_, entry| on_cpu(&cpu, entry)).map_err(Failed::from)
+            as_recorded(1, |_, entry| on_cpu(&cpu, entry, Sample::WHOLE)).map_err(Failed::from)
         };
         let trial = Trial::test("parity::catalogue::operations_have_their_recorded_bits", run);
         trials.push(trial.with_kind(format!("CPU, {set:?}")));
@@ -45,8 +52,8 @@ fn operations_have_their_recorded_bits(device: &Device) {
     as_recorded(one_in, run).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
-fn on_cpu(cpu: &Cpu, entry: &Entry) -> Hashes {
-    [entry.slices(&Backend::Cpu(cpu.clone()), Sample::WHOLE), entry.host_set(cpu)].concat()
+fn on_cpu(cpu: &Cpu, entry: &Entry, sample: Sample) -> Hashes {
+    [entry.slices(&Backend::Cpu(cpu.clone()), sample), entry.host_set(cpu, sample)].concat()
 }
 
 fn on_device(gpu: &Gpu, entry: &Entry, sample: Sample) -> Hashes {
