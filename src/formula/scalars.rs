@@ -24,7 +24,7 @@ pub enum Metric {
     /// Adam's own, ½Σ(√v̂ᵢ + ε)(xᵢ − uᵢ)²: the threshold is ηλ/(√v̂ᵢ + ε), so that a weight whose gradients are small, which
     /// Adam moves further for its gradient, is also shrunk further. The fixed points are the minimizers of f + R. Penalties that take
     /// weights together have no prox in closed form here, nor have those of the caller's [own](crate::custom::Elementwise) that give
-    /// none: they are rejected with [`Error::NoMetricProx`].
+    /// none: they are rejected with [`Error::NoMetricProx`](crate::Error::NoMetricProx).
     #[default]
     Adam,
 }

@@ -96,10 +96,9 @@ fn target(module: &str, path: &str, files: &Files, exported: &BTreeMap<String, S
         _ => {}
     }
     let steps: Vec<&str> = steps.collect();
-    if at.is_empty() {
-        if let Some(defined) = steps.first().and_then(|name| exported.get(*name)) {
-            return Some(defined.clone());
-        }
+    let defined = steps.first().filter(|_| at.is_empty()).and_then(|name| exported.get(*name));
+    if let Some(defined) = defined {
+        return Some(defined.clone());
     }
     let full: Vec<&str> = at.iter().copied().chain(steps).collect();
     let is_ours = path.starts_with("crate") || path.starts_with("super") || path.starts_with("self");
@@ -115,9 +114,9 @@ fn arrows(files: &Files) -> Arrows {
     let mut exported = BTreeMap::new();
     for path in imports(&lib) {
         if let (Some(name), Some(file)) = (path.rsplit("::").next(), target("lib", &path, files, &BTreeMap::new())) {
-            if file.split("::").last() != Some(name) {
-                exported.insert(name.to_owned(), file);
-            }
+            // A module of that name is no item.
+            let is_module = file.split("::").last() == Some(name);
+            exported.extend((!is_module).then(|| (name.to_owned(), file)));
         }
     }
     let of = |(module, text): (&String, &String)| {
