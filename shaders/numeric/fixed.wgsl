@@ -12,8 +12,7 @@ fn exponent_below(bits: u32) -> i32 {
     return i32((bits & MAGNITUDE) >> 23u) - 127;
 }
 
-// |x|·2^(places − e), rounded up or down. For places = FINE and |x| ≥ 2^(e + 2), the result is only known to be at least
-// 2^57.
+// |x|·2^(places − e), rounded up or down. For places = FINE and |x| ≥ 2^(e + 2), the result is only known to be ≥ 2^57.
 fn units_of(bits: u32, e: i32, places: i32, up: bool) -> vec2<u32> {
     let significand = select((bits & 0x7fffffu) | 0x800000u, 0u, (bits & MAGNITUDE) == 0u);
     let shift = exponent_below(bits) - 23 + places - e;

@@ -23,8 +23,8 @@ pub(crate) fn exponent(bits: u32) -> i32 {
     ((bits & MAGNITUDE) >> 23) as i32 - 127
 }
 
-/// |x|·2^(places − e), rounded up or down. For places = [`FINE`] and |x| ≥ 2^(e + 2), the result is only known to be at
-/// least 2^57.
+/// |x|·2^(places − e), rounded up or down. For places = [`FINE`] and |x| ≥ 2^(e + 2), the result is only known to be
+/// ≥ 2^57.
 #[inline(always)]
 fn units(bits: u32, e: i32, places: i32, up: bool) -> u64 {
     let magnitude = bits & MAGNITUDE;
