@@ -61,8 +61,8 @@ pub(crate) trait Formula {
         Err(Error::NoMetricProx { penalty: Self::NAME })
     }
 
-    /// A weight's term in the value: ≥ 0, and 0 at 0 unless 0 is forbidden. It is finite, and at most 2^115 for |θ| <
-    /// 2^57, so that the 4096 terms of a tile can be summed.
+    /// A weight's term in the value: ≥ 0, and 0 at 0 unless 0 is forbidden. It is finite. If |θ| < 2^57, it is at most
+    /// 2^115, so that the 4096 terms of a tile can be summed.
     fn term(_theta: f32, _t: &TermCoefficients) -> f32 {
         0.0
     }

@@ -133,17 +133,18 @@ impl Partial {
     }
 
     /// Little-endian bytes: the limbs of Σ|θ| and Σθ² from the lowest; then as `u64` the numbers of weights, of
-    /// non-zero, NaN and infinite ones; then the bits of max|θ| as `u32`; then the limbs of the term sum, and whose
+    /// non-zero, NaN and infinite ones; then the bits of max|θ| as `u32`; then the limbs of the term sum; last, whose
     /// term sum it is.
     ///
-    /// The latter starts with a `u32`: 0 if there are no weights, 1 if the term sum is no penalty's, 2 if it is a
-    /// built-in penalty's, 3 if it is a [custom](Penalty::custom) penalty's. For 2 and 3, there follow the name of the
-    /// formula as a `u64`, the three `f32` term coefficients, and the groups as a `u64`; for 0 and 1, the same number
-    /// of zero bytes. A formula of several penalties has the name of the most general one, such as
-    /// `sparse_group_lasso`. Names and groups are 64-bit FNV-1a hashes. Groups are hashed as little-endian `u64`: 0 for
-    /// all weights, (1, length) for runs, (2, columns) for rows, (3, columns) for columns, (4, columns, height, width)
-    /// for tiles. For lists, these are 5 and the number of lists, then for each list its number of indices and the
-    /// indices, ascending. A separable penalty has 0 for its groups.
+    /// The last part starts with a `u32`: 0 if there are no weights, 1 if the term sum is no penalty's, 2 if it is a
+    /// built-in penalty's, 3 if it is a [custom](Penalty::custom) penalty's. For 2 and 3, the name of the formula
+    /// follows as a `u64`, then the three `f32` term coefficients, then the groups as a `u64`; for 0 and 1, as many
+    /// zero bytes. A formula of several penalties has the name of the most general one, such as `sparse_group_lasso`.
+    ///
+    /// Names and groups are 64-bit FNV-1a hashes. Groups are hashed as little-endian `u64`: 0 for all weights, (1,
+    /// length) for runs, (2, columns) for rows, (3, columns) for columns, (4, columns, height, width) for tiles. Lists
+    /// are hashed as 5 and the number of lists, then for each list its number of indices and the indices, ascending. A
+    /// separable penalty has 0 for its groups.
     pub fn to_bytes(&self) -> [u8; Partial::BYTES] {
         let Sums { l1, l2_squared, len, nonzero, nan, inf, max_bits, terms } = &self.sums;
         let limbs = l1.iter().chain(l2_squared).flat_map(|l| l.to_le_bytes());

@@ -49,8 +49,8 @@ fn root(x: vec4<f32>) -> vec4<f32> {
     return select(assembled(s, exponent), vec4<f32>(0.0), bits == vec4<u32>(0u));
 }
 
-// x times a wide factor, which may lie outside the range of f32: |c| times the power of two in |c|, and twice that if c
-// < 0. Only the last product is rounded.
+// x times a wide factor, which may lie outside the range of f32. The factor is |c| times the power of two in |c|, and
+// twice that if c is negative. Only the last product is rounded.
 fn times_wide(x: vec4<f32>, c: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(c);
     let magnitude = bits & vec4<u32>(MAGNITUDE);

@@ -49,7 +49,7 @@ fn add_bits(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
     return select(sum, existing, e > infinity);
 }
 
-// A number times a finite factor. A NaN keeps its bits. An infinity stays infinite, except that times 0 it is 0.
+// A number times a finite factor. A NaN keeps its bits. An infinity times 0 is 0, else it stays infinite.
 fn scale_bits(x: vec4<u32>, factor: f32) -> vec4<u32> {
     let magnitude = x & vec4<u32>(MAGNITUDE);
     let product = bitcast<vec4<u32>>(flush(finite_floats(x, magnitude) * factor));

@@ -101,7 +101,8 @@ fn shifted_right(x: vec3<u32>, shift: u32) -> vec3<u32> {
     return (y >> vec3<u32>(bits)) | vec3<u32>(carried.y, carried.z, 0u);
 }
 
-// A bound's words: the upper and the lower half of its mantissa, then its exponent, as bits.
+// The words of a bound, the limit of a group reduction: the upper and the lower half of its mantissa, then its
+// exponent.
 alias Bound = vec3<u32>;
 
 // The exponent of a bound's highest bit; the smallest i32 for 0.

@@ -44,7 +44,7 @@ impl GroupCoefficients<'_> {
             let run = run.min((len - filled) as u64) as usize;
             let [a, b] = self.found[group as usize].numbers;
             if self.rule == Rule::Select {
-                // Among weights of the smallest magnitude that is kept, those up to the last kept index stay.
+                // Among weights of the smallest kept magnitude, only those up to the last kept index are kept.
                 for (kept, i) in first[filled..filled + run].iter_mut().zip(index..) {
                     *kept = f32::from_bits(a.to_bits() + u32::from(i > b.to_bits().into()));
                 }
@@ -228,7 +228,7 @@ impl Cpu {
         }
     }
 
-    /// Fills `bits` with the bits of as many weights.
+    /// Fills `bits` with the cleaned bits of the first weights.
     fn clean<E: Element>(&self, weights: &[E], soft: f32, bits: &mut [u32]) {
         self.set.run(
             #[inline(always)]

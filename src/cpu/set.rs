@@ -46,7 +46,7 @@ pub struct HostSet<'w> {
     cpu: Cpu,
     plan: Plan,
     penalties: Penalties,
-    /// Of the tensors that have element weights. Empty if none has.
+    /// Those of the tensors that have element weights. Empty if none has.
     element_weights: Vec<Option<Slice<'w>>>,
 }
 
@@ -131,8 +131,8 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](HostSet::evaluate); [`Error::InParameter`](crate::Error::InParameter) also if a penalty [has no
-    /// gradient](Penalty::has_gradient). Then no tensor's gradient changes.
+    /// As [`evaluate`](HostSet::evaluate); [`Error::InParameter`](crate::Error::InParameter) also if a penalty
+    /// [has no gradient](Penalty::has_gradient). Then no tensor's gradient changes.
     pub fn gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<()> {
         let call = Call::new(Operation::AddGradient);
         self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)]).map(drop)

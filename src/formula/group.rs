@@ -38,7 +38,7 @@ pub(crate) struct Group<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Members<'a> {
     Gathered(&'a [u32]),
-    /// A number of weights, and a function that writes those from a given place on.
+    /// The number of weights, and a function that writes their bits from a given place on.
     Read(usize, &'a (dyn Fn(usize, &mut [u32]) + Sync)),
 }
 
@@ -57,7 +57,7 @@ impl Sum {
 
 /// From this many weights on, several threads sum a group.
 pub(crate) const PARALLEL: usize = 1 << 16;
-/// The chunk in which large groups are read: it fits a processor's first-level cache.
+/// How many weights of a large group are read at a time: they fit a processor's first-level cache.
 const CHUNK: usize = 1 << 12;
 /// How many chunks make a task worthwhile.
 const CHUNKS_PER_TASK: usize = 4;

@@ -24,7 +24,7 @@ pub enum Metric {
     /// Adam's metric, ½Σ(√v̂ᵢ + ε)(xᵢ − uᵢ)²: the threshold is ηλ/(√v̂ᵢ + ε). A weight with small gradients, which Adam
     /// moves further per gradient, is also shrunk further. The fixed points are the minimizers of f + R. Group
     /// penalties have no closed-form prox in this metric, nor have [custom](crate::custom::Elementwise) penalties that
-    /// define none: these are rejected with [`Error::NoMetricProx`].
+    /// define none. Both are rejected with [`Error::NoMetricProx`].
     #[default]
     Adam,
 }

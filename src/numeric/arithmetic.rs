@@ -19,8 +19,9 @@ pub fn root(x: f32) -> f32 {
 }
 
 /// x times a wide factor, which may lie outside the range of `f32`. [`wide_float`](crate::fixed::wide_float) encodes it
-/// as c: the factor is |c| times the power of two in |c|, and twice that if c < 0. We multiply by two halves on the
-/// same side of 1, so no intermediate result leaves the range of x and the product. Only the last product is rounded.
+/// as c: the factor is |c| times the power of two in |c|, and twice that if c is negative. We multiply by two halves on
+/// the same side of 1, so no intermediate result leaves the range of x and the product. Only the last product is
+/// rounded.
 #[inline(always)]
 pub(crate) fn times_wide(x: f32, c: f32) -> f32 {
     let magnitude = c.to_bits() & 0x7fff_ffff;

@@ -90,8 +90,7 @@ pub(crate) fn add(existing: u32, more: u32) -> u32 {
     select(e.max(m) < INFINITY, sum, special)
 }
 
-/// A number times a finite factor, as bits. A NaN keeps its bits. An infinity stays infinite, except that times 0 it is
-/// 0.
+/// A number times a finite factor, as bits. A NaN keeps its bits. An infinity times 0 is 0, else it stays infinite.
 #[inline(always)]
 pub(crate) fn scale(x: u32, factor: f32) -> u32 {
     let magnitude = x & MAGNITUDE;

@@ -53,7 +53,7 @@ pub(crate) fn coarse(bits: u32, e: i32) -> u64 {
     units(bits, e, COARSE, true)
 }
 
-/// A penalty's number that sums are compared with: mantissa·2^exponent, rounded down to 64 bits.
+/// The limit of a group reduction, which exact sums are compared with: mantissa·2^exponent, rounded down to 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Bound {
     mantissa: u64,

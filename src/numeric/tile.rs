@@ -137,7 +137,7 @@ struct Reader<'a, E, const FUSED: bool, const N: usize> {
 }
 
 impl<E: Element, const FUSED: bool, const N: usize> Reader<'_, E, FUSED, N> {
-    /// The lanes, halved twice. Four lanes' sums are added at once, so that three quarters of the sums are never
+    /// The lanes, halved twice. The sums of four rows are added at once, so that three quarters of the sums are never
     /// stored.
     #[inline(always)]
     fn read<const ROWS: usize>(mut self, lanes: &mut Lanes<ROWS>) {

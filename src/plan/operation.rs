@@ -23,7 +23,7 @@ pub(crate) enum Operation {
 /// A part of an operation, which must end before the next part begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Part {
-    /// What is done with each weight alone. For weights in groups, that is the step without the prox.
+    /// What is done with each weight alone. For weights in groups, that is an evaluation, or the step without the prox.
     Each,
     /// The group reduction.
     Find(Purpose),

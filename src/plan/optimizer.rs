@@ -13,9 +13,9 @@ use crate::{Error, Result};
 /// | [`HeavyBall`](Momentum::HeavyBall) with momentum μ, dampening d | v ← μv + (1−d)g | v | η(1−d)/(1−μ) | PyTorch's `SGD(momentum=μ, dampening=d)` |
 /// | [`Nesterov`](Momentum::Nesterov) with momentum μ, dampening d | v ← μv + (1−d)g | g + μv | η(1−μd)/(1−μ) | PyTorch's `SGD(nesterov=True)`, which allows d = 0 only, and Burn's; Sutskever et al. 2013 |
 ///
-/// and θ ← prox(θ − η·direction). With momentum, a constant gradient moves θ per step by the gradient times the prox's
-/// step. So the prox uses that step: only then are the fixed points the minimizers of f + R, whatever μ and d. For the
-/// heavy ball this is the proximal step of Yun, Lozano and Yang 2021 (*Adaptive proximal gradient methods for
+/// and θ ← prox(θ − η·direction). In the long run, a constant gradient moves θ per step by the gradient times the
+/// prox's step. So the prox uses that step: only then are the fixed points the minimizers of f + R, whatever μ and d.
+/// For the heavy ball this is the proximal step of Yun, Lozano and Yang 2021 (*Adaptive proximal gradient methods for
 /// structured neural networks*, with the preconditioner 1).
 ///
 /// g is the gradient of the loss alone: a penalty that is also added to it is applied twice. The state v has the
@@ -236,7 +236,7 @@ fn step(step: f64) -> Result<f64> {
 }
 
 fn fraction(name: &'static str, x: f64) -> Result<f64> {
-    // β = 1 would make the first step 0/0.
+    // β = 1 would make m̂ or v̂ 0/0.
     if (0.0..1.0).contains(&x) {
         Ok(x)
     } else {

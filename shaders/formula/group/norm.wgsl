@@ -1,5 +1,6 @@
-// A group's reduction by ‖θ‖₂: how far the group is shrunk, or scaled down to a ball. Twin of
-// src/formula/group/norm.rs.
+// A group's reduction by ‖θ‖₂: how far the group is shrunk, or scaled down to a ball.
+//
+// Twin of src/formula/group/norm.rs.
 
 fn find(thread: u32, group: Group, span: Span) -> Found {
     let size = select(1u, group.size, RULE == SHRINK_SIZED);
