@@ -1,4 +1,4 @@
-//! The CPU: a plan run over slices, on the calling thread and its rayon pool.
+//! The CPU: runs a plan over slices, on the calling thread and its rayon pool.
 
 mod groups;
 mod pass;
@@ -26,16 +26,16 @@ impl Default for Cpu {
 }
 
 impl Cpu {
-    /// With the best instructions there are.
+    /// Uses the best instructions that the processor has.
     pub fn new() -> Cpu {
         Cpu::default()
     }
 
-    /// With these instructions; for tests and measurements.
+    /// Uses these instructions; for tests and measurements.
     ///
     /// # Errors
     ///
-    /// [`Error::InstructionSet`] where the processor does not have them.
+    /// [`Error::InstructionSet`] if the processor does not have them.
     pub fn with_instructions(set: InstructionSet) -> Result<Cpu> {
         if InstructionSet::available().contains(&set) { Ok(Cpu { set }) } else { Err(Error::InstructionSet(set)) }
     }

@@ -1,12 +1,12 @@
-//! The one error type: every rejection says what was expected and what was found.
+//! The one error type. Every rejection says what was expected and what was found.
 
 use std::fmt;
 use std::time::Duration;
 
 /// What went wrong, with what was expected and what was found.
 ///
-/// Nothing in this crate panics on a value, a slice, a buffer or a device that a caller can supply; it returns one of
-/// these instead. The display text is one line, fit for a user.
+/// Nothing in this crate panics on a value, a slice, a buffer or a device that a caller can supply: it returns one of
+/// these errors. The display text is one line, fit for a user.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -20,7 +20,7 @@ pub enum Error {
         /// The number given.
         found: f64,
     },
-    /// Two operands that must have as many elements as each other do not.
+    /// Two operands that must have the same length do not.
     #[error("{operand} must have {expected} elements, found {found}")]
     Length {
         /// The operand whose length is wrong.
@@ -30,7 +30,7 @@ pub enum Error {
         /// The length it has.
         found: u64,
     },
-    /// Two operands that must be of one type are not.
+    /// Two operands that must have the same type do not.
     #[error("{operand} must hold {expected}, found {found}")]
     Type {
         /// The operand whose type is wrong.
@@ -40,25 +40,25 @@ pub enum Error {
         /// The type it has.
         found: crate::Dtype,
     },
-    /// Weights of elements for a penalty that takes none, or none for one that [takes some](crate::Penalty::is_weighted).
+    /// Element weights for a penalty that takes none, or none for one that [takes some](crate::Penalty::is_weighted).
     #[error("{penalty} must be given {expected}, found {found}")]
     ElementWeights {
-        /// What the penalty is called.
+        /// The penalty's name.
         penalty: &'static str,
         /// What it takes.
         expected: &'static str,
         /// What was given.
         found: &'static str,
     },
-    /// A weight of an element that is negative or NaN.
+    /// An element weight that is negative or NaN.
     #[error("the element weights must be numbers ≥ 0, found {} at index {index}", shortest(*.found as f32))]
     ElementWeight {
-        /// The index of the element it is of.
+        /// The index of its element.
         index: u64,
-        /// The weight.
+        /// The element weight.
         found: f64,
     },
-    /// A chunk that starts elsewhere than on a tile boundary, where it would be summed in another order than the whole.
+    /// A chunk that does not start on a tile boundary: it would be summed in another order than the whole.
     #[error("a chunk must start at a multiple of {tile} elements, found {found}", tile = crate::TILE)]
     ChunkStart {
         /// The element that the chunk starts at.
@@ -75,10 +75,10 @@ pub enum Error {
     /// A [`Partial`](crate::Partial) was asked for the value of a penalty that it was not made for.
     #[error("the value of {penalty} needs partials made for it, with the same parameters and groups; found others")]
     OtherPenalty {
-        /// What the penalty is called.
+        /// The penalty's name.
         penalty: &'static str,
     },
-    /// Groups that are none, or that do not cover a tensor.
+    /// Invalid groups, or groups that do not cover a tensor.
     #[error("{groups} must {expected}: {found}")]
     Groups {
         /// The groups.
@@ -88,60 +88,61 @@ pub enum Error {
         /// What was found instead.
         found: String,
     },
-    /// A chunk of a tensor was to be evaluated under a group penalty, whose groups may reach beyond it.
+    /// A chunk of a tensor was to be evaluated under a group penalty, whose groups may reach beyond the chunk.
     #[error("{penalty} is a group penalty: it needs the whole tensor at once, found a chunk from element {found} on")]
     GroupsOfChunk {
-        /// What the penalty is called.
+        /// The penalty's name.
         penalty: &'static str,
         /// The element that the chunk starts at.
         found: u64,
     },
-    /// A gradient was asked for of a penalty that [has none](crate::Penalty::has_gradient): a count or a constraint.
+    /// The gradient of a penalty that [has none](crate::Penalty::has_gradient) was asked for: of a count or a
+    /// constraint.
     #[error("{penalty} has no gradient: use its prox, or an optimizer's step, which takes it")]
     NoGradient {
-        /// What the penalty is called.
+        /// The penalty's name.
         penalty: &'static str,
     },
-    /// A penalty was to be stepped in Adam's metric, in which it has no prox in closed form: one of groups, or one of the caller's own
-    /// that gives none.
+    /// An Adam step in Adam's metric was asked for under a penalty without a closed-form prox there: a group penalty,
+    /// or a custom penalty that defines none.
     #[error(
         "{penalty} has no prox in closed form in Adam's metric: expected Metric::Plain, which minimizes another objective than \
          f + R, found Metric::Adam"
     )]
     NoMetricProx {
-        /// What the penalty is called.
+        /// The penalty's name.
         penalty: &'static str,
     },
-    /// The WGSL of a penalty of the caller's own does not compile, or has not the functions that it must have.
+    /// The WGSL of a custom penalty does not compile, or lacks a function that it must have.
     #[error("the WGSL of {penalty} must compile as part of a kernel, found {error}")]
     Wgsl {
-        /// What the penalty is called.
+        /// The penalty's name.
         penalty: &'static str,
         /// What the compiler says, in one line.
         error: String,
     },
-    /// A function of a penalty of the caller's own gave a number that it must not: another in WGSL than in Rust, or one that no penalty
+    /// A function of a custom penalty gave a wrong number: a different one in WGSL than in Rust, or one that no penalty
     /// may give. See [`Gpu::check`](crate::Gpu::check).
     #[error("{penalty}: {operation} at {} must be {expected}, found {found}", shortest(.input))]
     CustomPenalty {
-        /// What the penalty is called.
+        /// The penalty's name.
         penalty: &'static str,
         /// Which function, with its step.
         operation: String,
-        /// The first number at which it did.
+        /// The first input for which it did.
         input: f32,
-        /// What it must be: the number and the bits that the Rust function gives, or a rule.
+        /// What the result must be: the number and the bits that the Rust function gives, or a rule.
         expected: String,
         /// The number and the bits that were found.
         found: String,
     },
-    /// A penalty of the caller's own was to be recorded for a device on which it was not checked.
+    /// A custom penalty was to be recorded for a device on which it was not checked.
     #[error("{penalty} must be checked on this device before it is recorded: call Gpu::check first")]
     Unchecked {
-        /// What the penalty is called.
+        /// The penalty's name.
         penalty: &'static str,
     },
-    /// A name, or a list of names, that is none of those there are.
+    /// A name, or a list of names, that is unknown or does not fit.
     #[error("{what} must {expected}; found {found}")]
     Name {
         /// What is named.
@@ -151,7 +152,7 @@ pub enum Error {
         /// What was given.
         found: String,
     },
-    /// A GPU operand that breaks a rule of buffers: its offset, its range or the usages of its buffer.
+    /// A GPU operand that breaks a rule of buffers: by its offset, its range or the usages of its buffer.
     #[error("{operand}: {rule}, found {found}")]
     Operand {
         /// The operand.
@@ -161,10 +162,10 @@ pub enum Error {
         /// What was found instead.
         found: String,
     },
-    /// A limit of the device is too small: one that it was opened with, or one of the library's own.
+    /// A limit is too small: one that the device was opened with, or one of the library.
     #[error("{limit} must be at least {expected} for {purpose}, found {found}")]
     Limit {
-        /// The limit, by its name in [`wgpu::Limits`] where it is the device's.
+        /// The limit; for a device's limit, the name in [`wgpu::Limits`].
         limit: &'static str,
         /// What needs it.
         purpose: String,
@@ -184,7 +185,7 @@ pub enum Error {
     /// One of several tensors breaks a rule.
     #[error("{parameter}: {error}")]
     InParameter {
-        /// The tensor's name in quotes, or its index where a list has no names.
+        /// The tensor's name in quotes, or its index if the list has no names.
         parameter: String,
         /// What is wrong with it.
         error: Box<Error>,
@@ -206,7 +207,7 @@ pub enum Error {
     NoAdapter {
         /// What was asked for.
         request: String,
-        /// The adapters that there are.
+        /// The available adapters.
         found: String,
     },
     /// The processor lacks the vector instructions asked for.
@@ -218,7 +219,7 @@ pub enum Error {
     /// The device did not answer in time.
     #[error("the device did not answer within {0:?}")]
     Timeout(Duration),
-    /// A report was asked for whose commands were never submitted, or whose device was destroyed or lost.
+    /// A report was asked for, but its commands were never submitted, or its device was destroyed or lost.
     #[error(
         "no result: the recorded commands were not submitted, or the device was lost; \
          expected the serial {expected} from the device, found {found}"
@@ -226,10 +227,10 @@ pub enum Error {
     NotSubmitted {
         /// The serial number of the recorded evaluation.
         expected: u32,
-        /// What the device's memory holds in its place.
+        /// The serial number that the device's memory holds instead.
         found: u32,
     },
-    /// A report was asked for whose slot a later step has taken.
+    /// A report was asked for, but a later step has taken its slot.
     #[error(
         "no result: a later step took its slot; expected the serial {expected}, found {found}: \
          read reports sooner, or build the set with more slots"
@@ -237,16 +238,16 @@ pub enum Error {
     SlotReused {
         /// The serial number of the step whose report was asked for.
         expected: u32,
-        /// That of the step that the slot belongs to now.
+        /// The serial number of the step that the slot belongs to now.
         found: u32,
     },
-    /// A step was recorded while every slot holds one that is not submitted, or not done.
+    /// A step was recorded while every slot holds a step that is not submitted or not done.
     #[error("all {slots} slots hold steps that are not submitted or not done: submit, then poll the device or wait")]
     RingFull {
         /// How many slots the set was built with.
         slots: usize,
     },
-    /// The process is a fork of the one that opened the device; a device does not survive a fork.
+    /// The process is a fork of the one that opened the device. A device does not survive a fork.
     #[error("the device was opened by process {expected}, and this is its fork {found}: open the device after forking")]
     Forked {
         /// The process that opened the device.
@@ -256,7 +257,7 @@ pub enum Error {
     },
 }
 
-/// A number in the fewest digits that tell it from its neighbours, with an exponent where it is tiny or huge.
+/// A number in the fewest digits that tell it from its neighbours, with an exponent if it is tiny or huge.
 pub(crate) fn shortest(x: impl fmt::Debug) -> String {
     let digits = format!("{x:?}");
     match digits.strip_suffix(".0") {

@@ -1,4 +1,4 @@
-//! The mathematics of one weight or of one group: what a formula gives, and the loops that run it over slices.
+//! The mathematics of one weight or of one group: what a formula computes, and the loops that run it over slices.
 
 pub(crate) mod adam;
 pub(crate) mod descriptor;
@@ -14,33 +14,35 @@ use rule::Rule;
 use crate::numeric::element::Dtype;
 use crate::{Error, Result};
 
-/// What a kernel needs to know of a penalty, each rounded once to `f32`; what a formula has no use for is 0. A weighted formula finds an
-/// element's weight in the last.
+/// A kernel's coefficients for a penalty, each rounded once to `f32`; unused ones are 0. In a weighted formula, the
+/// last one is replaced by the element weight.
 pub(crate) type Coefficients = [f32; 5];
-/// What the kernel of the value's own sum needs to know; the last again the weight.
+/// The coefficients of the term sum, Σterm(θ). In a weighted formula, the last one is replaced by the element weight.
 pub(crate) type TermCoefficients = [f32; 3];
 /// A penalty's parameters, in the order of its constructor.
 pub(crate) type Parameters = [f64; 2];
 
-/// A penalty of each weight, or what a group's penalty does with each of its weights. Its functions on `f32` see finite numbers only,
-/// below 2^-120 none but +0.
+/// The formula of a separable penalty, or what a group penalty does with each weight. Its functions of `f32` see finite
+/// numbers only: +0, or at least 2^-120 in magnitude.
 pub(crate) trait Formula {
-    /// Whether the value has a sum of its own, of [`term`](Formula::term) or of the groups' shares.
+    /// Whether the value needs a term sum: of [`term`](Formula::term), or of the groups' shares.
     const SUMS_TERMS: bool = true;
-    /// How a group's numbers are found, which its weights have in place of the last two of theirs; none of what stands alone.
+    /// How a group's two coefficients are found; they replace the last two of the segment's. `None` if the penalty is
+    /// separable.
     const RULE: Option<Rule> = None;
-    /// Whether every element has a weight of its own, ≥ 0: the last of its numbers and term numbers.
+    /// Whether every element has an element weight ≥ 0, which replaces the last coefficient and the last term
+    /// coefficient.
     const WEIGHTED: bool = false;
-    /// What errors and serialized partials call it: the name of the most general of its penalties.
+    /// Its name in errors and serialized partials: that of the most general of its penalties.
     const NAME: &'static str;
 
-    /// The factors of Σ|θ|, Σθ² and Σterm in the value. An infinite one makes a constraint of its sum.
+    /// The factors of Σ|θ|, Σθ² and Σterm in the value. An infinite factor makes a constraint of its sum.
     fn factors(p: Parameters) -> [f64; 3];
-    /// What the rule compares a group's sum with in a prox at this step; in the value as at step 0.
+    /// The limit that the rule compares a group's sum with, in a prox at this step. The value uses the limit at step 0.
     fn bound(_p: Parameters, _step: f64) -> f64 {
         0.0
     }
-    /// The parameters as weights of this type can meet them.
+    /// The parameters for weights of this type: bounds rounded to it, or the bits that its significand lacks.
     fn on(p: Parameters, _dtype: Dtype) -> Parameters {
         p
     }
@@ -50,29 +52,29 @@ pub(crate) trait Formula {
     fn gradient_coefficients(_p: Parameters) -> [f64; 5] {
         [0.0; 5]
     }
-    /// At a finite step ≥ 0.
+    /// The step is finite and ≥ 0.
     fn prox_coefficients(_p: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([0.0; 5])
     }
-    /// At a finite step ≥ 0. A group's prox in a metric that differs from weight to weight has no closed form.
+    /// The step is finite and ≥ 0. A group's prox in a metric that differs from weight to weight has no closed form.
     fn metric_coefficients(_p: Parameters, _step: f64) -> Result<[f64; 5]> {
         Err(Error::NoMetricProx { penalty: Self::NAME })
     }
 
-    /// A share ≥ 0 of the value, 0 at 0 unless 0 is forbidden: finite, and at most 2^115 where |θ| < 2^57, so that the 4096 of a tile
-    /// can be summed.
+    /// A weight's term in the value: ≥ 0, and 0 at 0 unless 0 is forbidden. It is finite. If |θ| < 2^57, it is at most
+    /// 2^115, so that the 4096 terms of a tile can be summed.
     fn term(_theta: f32, _t: &TermCoefficients) -> f32 {
         0.0
     }
-    /// Whether there is a gradient. A constraint, whose factor in the value is infinite, has none.
+    /// Whether the penalty has a gradient. A constraint, whose factor in the value is infinite, has none.
     fn has_gradient(p: Parameters) -> bool {
         Self::factors(p).iter().all(|weight| weight.is_finite())
     }
-    /// ∂R/∂θ, 0 at a kink; never asked for where there is none.
+    /// ∂R/∂θ, 0 at a kink. Never called if the penalty has no gradient.
     fn gradient(_theta: f32, _c: &Coefficients) -> f32 {
         0.0
     }
-    /// The limits of the gradient as θ → −∞ and as θ → +∞; never asked for where there is none.
+    /// The limits of the gradient as θ → −∞ and as θ → +∞. Never called if the penalty has no gradient.
     fn gradient_limits(_c: &Coefficients) -> [f32; 2] {
         [0.0; 2]
     }

@@ -1,11 +1,11 @@
-//! Regularization penalties over millions to billions of weights: their value, gradient, proximal operator and statistics,
-//! on any GPU that wgpu reaches and on the CPU, with the same bits on all of them.
+//! Regularization penalties over millions to billions of weights: their value, gradient, proximal operator and
+//! statistics, on the CPU and on any GPU that wgpu reaches, with the same bits on all of them.
 //!
-//! - [`Penalty`]: what is computed, with its formulas and conventions; [`custom`]: penalties of one's own.
+//! - [`Penalty`]: what is computed, with its formulas and conventions; [`custom`]: custom penalties.
 //! - [`Backend`]: computes it over host slices, on the CPU or on a GPU.
-//! - [`Gpu`] and [`gpu`]: computes it over weights that live on the caller's device, in the caller's encoder.
+//! - [`Gpu`] and [`gpu`]: compute it over weights that live on the caller's device, in the caller's encoder.
 //! - [`gpu::ParameterSet`] and [`HostSet`]: many tensors in one call, and an optimizer's step with the prox in it.
-//! - [`Partial`] and [`Report`]: exact statistics that merge, and the `f64` numbers they give.
+//! - [`Partial`] and [`Report`]: exact statistics that merge, and the `f64` numbers that follow from them.
 //!
 //! ```
 //! use penalty::{Backend, Penalty};
@@ -23,15 +23,15 @@
 //!
 //! # Determinism
 //!
-//! Statistics, values, gradients, proxes and steps of optimizers have the same bits from one thread and many, from every
-//! instruction set, and from every adapter whose self-check, made when it is opened, says [`Determinism::GpuToGpu`]. Inside a
-//! tile of [`TILE`] consecutive weights sums are `f32` in one order; above it they are exact integers. A sum of finite weights
-//! is within 9.0e-7 of the exact one, relative, at any length and scale.
+//! Statistics, values, gradients, proxes and optimizer steps have the same bits for any number of threads, on every
+//! instruction set, and on every adapter whose self-check says [`Determinism::GpuToGpu`]; it runs when the adapter is
+//! opened. Inside a tile of [`TILE`] consecutive weights, sums are `f32` in one order. Above it, they are exact
+//! integers. A sum of finite weights has a relative error of at most 9.0e-7, at any length and scale.
 //!
 //! # Weights that are not ordinary
 //!
-//! NaN and infinite weights are counted, the value says NaN or infinity, and a prox returns them bit by bit. A number below 2^-120
-//! in magnitude that a gradient or a prox reads or writes is +0, and so is −0.
+//! NaN and infinite weights are counted. They make the value NaN or infinite, and a prox returns them bit by bit. A
+//! number below 2^-120 in magnitude that a gradient or a prox reads or writes becomes +0, and so does −0.
 
 #![cfg_attr(
     not(feature = "gpu"),

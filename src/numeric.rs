@@ -1,5 +1,5 @@
-//! The numeric contract: bits, arithmetic with the same results everywhere, types of weights, the order of sums in a tile, and exact
-//! integers above it.
+//! The numeric contract: bits, arithmetic with the same results everywhere, types of weights, the order of sums in a
+//! tile, and exact integers above tiles.
 
 pub(crate) mod accumulator;
 pub(crate) mod arithmetic;

@@ -1,4 +1,5 @@
-//! What is to be done, as plain data: lengths and types become stages of spans. No device, no buffers, no penalties.
+//! What is to be done, as plain data: lengths and types become stages of spans. A plan knows no device, buffers or
+//! penalties.
 
 pub(crate) mod coefficients;
 pub(crate) mod operands;
@@ -13,7 +14,7 @@ use crate::numeric::element::Dtype;
 use crate::numeric::tile::TILE;
 use crate::{Error, Result};
 
-/// What owns an accumulator and a coefficient record: a tensor.
+/// A tensor: it owns an accumulator and a coefficient record.
 #[derive(Debug, Clone)]
 pub(crate) struct Segment {
     pub(crate) name: Name,
@@ -22,12 +23,12 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// What a set's tensor is called.
+    /// The name of a set's tensor.
     pub(crate) fn name(&self) -> &str {
         if let Name::Called(name) = &self.name { name } else { "" }
     }
 
-    /// Says which tensor an error is about.
+    /// Adds to an error which tensor it is about.
     pub(crate) fn about<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
             let parameter = match &self.name {
@@ -43,7 +44,7 @@ impl Segment {
 /// What errors call a tensor.
 #[derive(Debug, Clone)]
 pub(crate) enum Name {
-    /// Nothing: its call is about no other.
+    /// Nothing: the call has only this tensor.
     Alone,
     /// Its index in a list without names.
     Listed(usize),
@@ -51,24 +52,24 @@ pub(crate) enum Name {
     Called(Arc<str>),
 }
 
-/// Consecutive tiles of one segment: what one workgroup or one task of a thread pool does.
+/// Consecutive tiles of one segment: the work of one workgroup or of one task of a thread pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) segment: u32,
-    /// The first element, a multiple of the tile.
+    /// The index of the first element, a multiple of the tile.
     pub(crate) start: u64,
-    /// How many elements; a multiple of the tile except at the segment's end.
+    /// How many elements: a multiple of the tile except at the segment's end.
     pub(crate) len: u32,
 }
 
-/// Spans that one kernel does, with no barrier between them.
+/// The spans of one element type, with no barrier between them.
 #[derive(Debug, Clone)]
 pub(crate) struct Stage {
     pub(crate) dtype: Dtype,
     pub(crate) spans: Vec<Span>,
 }
 
-/// The stages, in the order that they must run in, and the segments that their spans are of.
+/// The stages, and the segments that their spans belong to.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) segments: Arc<[Segment]>,

@@ -1,4 +1,5 @@
-//! What an evaluation gives: [`Partial`], exact and mergeable, and [`Report`], the `f64` numbers that follow from it.
+//! The results of an evaluation: [`Partial`], exact and mergeable, and [`Report`], the `f64` numbers that follow from
+//! it.
 
 use crate::numeric::accumulator::{L1_LIMBS, L2_LIMBS, Sums};
 use crate::numeric::element::Dtype;
@@ -7,15 +8,15 @@ use crate::penalty::catalogue;
 use crate::penalty::groups::Groups;
 use crate::{Error, Penalty, Result};
 
-/// The exact statistics of some weights, without rounding: what chunks, threads, devices and ranks send to each other.
+/// The exact statistics of some weights, without rounding: what chunks, threads, devices and ranks exchange.
 ///
-/// The values of L1, L2² and the elastic net follow from the statistics, whatever their λ. Another penalty's value has a sum of its
-/// own, which a partial holds of the one penalty that it was made for; merged with one made for another, it holds none. The sum
-/// of a [weighted](Penalty::is_weighted) penalty is over its elements' weights too, and a partial does not know which: merge what was made
-/// with the weights of one tensor.
+/// The values of L1, L2² and the elastic net follow from the statistics, for any λ. The value of any other penalty
+/// needs a term sum, Σterm(θ). A partial holds that of the one penalty that it was made for. If it is merged with one
+/// made for another penalty, it holds none. The term sum of a [weighted](Penalty::is_weighted) penalty includes its
+/// element weights, and a partial does not know these: merge only what was made with the element weights of one tensor.
 ///
-/// [`merge`](Partial::merge) is exact, associative and commutative, so any grouping of chunks that start on tile
-/// boundaries gives the same bits as one pass over the whole. [`to_bytes`](Partial::to_bytes) carries it elsewhere.
+/// [`merge`](Partial::merge) is exact, associative and commutative. So any grouping of chunks that start on tile
+/// boundaries gives the same bits as one pass over the whole. [`to_bytes`](Partial::to_bytes) serializes a partial.
 ///
 /// ```
 /// use penalty::{Backend, Partial, Penalty, TILE};
@@ -37,23 +38,23 @@ pub struct Partial {
     made_for: MadeFor,
 }
 
-/// Whose own sum a partial holds.
+/// Whose term sum a partial holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum MadeFor {
-    /// Any penalty's: there are no weights, so it is 0.
+    /// Any penalty's: there are no weights, so the term sum is 0.
     #[default]
     Any,
-    /// Nobody's: the partial was made for statistics alone, or of partials made for several penalties.
+    /// No penalty's: the partial was made for statistics alone, or merged from partials made for several penalties.
     Nobody,
-    /// Of penalties of one formula, by the name that this has.
+    /// That of one formula, identified by its name, with these coefficients and groups.
     Formula {
-        /// Whether it is a formula of the caller's own.
+        /// Whether the formula is a custom penalty's.
         own: bool,
         /// The hash of its name, which no release changes.
         name: u64,
-        /// The bits of the kernel's numbers for a term.
+        /// The bits of the term coefficients.
         numbers: [u32; 3],
-        /// The hash of the groups; 0 of single weights.
+        /// The hash of the groups; 0 for a separable penalty.
         groups: u64,
     },
 }
@@ -111,7 +112,7 @@ impl Partial {
     /// The size of [`to_bytes`](Partial::to_bytes).
     pub const BYTES: usize = 4 * (L1_LIMBS + L2_LIMBS) + 4 * 8 + 4 + 4 * (L1_LIMBS + MADE_FOR_WORDS);
 
-    /// Of the weights of one tensor, whose penalty this is.
+    /// A partial of one tensor's weights, made for its penalty.
     pub(crate) fn new(sums: Sums, penalty: &Penalty, dtype: Dtype) -> Partial {
         let made_for = if sums.len == 0 { MadeFor::Any } else { MadeFor::this(penalty, dtype) };
         Partial { sums, made_for }
@@ -131,16 +132,19 @@ impl Partial {
         self.sums.merge(&other.sums);
     }
 
-    /// Little-endian bytes: the limbs of Σ|θ| and Σθ² from the lowest, then as `u64` the number of weights, of
-    /// non-zero, NaN and infinite ones, then the bits of max|θ| as `u32`, then the limbs of the value's own sum, and whose it is.
+    /// Little-endian bytes: the limbs of Σ|θ| and Σθ² from the lowest; then as `u64` the numbers of weights, of
+    /// non-zero, NaN and infinite ones; then the bits of max|θ| as `u32`; then the limbs of the term sum; last, whose
+    /// term sum it is.
     ///
-    /// That is a `u32`: 0 where there are no weights, 1 where the sum is nobody's, 2 where it is a built-in penalty's, 3 where it is
-    /// one's of the caller's [`custom`](Penalty::custom). For the last two follow the name of its formula as a `u64`, the three `f32` that its
-    /// terms are computed with, and its groups as a `u64`; otherwise as many zeros. A formula of several penalties has the name of the
-    /// most general, such as `sparse_group_lasso`. Names and groups are hashes, FNV-1a of 64 bits: of the name, and of little-endian
-    /// `u64`, which are 0 for all weights, (1, length) for runs, (2, columns) for rows, (3, columns) for columns, (4, columns, height,
-    /// width) for tiles, and for lists 5 and how many there are, then of each how many indices it has and these, ascending. A penalty of
-    /// single weights has 0 for groups.
+    /// The last part starts with a `u32`: 0 if there are no weights, 1 if the term sum is no penalty's, 2 if it is a
+    /// built-in penalty's, 3 if it is a [custom](Penalty::custom) penalty's. For 2 and 3, the name of the formula
+    /// follows as a `u64`, then the three `f32` term coefficients, then the groups as a `u64`; for 0 and 1, as many
+    /// zero bytes. A formula of several penalties has the name of the most general one, such as `sparse_group_lasso`.
+    ///
+    /// Names and groups are 64-bit FNV-1a hashes. Groups are hashed as little-endian `u64`: 0 for all weights, (1,
+    /// length) for runs, (2, columns) for rows, (3, columns) for columns, (4, columns, height, width) for tiles. Lists
+    /// are hashed as 5 and the number of lists, then for each list its number of indices and the indices, ascending. A
+    /// separable penalty has 0 for its groups.
     pub fn to_bytes(&self) -> [u8; Partial::BYTES] {
         let Sums { l1, l2_squared, len, nonzero, nan, inf, max_bits, terms } = &self.sums;
         let limbs = l1.iter().chain(l2_squared).flat_map(|l| l.to_le_bytes());
@@ -158,8 +162,8 @@ impl Partial {
     ///
     /// # Errors
     ///
-    /// [`Error::PartialBytes`] where the length, the counts, the sums or the maximum cannot be those of weights, or the sum is of a
-    /// penalty that this version does not know, unless it is of one of the caller's own.
+    /// [`Error::PartialBytes`] if the length, the counts, the sums or the maximum cannot be those of weights, or if the
+    /// term sum belongs to a penalty that this version does not know and that is not custom.
     pub fn from_bytes(bytes: &[u8]) -> Result<Partial> {
         let reject = |expected, found| Err(Error::PartialBytes { expected, found });
         if bytes.len() != Partial::BYTES {
@@ -203,7 +207,7 @@ impl Partial {
     ///
     /// # Errors
     ///
-    /// [`Error::OtherPenalty`] where the value has a sum of its own, and this was not made for it.
+    /// [`Error::OtherPenalty`] if the value needs a term sum, and this partial was not made for the penalty.
     pub fn report(&self, penalty: &Penalty) -> Result<Report> {
         let made_for = |dtype| self.made_for == MadeFor::this(penalty, dtype);
         let summed = || [Dtype::F32, Dtype::F16, Dtype::BF16].into_iter().any(made_for);
@@ -213,10 +217,10 @@ impl Partial {
         Ok(self.report_of(penalty))
     }
 
-    /// The same where it was made for this penalty, or the value has no sum of its own.
+    /// The report, if the partial was made for this penalty or the value needs no term sum.
     pub(crate) fn report_of(&self, penalty: &Penalty) -> Report {
         let sums = &self.sums;
-        // A non-finite weight entered the sums as +0; what is said of the whole must not hide it.
+        // Non-finite weights enter the sums as +0. The report of the whole must not hide them.
         let spoilt = if sums.nan > 0 {
             Some(f64::NAN)
         } else if sums.inf > 0 {
@@ -240,8 +244,8 @@ impl Partial {
 
 /// The value of a penalty over some weights, and their statistics.
 ///
-/// Where a weight is NaN, `l1`, `l2_squared`, `max_abs` and `value` are NaN; else where one is infinite, they are
-/// infinite. `nan` and `inf` say how many there are. Reports compare by their bits, so a NaN equals a NaN.
+/// If a weight is NaN, then `l1`, `l2_squared`, `max_abs` and `value` are NaN. Else, if one is infinite, they are
+/// infinite. `nan` and `inf` count such weights. Reports compare by their bits, so a NaN equals a NaN.
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
     /// The number of weights.
@@ -250,7 +254,7 @@ pub struct Report {
     pub l1: f64,
     /// Σθ², with no ½.
     pub l2_squared: f64,
-    /// max|θ|; 0 where there are no weights.
+    /// max|θ|; 0 if there are no weights.
     pub max_abs: f64,
     /// How many weights are not ±0; NaN and infinite ones count.
     pub nonzero: u64,
@@ -283,14 +287,14 @@ impl PartialEq for Report {
 /// returns them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reports {
-    /// One report a tensor, in the order given.
+    /// One report per tensor, in the order given.
     pub tensors: Vec<Report>,
-    /// All tensors as one: exact sums over all weights; the value is the `f64` sum of the tensors' values in order.
+    /// All tensors as one: exact sums over all weights. The value is the `f64` sum of the tensors' values, in order.
     pub total: Report,
 }
 
 impl Reports {
-    /// Puts the partials of tensors, each with its penalty, together.
+    /// Reports of tensors from their partials, each with its penalty, and their total.
     ///
     /// # Errors
     ///
@@ -305,7 +309,7 @@ impl Reports {
             })
             .collect();
         let tensors = tensors?;
-        // The empty sum of f64 is -0 in Rust; a penalty over nothing is +0.
+        // In Rust, the empty sum of `f64` is −0. A penalty over nothing is +0.
         let value = tensors.iter().fold(0.0, |sum, report| sum + report.value);
         let total = all.report_of(&Penalty::none());
         Ok(Reports { tensors, total: Report { value, ..total } })

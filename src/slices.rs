@@ -1,4 +1,4 @@
-//! What is done with slices in host memory, whichever backend does it.
+//! Operations on slices in host memory, for every backend.
 
 use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, SliceMut};
@@ -10,22 +10,23 @@ use crate::plan::{Name, Segment};
 use crate::report::Partial;
 use crate::{Error, Penalty, Result};
 
-/// A backend's two calls on slices. Either rejects all that can be rejected before it writes anything.
+/// A backend's two calls on slices. Both reject everything that can be rejected before they write anything.
 pub(crate) trait Slices {
-    /// One partial a tensor.
+    /// One partial per tensor.
     async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>>;
 
-    /// Does an operation from a source to an output, or in place. The partial is of what that leaves, where the update sums.
+    /// Runs an operation from a source to an output, or in place. If the update sums, the partial is that of the
+    /// result.
     async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial>;
 }
 
-/// Weights with their penalty, and what this weighs each of them with, where it takes some.
+/// Weights with their penalty, and the element weights if it takes some.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tensor<'a> {
     pub(crate) weights: Slice<'a>,
     pub(crate) penalty: &'a Penalty,
     pub(crate) element_weights: Option<Slice<'a>>,
-    /// Where it is one of a list.
+    /// Its index, if it is one of a list.
     pub(crate) index: Option<usize>,
 }
 
@@ -40,7 +41,7 @@ impl<'a> Tensor<'a> {
         Segment { name: self.index.map_or(Name::Alone, Name::Listed), len, dtype }
     }
 
-    /// What evaluating needs to know of each.
+    /// The segments, penalties and coefficients that an evaluation needs.
     ///
     /// # Errors
     ///
@@ -63,11 +64,11 @@ pub(crate) struct Accepted {
     pub(crate) coefficients: Vec<CoefficientRecord>,
 }
 
-/// A gradient or a prox, with what it needs to know.
+/// A gradient or a prox, with its inputs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Update<'a> {
     pub(crate) operation: Operation,
-    /// Whether what it leaves is summed.
+    /// Whether the result is summed.
     pub(crate) sums: bool,
     pub(crate) step: f64,
     pub(crate) penalty: &'a Penalty,
@@ -75,7 +76,7 @@ pub(crate) struct Update<'a> {
 }
 
 impl<'a> Update<'a> {
-    /// Of a gradient that is written, or added.
+    /// An update that writes a gradient, or adds it.
     pub(crate) fn gradient<E: Element>(operation: Operation, penalty: Weighted<'a, [E]>) -> Update<'a> {
         let (penalty, element_weights) = penalty.erased();
         Update { operation, sums: false, step: 0.0, penalty, element_weights }
@@ -86,7 +87,7 @@ impl<'a> Update<'a> {
         Update { operation: Operation::Prox, sums: false, step, penalty, element_weights }
     }
 
-    /// What it needs to know of its weights.
+    /// The segment and the coefficients that the update needs.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ impl<'a> Update<'a> {
     pub(crate) fn accept(&self, source: Option<Slice<'_>>, output: Slice<'_>) -> Result<(Segment, CoefficientRecord)> {
         if let Some(source) = source.filter(|source| source.len() != output.len()) {
             let (expected, found) = (source.len() as u64, output.len() as u64);
-            // A prox has an output of its own, as long as the weights.
+            // Only a gradient's output can have another length: that of a prox is as long as the weights.
             return Err(Error::Length { operand: GRADIENT, expected, found });
         }
         accept(self.penalty, self.element_weights, output)?;
@@ -106,7 +107,8 @@ impl<'a> Update<'a> {
     }
 }
 
-/// Rejects a penalty that has not the weights that it takes, as many as the elements.
+/// Rejects element weights that the penalty does not take or lacks, or whose length or type is not that of the
+/// elements.
 fn accept(penalty: &Penalty, element_weights: Option<Slice<'_>>, elements: Slice<'_>) -> Result<()> {
     matched(penalty, element_weights.is_some())?;
     element_weights.map_or(Ok(()), |own| same_shape(ELEMENT_WEIGHTS, elements.shape(), own.shape()))

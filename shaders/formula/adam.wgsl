@@ -13,7 +13,7 @@ fn second_root(second: vec4<u32>) -> vec4<f32> {
     return root(bitcast<vec4<f32>>(select(vec4<u32>(0u), second, second < vec4<u32>(INFINITY))));
 }
 
-// m/(√v̂ + ε): a NaN is itself, ∞/∞ is 0x7fc00000, and what is finite over ∞ is 0.
+// m/(√v̂ + ε): a NaN keeps its bits, ∞/∞ is 0x7fc00000, and a finite m over ∞ is 0.
 fn ratio_bits(first: vec4<u32>, second: vec4<u32>, metric: vec4<f32>) -> vec4<u32> {
     let m = first & vec4<u32>(MAGNITUDE);
     let v = second & vec4<u32>(MAGNITUDE);

@@ -1,6 +1,6 @@
-// A group's weights, and what is found of them. Twin of src/formula/group.rs.
+// A group's weights, and the result of its reduction. Twin of src/formula/group.rs.
 
-// Which of a group's members a team sums, and where their partial sums are, if they have one.
+// Which of a group's members a team sums, and where their partial sums are, if there are any.
 struct Places {
     first: u32,
     end: u32,
@@ -14,18 +14,18 @@ struct Group {
     places: Places,
     // The first word of the segment's weights.
     word: u32,
-    // What they are thresholded with before they are summed.
+    // The soft threshold that is applied to them before they are summed.
     soft: vec4<f32>,
 }
 
 struct Found {
     numbers: vec2<u32>,
-    // The group's share of the value's own sum, scaled by 2^-exponent.
+    // The group's share of the term sum, scaled by 2^-exponent.
     share: f32,
     exponent: i32,
 }
 
-// The bits of a group's weight: +0 for what is not finite or is below 2^-120.
+// The bits of a group's weight. Non-finite weights and those below 2^-120 are +0.
 fn weight_of(group: Group, place: u32) -> u32 {
     let index = index_of(group.geometry, group.number, place);
     let bits = decode(vec4<u32>(read_one(SOURCE, group.word, index)));
@@ -33,7 +33,7 @@ fn weight_of(group: Group, place: u32) -> u32 {
     return bitcast<u32>(flush(threshold(v, group.soft)).x);
 }
 
-// The largest magnitude's bits.
+// The bits of the largest magnitude.
 fn largest_of(thread: u32, group: Group) -> u32 {
     var largest = 0u;
     for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
@@ -42,7 +42,7 @@ fn largest_of(thread: u32, group: Group) -> u32 {
     return team_max(thread, group.places, largest);
 }
 
-// The segment's numbers with those of a group in the last two places.
+// The segment's coefficients with those of a group in the last two places.
 fn with_group(c: Coefficients, own: vec2<u32>) -> Coefficients {
     var numbers = c;
     numbers[3] = bitcast<vec4<f32>>(vec4<u32>(own.x));
@@ -50,7 +50,7 @@ fn with_group(c: Coefficients, own: vec2<u32>) -> Coefficients {
     return numbers;
 }
 
-// The bits of what a weight becomes under these numbers, as its type holds it.
+// The bits of a weight after the prox with these coefficients, rounded to its type.
 fn stored(bits: u32, c: Coefficients) -> u32 {
     return decode(encode(prox_bits(vec4<u32>(bits), c))).x;
 }
@@ -71,7 +71,7 @@ fn found_share(share: f32, exponent: i32) -> Found {
     return Found(vec2<u32>(0u), share, exponent);
 }
 
-// Of a constraint: whether it is broken.
+// The share of a constraint: 0 if the group satisfies it, else 1.
 fn found_inside(inside: bool) -> Found {
     return found_share(select(1.0, 0.0, inside), 0);
 }

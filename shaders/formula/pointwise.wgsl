@@ -1,8 +1,9 @@
-// What a formula gives for any weight, also one that is too small, infinite or no number.
+// A formula applied to any weight, also to a tiny, infinite or NaN one.
 //
-// Twin of src/formula/pointwise.rs; four weights at a time, as bits. Its gradient is in formula/pointwise/gradient.wgsl.
+// Twin of src/formula/pointwise.rs; four weights at a time, as bits. The gradient is in
+// formula/pointwise/gradient.wgsl.
 
-// The prox of a weight: one that is not finite comes back as it is.
+// The prox of a weight: a non-finite weight keeps its bits.
 fn prox_bits(v: vec4<u32>, c: Coefficients) -> vec4<u32> {
     let magnitude = v & vec4<u32>(MAGNITUDE);
     let shrunk = bitcast<vec4<u32>>(flush(prox(finite_floats(v, magnitude), c)));

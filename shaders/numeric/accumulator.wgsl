@@ -1,15 +1,16 @@
 // Exact sums: fixed-point accumulators of 32-bit limbs, little-endian.
 //
-// Twin of src/numeric/accumulator.rs. A segment's result is 52 words: 12 limbs of Σ|θ| from 2^-149, 20 limbs of Σθ² from 2^-298, the
-// counts of non-zero, NaN and infinite weights of 64 bits each, the bits of max|θ|, one unused, and 12 limbs of the value's own sum
-// from 2^-149. A header of as many words comes before the first segment's; src/gpu/recorder.rs says what it holds.
+// Twin of src/numeric/accumulator.rs. A segment's result is 52 words: 12 limbs of Σ|θ| from 2^-149, 20 limbs of Σθ²
+// from 2^-298, the 64-bit counts of non-zero, NaN and infinite weights, the bits of max|θ|, an unused word, and 12
+// limbs of the term sum from 2^-149. A header of the same size comes before the first segment; src/gpu/recorder.rs
+// describes it.
 
 @group(0) @binding(2) var<storage, read_write> results: array<atomic<u32>>;
 
-// What this workgroup has summed. Only thread 0 adds to the limbs; every thread adds its counts at the end.
+// This workgroup's sums. Only thread 0 adds to the limbs; every thread adds its counts at the end.
 var<workgroup> limbs: array<atomic<u32>, WORDS>;
 
-// Adds to a limb, and the carry to those above it.
+// Adds to a limb, and carries into those above it.
 fn add_limb(first: u32, bound: u32) {
     var limb = first;
     var carry = bound;
@@ -20,7 +21,7 @@ fn add_limb(first: u32, bound: u32) {
     }
 }
 
-// The same into the device's memory. An atomic addition returns the old value, which tells the carry, so every
+// The same for the device's memory. An atomic addition returns the old value, which tells the carry. So every
 // interleaving of workgroups ends in the same integer.
 fn add_result(first: u32, bound: u32) {
     var word = first;
@@ -32,7 +33,7 @@ fn add_result(first: u32, bound: u32) {
     }
 }
 
-// Adds a non-negative f32 whose lowest subnormal bit stands at bit `at` of the accumulator that begins at limb `first`.
+// Adds a non-negative f32 whose lowest subnormal bit is bit `at` of the accumulator that begins at limb `first`.
 fn add_f32(first: u32, x: f32, at: i32) {
     let bits = bitcast<u32>(x);
     if (bits == 0u) {
@@ -42,7 +43,7 @@ fn add_f32(first: u32, x: f32, at: i32) {
     var significand = select((bits & 0x7fffffu) | 0x800000u, bits, bits < 0x800000u);
     var position = exponent - 1 + at;
     if (position < 0) {
-        // Only zeros are shifted out: a scaled tile is a sum of multiples of the accumulator's lowest bit.
+        // This shifts out zeros only: a scaled tile's sum is a multiple of the accumulator's lowest bit.
         significand >>= u32(-position);
         position = 0;
     }
@@ -54,7 +55,7 @@ fn add_f32(first: u32, x: f32, at: i32) {
     }
 }
 
-// Adds a tile whose sums are scaled by 2^-exponent and its square.
+// Adds a tile's sums: Σ|θ| scaled by 2^-exponent, and Σθ² scaled by the square of that.
 fn add_tile(sums: vec2<f32>, exponent: i32, largest: u32) {
     add_f32(L1, sums.x, exponent);
     add_f32(L2_SQUARED, sums.y, 2 * exponent + 149);

@@ -1,17 +1,17 @@
 // Quotients, roots and logarithms that have the same bits on every backend.
 //
-// Twin of src/numeric/arithmetic.rs. A device's own quotient or root may be some units in the last place off; the remainder of its
-// significand is an exact integer, of which the lower 32 bits tell all, since it is small, and corrects it. Numbers are finite and at
-// least 2^-120, or +0.
+// Twin of src/numeric/arithmetic.rs. A device's quotient or root may be off by some units in the last place. The
+// remainder of the significand corrects it: an exact integer, and small, so its lower 32 bits suffice. All numbers are
+// finite, and +0 or at least 2^-120.
 
-// The f32 of a significand from 2^23 to 2^24 at an exponent; at most the largest, and +0 below 2^-120.
+// The f32 with a significand from 2^23 to 2^24 and an exponent: at most the largest f32, and +0 below 2^-120.
 fn assembled(significand: vec4<i32>, exponent: vec4<i32>) -> vec4<f32> {
     let bits = (clamp(exponent, vec4<i32>(-127), vec4<i32>(128)) + vec4<i32>(126)) * vec4<i32>(0x800000) + significand;
     let bounded = vec4<u32>(clamp(bits, vec4<i32>(0), vec4<i32>(0x7f7fffff)));
     return bitcast<vec4<f32>>(select(bounded, vec4<u32>(0u), bounded < vec4<u32>(SMALLEST)));
 }
 
-// a/b for a ≥ 0 and b > 0, correctly rounded; at most the largest f32, and +0 below 2^-120.
+// a/b for a ≥ 0 and b > 0, correctly rounded: at most the largest f32, and +0 below 2^-120.
 fn quotient(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let a_bits = bitcast<vec4<u32>>(a);
     let b_bits = bitcast<vec4<u32>>(b);
@@ -21,7 +21,7 @@ fn quotient(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let less = m < n;
     m = select(m, m * vec4<i32>(2), less);
     exponent = select(exponent, exponent - vec4<i32>(1), less);
-    // m·2^23/n is from 2^23 to 2^24.
+    // m·2^23/n is between 2^23 and 2^24.
     let divisor = vec4<f32>(n);
     var q = vec4<i32>(vec4<f32>(m) / divisor * 8388608.0);
     var rest = m * vec4<i32>(0x800000) - q * n;
@@ -40,7 +40,7 @@ fn root(x: vec4<f32>) -> vec4<f32> {
     let odd = (exponent & vec4<i32>(1)) == vec4<i32>(1);
     m = select(m, m * vec4<i32>(2), odd);
     exponent = (exponent - (exponent & vec4<i32>(1))) / vec4<i32>(2);
-    // √(m·2^23) is from 2^23 to 2^24.
+    // √(m·2^23) is between 2^23 and 2^24.
     var s = vec4<i32>(sqrt(vec4<f32>(m)) * 2896.3093);
     var rest = m * vec4<i32>(0x800000) - s * s;
     s += vec4<i32>(round(vec4<f32>(rest) / vec4<f32>(2 * s)));
@@ -49,8 +49,8 @@ fn root(x: vec4<f32>) -> vec4<f32> {
     return select(assembled(s, exponent), vec4<f32>(0.0), bits == vec4<u32>(0u));
 }
 
-// x times a factor that may lie outside the range of f32: |c| times the power of two in |c|, and twice that where c < 0. Only the last
-// product is rounded.
+// x times a wide factor, which may lie outside the range of f32. The factor is |c| times the power of two in |c|, and
+// twice that if c is negative. Only the last product is rounded.
 fn times_wide(x: vec4<f32>, c: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(c);
     let magnitude = bits & vec4<u32>(MAGNITUDE);
@@ -59,7 +59,8 @@ fn times_wide(x: vec4<f32>, c: vec4<f32>) -> vec4<f32> {
     return opaque(opaque(x * power) * rest);
 }
 
-// ln(x + lost) for x > 0 and a `lost` of at most half a unit in x's last place; within 3 units in the last place.
+// ln(x + lost) for x > 0, with `lost` at most half a unit in x's last place. The error is at most 3 units in the last
+// place.
 fn ln(x: vec4<f32>, lost: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<i32>>(x);
     let power = (bits - vec4<i32>(0x3f3504f3)) >> vec4<u32>(23u);
@@ -77,13 +78,13 @@ fn ln(x: vec4<f32>, lost: vec4<f32>) -> vec4<f32> {
     let square = opaque(f * f);
     let cube = opaque(square * f);
     let curved = opaque(opaque(cube * p) + opaque(-0.5 * square));
-    // What is lost, as a share of x: near 1, where it counts, 1/(1 + f) is what these terms say.
+    // `lost` divided by x. Near x = 1, where this matters, these terms of the series give 1/(1 + f).
     var inverse = opaque(1.0 + -f);
     inverse = opaque(1.0 + -opaque(f * inverse));
     inverse = opaque(1.0 + -opaque(f * inverse));
     let scale = bitcast<vec4<f32>>((vec4<i32>(127) - min(power, vec4<i32>(126))) * vec4<i32>(0x800000));
     let share = opaque(opaque(lost * scale) * inverse);
-    // ln 2 in two parts, of which k times the first is exact.
+    // ln 2 in two parts; k times the first is exact.
     let low = opaque(opaque(opaque(k * -0.00021219444) + curved) + share);
     return opaque(opaque(k * 0.6933594) + opaque(f + low));
 }

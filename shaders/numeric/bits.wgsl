@@ -1,9 +1,8 @@
-// Bits of f32, and arithmetic on them whose results are the same everywhere: the rules for numbers that are too small, infinite or
-// no number.
+// Bits of f32, and arithmetic on them with the same results everywhere: the rules for tiny, infinite and NaN numbers.
 //
-// Twin of src/numeric/bits.rs; four weights at a time.
+// Twin of src/numeric/bits.rs, for four weights at a time.
 
-// +0 for a number below 2^-120 in magnitude, −0 among them.
+// +0 for a number below 2^-120 in magnitude, −0 included.
 fn flush_bits(bits: vec4<u32>) -> vec4<u32> {
     return select(bits, vec4<u32>(0u), (bits & vec4<u32>(MAGNITUDE)) < vec4<u32>(SMALLEST));
 }
@@ -12,30 +11,32 @@ fn flush(x: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(flush_bits(bitcast<vec4<u32>>(opaque(x))));
 }
 
-// What elements are weighed with: the largest f32 for an infinity, +0 for a number below 2^-120, a negative one and a NaN.
+// Element weights from their bits: the largest f32 for an infinity, +0 for a NaN, a negative number or one below
+// 2^-120.
 fn element_weights(bits: vec4<u32>) -> vec4<f32> {
     let weighs = bits - vec4<u32>(SMALLEST) <= vec4<u32>(INFINITY - SMALLEST);
     return bitcast<vec4<f32>>(select(vec4<u32>(0u), min(bits, vec4<u32>(LARGEST_FLOAT)), weighs));
 }
 
-// A product or a sum ≥ 0 as what follows can take it: at most the largest f32, and +0 below 2^-120.
+// A product or a sum ≥ 0, limited to the range of later steps: at most the largest f32, and +0 below 2^-120.
 fn bounded(x: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(min(bitcast<vec4<u32>>(flush(x)), vec4<u32>(LARGEST_FLOAT)));
 }
 
-// Clears the last bits of numbers' significands if they must not be rounded away from 0: they then fit a shorter type exactly.
+// If a number `must` not be rounded away from 0, clears the last bits of its significand. It then fits a shorter type
+// exactly.
 fn toward_zero(x: vec4<f32>, lost_bits: vec4<f32>, must: vec4<bool>) -> vec4<f32> {
     let kept = vec4<u32>(0xffffffffu) << (vec4<u32>(lost_bits) & vec4<u32>(31u));
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & select(vec4<u32>(0xffffffffu), kept, must));
 }
 
-// The floats of finite bits; +0 for the others.
+// The floats of finite bits, +0 for all others.
 fn finite_floats(bits: vec4<u32>, magnitude: vec4<u32>) -> vec4<f32> {
     let finite = select(vec4<u32>(0u), bits, magnitude < vec4<u32>(INFINITY));
     return bitcast<vec4<f32>>(flush_bits(finite));
 }
 
-// An existing gradient plus another: a NaN stays itself, the existing one first; ∞ − ∞ is 0x7fc00000.
+// An existing gradient plus another. A NaN keeps its bits, and the existing NaN wins; ∞ − ∞ is 0x7fc00000.
 fn add_bits(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
     let e = existing & vec4<u32>(MAGNITUDE);
     let m = more & vec4<u32>(MAGNITUDE);
@@ -48,7 +49,7 @@ fn add_bits(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
     return select(sum, existing, e > infinity);
 }
 
-// A number times a finite factor: a NaN stays itself, and an infinity is one unless the factor is 0.
+// A number times a finite factor. A NaN keeps its bits. An infinity times 0 is 0, else it stays infinite.
 fn scale_bits(x: vec4<u32>, factor: f32) -> vec4<u32> {
     let magnitude = x & vec4<u32>(MAGNITUDE);
     let product = bitcast<vec4<u32>>(flush(finite_floats(x, magnitude) * factor));
@@ -58,12 +59,12 @@ fn scale_bits(x: vec4<u32>, factor: f32) -> vec4<u32> {
     return select(ordered, x, magnitude > vec4<u32>(INFINITY));
 }
 
-// Soft thresholding: v − clamp(v, −t, t).
+// Soft thresholding: v − clamp(v, −t, t), rounded once.
 fn threshold(v: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
     return opaque(v - clamp(v, -t, t));
 }
 
-// A magnitude with the sign of `like`.
+// A magnitude ≥ 0 with the sign of `like`.
 fn signed(magnitude: vec4<f32>, like: vec4<f32>) -> vec4<f32> {
     let sign = bitcast<vec4<u32>>(like) & vec4<u32>(0x80000000u);
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(magnitude) | sign);

@@ -1,16 +1,18 @@
-// Fixed-point numbers: the weights of a group as integers in a unit that is a power of two below its largest weight.
+// Fixed-point numbers: a group's weights as integers in units of a power of two. So sums over the group are exact and
+// do not depend on their order.
 //
-// Twin of src/numeric/fixed.rs. Integers of 64 and 96 bits are vectors of 32, the lowest first. Weights are bits of finite f32s, +0 or at least
-// 2^-120 in magnitude.
+// Twin of src/numeric/fixed.rs. Integers of 64 and 96 bits are vectors of 32-bit words, the lowest first. Weights are
+// bits of finite f32s, +0 or at least 2^-120 in magnitude. Where a function rounds up, a sum is an upper bound, and a
+// smaller unit gives a tighter one.
 
 const MOST: vec3<u32> = vec3<u32>(0xffffffffu);
 
-// The exponent of a weight that is not 0.
+// The exponent of a non-zero weight.
 fn exponent_below(bits: u32) -> i32 {
     return i32((bits & MAGNITUDE) >> 23u) - 127;
 }
 
-// |x|·2^(places − e), rounded up or down. Where |x| is 2^(e + 2) or more and the places are FINE, some number from 2^57 on.
+// |x|·2^(places − e), rounded up or down. For places = FINE and |x| ≥ 2^(e + 2), the result is only known to be ≥ 2^57.
 fn units_of(bits: u32, e: i32, places: i32, up: bool) -> vec2<u32> {
     let significand = select((bits & 0x7fffffu) | 0x800000u, 0u, (bits & MAGNITUDE) == 0u);
     let shift = exponent_below(bits) - 23 + places - e;
@@ -67,7 +69,7 @@ fn at_most(a: vec3<u32>, b: vec3<u32>) -> bool {
     return a.x <= b.x;
 }
 
-// How many bits there are up to the highest that is set.
+// The number of bits up to the highest that is set.
 fn bits_in(x: vec3<u32>) -> u32 {
     if (x.z != 0u) {
         return 96u - countLeadingZeros(x.z);
@@ -78,7 +80,7 @@ fn bits_in(x: vec3<u32>) -> u32 {
     return 32u - countLeadingZeros(x.x);
 }
 
-// x·2^shift for a shift below 96, of which nothing is lost.
+// x·2^shift for a shift below 96; no bits may be lost.
 fn shifted_left(x: vec3<u32>, shift: u32) -> vec3<u32> {
     var y = x;
     for (var words = shift >> 5u; words > 0u; words--) {
@@ -99,16 +101,17 @@ fn shifted_right(x: vec3<u32>, shift: u32) -> vec3<u32> {
     return (y >> vec3<u32>(bits)) | vec3<u32>(carried.y, carried.z, 0u);
 }
 
-// The upper and the lower half of a bound's mantissa, and its exponent, as bits.
+// The words of a bound, the limit of a group reduction: the upper and the lower half of its mantissa, then its
+// exponent.
 alias Bound = vec3<u32>;
 
-// The exponent of a bound's highest bit; the least there is for 0.
+// The exponent of a bound's highest bit; the smallest i32 for 0.
 fn log2_of(bound: Bound) -> i32 {
     let bits = i32(bits_in(vec3<u32>(bound.y, bound.x, 0u)));
     return select(bitcast<i32>(bound.z) + bits - 1, -0x7fffffff - 1, bits == 0);
 }
 
-// Times an integer, in units of 2^-places, rounded down; at most what a sum can hold.
+// The bound times an integer, in units of 2^-places, rounded down; at most what a sum can hold.
 fn in_units(bound: Bound, times: u32, places: i32) -> vec3<u32> {
     let low = product(bound.y, times);
     let high = product(bound.x, times);
@@ -127,7 +130,7 @@ fn in_units(bound: Bound, times: u32, places: i32) -> vec3<u32> {
     return shifted_left(whole, u32(shift));
 }
 
-// The significand of the f32 nearest to an integer, ties to even, and how many places it is shifted by; at most 2^24.
+// The significand of the f32 nearest to an integer, ties to even, at most 2^24; and by how many places it is shifted.
 fn rounded(x: vec3<u32>) -> vec2<u32> {
     let bits = bits_in(x);
     if (bits <= 24u) {
@@ -149,7 +152,7 @@ fn nearest(x: vec3<u32>) -> f32 {
     if (parts.y == 0u) {
         return f32(parts.x);
     }
-    // The significand's own highest bit adds one to the exponent.
+    // The significand's highest bit adds one to the exponent.
     return bitcast<f32>((((149u + parts.y) << 23u) + parts.x) ^ parameters.zero);
 }
 
@@ -166,9 +169,9 @@ fn scaled(x: f32, e: i32) -> f32 {
     return bitcast<f32>((u32(exponent) << 23u) | (bits & 0x7fffffu));
 }
 
-// x·2^e as the sum of two f32s: the nearest one, and the nearest to what is left.
+// x·2^e as the sum of two f32s: the nearest one, and the one nearest to the rest.
 fn two_floats(x: vec3<u32>, e: i32) -> vec2<f32> {
-    // What is above the largest f32 goes to the second.
+    // Anything above the largest f32 goes to the second.
     let most = shifted_left(vec3<u32>(LARGEST_SIGNIFICAND, 0u, 0u), u32(clamp(LARGEST_PLACES - e, 0, 72)));
     let parts = rounded(x);
     var first = shifted_left(vec3<u32>(parts.x, 0u, 0u), parts.y);
@@ -183,7 +186,8 @@ fn significand_of(x: f32) -> f32 {
     return bitcast<f32>((bitcast<u32>(x) & 0x7fffffu) | 0x3f800000u);
 }
 
-// m·2^k for m > 0 as an integer: an exponent of 9 bits, then the 23 of a fraction. 0 below 2^-250, and the largest from 2^251 on.
+// The wide factor m·2^k for m > 0 as an integer: 9 bits of exponent, then 23 bits of fraction. It is 0 below 2^-250,
+// and the largest factor from 2^251 on.
 fn wide_factor(m: f32, k: i32) -> u32 {
     let exponent = i32(bitcast<u32>(m) >> 23u) - 127 + k;
     if (exponent < -WIDEST) {
@@ -195,7 +199,7 @@ fn wide_factor(m: f32, k: i32) -> u32 {
     return (u32(exponent + WIDE_BIAS) << 23u) | (bitcast<u32>(m) & 0x7fffffu);
 }
 
-// A wide factor as an f32 c: it is |c| times the power of two in |c|, and twice that where c < 0.
+// A wide factor as an f32 c: the factor is |c| times the power of two in |c|, and twice that if c < 0.
 fn wide_float(factor: u32) -> f32 {
     let half = (factor >> 24u) + 127u - (u32(WIDE_BIAS) >> 1u);
     let bits = ((factor << 8u) & 0x80000000u) | (half << 23u) | (factor & 0x7fffffu);

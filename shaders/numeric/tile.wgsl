@@ -1,8 +1,9 @@
 // The numeric contract inside a tile: one order of floating-point additions for every backend.
 //
-// Twin of src/numeric/tile.rs. Thread t of 256 holds the lanes 4t … 4t+3 of 1024, so halving the lanes is halving the threads.
+// Twin of src/numeric/tile.rs. Thread t of 256 holds the lanes 4t … 4t+3 of 1024, so halving the lanes halves the
+// threads.
 
-// Four of the elements that a thread holds: those of rows 0, 1, 2, 3 of a tile, as the bits of |θ|.
+// A thread's elements in rows 0, 1, 2, 3 of a tile, as the bits of |θ|.
 alias Rows = array<vec4<u32>, 4>;
 
 // The sums of four lanes before any halving.
@@ -26,13 +27,13 @@ fn lanes(rows: Rows) -> Lanes {
         hl = opaque(hl + h * l);
         ll = opaque(ll + l * l);
     }
-    // Twice the sum of the h·l is the sum of the 2h·l: nothing here is near the ends of the exponents.
+    // Σ2h·l is twice Σh·l: nothing here is near the ends of the exponent range.
     return Lanes(l1, hh + opaque(2.0 * hl + ll));
 }
 
-// Every thread's lanes of the sums: of Σ|θ|, of Σθ², then of the value's own.
+// Every thread's lanes of Σ|θ|, of Σθ², then of the term sum.
 var<workgroup> held_lanes: array<array<vec4<f32>, THREADS>, SUMS>;
-// The smallest and the largest |θ|'s bits, each less one so that 0 is the largest.
+// The bits of the smallest and of the largest |θ|, each less one, so that 0 becomes the largest.
 var<workgroup> ranges: array<vec2<u32>, THREADS>;
 
 fn keep(thread: u32, held: Lanes, range: vec2<u32>) {
@@ -41,7 +42,7 @@ fn keep(thread: u32, held: Lanes, range: vec2<u32>) {
     ranges[thread] = range;
 }
 
-// Sixteen threads' lanes of one sum, halved four times: thread i += thread i+8·stride, then 4, 2, 1.
+// Halves sixteen threads' lanes of one sum four times: thread i += thread i+8·stride, then 4, 2, 1.
 fn halve(sum: u32, first: u32, stride: u32) -> vec4<f32> {
     var v = array<vec4<f32>, 8>();
     for (var i = 0u; i < 8u; i++) {
@@ -61,8 +62,8 @@ fn widest(first: u32, stride: u32) -> vec2<u32> {
     return range;
 }
 
-// Halves 256 threads' lanes to 16; a barrier before and after. Two steps of sixteen, not eight of two: barriers are
-// what software adapters pay for.
+// Halves 256 threads' lanes to 16, with a barrier before and after. Two steps of sixteen instead of eight of two:
+// barriers are expensive on software adapters.
 fn halve_to_sixteen(thread: u32) {
     if (thread < 16u) {
         let held = Lanes(halve(0u, thread, 16u), halve(1u, thread, 16u));
@@ -70,7 +71,7 @@ fn halve_to_sixteen(thread: u32) {
     }
 }
 
-// The sums of the tile, once sixteen threads' lanes are left; Σ|θ| and Σθ².
+// The tile's Σ|θ| and Σθ², once sixteen threads' lanes are left.
 fn tile_sums() -> vec2<f32> {
     let l1 = halve(0u, 0u, 1u);
     let l2_squared = halve(1u, 0u, 1u);
@@ -78,7 +79,7 @@ fn tile_sums() -> vec2<f32> {
     return vec2<f32>(pairs.x + pairs.y, pairs.z + pairs.w);
 }
 
-// The exponent of the largest finite |θ|, 0 where all are 0.
+// The exponent of the largest finite |θ|; 0 if all are 0.
 fn exponent_of(largest: u32) -> i32 {
     if (largest >= 0x800000u) {
         return i32(largest >> 23u) - 127;
@@ -89,9 +90,9 @@ fn exponent_of(largest: u32) -> i32 {
     return 0;
 }
 
-// |θ|·2^-exponent in integers; +0 for what is not finite and for what is below 2^-40 of the tile's largest.
+// |θ|·2^-exponent in integers; +0 for non-finite weights and for those below 2^-40 of the tile's largest.
 fn scale(bits: vec4<u32>, exponent: i32) -> vec4<u32> {
-    // A subnormal's bits are an integer times 2^-149, and the conversion of an integer below 2^23 is exact.
+    // A subnormal's bits are an integer times 2^-149. Converting an integer below 2^23 is exact.
     let subnormal = bits < vec4<u32>(0x800000u);
     let significand = select(bits, bitcast<vec4<u32>>(vec4<f32>(bits)), subnormal);
     let shift = select(vec4<i32>(exponent), vec4<i32>(exponent + 149), subnormal);

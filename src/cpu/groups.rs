@@ -1,4 +1,4 @@
-//! Penalties of groups over slices: find each group's numbers, then visit each weight with those of its group.
+//! Group penalties over slices: reduce each group, then visit each weight with its group's coefficients.
 
 use rayon::prelude::*;
 
@@ -14,27 +14,27 @@ use crate::penalty::groups::Geometry;
 use crate::plan::Span;
 use crate::plan::operation::{Operation, Part};
 
-/// About how many weights a task of the pool finds numbers for.
+/// About how many weights each task of the pool reduces.
 const TASK: u64 = 1 << 14;
 /// About how many columns are gathered at a time, so that each cache line is read once.
 const JOINT: u64 = 16;
 
-/// The numbers of the groups that a segment's weights are in.
+/// The coefficients of a segment's groups.
 pub(super) struct GroupCoefficients<'a> {
     geometry: &'a Geometry,
     found: &'a [Found],
     rule: Rule,
 }
 
-/// The numbers that weights have of their groups, in place of the last two of their segment's.
+/// The groups' coefficients of some weights; they replace the last two of the segment's.
 pub(super) enum OfGroups<'a> {
-    /// All the same.
+    /// The same for all of these weights.
     Alike([f32; 2]),
     Each([&'a [f32]; 2]),
 }
 
 impl GroupCoefficients<'_> {
-    /// Those of the weights from `at` on, written where they differ.
+    /// The coefficients of the weights from `at` on. They are written to the two slices if they differ.
     pub(super) fn of<'a>(&self, at: u64, [first, second]: [&'a mut [f32]; 2]) -> OfGroups<'a> {
         let len = first.len();
         let mut filled = 0;
@@ -44,7 +44,7 @@ impl GroupCoefficients<'_> {
             let run = run.min((len - filled) as u64) as usize;
             let [a, b] = self.found[group as usize].numbers;
             if self.rule == Rule::Select {
-                // Of the smallest magnitude that is kept, only the weights up to the last that is.
+                // Among weights of the smallest kept magnitude, only those up to the last kept index are kept.
                 for (kept, i) in first[filled..filled + run].iter_mut().zip(index..) {
                     *kept = f32::from_bits(a.to_bits() + u32::from(i > b.to_bits().into()));
                 }
@@ -61,7 +61,7 @@ impl GroupCoefficients<'_> {
 }
 
 impl Cpu {
-    /// Does an operation with the segments that have groups, and leaves nothing of their operands.
+    /// Runs an operation on the segments with groups, and uses up their operands.
     pub(super) fn run_groups<E: Element>(
         &self,
         spans: &[Span],
@@ -72,7 +72,7 @@ impl Cpu {
         for spans in spans.chunk_by(|a, b| a.segment == b.segment) {
             let at = spans[0].segment as usize;
             let (segment, penalty) = (&pass.segments[at], &pass.penalties[at]);
-            // Whether the groups cover the segment was asked before.
+            // Coverage of the segment by the groups was checked before.
             let (Some(rule), Ok(Some(geometry))) = (penalty.rule(), penalty.geometry(segment.len)) else { continue };
             let own = operands[at].take(segment.len as usize);
             let sums = if pass.sums { &mut sums[at..=at] } else { &mut [] };
@@ -87,7 +87,7 @@ impl Cpu {
         }
     }
 
-    /// Does it with the one segment of a pass.
+    /// Runs the operation on the one segment of a pass.
     fn run_segment<E: Element>(
         &self,
         spans: &[Span],
@@ -129,7 +129,7 @@ impl Cpu {
         }
     }
 
-    /// What there is to know of each group.
+    /// The reduction of each group.
     fn find<E: Element>(
         &self,
         (rule, purpose): (Rule, Purpose),
@@ -161,14 +161,14 @@ impl Cpu {
         let across =
             if geometry.lists.is_none() && !geometry.is_contiguous() { geometry.across } else { geometry.count };
         let few = (TASK / geometry.largest().max(1)).clamp(1, across.max(1));
-        // How many are gathered at once: consecutive ones all.
+        // How many groups are gathered at once: a task's consecutive groups all together.
         let joint = match &geometry.lists {
             Some(_) => 1,
             None if geometry.is_contiguous() => few,
             None => (JOINT / geometry.width).clamp(1, across.max(1)),
         };
         let per_task = few.next_multiple_of(joint);
-        // The groups of a task lie side by side.
+        // The groups of one task lie side by side.
         let tasks = (0..geometry.count.div_ceil(across.max(1))).flat_map(|row| {
             let end = ((row + 1) * across).min(geometry.count);
             (row * across..end).step_by(per_task as usize).map(move |first| first..(first + per_task).min(end))
@@ -193,7 +193,7 @@ impl Cpu {
         found.concat()
     }
 
-    /// The bits of these groups' weights, one group after the other: +0 for what is not finite, and thresholded.
+    /// The bits of these groups' weights, one group after the other: thresholded, with +0 for non-finite weights.
     fn gather<E: Element>(
         &self,
         geometry: &Geometry,
@@ -228,7 +228,7 @@ impl Cpu {
         }
     }
 
-    /// The bits of as many weights as there is room for.
+    /// Fills `bits` with the cleaned bits of the first weights.
     fn clean<E: Element>(&self, weights: &[E], soft: f32, bits: &mut [u32]) {
         self.set.run(
             #[inline(always)]
@@ -237,7 +237,7 @@ impl Cpu {
     }
 }
 
-/// The bits of a weight as a group's sums take it.
+/// The bits of a weight, in the form that a group's sums take.
 #[inline(always)]
 fn clean(bits: u32, soft: f32) -> u32 {
     let v = flush(f32::from_bits(if bits & MAGNITUDE < INFINITY { bits } else { 0 }));

@@ -1,4 +1,4 @@
-//! What is done in one go over a plan, and with what memory.
+//! One pass over a plan: what is done, and with what memory.
 
 use crate::Penalty;
 use crate::formula::scalars::Scalars;
@@ -8,10 +8,10 @@ use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 use crate::report::Partial;
 
-/// What one task of the pool takes at a time: a megabyte of `f32`, so that few partials are merged.
+/// How many tiles one task of the pool takes: a megabyte of `f32`, so that few partial sums are merged.
 pub(super) const TILES_PER_SPAN: u32 = 64;
 
-/// What is done in one go over a plan.
+/// What one pass over a plan does.
 #[derive(Clone, Copy)]
 pub(super) struct Pass<'a> {
     pub(super) operation: Operation,
@@ -23,25 +23,25 @@ pub(super) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Sums of nothing yet: one a segment where the pass sums, else none.
+    /// Empty sums: one per segment if the pass sums, else none.
     pub(super) fn no_sums(&self) -> Vec<Sums> {
         vec![Sums::default(); if self.sums { self.segments.len() } else { 0 }]
     }
 
-    /// One partial a segment, where the pass sums.
+    /// One partial per segment if the pass sums, else none.
     pub(super) fn partials(&self, sums: Vec<Sums>) -> Vec<Partial> {
         let of = self.penalties.iter().zip(self.segments);
         sums.into_iter().zip(of).map(|(sums, (penalty, s))| Partial::new(sums, penalty, s.dtype)).collect()
     }
 }
 
-/// A segment's operands, or a part of each. An operand that an operation does not have is empty.
+/// A segment's operands, or a part of each. Operands that the operation does not have are empty.
 pub(super) struct Operands<'a, E> {
-    /// What is only read: the weights, or the gradient that an optimizer steps against.
+    /// Only read: the weights, or the gradient that an optimizer steps against.
     pub(super) source: &'a [E],
-    /// What a weighted penalty weighs each element with.
+    /// Only read: the element weights of a weighted penalty.
     pub(super) element_weights: &'a [E],
-    /// What is written: a gradient or weights, in place where there is no source, then the optimizer's state.
+    /// Written: a gradient or weights (in place if there is no source), then the optimizer's state.
     pub(super) written: [&'a mut [E]; 3],
 }
 
@@ -58,7 +58,7 @@ impl<'a, E> Operands<'a, E> {
         Operands { written: self.written.each_mut().map(|slice| &mut **slice), ..*self }
     }
 
-    /// Splits off the first `len` elements of each.
+    /// Splits off the first `len` elements of each operand.
     pub(super) fn take(&mut self, len: usize) -> Operands<'a, E> {
         let read = |slice: &mut &'a [E]| {
             let (part, left) = slice.split_at(len.min(slice.len()));

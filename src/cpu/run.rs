@@ -1,4 +1,4 @@
-//! A plan over the slices of its segments: one task of the pool a span.
+//! Runs a plan over the slices of its segments: one task of the pool per span.
 
 use rayon::prelude::*;
 
@@ -10,11 +10,11 @@ use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
 use crate::plan::{Span, Stage};
 
-/// How many tasks are made at a time: what they need and give stays in the caches.
+/// How many tasks are made at a time: few enough that their inputs and results stay in the caches.
 const SPANS: usize = 1024;
 
 impl Cpu {
-    /// Does an operation with the operands of every segment of a stage, and adds to the segments' sums where the pass sums.
+    /// Runs an operation on the operands of every segment of a stage. Adds to the segments' sums if the pass sums.
     pub(super) fn run<E: Element>(
         &self,
         stage: &Stage,
@@ -28,8 +28,8 @@ impl Cpu {
         self.visit(&stage.spans, pass, None, operands, sums);
     }
 
-    /// Visits each weight of these spans. Each takes the front of what is left of its segment's operands, and none where nothing is
-    /// left.
+    /// Visits each weight of these spans. Each span takes the front of what is left of its segment's operands; if
+    /// nothing is left, it takes nothing.
     pub(super) fn visit<E: Element>(
         &self,
         spans: &[Span],

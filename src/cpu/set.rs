@@ -19,9 +19,10 @@ use crate::plan::{Plan, Segment, Stage};
 use crate::report::{Partial, Reports};
 use crate::{Penalty, Result};
 
-/// Many tensors in host memory, each with its penalty: [`gpu::ParameterSet`](crate::gpu::ParameterSet)'s calls on slices, with its bits.
+/// Many tensors in host memory, each with its penalty. It has the calls of
+/// [`gpu::ParameterSet`](crate::gpu::ParameterSet) on slices, and gives the same bits.
 ///
-/// Every call takes, for each tensor in the set's order, a slice of its length and type.
+/// Every call takes one slice per tensor, in the set's order, each of its tensor's length and type.
 ///
 /// ```
 /// use penalty::{Cpu, Dtype, HostSet, Parameter, Penalty};
@@ -45,11 +46,11 @@ pub struct HostSet<'w> {
     cpu: Cpu,
     plan: Plan,
     penalties: Penalties,
-    /// Of the tensors that have some.
+    /// Those of the tensors that have element weights. Empty if none has.
     element_weights: Vec<Option<Slice<'w>>>,
 }
 
-/// What a call does, besides with which slices.
+/// What a call does, apart from its slices.
 struct Call {
     operation: Operation,
     sums: bool,
@@ -57,7 +58,7 @@ struct Call {
     scalars: Scalars,
 }
 
-/// Slices with what errors call them.
+/// Slices, and what errors call them.
 type Read<'a> = (&'static str, &'a [Slice<'a>]);
 type Written<'a, 'b> = (&'static str, &'a mut [SliceMut<'b>]);
 
@@ -68,8 +69,8 @@ impl<'w> HostSet<'w> {
         HostSet { cpu, plan: Plan::new(segments, TILES_PER_SPAN), penalties, element_weights: Vec::new() }
     }
 
-    /// The set with what [weighted](Penalty::is_weighted) penalties weigh the elements of their tensors with, under the rules of
-    /// [`with_element_weights`](Penalty::with_element_weights); `None` for the other tensors. They are looked through once, here.
+    /// The set with element weights for the tensors with [weighted](Penalty::is_weighted) penalties, under the rules of
+    /// [`with_element_weights`](Penalty::with_element_weights); `None` for all others. They are checked once, here.
     ///
     /// ```
     /// use penalty::{Cpu, Dtype, HostSet, Parameter, Penalty};
@@ -88,10 +89,11 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`](crate::Error::Missing) unless there is an entry for each tensor,
-    /// [`Error::InParameter`](crate::Error::InParameter) where weights differ from their tensor in length or type, or one of
-    /// them is negative or NaN. Every call then rejects, with [`Error::ElementWeights`](crate::Error::ElementWeights), a
-    /// penalty that has not the weights that it takes, or that takes none and has some.
+    /// [`Error::Missing`](crate::Error::Missing) unless there is one entry per tensor,
+    /// [`Error::InParameter`](crate::Error::InParameter) if element weights differ from their tensor in length or type,
+    /// or one of them is negative or NaN. Every later call rejects, with
+    /// [`Error::ElementWeights`](crate::Error::ElementWeights), a weighted penalty without element weights, and element
+    /// weights for any other penalty.
     pub fn with_element_weights<'v>(self, element_weights: &[Option<Slice<'v>>]) -> Result<HostSet<'v>> {
         one_each("a set", ELEMENT_WEIGHTS, self.plan.segments.len(), element_weights.len())?;
         for (at, own) in element_weights.iter().enumerate() {
@@ -108,7 +110,7 @@ impl<'w> HostSet<'w> {
         self.plan.segments.iter().map(Segment::name)
     }
 
-    /// Each tensor's name and penalty, to change λs from step to step.
+    /// Each tensor's name and penalty, to change λ from step to step.
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
         self.plan.segments.iter().map(Segment::name).zip(self.penalties.list_mut())
     }
@@ -117,26 +119,26 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`](crate::Error::Missing) unless there is a slice for each tensor,
-    /// [`Error::InParameter`](crate::Error::InParameter) where one differs from its tensor in length or type, or a penalty's groups
-    /// do not cover its tensor, [`Error::Overlap`](crate::Error::Overlap) where two share memory.
+    /// [`Error::Missing`](crate::Error::Missing) unless there is one slice per tensor,
+    /// [`Error::InParameter`](crate::Error::InParameter) if a slice differs from its tensor in length or type, or a
+    /// penalty's groups do not cover its tensor, [`Error::Overlap`](crate::Error::Overlap) if two slices share memory.
     pub fn evaluate(&self, weights: &[Slice<'_>]) -> Result<Reports> {
         let call = Call::new(Operation::Evaluate);
         self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?)
     }
 
-    /// `gradient += ∂R/∂θ` for every tensor; under [`Penalty::none`] every bit stays.
+    /// `gradient += ∂R/∂θ` for every tensor. [`Penalty::none`] leaves every bit unchanged.
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](HostSet::evaluate); [`Error::InParameter`](crate::Error::InParameter) also where a penalty
-    /// [has no gradient](Penalty::has_gradient). Then nothing is added to any tensor's.
+    /// As [`evaluate`](HostSet::evaluate); [`Error::InParameter`](crate::Error::InParameter) also if a penalty
+    /// [has no gradient](Penalty::has_gradient). Then no tensor's gradient changes.
     pub fn gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<()> {
         let call = Call::new(Operation::AddGradient);
         self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)]).map(drop)
     }
 
-    /// Both, from one read of the weights.
+    /// Evaluates and adds the gradient in one read of the weights.
     ///
     /// # Errors
     ///
@@ -146,17 +148,18 @@ impl<'w> HostSet<'w> {
         self.reports(&self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])?)
     }
 
-    /// `θ = prox(θ)` for every tensor; under [`Penalty::none`] every bit stays.
+    /// `θ = prox(θ)` for every tensor. [`Penalty::none`] leaves every bit unchanged.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) for a step that is no number ≥ 0 or too large, else as [`evaluate`](HostSet::evaluate).
+    /// [`Error::Parameter`](crate::Error::Parameter) if the step is not a number ≥ 0 or is too large, else as
+    /// [`evaluate`](HostSet::evaluate).
     pub fn prox(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<()> {
         let call = Call { step, ..Call::new(Operation::Prox) };
         self.run(&call, None, &mut [(WEIGHTS, weights)]).map(drop)
     }
 
-    /// The prox, and the evaluation of what it leaves, from one read.
+    /// The prox, and an evaluation of the result, in one read.
     ///
     /// # Errors
     ///
@@ -166,13 +169,13 @@ impl<'w> HostSet<'w> {
         self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?)
     }
 
-    /// A proximal step of gradient descent, and the evaluation of the new weights, from one read. `first` is the momentum; without
-    /// momentum it may be empty.
+    /// A proximal step of gradient descent, and an evaluation of the new weights, in one read. `first` is the momentum;
+    /// it may be empty without momentum.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) where the step, its momentum or its dampening is out of range, else as
-    /// [`evaluate`](HostSet::evaluate).
+    /// [`Error::Parameter`](crate::Error::Parameter) if the step, its momentum or its dampening is out of range, else
+    /// as [`evaluate`](HostSet::evaluate).
     pub fn sgd<'s>(
         &self,
         sgd: &Sgd,
@@ -189,13 +192,13 @@ impl<'w> HostSet<'w> {
         })
     }
 
-    /// A proximal step of Adam, and the evaluation of the new weights, from one read.
+    /// A proximal step of Adam, and an evaluation of the new weights, in one read.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) where a number of the step is out of range,
-    /// [`Error::InParameter`](crate::Error::InParameter) where a penalty has no prox in the step's [`Metric`](crate::Metric), else as
-    /// [`evaluate`](HostSet::evaluate).
+    /// [`Error::Parameter`](crate::Error::Parameter) if a parameter of the step is out of range,
+    /// [`Error::InParameter`](crate::Error::InParameter) if a penalty has no prox in the step's
+    /// [`Metric`](crate::Metric), else as [`evaluate`](HostSet::evaluate).
     pub fn adam<'s>(
         &self,
         adam: &Adam,
@@ -214,11 +217,11 @@ impl<'w> HostSet<'w> {
         Reports::new(partials.iter().zip(self.penalties.list()))
     }
 
-    /// One partial a tensor, where the call sums.
+    /// One partial per tensor if the call sums, else none.
     fn run(&self, call: &Call, read: Option<Read<'_>>, written: &mut [Written<'_, '_>]) -> Result<Vec<Partial>> {
         self.validate(call, &read, written)?;
         let (segments, penalties) = (&self.plan.segments[..], self.penalties.list());
-        // Of all of them first: a bad step is rejected before anything is written.
+        // Computed for all tensors first: a bad step is rejected before anything is written.
         let coefficients = &coefficients(segments, penalties, call.operation, call.step)?;
         let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
         let pass = Pass { operation, sums, segments, penalties, coefficients, scalars };
@@ -229,7 +232,7 @@ impl<'w> HostSet<'w> {
         Ok(pass.partials(sums))
     }
 
-    /// Runs the tensors of one type; the others have no operands in it.
+    /// Runs the tensors of one type. The others get empty operands.
     fn run_stage<E: Element>(
         &self,
         stage: &Stage,
@@ -268,7 +271,7 @@ impl<'w> HostSet<'w> {
         let Some((operand, slices)) = *read else { return Ok(()) };
         one_each(call.operation.name(), operand, self.plan.segments.len(), slices.len())?;
         slices.iter().enumerate().try_for_each(|(i, slice)| self.fits(operand, i, slice))?;
-        // Only what is read can be listed twice: the compiler sees to the rest.
+        // Only slices that are read can overlap: the compiler rules out the rest.
         let extents = slices.iter().enumerate().filter(|(_, slice)| slice.len() > 0);
         let mut extents: Vec<Extent<()>> = extents
             .map(|(parameter, slice)| {
@@ -279,7 +282,7 @@ impl<'w> HostSet<'w> {
         disjoint(&self.plan.segments, &mut extents)
     }
 
-    /// Rejects a slice that has not as many elements of the same type as its tensor.
+    /// Rejects a slice whose length or type is not that of its tensor.
     fn fits(&self, operand: &'static str, i: usize, slice: &Slice<'_>) -> Result<()> {
         let segment = &self.plan.segments[i];
         segment.about(same_shape(operand, (segment.len, segment.dtype), slice.shape()))

@@ -1,4 +1,4 @@
-//! Slices of host memory on the CPU.
+//! The CPU's calls on slices of host memory.
 
 use super::Cpu;
 use super::pass::{Operands, Pass, TILES_PER_SPAN};

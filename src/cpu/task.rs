@@ -1,4 +1,4 @@
-//! One span of a plan: the loops of its operation over tiles and blocks.
+//! Runs one span of a plan: the loops of its operation over tiles and blocks.
 
 use super::groups::{GroupCoefficients, OfGroups};
 use super::pass::{Operands, Pass};
@@ -14,11 +14,11 @@ use crate::numeric::tile::{self, AHEAD, TILE, TermLanes};
 use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 
-/// Tensors of at most so many weights, such as biases, are summed without the rest of their tile; so are those of half the
-/// lanes.
+/// Tensors of at most this many weights, such as biases, are summed without the rest of their tile. So are those of at
+/// most half the lanes.
 const SHORT: usize = 64;
-/// How many elements are worked on at a time where more than one loop goes over them: a row of a tile, whose bits stay in the
-/// nearest cache.
+/// How many elements are processed at a time if several loops go over them: a row of a tile, whose bits stay in the
+/// first-level cache.
 const BLOCK: usize = tile::LANES;
 
 /// What is done with one span.
@@ -27,14 +27,14 @@ pub(super) struct Task<'a> {
     pub(super) pass: &'a Pass<'a>,
     pub(super) loops: &'static Loops,
     pub(super) c: &'a CoefficientRecord,
-    /// The numbers of the weights' groups, once they are found.
+    /// The coefficients of the weights' groups, once these are reduced.
     pub(super) own: Option<&'a GroupCoefficients<'a>>,
     /// Whether the weights are in groups.
     pub(super) grouped: bool,
 }
 
 impl Task<'_> {
-    /// The weights from `at` on.
+    /// Visits the weights from `at` on.
     pub(super) fn visit<E: Element>(&self, mut at: u64, mut operands: Operands<'_, E>) -> Option<Sums> {
         let operation = self.pass.operation;
         if operation == Operation::Evaluate {
@@ -71,7 +71,7 @@ impl Task<'_> {
         sums
     }
 
-    /// Adds a tile, or the part of one that there is.
+    /// Adds a tile, or the part of it that exists.
     fn add<E: Element>(&self, weights: &[E], element_weights: &[E], sums: &mut Sums) {
         let max = self.add_tiles(weights, sums);
         if self.c.sums_terms() {
@@ -97,11 +97,11 @@ impl Task<'_> {
         }
     }
 
-    /// Adds tiles, and gives the bits of the last one's largest finite |θ|.
+    /// Adds tiles, and returns the bits of the last one's largest finite |θ|.
     fn add_tiles<E: Element>(&self, weights: &[E], sums: &mut Sums) -> u32 {
         match self.set {
             InstructionSet::Baseline => add_tiles::<E, false>(weights, sums),
-            // These sets have a fused multiply-add; without one, `mul_add` is a slow call.
+            // These sets have a fused multiply-add. Without one, `mul_add` is a slow call.
             _ => self.set.run(
                 #[inline(always)]
                 || add_tiles::<E, true>(weights, sums),
@@ -109,7 +109,7 @@ impl Task<'_> {
         }
     }
 
-    /// At most a block.
+    /// Updates at most a block.
     fn update<E: Element>(&self, at: u64, operands: Operands<'_, E>) {
         let (set, loops, s) = (self.set, self.loops, &self.pass.scalars);
         let Operands { source, element_weights, written: [output, first, second] } = operands;
@@ -180,8 +180,8 @@ impl Task<'_> {
     }
 }
 
-/// At most a block of weights as bits, the first of which is `at`, with what a weighted penalty weighs them with; those in groups have
-/// numbers of their own.
+/// Gradients and proxes of at most a block of weights, given as bits; `at` is the index of the first. `weights` holds
+/// the bits of their element weights. Weights in groups use their groups' coefficients.
 impl Task<'_> {
     fn gradient(&self, at: u64, source: &[u32], output: &mut [u32], weights: &[u32]) {
         self.with_numbers(at, source.len(), |numbers, own| match own {
@@ -213,7 +213,7 @@ impl Task<'_> {
     }
 
     fn prox_in_place(&self, at: u64, bits: &mut [u32], weights: &[u32]) {
-        // Weights in groups are only stepped before their groups' numbers are found.
+        // Weights in groups are only stepped until their groups are reduced; their prox comes later.
         if self.grouped && self.own.is_none() {
             return;
         }
@@ -228,7 +228,8 @@ impl Task<'_> {
         });
     }
 
-    /// Gives the numbers that all of these weights have, and those that each has of its group, where they differ.
+    /// Calls `f` with the coefficients that all of these weights share, and with those of each weight's group if they
+    /// differ.
     fn with_numbers(&self, at: u64, len: usize, f: impl FnOnce(&Coefficients, Option<[&[f32]; 2]>)) {
         let c = &self.c.c;
         let Some(own) = self.own else { return f(c, None) };
@@ -240,7 +241,7 @@ impl Task<'_> {
     }
 }
 
-/// Adds tiles, the last of which need not be whole, and gives the bits of the last one's largest finite |θ|.
+/// Adds tiles, the last of which may be partial, and returns the bits of the last one's largest finite |θ|.
 #[inline(always)]
 fn add_tiles<E: Element, const FUSED: bool>(weights: &[E], sums: &mut Sums) -> u32 {
     let (tiles, part) = weights.as_chunks::<TILE>();
@@ -260,7 +261,7 @@ fn add_tiles<E: Element, const FUSED: bool>(weights: &[E], sums: &mut Sums) -> u
     }
 }
 
-/// Adds a part of a tile, with +0 for what is absent.
+/// Adds a part of a tile. Absent weights are +0.
 #[inline(always)]
 fn add_part<E: Element, const FUSED: bool, const N: usize, const ROWS: usize>(weights: &[E], sums: &mut Sums) -> u32 {
     let mut part = [E::zeroed(); N];
@@ -268,7 +269,7 @@ fn add_part<E: Element, const FUSED: bool, const N: usize, const ROWS: usize>(we
     tile::add::<E, FUSED, N, ROWS>(&part, weights.len(), part.as_ptr(), sums)
 }
 
-/// The bits of at most a block: the elements themselves where those are bits, else held where the caller says.
+/// The bits of at most a block: the elements themselves if they are bits, else decoded into `held`.
 fn bits_of<'a, E: Element>(set: InstructionSet, elements: &'a [E], held: &'a mut Option<[u32; BLOCK]>) -> &'a [u32] {
     if let Some(bits) = E::bits(elements) {
         return bits;
@@ -284,7 +285,7 @@ fn bits_of<'a, E: Element>(set: InstructionSet, elements: &'a [E], held: &'a mut
     bits
 }
 
-/// Does something with the bits of at most a block: in place where elements are their own bits.
+/// Calls `f` with the bits of at most a block: in place if elements are their own bits.
 fn on_bits<E: Element>(set: InstructionSet, elements: &mut [E], f: impl FnOnce(&mut [u32])) {
     if let Some(bits) = E::bits_mut(elements) {
         return f(bits);
@@ -302,7 +303,7 @@ fn on_bits<E: Element>(set: InstructionSet, elements: &mut [E], f: impl FnOnce(&
     );
 }
 
-/// The same from a source to an output, which holds something that is needed where `adds` is set.
+/// The same from a source to an output. If `adds` is set, `f` needs what the output holds.
 fn onto_bits<E: Element>(
     set: InstructionSet,
     source: &[E],

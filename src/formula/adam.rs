@@ -6,7 +6,8 @@ use super::scalars::Scalars;
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::{INFINITY, MAGNITUDE, NAN, add, flush, scale, select};
 
-/// What a step makes of a weight: where it goes before the prox, its new state, and the metric √v̂ + ε there, ∞ where v is.
+/// The result of a step for one weight: the weight before the prox, its new state, and the metric √v̂ + ε, which is ∞
+/// if v is not finite.
 pub(crate) struct Stepped {
     pub(crate) theta: u32,
     pub(crate) first: u32,
@@ -18,7 +19,7 @@ pub(crate) struct Stepped {
 pub(crate) fn step(theta: u32, g: u32, m: u32, v: u32, s: &Scalars) -> Stepped {
     let first = add(scale(m, s[0]), scale(g, s[1]));
     let second = add(scale(v, s[2]), scale(square(g), s[3]));
-    // The root of what is not finite is not used.
+    // The root is not used if v is not finite.
     let metric = root(f32::from_bits(select(second < INFINITY, second, 0))) * s[4] + s[5];
     let ratio = ratio(first, second, metric);
     let metric = if second & MAGNITUDE < INFINITY { metric } else { f32::INFINITY };
@@ -35,7 +36,7 @@ fn square(g: u32) -> u32 {
     select(magnitude < INFINITY, product, select(magnitude > INFINITY, g, magnitude))
 }
 
-/// m/(√v̂ + ε), as bits: a NaN is itself, ∞/∞ is 0x7fc00000, and what is finite over ∞ is 0.
+/// m/(√v̂ + ε), as bits: a NaN keeps its bits, ∞/∞ is 0x7fc00000, and a finite m over ∞ is 0.
 #[inline(always)]
 fn ratio(first: u32, second: u32, metric: f32) -> u32 {
     let (m, v) = (first & MAGNITUDE, second & MAGNITUDE);

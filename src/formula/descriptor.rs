@@ -1,4 +1,4 @@
-//! A formula as a value: all that the layers below know of one.
+//! A formula as a value: all that the layers below know about it.
 
 use std::any::TypeId;
 use std::fmt;
@@ -10,13 +10,13 @@ use super::{Formula, Parameters, TermCoefficients, pointwise};
 use crate::Result;
 use crate::numeric::element::Dtype;
 
-/// A formula: its functions of the parameters, its loops, and its WGSL. Two are equal that are of the same type.
+/// A formula: its functions of the parameters, its loops, and its WGSL. Descriptors of the same type are equal.
 pub(crate) struct Descriptor {
     id: fn() -> TypeId,
     pub(crate) name: &'static str,
-    /// Whether it is of a user's custom penalty.
+    /// Whether it belongs to a custom penalty.
     pub(crate) custom: bool,
-    /// Its functions for a device, and what these need beside them.
+    /// Its functions in WGSL, and the WGSL that these need beside them.
     pub(crate) wgsl: [&'static str; 2],
     pub(crate) sums_terms: bool,
     pub(crate) rule: Option<Rule>,
@@ -31,12 +31,12 @@ pub(crate) struct Descriptor {
     pub(crate) metric_coefficients: fn(Parameters, f64) -> Result<[f64; 5]>,
     /// The loops over weights in host memory.
     pub(crate) loops: Loops,
-    /// What one weight gives to the value's own sum.
+    /// One weight's term in the term sum.
     pub(crate) term: fn(u32, &TermCoefficients) -> f32,
 }
 
 impl Descriptor {
-    /// One of the library's own.
+    /// The descriptor of a built-in formula.
     pub(crate) const fn of<F: Formula + 'static>(wgsl: &'static str) -> Descriptor {
         Descriptor {
             id: TypeId::of::<F>,
@@ -59,17 +59,17 @@ impl Descriptor {
         }
     }
 
-    /// One of a user's, whose WGSL needs `glue` beside it.
+    /// The descriptor of a custom penalty, whose WGSL needs `glue` beside it.
     pub(crate) const fn custom<F: Formula + 'static>(wgsl: &'static str, glue: &'static str) -> Descriptor {
         Descriptor { custom: true, wgsl: [wgsl, glue], ..Descriptor::of::<F>(wgsl) }
     }
 
-    /// The type that it was made of.
+    /// The Rust type that it describes.
     pub(crate) fn id(&self) -> TypeId {
         (self.id)()
     }
 
-    /// By name, so that an order is the same in every build; types may share one.
+    /// Sorts by name, so that the order is the same in every build. Types may share a name.
     fn key(&self) -> (&'static str, TypeId) {
         (self.name, self.id())
     }

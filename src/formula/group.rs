@@ -1,6 +1,6 @@
-//! The weights of a group, and exact sums over them.
+//! The weights of a group, and exact sums over them: the base of group reductions.
 //!
-//! Everything is decided by exact sums of integers (`src/numeric/fixed.rs`), so it depends on no order. Twins are in
+//! Exact sums of integers (`src/numeric/fixed.rs`) decide everything, so no order matters. The twins are in
 //! `shaders/formula/group/`.
 
 pub(crate) mod find;
@@ -16,17 +16,17 @@ use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::{Bits, Dtype};
 use crate::numeric::simd::InstructionSet;
 
-/// What is found of a group.
+/// The result of a group reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Found {
-    /// The last two of the numbers that its weights are given.
+    /// The group's coefficients: the last two of those that its weights get.
     pub(crate) numbers: [f32; 2],
-    /// Its share of the value's own sum, scaled by 2^-`exponent`.
+    /// The group's share of the term sum, scaled by 2^-`exponent`.
     pub(crate) share: f32,
     pub(crate) exponent: i32,
 }
 
-/// A group's weights as bits, in the order of their indices: +0 for what is not finite or is below 2^-120.
+/// A group's weights as bits, in the order of their indices. Non-finite weights and those below 2^-120 are +0.
 #[derive(Clone, Copy)]
 pub(crate) struct Group<'a> {
     pub(crate) members: Members<'a>,
@@ -38,11 +38,11 @@ pub(crate) struct Group<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Members<'a> {
     Gathered(&'a [u32]),
-    /// So many, which a function writes from a place on.
+    /// The number of weights, and a function that writes their bits from a given place on.
     Read(usize, &'a (dyn Fn(usize, &mut [u32]) + Sync)),
 }
 
-/// An exact sum, and how many weights took part.
+/// An exact sum, and how many weights count in it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sum {
     total: u128,
@@ -55,14 +55,14 @@ impl Sum {
     }
 }
 
-/// Groups of as many weights are summed by several threads.
+/// From this many weights on, several threads sum a group.
 pub(crate) const PARALLEL: usize = 1 << 16;
-/// How many weights are taken at a time where there are so many: they stay in a processor's first cache.
+/// How many weights of a large group are read at a time: they fit a processor's first-level cache.
 const CHUNK: usize = 1 << 12;
-/// As many chunks are worth a task.
+/// How many chunks make a task worthwhile.
 const CHUNKS_PER_TASK: usize = 4;
 
-/// A sum of fewer than 2^32 integers of 64 bits, as those of their halves, neither of which overflows.
+/// A sum of fewer than 2^32 integers of 64 bits. Their upper and lower halves are summed apart, so neither overflows.
 #[derive(Debug, Clone, Copy, Default)]
 struct Halves {
     high: u64,
@@ -82,7 +82,7 @@ impl Halves {
 }
 
 impl Group<'_> {
-    /// The largest magnitude's bits.
+    /// The bits of the largest magnitude.
     fn largest(&self) -> u32 {
         self.greatest(
             #[inline(always)]
@@ -90,7 +90,7 @@ impl Group<'_> {
         )
     }
 
-    /// The greatest of what there is of each weight; 0 of none.
+    /// The maximum of `f` over the weights; 0 if there are none.
     fn greatest(&self, f: impl Fn(u32) -> u32 + Sync) -> u32 {
         self.fold(
             #[inline(always)]
@@ -99,7 +99,7 @@ impl Group<'_> {
         )
     }
 
-    /// Adds up integers; weights that give 0 do not count.
+    /// Sums integers. Weights that give 0 do not count.
     fn sum(&self, f: impl Fn(u32) -> u64 + Sync) -> Sum {
         self.fold(
             #[inline(always)]
@@ -116,7 +116,7 @@ impl Group<'_> {
         )
     }
 
-    /// Adds up the squares of integers up to 2^32.
+    /// Sums the squares of integers up to 2^32.
     fn sum_squares(&self, f: impl Fn(u32) -> u64 + Sync) -> u128 {
         self.fold(
             #[inline(always)]
@@ -131,7 +131,7 @@ impl Group<'_> {
         )
     }
 
-    /// How many weights there are.
+    /// The number of weights.
     fn len(&self) -> usize {
         match self.members {
             Members::Gathered(bits) => bits.len(),
@@ -139,7 +139,7 @@ impl Group<'_> {
         }
     }
 
-    /// What there is of each few of the weights, added up in any order.
+    /// Applies `f` to parts of the weights, and adds the results in any order.
     fn fold<R: Send + Default>(&self, f: impl Fn(&[u32]) -> R + Sync, add: impl Fn(R, R) -> R + Sync + Send) -> R {
         let run = |bits: &[u32]| {
             self.set.run(
@@ -153,7 +153,7 @@ impl Group<'_> {
         }
     }
 
-    /// What there is of each chunk of the weights, with the place of its first.
+    /// Applies `f` to each chunk of the weights and the place of its first.
     fn chunks<R: Send>(&self, f: impl Fn(usize, &[u32]) -> R + Sync + Send) -> impl IndexedParallelIterator<Item = R> {
         self.chunk_numbers().map(move |chunk| self.chunk(chunk, &f))
     }
@@ -175,9 +175,9 @@ impl Group<'_> {
         }
     }
 
-    /// [`sum`](Group::sum) of what weights become under these numbers, as their type holds it.
+    /// [`sum`](Group::sum) over the weights after the prox with these coefficients, rounded to their type.
     fn sum_stored<F: Formula>(&self, c: &Coefficients, f: impl Fn(u32) -> u64 + Sync) -> Sum {
-        // A loop for each type, as none that asks for the type is made of vectors.
+        // One loop per type: LLVM does not vectorise a loop that asks for the type.
         match self.dtype {
             Dtype::F32 => self.sum(
                 #[inline(always)]
@@ -194,7 +194,7 @@ impl Group<'_> {
         }
     }
 
-    /// The same of squares.
+    /// The same for squares.
     fn sum_stored_squares<F: Formula>(&self, c: &Coefficients, f: impl Fn(u32) -> u64 + Sync) -> u128 {
         match self.dtype {
             Dtype::F32 => self.sum_squares(
@@ -212,7 +212,7 @@ impl Group<'_> {
         }
     }
 
-    /// The bits of what a weight becomes under these numbers, as its type holds it.
+    /// The bits of a weight after the prox with these coefficients, rounded to its type.
     fn stored<F: Formula>(&self, b: u32, c: &Coefficients) -> u32 {
         match self.dtype {
             Dtype::F32 => stored::<F, f32>(b, c),
@@ -227,7 +227,7 @@ fn stored<F: Formula, E: Bits>(b: u32, c: &Coefficients) -> u32 {
     E::encode(pointwise::prox::<F>(b, c)).decode()
 }
 
-/// A segment's numbers with those of a group in the last two places.
+/// A segment's coefficients with those of a group in the last two places.
 #[inline(always)]
 pub(crate) fn with_group(c: &Coefficients, own: [f32; 2]) -> Coefficients {
     [c[0], c[1], c[2], own[0], own[1]]

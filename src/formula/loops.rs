@@ -1,4 +1,5 @@
-//! The loops over weights as bits that are compiled for each formula and each instruction set, but for no type of weights.
+//! The loops over weights as bits. They are compiled for each formula and each instruction set, but not for each type
+//! of weights.
 
 use super::group::find::find;
 use super::group::{Found, Group, with_group};
@@ -8,10 +9,10 @@ use crate::numeric::bits::{self, INFINITY, MAGNITUDE};
 use crate::numeric::simd::InstructionSet;
 use crate::numeric::tile::{AHEAD, TILE, prefetch};
 
-/// How many weights are tested for NaN and infinity at a time.
+/// How many weights at a time are tested for NaN and infinity.
 const BLOCK: usize = 64;
 
-/// A loop over weights that have two numbers of their own.
+/// A loop over weights that each have two coefficients of their group.
 type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32]; 2]);
 
 /// The loops of a formula, from a source to an output or in place.
@@ -22,23 +23,23 @@ pub(crate) struct Loops {
     pub(crate) prox_in_place: fn(InstructionSet, &mut [u32], Own<'_, Coefficients>),
     /// In the metric that the second slice holds.
     pub(crate) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], Own<'_, Coefficients>),
-    /// What the weights give to the value's own sum.
+    /// The weights' terms in the term sum.
     pub(crate) terms: fn(InstructionSet, &[u32], Own<'_, TermCoefficients>, &mut [f32]),
     pub(crate) gradient_of_each: UpdateEach,
     pub(crate) prox_of_each: UpdateEach,
     pub(crate) find: fn(&Group<'_>, Rule, Purpose, &Coefficients, [u32; 3]) -> Found,
 }
 
-/// The numbers of a penalty, and where it is weighted what it weighs each element with.
+/// A penalty's coefficients, and the element weights if it is weighted.
 #[derive(Clone, Copy)]
 pub(crate) struct Own<'a, N> {
     pub(crate) numbers: &'a N,
-    /// As bits; none where the formula is not weighted.
+    /// As bits; empty if the formula is not weighted.
     pub(crate) weights: &'a [u32],
 }
 
-/// The same in a loop over so many elements. The numbers are copied: behind a reference they could change with every weight that is
-/// written.
+/// The same for a loop over a given number of elements. The coefficients are copied: behind a reference, every write of
+/// a weight could change them.
 struct Each<'a, N> {
     numbers: N,
     weights: &'a [u32],
@@ -52,7 +53,7 @@ impl<'a, N: Copy> Own<'a, N> {
 }
 
 impl<'a, const N: usize> Each<'a, [f32; N]> {
-    /// An element's.
+    /// An element's coefficients.
     #[inline(always)]
     fn at<F: Formula>(&self, i: usize) -> [f32; N] {
         let mut numbers = self.numbers;
@@ -62,7 +63,7 @@ impl<'a, const N: usize> Each<'a, [f32; N]> {
         numbers
     }
 
-    /// Those of elements from `start` on.
+    /// The part for `len` elements from `start` on.
     #[inline(always)]
     fn part<F: Formula>(&self, start: usize, len: usize) -> Each<'a, [f32; N]> {
         Each { numbers: self.numbers, weights: if F::WEIGHTED { &self.weights[start..start + len] } else { &[] } }
@@ -85,9 +86,9 @@ impl Loops {
     }
 }
 
-/// Writes what becomes of each element of a source and of what the output holds there.
+/// Sets each output element from the source's element and the output's old one.
 ///
-/// By index: counting along an iterator is an addition that debug builds check, and then no vectors are made of the loop.
+/// By index: debug builds check the additions of an iterator's counter, and then the loop is not vectorised.
 #[inline(always)]
 fn each(source: &[u32], output: &mut [u32], f: impl Fn(usize, u32, u32) -> u32) {
     let output = &mut output[..source.len()];
@@ -145,7 +146,7 @@ fn add_any_gradient<F: Formula>(source: &[u32], output: &mut [u32], c: &Each<'_,
     each(source, output, |i, theta, existing| bits::add(existing, pointwise::gradient::<F>(theta, &c.at::<F>(i))));
 }
 
-/// Asks for the memory of the block a tile ahead.
+/// Prefetches the block one tile ahead.
 #[inline(always)]
 fn ask_ahead(block: &[u32; BLOCK]) {
     for line in (0..BLOCK).step_by(16) {

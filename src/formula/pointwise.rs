@@ -1,15 +1,15 @@
-//! What a formula gives for any weight, also one that is too small, infinite or no number.
+//! A formula applied to any weight, also to a tiny, infinite or NaN one.
 //!
 //! Twin of `shaders/formula/pointwise.wgsl` and `shaders/formula/pointwise/gradient.wgsl`.
 
 use super::{Coefficients, Formula, TermCoefficients};
 use crate::numeric::bits::{INFINITY, MAGNITUDE, flush, select};
 
-/// The gradient at a weight, as bits: a NaN is itself, an infinity the limit there.
+/// The gradient at a weight, as bits: a NaN keeps its bits, and an infinity gives the limit there.
 #[inline(always)]
 pub(crate) fn gradient<F: Formula>(theta: u32, c: &Coefficients) -> u32 {
     let magnitude = theta & MAGNITUDE;
-    // What is computed of a weight that is not finite is not used.
+    // The slope of a non-finite weight is not used.
     let slope = finite_gradient::<F>(theta, c);
     let limits = F::gradient_limits(c);
     let limit = flush(if theta > MAGNITUDE { limits[0] } else { limits[1] }).to_bits();
@@ -22,14 +22,15 @@ pub(crate) fn finite_gradient<F: Formula>(theta: u32, c: &Coefficients) -> u32 {
     flush(F::gradient(flush(f32::from_bits(theta)), c)).to_bits()
 }
 
-/// The prox of a weight, as bits: one that is not finite comes back as it is.
+/// The prox of a weight, as bits: a non-finite weight keeps its bits.
 #[inline(always)]
 pub(crate) fn prox<F: Formula>(v: u32, c: &Coefficients) -> u32 {
     let shrunk = flush(F::prox(flush(f32::from_bits(v)), c)).to_bits();
     select(v & MAGNITUDE < INFINITY, shrunk, v)
 }
 
-/// The prox in a metric that weighs this element's distance with `d` > 0, as bits; an infinite one lets nothing move.
+/// The variable-metric prox of a weight, as bits: `d` > 0 weighs its squared distance. An infinite `d` keeps the
+/// weight.
 #[inline(always)]
 pub(crate) fn metric_prox<F: Formula>(v: u32, d: f32, c: &Coefficients) -> u32 {
     let finite = d < f32::INFINITY;
@@ -37,7 +38,7 @@ pub(crate) fn metric_prox<F: Formula>(v: u32, d: f32, c: &Coefficients) -> u32 {
     select((v & MAGNITUDE < INFINITY) & finite, shrunk, v)
 }
 
-/// What a weight gives to the value's own sum; one that is not finite nothing.
+/// A weight's term in the term sum; 0 if the weight is not finite.
 #[inline(always)]
 pub(crate) fn term<F: Formula>(theta: u32, t: &TermCoefficients) -> f32 {
     let term = flush(F::term(flush(f32::from_bits(theta)), t));

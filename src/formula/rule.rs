@@ -1,24 +1,24 @@
-//! How a group's numbers are found, and what for.
+//! How a group's coefficients are found, and for which purpose.
 
 use crate::numeric::wgsl::Constant;
 
-/// How a group's numbers are found.
+/// How a group's coefficients are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// A norm that is shrunk by the bound; times the root of the group's size where it is sized.
+    /// The norm is shrunk by the bound, times the root of the group's size if `sized`.
     Shrink {
-        /// Whether larger groups weigh more.
+        /// Whether larger groups are shrunk more.
         sized: bool,
     },
-    /// A norm that is at most the bound.
+    /// The norm is at most the bound.
     Scale,
-    /// A sum of magnitudes that is at most the bound.
+    /// The sum of magnitudes is at most the bound.
     Soft,
-    /// A largest magnitude, which is lowered until what is cut off sums to the bound.
+    /// The largest magnitude is lowered until the amounts cut off sum to the bound.
     Clamp,
-    /// A sum of what is no less than 0 that is the bound.
+    /// The weights are ≥ 0, and their sum equals the bound.
     Simplex,
-    /// As many weights as the bound says.
+    /// The bound says how many weights are kept.
     Select,
 }
 
@@ -29,7 +29,7 @@ impl Rule {
     }
 }
 
-/// What a group's numbers are for.
+/// What a group's coefficients are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Purpose {
     Value,
@@ -75,7 +75,7 @@ impl Purpose {
     }
 }
 
-/// What WGSL is told: a number for each rule, and for each purpose, and one for none.
+/// The constants of WGSL: a number for each rule, one for each purpose, and one for no purpose.
 pub(crate) fn constants() -> Vec<Constant> {
     let numbered = |names: Vec<&'static str>| (0..).zip(names).map(|(number, name)| Constant::U32(name, number));
     let rules = Rule::ALL.map(Rule::constant).to_vec();

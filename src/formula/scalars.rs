@@ -1,6 +1,6 @@
-//! What an optimizer's step is to the loops: numbers, a direction, a metric.
+//! An optimizer's step as the loops see it: scalars, a direction, a metric.
 
-/// What a step needs besides each segment's coefficients; zeros for what takes no step.
+/// What a step needs besides each segment's coefficients; zeros for operations that take no step.
 pub(crate) type Scalars = [f32; 8];
 
 /// Which way gradient descent goes.
@@ -14,17 +14,17 @@ pub(crate) enum Direction {
     Nesterov,
 }
 
-/// What distance the prox after [`Adam`](crate::Adam)'s step is measured with.
+/// How the prox after [`Adam`](crate::Adam)'s step measures distance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Metric {
-    /// ½‖x − u‖², as everywhere else: the threshold is ηλ for every weight. Every penalty has this prox, and it is what is mostly
-    /// done; but the fixed points are not the minimizers of f + R: Adam scales the gradients of f, and nothing scales R's. They are
-    /// stationary where −g/(√v̂ + ε) is in ∂R, which is another objective.
+    /// ½‖x − u‖², as everywhere else: the threshold is ηλ for every weight. Every penalty has this prox, and it is the
+    /// usual choice. But its fixed points do not minimize f + R: Adam scales the gradients of f, and nothing scales
+    /// those of R. At the fixed points −g/(√v̂ + ε) is in ∂R, which belongs to another objective.
     Plain,
-    /// Adam's own, ½Σ(√v̂ᵢ + ε)(xᵢ − uᵢ)²: the threshold is ηλ/(√v̂ᵢ + ε), so that a weight whose gradients are small, which
-    /// Adam moves further for its gradient, is also shrunk further. The fixed points are the minimizers of f + R. Penalties that take
-    /// weights together have no prox in closed form here, nor have those of the caller's [own](crate::custom::Elementwise) that give
-    /// none: they are rejected with [`Error::NoMetricProx`](crate::Error::NoMetricProx).
+    /// Adam's metric, ½Σ(√v̂ᵢ + ε)(xᵢ − uᵢ)²: the threshold is ηλ/(√v̂ᵢ + ε). A weight with small gradients, which Adam
+    /// moves further per gradient, is also shrunk further. The fixed points are the minimizers of f + R. Group
+    /// penalties have no closed-form prox in this metric, nor have [custom](crate::custom::Elementwise) penalties that
+    /// define none. Both are rejected with [`Error::NoMetricProx`](crate::Error::NoMetricProx).
     #[default]
     Adam,
 }

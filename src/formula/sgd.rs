@@ -1,4 +1,4 @@
-//! The directions of gradient descent, as bits.
+//! The directions and the step of gradient descent, as bits.
 //!
 //! Twin of the files in `shaders/formula/sgd/`.
 
@@ -11,7 +11,7 @@ pub(crate) fn momentum(v: u32, g: u32, s: &Scalars) -> u32 {
     add(scale(v, s[0]), scale(g, s[2]))
 }
 
-/// Where Nesterov's step goes: g + μv, with the next v.
+/// The direction of Nesterov's step: g + μv, with the next v.
 #[inline(always)]
 pub(crate) fn nesterov(v: u32, g: u32, s: &Scalars) -> u32 {
     add(g, scale(v, s[0]))

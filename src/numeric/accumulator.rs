@@ -1,8 +1,8 @@
 //! The fixed-point accumulators above the tiles.
 //!
-//! Twin of `shaders/numeric/accumulator.wgsl`. A tile's sum is an `f32`, and every finite `f32` is an integer times a power of
-//! two: adding it, shifted, into a wide integer rounds nothing, so the order of tiles, threads, chunks and devices
-//! cannot matter.
+//! Twin of `shaders/numeric/accumulator.wgsl`. A tile's sum is an `f32`, and every finite `f32` is an integer times a
+//! power of two. Adding it, shifted, to a wide integer rounds nothing. So the order of tiles, threads, chunks and
+//! devices cannot matter.
 
 use super::wgsl::Constant;
 
@@ -13,8 +13,8 @@ pub(crate) const L2_LIMBS: usize = 20;
 const L1_LOWEST: i32 = -149;
 const L2_LOWEST: i32 = -298;
 
-/// Where in one segment's result on a device are the limbs of Σ|θ| and Σθ², three 64-bit counts, the maximum with one word unused, and the
-/// limbs of the value's own sum; and how many words that is.
+/// The layout of one segment's result on a device, in words: the limbs of Σ|θ| and of Σθ², three 64-bit counts, the
+/// maximum, an unused word, and the limbs of the term sum.
 const L1: usize = 0;
 const L2_SQUARED: usize = L1 + L1_LIMBS;
 const NONZERO: usize = L2_SQUARED + L2_LIMBS;
@@ -24,7 +24,7 @@ const LARGEST: usize = INFINITIES + 2;
 const TERMS: usize = LARGEST + 2;
 pub(crate) const WORDS: usize = TERMS + L1_LIMBS;
 
-/// What the WGSL twin is told.
+/// The constants of the WGSL twin.
 pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("L1", L1 as u32),
     Constant::U32("L2_SQUARED", L2_SQUARED as u32),
@@ -36,7 +36,7 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("WORDS", WORDS as u32),
 ];
 
-/// The exact sums and counts of some weights.
+/// The exact sums and counts of a set of weights.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Sums {
     pub(crate) l1: [u32; L1_LIMBS],
@@ -46,11 +46,11 @@ pub(crate) struct Sums {
     pub(crate) nan: u64,
     pub(crate) inf: u64,
     pub(crate) max_bits: u32,
-    /// The value's own sum.
+    /// The term sum, Σterm(θ).
     pub(crate) terms: [u32; L1_LIMBS],
 }
 
-/// How many of a run of weights are what; the counts that a tile adds.
+/// How many weights are non-zero, NaN and infinite: the counts that a tile adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
     pub(crate) nonzero: u64,
@@ -59,12 +59,12 @@ pub(crate) struct Counts {
 }
 
 impl Sums {
-    /// Adds the weights of others to these.
+    /// Adds the sums and counts of other weights.
     pub(crate) fn merge(&mut self, other: &Sums) {
         add_limbs(&mut self.terms, &other.terms);
         add_limbs(&mut self.l1, &other.l1);
         add_limbs(&mut self.l2_squared, &other.l2_squared);
-        // Bytes from elsewhere can say more weights than there are.
+        // Deserialized bytes can claim more weights than exist, so we saturate.
         self.len = self.len.saturating_add(other.len);
         self.nonzero = self.nonzero.saturating_add(other.nonzero);
         self.nan = self.nan.saturating_add(other.nan);
@@ -72,7 +72,8 @@ impl Sums {
         self.max_bits = self.max_bits.max(other.max_bits);
     }
 
-    /// Adds a tile of `len` weights whose sums, scaled by 2^-`exponent` and its square, are `l1` and `l2_squared`.
+    /// Adds a tile of `len` weights. Its sums are `sums`: Σ|θ| scaled by 2^-`exponent`, and Σθ² scaled by the square of
+    /// that.
     #[inline(always)]
     pub(crate) fn add_tile(&mut self, len: usize, sums: [f32; 2], exponent: i32, counts: Counts, max_bits: u32) {
         add_f32(&mut self.l1, sums[0], exponent - 149 - L1_LOWEST);
@@ -84,13 +85,13 @@ impl Sums {
         self.max_bits = self.max_bits.max(max_bits);
     }
 
-    /// Adds a tile's own sum of the value, scaled by 2^-`exponent`.
+    /// Adds a tile's term sum, scaled by 2^-`exponent`.
     #[inline]
     pub(crate) fn add_terms(&mut self, sum: f32, exponent: i32) {
         add_f32(&mut self.terms, sum, exponent - 149 - L1_LOWEST);
     }
 
-    /// Those that a device left for so many weights.
+    /// The sums that a device wrote for `len` weights.
     pub(crate) fn from_words(words: &[u32; WORDS], len: u64) -> Sums {
         let count = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
         let mut sums = Sums { len, ..Sums::default() };
@@ -114,13 +115,13 @@ impl Sums {
         to_f64(&self.l2_squared, L2_LOWEST)
     }
 
-    /// The value's own sum, rounded once.
+    /// The term sum, rounded once.
     pub(crate) fn terms(&self) -> f64 {
         to_f64(&self.terms, L1_LOWEST)
     }
 }
 
-/// Adds a non-negative `f32`, whose lowest subnormal bit stands at bit `at` of the accumulator.
+/// Adds a non-negative `f32` whose lowest subnormal bit is bit `at` of the accumulator.
 #[inline]
 fn add_f32(limbs: &mut [u32], x: f32, at: i32) {
     let bits = x.to_bits();
@@ -131,14 +132,14 @@ fn add_f32(limbs: &mut [u32], x: f32, at: i32) {
     let mut significand = if bits < 0x80_0000 { bits } else { (bits & 0x7f_ffff) | 0x80_0000 };
     let mut position = exponent - 1 + at;
     if position < 0 {
-        // Only zeros are shifted out: a scaled tile is a sum of multiples of the accumulator's lowest bit.
+        // This shifts out zeros only: a scaled tile's sum is a multiple of the accumulator's lowest bit.
         significand >>= -position as u32;
         position = 0;
     }
     let carry = u64::from(significand) << (position % 32);
-    // Two limbs at once: that something is left for the next ones is so rare that a processor guesses it right.
+    // Adds two limbs at once. A carry beyond them is so rare that processors predict the branch well.
     let above = limbs.get_mut(position as usize / 32..).and_then(|limbs| limbs.split_first_chunk_mut::<2>());
-    // Only a negative sum lies above all limbs: of a user's own penalty whose terms break its rules.
+    // Only a negative sum can lie above all limbs: that of a custom penalty whose terms break its rules.
     let Some((pair, rest)) = above else { return };
     let (sum, over) = (u64::from(pair[0]) | u64::from(pair[1]) << 32).overflowing_add(carry);
     *pair = [sum as u32, (sum >> 32) as u32];
@@ -162,12 +163,12 @@ fn add_limbs(to: &mut [u32], from: &[u32]) {
     }
 }
 
-/// The accumulator's integer times 2^`lowest`, rounded once, to nearest even.
+/// The accumulator's integer times 2^`lowest`, rounded once, ties to even.
 fn to_f64(limbs: &[u32], lowest: i32) -> f64 {
     let limb = |i: usize| limbs.get(i).copied().unwrap_or(0);
     let Some(top) = limbs.iter().rposition(|&l| l != 0) else { return 0.0 };
     let bits = 32 * top as i32 + 32 - limbs[top].leading_zeros() as i32;
-    // The upper 64 bits, the last of them sticky: `as f64` then rounds to nearest even as if it saw all.
+    // The upper 64 bits, with a sticky last bit: `as f64` then rounds to nearest even as if it saw all bits.
     let shift = (bits - 64).max(0);
     let (word, offset) = (shift as usize / 32, shift as u32 % 32);
     let window = u128::from(limb(word)) | u128::from(limb(word + 1)) << 32 | u128::from(limb(word + 2)) << 64;
@@ -180,7 +181,7 @@ fn to_f64(limbs: &[u32], lowest: i32) -> f64 {
 mod tests {
     use super::*;
 
-    /// The bits of an accumulator as a sum of f64 powers of two, exact while it fits 53 bits.
+    /// The sums of these numbers, each added as a tile of one weight.
     fn accumulate(xs: &[f32]) -> Sums {
         let mut p = Sums::default();
         for &x in xs {
@@ -227,7 +228,7 @@ mod tests {
             (l[0], l[2], l[3]) = (lo, mid, hi);
             to_f64(&l, 0) / 2f64.powi(64)
         };
-        // 2^53 + 1 in units of 2^64: a tie, to even; one lowest bit more decides it.
+        // 2^53 + 1 in units of 2^64 is a tie, which goes to even. One more bit at the lowest position decides it.
         assert_eq!(at(0, 1, 1 << 21), 2f64.powi(53));
         assert_eq!(at(1, 1, 1 << 21), 2f64.powi(53) + 2.0);
         assert_eq!(at(0, 3, 1 << 21), 2f64.powi(53) + 4.0);

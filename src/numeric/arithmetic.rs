@@ -1,12 +1,12 @@
 //! Quotients, roots and logarithms that have the same bits on every backend.
 //!
-//! Twin of `shaders/numeric/arithmetic.wgsl`. A processor rounds quotients and roots correctly; devices do not, and are corrected there
-//! by an exact integer remainder. The logarithm is made of additions and multiplications. Numbers are finite and at least
-//! 2^-120, or +0.
+//! Twin of `shaders/numeric/arithmetic.wgsl`. A processor rounds quotients and roots correctly. Devices do not, so
+//! their results are corrected by an exact integer remainder. The logarithm uses additions and multiplications only.
+//! All numbers are finite, and +0 or at least 2^-120.
 
 use super::bits::bounded;
 
-/// a/b for a ≥ 0 and b > 0, correctly rounded; at most the largest `f32`, and +0 below 2^-120.
+/// a/b for a ≥ 0 and b > 0, correctly rounded: at most `f32::MAX`, and +0 below 2^-120.
 #[inline(always)]
 pub fn quotient(a: f32, b: f32) -> f32 {
     bounded(a / b)
@@ -18,9 +18,10 @@ pub fn root(x: f32) -> f32 {
     x.sqrt()
 }
 
-/// x times a factor that may lie outside the range of `f32`, as [`wide_float`](crate::fixed::wide_float) makes it: |c| times the power
-/// of two in |c|, and twice that where c < 0. Both halves of the factor are on the same side of 1, so nothing in between leaves the range that
-/// x and the product lie in, and only the last product is rounded.
+/// x times a wide factor, which may lie outside the range of `f32`. [`wide_float`](crate::numeric::fixed::wide_float) encodes it
+/// as c: the factor is |c| times the power of two in |c|, and twice that if c is negative. We multiply by two halves on
+/// the same side of 1, so no intermediate result leaves the range of x and the product. Only the last product is
+/// rounded.
 #[inline(always)]
 pub(crate) fn times_wide(x: f32, c: f32) -> f32 {
     let magnitude = c.to_bits() & 0x7fff_ffff;
@@ -29,9 +30,10 @@ pub(crate) fn times_wide(x: f32, c: f32) -> f32 {
     (x * power) * rest
 }
 
-/// ln(x + lost) for x > 0 and a `lost` of at most half a unit in x's last place; within 3 units in the last place.
+/// ln(x + lost) for x > 0, with `lost` at most half a unit in x's last place. The error is at most 3 units in the last
+/// place.
 ///
-/// x = 2ᵏ(1 + f) with 1 + f from √½ to √2, and ln(1 + f) is the polynomial of Moshier's Cephes, `logf`.
+/// x = 2ᵏ(1 + f) with 1 + f from √½ to √2. The polynomial for ln(1 + f) is that of `logf` in Moshier's Cephes.
 #[inline(always)]
 pub fn ln(x: f32, lost: f32) -> f32 {
     let power = (x.to_bits() as i32 - 0x3f35_04f3) >> 23;
@@ -49,13 +51,13 @@ pub fn ln(x: f32, lost: f32) -> f32 {
     let square = f * f;
     let cube = square * f;
     let curved = cube * p + (-0.5 * square);
-    // What is lost, as a share of x: near 1, where it counts, 1/(1 + f) is what these terms say.
+    // `lost` divided by x. Near x = 1, where this matters, these terms of the series give 1/(1 + f).
     let mut inverse = 1.0 + -f;
     inverse = 1.0 + -(f * inverse);
     inverse = 1.0 + -(f * inverse);
     let scale = f32::from_bits(((127 - if power < 126 { power } else { 126 }) << 23) as u32);
     let share = (lost * scale) * inverse;
-    // ln 2 in two parts, of which k times the first is exact.
+    // ln 2 in two parts; k times the first is exact.
     let low = (k * -0.000_212_194_44 + curved) + share;
     k * 0.693_359_4 + (f + low)
 }

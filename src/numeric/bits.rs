@@ -1,19 +1,19 @@
-//! Bits of `f32`, and arithmetic on them whose results are the same everywhere: the rules for numbers that are too small, infinite or
-//! no number.
+//! Bits of `f32`, and arithmetic on them with the same results everywhere: the rules for tiny, infinite and NaN
+//! numbers.
 //!
 //! Twin of `shaders/numeric/bits.wgsl`.
 
 use super::wgsl::Constant;
 
-/// Below this, 2^-120, a number read or about to be written is +0: drivers may flush subnormals, and a difference of
-/// two larger numbers can be one.
+/// A number below 2^-120 in magnitude that is read or about to be written becomes +0: drivers may flush subnormals, and
+/// the difference of two larger numbers can be subnormal.
 pub(crate) const SMALLEST: f32 = f32::from_bits(7 << 23);
 pub(crate) const MAGNITUDE: u32 = 0x7fff_ffff;
 pub(crate) const INFINITY: u32 = 0x7f80_0000;
 pub(crate) const NAN: u32 = 0x7fc0_0000;
 const LARGEST: u32 = f32::MAX.to_bits();
 
-/// What the WGSL twin is told.
+/// The constants of the WGSL twin.
 pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("MAGNITUDE", MAGNITUDE),
     Constant::U32("INFINITY", INFINITY),
@@ -22,19 +22,19 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("SMALLEST", SMALLEST.to_bits()),
 ];
 
-/// +0 for a number below 2^-120 in magnitude, −0 among them.
+/// +0 for a number below 2^-120 in magnitude, −0 included.
 #[inline(always)]
 pub fn flush(x: f32) -> f32 {
     if x.to_bits() & MAGNITUDE < SMALLEST.to_bits() { 0.0 } else { x }
 }
 
-/// Rounds once to `f32`: at most its largest, and 0 below 2^-120, as every number is that a kernel reads.
+/// Rounds once to `f32`: at most `f32::MAX` in magnitude, and 0 below 2^-120, like every number that a kernel reads.
 pub(crate) fn coefficient(x: f64) -> f32 {
     let c = (x as f32).clamp(-f32::MAX, f32::MAX);
     if c.abs() < SMALLEST { 0.0 } else { c }
 }
 
-/// What an element is weighed with: the largest `f32` for an infinity, +0 for a number below 2^-120, a negative one and a NaN.
+/// An element weight from its bits: `f32::MAX` for an infinity, +0 for a NaN, a negative number or one below 2^-120.
 #[inline(always)]
 pub(crate) fn element_weight(bits: u32) -> f32 {
     let smallest = SMALLEST.to_bits();
@@ -42,14 +42,15 @@ pub(crate) fn element_weight(bits: u32) -> f32 {
     f32::from_bits(select(weighs, bits.min(LARGEST), 0))
 }
 
-/// A product or a sum ≥ 0 as what follows can take it: at most the largest `f32`, and +0 below 2^-120.
+/// A product or a sum ≥ 0, limited to the range of later steps: at most `f32::MAX`, and +0 below 2^-120.
 #[inline(always)]
 pub fn bounded(x: f32) -> f32 {
     let y = flush(x);
     if y < f32::MAX { y } else { f32::MAX }
 }
 
-/// Clears the last bits of a number's significand if it `must` not be rounded away from 0: it then fits a shorter type exactly.
+/// If the number `must` not be rounded away from 0, clears the last bits of its significand. It then fits a shorter
+/// type exactly.
 #[inline(always)]
 pub(crate) fn toward_zero(x: f32, lost_bits: f32, must: bool) -> f32 {
     let kept = u32::MAX << (lost_bits as u32 & 31);
@@ -59,7 +60,7 @@ pub(crate) fn toward_zero(x: f32, lost_bits: f32, must: bool) -> f32 {
 /// Soft thresholding: v − clamp(v, −t, t), rounded once.
 #[inline(always)]
 pub fn threshold(v: f32, t: f32) -> f32 {
-    // Comparisons, not `f32::clamp`: it asks for NaN too, which costs two instructions a weight.
+    // Comparisons, not `f32::clamp`: that also checks for NaN, which costs two instructions per weight.
     let raised = if v > -t { v } else { -t };
     let clamped = if raised < t { raised } else { t };
     v - clamped
@@ -71,25 +72,25 @@ pub fn signed(magnitude: f32, like: f32) -> f32 {
     f32::from_bits(magnitude.to_bits() | (like.to_bits() & 0x8000_0000))
 }
 
-/// `add(existing, gradient)` where the existing number and the weight are finite; the gradient may overflow.
+/// `add(existing, gradient)` if the existing number and the weight are finite. The gradient may overflow.
 #[inline(always)]
 pub(crate) fn add_finite_gradient(existing: u32, gradient: u32) -> u32 {
     flush(flush(f32::from_bits(existing)) + f32::from_bits(gradient)).to_bits()
 }
 
-/// An existing gradient plus another, as bits: a NaN stays itself, the existing one first; ∞ − ∞ is 0x7fc00000.
+/// An existing gradient plus another, as bits. A NaN keeps its bits, and the existing NaN wins; ∞ − ∞ is 0x7fc00000.
 #[inline(always)]
 pub(crate) fn add(existing: u32, more: u32) -> u32 {
     let (e, m) = (existing & MAGNITUDE, more & MAGNITUDE);
-    // Not used where one of them is not finite. Every rule is a selection, the last one wins: branches would keep this
-    // from being vectorised.
+    // The sum is not used if one number is not finite. Every rule is a selection, and the last one wins: branches would
+    // prevent vectorisation.
     let sum = flush(flush(f32::from_bits(existing)) + flush(f32::from_bits(more))).to_bits();
     let infinite = select((e == m) & (existing != more), NAN, select(e == INFINITY, existing, more));
     let special = select(e > INFINITY, existing, select(m > INFINITY, more, infinite));
     select(e.max(m) < INFINITY, sum, special)
 }
 
-/// A number times a finite factor, as bits: a NaN stays itself, and an infinity is one unless the factor is 0.
+/// A number times a finite factor, as bits. A NaN keeps its bits. An infinity times 0 is 0, else it stays infinite.
 #[inline(always)]
 pub(crate) fn scale(x: u32, factor: f32) -> u32 {
     let magnitude = x & MAGNITUDE;

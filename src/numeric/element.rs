@@ -1,4 +1,4 @@
-//! The types that weights come in, and their way to the bits of an `f32` and back, by integer arithmetic alone.
+//! The types of weights. Integer arithmetic alone converts them to the bits of an `f32` and back.
 //!
 //! Twin of `shaders/numeric/element/`.
 
@@ -24,7 +24,7 @@ impl Dtype {
         }
     }
 
-    /// How many bits of an `f32`'s significand it lacks.
+    /// How many bits fewer than `f32` its significand has.
     pub(crate) const fn lost_bits(self) -> u32 {
         match self {
             Dtype::F32 => 0,
@@ -61,18 +61,18 @@ impl Element for half::bf16 {
     const DTYPE: Dtype = Dtype::BF16;
 }
 
-/// The sealed half of [`Element`]: between an element and the bits of the `f32` of the same value.
+/// The sealed half of [`Element`]: converts an element to the bits of the `f32` of the same value, and back.
 pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
     /// The bits of the `f32` of the same value; exact, and a NaN keeps its payload.
     fn decode(self) -> u32;
-    /// The element nearest to the `f32` of these bits, ties to even. Undoes `decode`, but that a number which a half rounds to
-    /// −0 is +0: what the elementwise operations write is never −0.
+    /// The element nearest to the `f32` of these bits, ties to even. It undoes `decode`, except that `f16` gives +0 for
+    /// −0: elementwise operations never write −0.
     fn encode(bits: u32) -> Self;
-    /// The elements themselves where they are the bits of `f32`.
+    /// The elements themselves if they are `f32`: their bits need no conversion.
     fn bits(_elements: &[Self]) -> Option<&[u32]> {
         None
     }
-    /// The same, to be written.
+    /// `bits` for elements that are written.
     fn bits_mut(_elements: &mut [Self]) -> Option<&mut [u32]> {
         None
     }
@@ -103,7 +103,8 @@ impl Bits for half::bf16 {
     #[inline(always)]
     fn encode(bits: u32) -> Self {
         let nearest = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1))) >> 16;
-        // A NaN is cut, not rounded: rounding could carry it to infinity. One that lived in the lower half stays a NaN.
+        // A NaN is cut, not rounded: rounding could carry it to infinity. If only the lower half made it a NaN, a bit
+        // is set.
         let quiet = if (bits >> 16) & 0x7f == 0 { 0x40 } else { 0 };
         let cut = (bits >> 16) | quiet;
         half::bf16::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 { cut } else { nearest } as u16)
@@ -118,7 +119,7 @@ impl Bits for half::f16 {
         let a = h & 0x7fff;
         let normal = (a << 13) + (112 << 23);
         let non_finite = (a << 13) + (224 << 23);
-        // A subnormal is its integer times 2^-24: the conversion and the product are exact.
+        // A subnormal is its integer times 2^-24. The conversion and the product are exact.
         let subnormal = (a as f32 * f32::from_bits(103 << 23)).to_bits();
         sign | if a < 0x400 {
             subnormal
@@ -133,7 +134,7 @@ impl Bits for half::f16 {
         let sign = (bits >> 16) & 0x8000;
         let a = bits & 0x7fff_ffff;
         let normal = (a.wrapping_sub(112 << 23).wrapping_add(0x0fff + ((a >> 13) & 1)) >> 13).min(0x7c00);
-        // Below 2^-14: the significand, shifted to units of 2^-24 and rounded; from 25 places on, nothing is left.
+        // Below 2^-14: the significand is shifted to units of 2^-24 and rounded. After 25 places, nothing is left.
         let shift = 126u32.saturating_sub(a >> 23).clamp(1, 25);
         let m = (a & 0x7f_ffff) | 0x80_0000;
         let subnormal = (m + (1 << (shift - 1)) - 1 + ((m >> shift) & 1)) >> shift;

@@ -1,29 +1,30 @@
-//! Fixed-point numbers: the weights of a group as integers in a unit that is a power of two below its largest weight, so that
-//! sums over it are exact and do not depend on their order.
+//! Fixed-point numbers: a group's weights as integers in units of a power of two. So sums over the group are exact and
+//! do not depend on their order.
 //!
-//! Twin of `shaders/numeric/fixed.wgsl`. Weights are bits of finite `f32`s, +0 or at least 2^-120 in magnitude. Every rounding is upward: a sum
-//! is an upper bound, and the bound is tighter in a smaller unit.
+//! Twin of `shaders/numeric/fixed.wgsl`. Weights are bits of finite `f32`s, +0 or at least 2^-120 in magnitude. Where a
+//! function rounds up, a sum is an upper bound, and a smaller unit gives a tighter one.
 
 use super::bits::{MAGNITUDE, SMALLEST};
 use super::wgsl::Constant;
 
-/// The unit of sums is this many binary places below the largest weight's exponent; that of sums of squares is the square of one
-/// `COARSE` places below it.
+/// The unit of sums is 2^(e − 55), with an e that suits the bound. Sums of squares use the square of 2^(e − 31), where
+/// e is the exponent of the largest weight.
 pub(crate) const FINE: i32 = 55;
 pub(crate) const COARSE: i32 = 31;
-/// The largest `f32` is this significand, and 2^104.
+/// The largest `f32` is this significand times 2^104.
 const LARGEST_SIGNIFICAND: u32 = 0xff_ffff;
 const LARGEST_PLACES: i32 = 104;
-/// The bits of a device's sums.
+/// How many bits a device's sums have.
 const BITS: u32 = 96;
 
-/// The exponent of a weight that is not 0.
+/// The exponent of a non-zero weight.
 #[inline(always)]
 pub(crate) fn exponent(bits: u32) -> i32 {
     ((bits & MAGNITUDE) >> 23) as i32 - 127
 }
 
-/// |x|·2^(places − e), rounded up or down. Where |x| is 2^(e + 2) or more and the places are [`FINE`], some number from 2^57 on.
+/// |x|·2^(places − e), rounded up or down. For places = [`FINE`] and |x| ≥ 2^(e + 2), the result is only known to be
+/// ≥ 2^57.
 #[inline(always)]
 fn units(bits: u32, e: i32, places: i32, up: bool) -> u64 {
     let magnitude = bits & MAGNITUDE;
@@ -40,19 +41,19 @@ pub(crate) fn fine(bits: u32, e: i32) -> u64 {
     units(bits, e, FINE, true)
 }
 
-/// The same, rounded down.
+/// |x| in units of 2^(e − 55), rounded down.
 #[inline(always)]
 pub(crate) fn whole(bits: u32, e: i32) -> u64 {
     units(bits, e, FINE, false)
 }
 
-/// |x| in units of 2^(e − 31), rounded up; below 2^32.
+/// |x| in units of 2^(e − 31), rounded up; below 2^32 for |x| < 2^(e + 1).
 #[inline(always)]
 pub(crate) fn coarse(bits: u32, e: i32) -> u64 {
     units(bits, e, COARSE, true)
 }
 
-/// A number of a penalty that sums are compared with: mantissa·2^exponent, rounded down to 64 bits.
+/// The limit of a group reduction, which exact sums are compared with: mantissa·2^exponent, rounded down to 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Bound {
     mantissa: u64,
@@ -60,7 +61,7 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// A finite x ≥ 0.
+    /// From a finite x ≥ 0.
     pub(crate) fn of(x: f64) -> Bound {
         let bits = x.to_bits();
         let biased = (bits >> 52) as i32;
@@ -77,12 +78,12 @@ impl Bound {
         Bound { mantissa: (square >> excess) as u64, exponent: 2 * exponent + excess as i32 }
     }
 
-    /// The exponent of its highest bit; the least there is for 0.
+    /// The exponent of its highest bit; `i32::MIN` for 0.
     pub(crate) fn log2(self) -> i32 {
         if self.mantissa == 0 { i32::MIN } else { self.exponent + 63 - self.mantissa.leading_zeros() as i32 }
     }
 
-    /// As kernels read it: the upper and the lower half of the mantissa, and the exponent.
+    /// As kernels read it: the upper and the lower half of the mantissa, then the exponent.
     pub(crate) fn words(self) -> [u32; 3] {
         [(self.mantissa >> 32) as u32, self.mantissa as u32, self.exponent as u32]
     }
@@ -91,7 +92,7 @@ impl Bound {
         Bound { mantissa: u64::from(high) << 32 | u64::from(low), exponent: exponent as i32 }
     }
 
-    /// Times an integer, in units of 2^-`places`, rounded down; at most what a device's sum can hold.
+    /// The bound times an integer, in units of 2^-`places`, rounded down; at most what a device's sum can hold.
     pub(crate) fn in_units(self, times: u32, places: i32) -> u128 {
         const MOST: u128 = (1 << BITS) - 1;
         let product = u128::from(self.mantissa) * u128::from(times);
@@ -109,14 +110,14 @@ impl Bound {
 
 /// The `f32` nearest to an integer, ties to even.
 pub(crate) fn nearest(x: u128) -> f32 {
-    // The conversion of 64 bits is an instruction or two. Of more, what is below them only decides ties.
+    // Converting 64 bits takes an instruction or two. If there are more bits, those below only decide ties.
     let excess = (128 - x.leading_zeros()).saturating_sub(64);
     let top = (x >> excess) as u64;
     let lost = u128::from(top) << excess != x;
     (top | u64::from(lost)) as f32 * f32::from_bits((127 + excess) << 23)
 }
 
-/// The integer nearest to x that an `f32` holds, ties to even.
+/// The integer nearest to x that an `f32` can hold, ties to even.
 fn rounded(x: u128) -> u128 {
     let cut = (128 - x.leading_zeros()).saturating_sub(24);
     let top = x >> cut;
@@ -125,7 +126,7 @@ fn rounded(x: u128) -> u128 {
     (top + u128::from(up)) << cut
 }
 
-/// x·2^e for x ≥ 0: at most the largest `f32`, and 0 below 2^-120.
+/// x·2^e for x ≥ 0: at most `f32::MAX`, and 0 below 2^-120.
 pub(crate) fn scaled(x: f32, e: i32) -> f32 {
     let bits = x.to_bits();
     if bits < SMALLEST.to_bits() {
@@ -139,10 +140,10 @@ pub(crate) fn scaled(x: f32, e: i32) -> f32 {
     }
 }
 
-/// x·2^e for x < 2^96 as the sum of two `f32`s: the nearest one, and the nearest to what is left. Subtracting the first from a weight near
-/// it is exact, so only subtracting the second rounds.
+/// x·2^e for x < 2^96 as the sum of two `f32`s: the nearest one, and the one nearest to the rest. Subtracting the first
+/// from a weight near it is exact, so only subtracting the second rounds.
 pub(crate) fn two_floats(x: u128, e: i32) -> [f32; 2] {
-    // What is above the largest `f32` goes to the second.
+    // Anything above the largest `f32` goes to the second.
     let most = u128::from(LARGEST_SIGNIFICAND) << (LARGEST_PLACES - e).clamp(0, 72);
     let first = rounded(x).min(most);
     let rest = nearest(x.abs_diff(first));
@@ -155,12 +156,13 @@ pub(crate) fn significand(x: f32) -> f32 {
     f32::from_bits((x.to_bits() & 0x7f_ffff) | 0x3f80_0000)
 }
 
-/// How far the exponent of a wide factor reaches in either direction. No factor beyond leaves a weight and its result both in range.
+/// The largest exponent of a wide factor, in either direction. Beyond it, a weight and its result cannot both be in
+/// range.
 const WIDEST: i32 = 250;
-/// What is added to a wide factor's exponent, so that its integer is positive.
+/// This is added to a wide factor's exponent to make its integer positive.
 const WIDE_BIAS: i32 = 256;
 
-/// What the WGSL twin is told.
+/// The constants of the WGSL twin.
 pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::I32("FINE", FINE),
     Constant::I32("COARSE", COARSE),
@@ -170,10 +172,11 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::I32("WIDE_BIAS", WIDE_BIAS),
 ];
 
-/// m·2^k for m > 0 as an integer: 9 bits of exponent, then 23 bits of fraction. A greater factor is a greater integer, and the next factor
-/// is the next integer. It is 0 below 2^-250, and the largest factor from 2^251 on.
+/// The wide factor m·2^k for m > 0 as an integer: 9 bits of exponent, then 23 bits of fraction. Larger factors are
+/// larger integers, and the next factor is the next integer. It is 0 below 2^-250, and the largest factor from 2^251
+/// on.
 ///
-/// A factor such as λ/‖θ‖ can leave the range of `f32` although θ and the product are inside it.
+/// A factor such as λ/‖θ‖ can leave the range of `f32` although θ and the product are in range.
 pub(crate) fn wide_factor(m: f32, k: i32) -> u32 {
     let exponent = (m.to_bits() >> 23) as i32 - 127 + k;
     if exponent < -WIDEST {
@@ -185,7 +188,7 @@ pub(crate) fn wide_factor(m: f32, k: i32) -> u32 {
     ((exponent + WIDE_BIAS) << 23) as u32 | (m.to_bits() & 0x7f_ffff)
 }
 
-/// A wide factor as an `f32` c: it is |c| times the power of two in |c|, and twice that where c < 0.
+/// A wide factor as an `f32` c: the factor is |c| times the power of two in |c|, and twice that if c < 0.
 pub(crate) fn wide_float(factor: u32) -> f32 {
     if factor == 0 {
         return 0.0;
@@ -251,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_is_above_the_largest_float_goes_to_the_second() {
-        // 1.5 times 2^128, then the largest float itself and half a unit of it more.
+        // 1.5 times 2^128, then the largest float, then that plus half a unit in its last place.
         assert_eq!(two_floats(3 << 60, 67), [f32::MAX, 2f32.powi(127) + 2f32.powi(104)]);
         assert_eq!(two_floats(0xff_ffff << 30, 74), [f32::MAX, 0.0]);
         assert_eq!(two_floats((0xff_ffff << 30) + (1 << 29), 74), [f32::MAX, 2f32.powi(103)]);
@@ -264,7 +267,7 @@ mod tests {
             for m in [1.0f32, 1.0 + f32::EPSILON, 1.5, 2.0 - f32::EPSILON] {
                 let factor = wide_factor(m, k);
                 let exact = f64::from(m) * 2f64.powi(k);
-                // The largest number that times the factor stays inside, or the smallest.
+                // Includes numbers near both ends of the range of `f32`.
                 for x in [1.0f32, 1.75, 2f32.powi(100), 2f32.powi(-100), 2f32.powi(-119), 2f32.powi(126)] {
                     let (found, want) = (f64::from(times_wide(x, wide_float(factor))), f64::from(x) * exact);
                     let reached = (-250..=250).contains(&k) && want < f64::from(f32::MAX) && want >= 2f64.powi(-120);

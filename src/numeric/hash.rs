@@ -10,7 +10,7 @@ pub(crate) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
 mod tests {
     use super::*;
 
-    /// The test vectors of its authors (Fowler, Noll, Vo).
+    /// The test vectors that the authors (Fowler, Noll, Vo) published.
     #[test]
     fn published_values_come_out() {
         assert_eq!(fnv1a([]), 0xcbf2_9ce4_8422_2325);

@@ -1,6 +1,6 @@
-//! Which vector instructions run the loops: one body, compiled once for each instruction set, chosen at run time.
+//! Which vector instructions run the loops. Each loop is compiled once per instruction set, and chosen at run time.
 
-/// The vector instructions that the CPU path uses. All give the same bits.
+/// The vector instructions that the CPU uses. All give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InstructionSet {
     /// What every processor of the architecture has: SSE2 on x86-64, NEON on AArch64.
@@ -12,7 +12,7 @@ pub enum InstructionSet {
 }
 
 impl InstructionSet {
-    /// Those that this processor has, the best one last.
+    /// The sets that this processor has, the best one last.
     pub fn available() -> Vec<InstructionSet> {
         #[cfg(not(target_arch = "x86_64"))]
         return vec![InstructionSet::Baseline];
@@ -36,7 +36,7 @@ impl InstructionSet {
         #[cfg(target_arch = "x86_64")]
         match self {
             InstructionSet::Baseline => body(),
-            // SAFETY: these values are only made after `available` found the instructions.
+            // SAFETY: loops run with the set of a `Cpu`, which holds only sets that `available` found.
             InstructionSet::Avx2 => unsafe { avx2(body) },
             // SAFETY: as above.
             InstructionSet::Avx512 => unsafe { avx512(body) },

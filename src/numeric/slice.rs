@@ -1,24 +1,24 @@
-//! Slices of host memory whose type is a value, and the one place where that value becomes a type again.
+//! Slices of host memory whose type is a value, and the one place that turns this value back into a type.
 
 use std::ops::Range;
 
 use super::element::{Dtype, Element};
 
-/// Weights, or what goes with them, of any type, to be read.
+/// A slice to read, of weights or of other operands, of any [`Dtype`].
 #[derive(Debug, Clone, Copy)]
 pub struct Slice<'a> {
     dtype: Dtype,
     bytes: &'a [u8],
 }
 
-/// Weights, or what goes with them, of any type, to be written.
+/// A slice to write, of weights or of other operands, of any [`Dtype`].
 #[derive(Debug)]
 pub struct SliceMut<'a> {
     dtype: Dtype,
     bytes: &'a mut [u8],
 }
 
-/// Runs code in which a name stands for the type that a [`Dtype`] is of.
+/// Runs code in which a name stands for the Rust type of a [`Dtype`].
 macro_rules! with_element {
     ($dtype:expr, $E:ident => $code:expr) => {
         match $dtype {
@@ -65,7 +65,7 @@ impl<'a> Slice<'a> {
         self.bytes.len() / self.dtype.size()
     }
 
-    /// How many elements of which type.
+    /// The number of elements and their type.
     pub(crate) fn shape(&self) -> (u64, Dtype) {
         (self.len() as u64, self.dtype)
     }
@@ -76,7 +76,7 @@ impl<'a> Slice<'a> {
         Slice { bytes: &self.bytes[elements.start * size..elements.end * size], ..*self }
     }
 
-    /// The elements, which must be of this type.
+    /// The elements. `E` must be the slice's type.
     pub(crate) fn elements<E: Element>(&self) -> &'a [E] {
         bytemuck::cast_slice(self.bytes)
     }
@@ -87,7 +87,7 @@ impl<'a> SliceMut<'a> {
         self.dtype
     }
 
-    /// The same, to be read.
+    /// The same slice, read-only.
     pub(crate) fn as_slice(&self) -> Slice<'_> {
         Slice { dtype: self.dtype, bytes: self.bytes }
     }
@@ -100,7 +100,7 @@ impl<'a> SliceMut<'a> {
         self.bytes
     }
 
-    /// The elements, which must be of this type.
+    /// The elements. `E` must be the slice's type.
     pub(crate) fn into_elements<E: Element>(self) -> &'a mut [E] {
         bytemuck::cast_slice_mut(self.bytes)
     }

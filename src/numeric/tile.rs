@@ -1,21 +1,21 @@
 //! The numeric contract inside a tile: one order of floating-point additions for every backend.
 //!
-//! Twin of `shaders/numeric/tile.wgsl`. 4096 consecutive weights make a tile. Lane j of 1024 adds the weights j, j+1024,
-//! j+2048, j+3072 in that order; then lanes are halved, lane j += lane j+w for w = 512, 256, …, 4, and the last four
-//! give (a₀+a₁)+(a₂+a₃). A square is taken without rounding: θ = h + l with h the upper half of the significand, and
-//! h·h, 2h·l and l·l are exact. What a compiler may fuse therefore changes nothing.
+//! Twin of `shaders/numeric/tile.wgsl`. 4096 consecutive weights form a tile. Lane j of 1024 adds the weights j,
+//! j+1024, j+2048, j+3072 in that order. Then the lanes are halved: lane j += lane j+w for w = 512, 256, …, 4. The last
+//! four give (a₀+a₁)+(a₂+a₃). A square is taken without rounding: θ = h + l, where h is the upper half of the
+//! significand, and h·h, 2h·l and l·l are exact. So it makes no difference whether a compiler fuses them into an FMA.
 //!
-//! That holds for an ordinary tile, every non-zero weight of which is finite and in [2^-40, 2^57). Any other is first
-//! scaled by a power of two, by integer arithmetic, so that its largest finite weight lies in [1, 2).
+//! That holds for an ordinary tile: all its weights are finite, and all non-zero |θ| are in [2^-40, 2^57). Any other
+//! tile is first scaled by a power of two, in integer arithmetic, so that its largest finite |θ| lies in [1, 2).
 
 use super::accumulator::{Counts, Sums};
 use super::bits::{INFINITY, MAGNITUDE, flush};
 use super::element::Element;
 use super::wgsl::Constant;
 
-/// The number of consecutive weights that are summed in floating point; above it, sums are exact integers.
+/// The number of consecutive weights that are summed in floating point. Above tiles, sums are exact integers.
 ///
-/// A chunk of a tensor must start at a multiple of it.
+/// A chunk of a tensor must start at a multiple of this.
 pub const TILE: usize = 4096;
 pub(crate) const LANES: usize = 1024;
 pub(crate) const HALF: usize = LANES / 2;
@@ -23,15 +23,15 @@ pub(crate) const HALF: usize = LANES / 2;
 const WIDTH: usize = 16;
 /// The upper half of a significand: h of θ = h + l.
 const UPPER: u32 = 0xffff_f000;
-/// 2^57, and 2^-40: the bits that an ordinary tile's weights lie between.
+/// The bits of 2^57 and 2^-40: the weights of an ordinary tile lie between them.
 const ORDINARY_ABOVE: u32 = (127 + LARGE as u32) << 23;
 const ORDINARY_FROM: u32 = (127 - 40) << 23;
-/// The exponent that a tile of large weights has at least.
+/// A tile has large weights if its largest |θ| has at least this exponent.
 const LARGE: i32 = 57;
-/// How many binary places lower the shares of the value's own sum are added where weights are above the ordinary.
+/// In a tile with large weights, the terms are scaled by 2^-14 before they are added.
 const TERMS_BELOW: i32 = 14;
 
-/// What the WGSL twin is told.
+/// The constants of the WGSL twin.
 pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("UPPER", UPPER),
     Constant::U32("ORDINARY_ABOVE", ORDINARY_ABOVE),
@@ -40,14 +40,14 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::I32("TERMS_BELOW", TERMS_BELOW),
 ];
 
-/// How far ahead of the tile being worked on memory is asked for, in tiles.
+/// How many tiles ahead of the current one memory is prefetched.
 pub(crate) const AHEAD: usize = 1;
 
-/// Something of each of as many neighbouring lanes as the widest register holds.
+/// One value for each of `WIDTH` neighbouring lanes: as many as the widest register holds.
 type Row<T> = [T; WIDTH];
 
-/// The sums of a tile's lanes once halved twice, and the largest of |θ|'s bits less those of 2^-40, of which what is below wraps to
-/// more than there is: one maximum tells of both ends of the range.
+/// A tile's lane sums, halved twice, and `over` = max over (bits of |θ| − bits of 2^-40). Smaller values wrap around,
+/// so this one maximum checks both ends of the range.
 #[repr(C, align(64))]
 struct Lanes<const ROWS: usize> {
     l1: [Row<f32>; ROWS],
@@ -55,16 +55,16 @@ struct Lanes<const ROWS: usize> {
     over: u32,
 }
 
-/// How many rows hold the lanes of so many weights once they are halved twice.
+/// How many rows hold the lanes of a number of weights, once they are halved twice.
 pub(crate) const fn rows(weights: usize) -> usize {
     let lanes = if weights < LANES { weights } else { LANES };
     lanes / (4 * WIDTH)
 }
 
-/// Adds a tile to the sums, and gives the bits of its largest finite |θ|. Of its weights the first `len` exist, the others
-/// are +0; `ahead` is where the caller reads soon.
+/// Adds a tile to the sums, and returns the bits of its largest finite |θ|. The first `len` weights exist, the others
+/// are +0. `ahead` is where the caller reads next.
 ///
-/// Of a tile whose last weights are absent, `N` may be fewer, a power of two from 64 to 512: adding +0 to what is no less
+/// If a tile's last weights are absent, `N` may be smaller: a power of two from 64 to 512. Adding +0 to a number ≥ 0
 /// changes nothing, so the bits are the same. `ROWS` is [`rows`] of `N`.
 #[inline(always)]
 pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const ROWS: usize>(
@@ -76,7 +76,7 @@ pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const ROWS: usi
     let mut lanes = Lanes { l1: [[0.0; WIDTH]; ROWS], l2_squared: [[0.0; WIDTH]; ROWS], over: 0 };
     Reader::<E, FUSED, N> { tile, ahead, over: [0; WIDTH] }.read(&mut lanes);
     if lanes.over < ORDINARY_ABOVE - ORDINARY_FROM {
-        // No zero and nothing non-finite: the counts follow from the length.
+        // No weight is zero or non-finite, so the counts follow from the length.
         let counts = Counts { nonzero: len as u64, ..Counts::default() };
         let (tile, max) = (tree(&mut lanes), ORDINARY_FROM + lanes.over);
         sums.add_tile(len, tile, 0, counts, max);
@@ -97,21 +97,21 @@ pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const ROWS: usi
     max
 }
 
-/// The lanes of the value's own sum in one tile.
+/// The lanes of the term sum, Σterm(θ), in one tile.
 pub(crate) struct TermLanes {
     lanes: [Row<f32>; LANES / WIDTH],
     large: bool,
 }
 
 impl TermLanes {
-    /// Of a tile whose largest |θ| has the bits `max`.
+    /// For a tile whose largest |θ| has the bits `max`.
     ///
-    /// Where a |θ| is large a share may be any finite number: at 2^-14 of their size 4096 of them cannot overflow.
+    /// If a |θ| is large, a term may be any finite number. Scaled by 2^-14, the 4096 terms of a tile cannot overflow.
     pub(crate) fn new(max: u32) -> TermLanes {
         TermLanes { lanes: [[0.0; WIDTH]; LANES / WIDTH], large: max >= ORDINARY_ABOVE }
     }
 
-    /// Adds the shares of the next row, or of what there is of it.
+    /// Adds the terms of the next row, or of the part of it that exists.
     #[inline(always)]
     pub(crate) fn add(&mut self, shares: &[f32]) {
         let lanes = self.lanes.as_flattened_mut();
@@ -129,7 +129,7 @@ impl TermLanes {
     }
 }
 
-/// Reads a tile once, and asks for the memory that is read next.
+/// Reads a tile once, and prefetches the memory that is read next.
 struct Reader<'a, E, const FUSED: bool, const N: usize> {
     tile: &'a [E; N],
     ahead: *const E,
@@ -137,7 +137,8 @@ struct Reader<'a, E, const FUSED: bool, const N: usize> {
 }
 
 impl<E: Element, const FUSED: bool, const N: usize> Reader<'_, E, FUSED, N> {
-    /// The lanes, halved twice: a row is summed of four at once, so that three quarters of the sums are never stored.
+    /// The lanes, halved twice. The sums of four rows are added at once, so that three quarters of the sums are never
+    /// stored.
     #[inline(always)]
     fn read<const ROWS: usize>(mut self, lanes: &mut Lanes<ROWS>) {
         let apart = const { ROWS * WIDTH };
@@ -151,18 +152,18 @@ impl<E: Element, const FUSED: bool, const N: usize> Reader<'_, E, FUSED, N> {
         lanes.over = self.over.into_iter().fold(0, u32::max);
     }
 
-    /// Both sums of the lanes from `first` on, before any halving.
+    /// Both sums of the lanes that start at `first`, before any halving.
     #[inline(always)]
     fn sums(&mut self, first: usize) -> [Row<f32>; 2] {
         let rows = const { N.div_ceil(LANES) };
-        // As much as is read here: asked for at once, more would only wait in the queue of missing lines. In the order of
-        // addresses, not of lanes, so the hardware's prefetchers join in.
+        // Prefetches as much as is read here: more at once would only wait in the queue of missing lines. It follows
+        // the order of addresses, not of lanes, so that the hardware's prefetchers join in.
         for _ in 0..rows * WIDTH * size_of::<E>() / 64 {
             prefetch(self.ahead);
             self.ahead = self.ahead.wrapping_byte_add(64);
         }
         let (mut l1s, mut squares) = ([0.0; WIDTH], [0.0; WIDTH]);
-        // By index, which is what LLVM makes vectors of.
+        // By index: LLVM vectorises that.
         for i in 0..WIDTH {
             let (mut l1, mut hh, mut hl, mut ll) = (0f32, 0f32, 0f32, 0f32);
             for row in 0..rows {
@@ -177,7 +178,7 @@ impl<E: Element, const FUSED: bool, const N: usize> Reader<'_, E, FUSED, N> {
                 ll = plus_product::<FUSED>(ll, l, l);
             }
             l1s[i] = l1;
-            // Twice the sum of the h·l is the sum of the 2h·l: nothing here is near the ends of the exponents.
+            // Σ2h·l is twice Σh·l: nothing here is near the ends of the exponent range.
             squares[i] = hh + plus_product::<FUSED>(ll, 2.0, hl);
         }
         [l1s, squares]
@@ -192,7 +193,7 @@ fn plus(mut near: [Row<f32>; 2], far: [Row<f32>; 2]) -> [Row<f32>; 2] {
     near
 }
 
-/// sum + a·b, where the product is exact: one rounding or two are the same.
+/// sum + a·b. The product is exact, so a fused multiply-add gives the same bits.
 #[inline(always)]
 fn plus_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
     if FUSED { a.mul_add(b, sum) } else { sum + a * b }
@@ -211,7 +212,7 @@ pub(crate) fn prefetch<E>(from: *const E) {
     let _ = from;
 }
 
-/// Halves the lanes down to both sums.
+/// Halves the lanes until only the two sums are left.
 #[inline(always)]
 fn tree<const ROWS: usize>(lanes: &mut Lanes<ROWS>) -> [f32; 2] {
     [fold(&mut lanes.l1), fold(&mut lanes.l2_squared)]
@@ -225,7 +226,7 @@ fn fold<const ROWS: usize>(rows: &mut [Row<f32>; ROWS]) -> f32 {
     halve::<4, ROWS>(rows);
     halve::<2, ROWS>(rows);
     halve::<1, ROWS>(rows);
-    // By value from here on: LLVM makes vectors of that, and hundreds of shuffles of the same in place.
+    // By value from here on: LLVM vectorises that. In place, it emits hundreds of shuffles.
     let a = rows[0];
     let mut b = [0.0; 8];
     for j in 0..8 {
@@ -247,13 +248,13 @@ fn halve<const W: usize, const ROWS: usize>(rows: &mut [Row<f32>; ROWS]) {
     }
 }
 
-/// The counts of a tile and the bits of its smallest |θ| that is not 0 and of its largest that is finite.
+/// A tile's counts, and the bits of its smallest non-zero |θ| and of its largest finite |θ|.
 #[inline(always)]
 fn count<E: Element>(tile: &[E]) -> (Counts, [u32; 2]) {
     let (mut nonzero, mut nan, mut inf, mut min, mut max) = (0u32, 0u32, 0u32, u32::MAX, 0u32);
     for element in tile {
         let bits = element.decode() & MAGNITUDE;
-        // At most 4096, so no debug build need check it.
+        // At most 4096: wrapping additions spare debug builds the check.
         nonzero = nonzero.wrapping_add(u32::from(bits != 0));
         nan = nan.wrapping_add(u32::from(bits > INFINITY));
         inf = inf.wrapping_add(u32::from(bits == INFINITY));
@@ -263,7 +264,7 @@ fn count<E: Element>(tile: &[E]) -> (Counts, [u32; 2]) {
     (Counts { nonzero: nonzero.into(), nan: nan.into(), inf: inf.into() }, [min.saturating_add(1), max])
 }
 
-/// The exponent of the largest finite |θ|, 0 where all are 0.
+/// The exponent of the largest finite |θ|; 0 if all are 0.
 #[inline(always)]
 fn exponent(max: u32) -> i32 {
     if max >= 0x80_0000 {
@@ -275,10 +276,10 @@ fn exponent(max: u32) -> i32 {
     }
 }
 
-/// |θ|·2^-exponent in integers; +0 for what is not finite and for what is below 2^-40 of the tile's largest.
+/// |θ|·2^-exponent in integers; +0 for non-finite weights and for those below 2^-40 of the tile's largest.
 #[inline(always)]
 fn scale(bits: u32, exponent: i32) -> u32 {
-    // A subnormal's bits are an integer times 2^-149, and the conversion of an integer below 2^23 is exact.
+    // A subnormal's bits are an integer times 2^-149. Converting an integer below 2^23 is exact.
     let subnormal = bits < 0x80_0000;
     let significand = if subnormal { (bits as f32).to_bits() } else { bits };
     let shift = if subnormal { exponent + 149 } else { exponent };

@@ -1,4 +1,4 @@
-//! Constants that Rust and WGSL share: written once, here in Rust, and declared in every kernel that needs them.
+//! Constants that Rust and WGSL share. Rust defines them once; every kernel that needs them declares them.
 
 /// A constant with its name in WGSL.
 pub(crate) enum Constant {
@@ -6,7 +6,7 @@ pub(crate) enum Constant {
     I32(&'static str, i32),
 }
 
-/// The WGSL that declares them.
+/// The WGSL that declares these constants.
 pub(crate) fn declarations(constants: &[Constant]) -> String {
     let declaration = |constant: &Constant| match constant {
         Constant::U32(name, x) => format!("const {name}: u32 = {x}u;\n"),

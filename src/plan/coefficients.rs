@@ -1,4 +1,4 @@
-//! What a kernel needs to know of each segment for an operation at a step.
+//! The coefficients that kernels need for each segment, for an operation and a step size.
 
 use super::Segment;
 use super::operation::Operation;
@@ -8,7 +8,7 @@ use crate::penalty::validate::finite_step;
 use crate::{Error, Penalty, Result};
 
 impl Operation {
-    /// Rejects a penalty that has not what is asked of it.
+    /// Rejects a penalty that lacks what the operation asks of it.
     pub(crate) fn admits(self, penalty: &Penalty) -> Result<()> {
         match self {
             Operation::Gradient | Operation::AddGradient if !penalty.has_gradient() => {
@@ -18,7 +18,7 @@ impl Operation {
         }
     }
 
-    /// What a kernel needs to know of a segment, at this step size.
+    /// A segment's coefficient record at this step size.
     pub(crate) fn coefficients(self, segment: &Segment, penalty: &Penalty, step: f64) -> Result<CoefficientRecord> {
         let Segment { dtype, len, .. } = segment;
         self.admits(penalty)?;
@@ -31,7 +31,7 @@ impl Operation {
         };
         let terms = penalty.term_coefficients(*dtype);
         let untouched = if self.spares_unpenalised() && penalty.is_none() { UNTOUCHED } else { 0 };
-        // Of groups, the sum is not taken weight by weight.
+        // A group penalty's term sum is not taken weight by weight.
         let flags = untouched | if terms.is_some() && penalty.rule().is_none() { SUMS_TERMS } else { 0 };
         Ok(CoefficientRecord { c, flags, terms: terms.unwrap_or_default(), weights: penalty.value_factors() })
     }
@@ -41,18 +41,18 @@ impl Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(crate) struct CoefficientRecord {
-    /// Of the gradient or the prox.
+    /// The coefficients of the gradient or the prox.
     pub(crate) c: Coefficients,
     flags: u32,
-    /// Of the value's own sum.
+    /// The coefficients of the term sum, Σterm(θ).
     pub(crate) terms: TermCoefficients,
-    /// Of Σ|θ|, Σθ² and the value's own sum in the value.
+    /// The factors of Σ|θ|, Σθ² and the term sum in the value.
     weights: [f32; 3],
 }
 
-/// In a record's flags: the output keeps every bit.
+/// A record's flag: the output keeps every bit.
 pub(crate) const UNTOUCHED: u32 = 1;
-/// In a record's flags: the value has a sum of its own.
+/// A record's flag: the value needs a term sum, taken weight by weight.
 const SUMS_TERMS: u32 = 2;
 
 impl CoefficientRecord {
@@ -81,11 +81,12 @@ pub(crate) fn coefficients(
     Ok(coefficients)
 }
 
-/// Writes a coefficient record for each segment over what `coefficients` holds.
+/// Replaces the contents of `coefficients` with one coefficient record per segment.
 ///
 /// # Errors
 ///
-/// As [`Operation::coefficients`], of the segment that it is about; then what it holds is unspecified.
+/// As [`Operation::coefficients`], with the segment that the error is about. The contents of `coefficients` are then
+/// unspecified.
 pub(crate) fn coefficients_into(
     segments: &[Segment],
     penalties: &[Penalty],
@@ -94,11 +95,11 @@ pub(crate) fn coefficients_into(
     coefficients: &mut Vec<CoefficientRecord>,
 ) -> Result<()> {
     coefficients.clear();
-    // First of all, since it is no tensor's fault.
+    // Checked first, because a bad step is no tensor's fault.
     finite_step(step)?;
     let mut last: Option<(&Segment, &Penalty, CoefficientRecord)> = None;
     for (segment, penalty) in segments.iter().zip(penalties) {
-        // Neighbours mostly share a penalty. Whether its groups cover a segment depends on the length too.
+        // Neighbours usually share a penalty. Whether its groups cover a segment depends on the length too.
         let same = |(s, p, _): &(&Segment, &Penalty, CoefficientRecord)| {
             *p == penalty && s.dtype == segment.dtype && (penalty.groups().is_none() || s.len == segment.len)
         };

@@ -1,12 +1,12 @@
-//! What is done with weights: the operations and their parts.
+//! Operations on weights, and their parts.
 
 use crate::formula::rule::Purpose;
 use crate::formula::scalars::{Direction, Metric};
 
-/// What is done with each weight.
+/// What an operation does with each weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Operation {
-    /// Only reads it.
+    /// Only reads and sums it.
     Evaluate,
     /// Writes ∂R/∂θ.
     Gradient,
@@ -20,19 +20,19 @@ pub(crate) enum Operation {
     Adam(Metric),
 }
 
-/// A part of an operation that must be done before the next begins.
+/// A part of an operation, which must end before the next part begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Part {
-    /// What is done with each weight alone; of weights in groups it is the step, without the prox.
+    /// What is done with each weight alone. For weights in groups, that is an evaluation, or the step without the prox.
     Each,
-    /// The groups' numbers.
+    /// The group reduction.
     Find(Purpose),
-    /// The gradient or the prox, with the numbers of the weights' groups.
+    /// The gradient or the prox, with the coefficients of the weights' groups.
     Apply,
 }
 
 impl Operation {
-    /// The parts for segments whose weights are in groups; of others there is one, [`Part::Each`].
+    /// The parts for segments with groups. Others have one part, [`Part::Each`].
     pub(crate) fn parts(self, sums: bool) -> impl Iterator<Item = Part> {
         let parts: &[Part] = match self {
             Operation::Evaluate => &[Part::Each],
@@ -64,7 +64,7 @@ impl Operation {
         }
     }
 
-    /// Whether the operation leaves every bit as it is under no penalty.
+    /// Whether the operation leaves every bit unchanged if there is no penalty.
     pub(super) fn spares_unpenalised(self) -> bool {
         matches!(self, Operation::AddGradient | Operation::Prox)
     }

@@ -1,4 +1,4 @@
-//! Steps of an optimizer that end in a prox: what their parameters may be, and the numbers that kernels need of them.
+//! Optimizer steps that end in a prox: the valid parameters, and the scalars that kernels need.
 
 use super::operation::Operation;
 use crate::formula::scalars::{Direction, Metric, Scalars};
@@ -13,25 +13,26 @@ use crate::{Error, Result};
 /// | [`HeavyBall`](Momentum::HeavyBall) with momentum μ, dampening d | v ← μv + (1−d)g | v | η(1−d)/(1−μ) | PyTorch's `SGD(momentum=μ, dampening=d)` |
 /// | [`Nesterov`](Momentum::Nesterov) with momentum μ, dampening d | v ← μv + (1−d)g | g + μv | η(1−μd)/(1−μ) | PyTorch's `SGD(nesterov=True)`, which allows d = 0 only, and Burn's; Sutskever et al. 2013 |
 ///
-/// and θ ← prox(θ − η·direction). Momentum follows a constant gradient as far in a step as the prox's step says, and the prox must
-/// go as far: only then are the fixed points the minimizers of f + R, whatever μ and d. For the heavy ball this is the proximal step
-/// of Yun, Lozano and Yang 2021 (*Adaptive proximal gradient methods for structured neural networks*, with the preconditioner 1).
+/// and θ ← prox(θ − η·direction). In the long run, a constant gradient moves θ per step by the gradient times the
+/// prox's step. So the prox uses that step: only then are the fixed points the minimizers of f + R, whatever μ and d.
+/// For the heavy ball this is the proximal step of Yun, Lozano and Yang 2021 (*Adaptive proximal gradient methods for
+/// structured neural networks*, with the preconditioner 1).
 ///
-/// g is the gradient of the loss alone: a penalty added to it too is applied twice. The state v has the weights' type and
-/// begins as zeros, so the first v is (1−d)g. PyTorch's and Burn's first v is g, without dampening. To begin as they do, take
-/// the first step with d = 0; what differs otherwise is dμᵗ⁻¹g₁ at step t, which fades.
+/// g is the gradient of the loss alone: a penalty that is also added to it is applied twice. The state v has the
+/// weights' type and begins as zeros, so the first v is (1−d)g. PyTorch and Burn begin with v = g, without dampening.
+/// To begin like them, take the first step with d = 0. Otherwise the difference is dμᵗ⁻¹g₁ at step t, which fades.
 ///
-/// Every operation is an addition, a multiplication or a comparison, so every backend gives the same bits. A weight that is not
-/// finite keeps its bits where the direction is finite; a NaN in g or v makes a weight NaN, and never 0.
+/// Every operation is an addition, a multiplication or a comparison, so every backend gives the same bits. A non-finite
+/// weight keeps its bits if the direction is finite. A NaN in g or v makes a weight NaN, never 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sgd {
-    /// The step size η ≥ 0; another at each step, as schedules want it.
+    /// The step size η ≥ 0. It may change at each step, as schedules do.
     pub step: f64,
-    /// What becomes of earlier gradients.
+    /// How earlier gradients count.
     pub momentum: Momentum,
 }
 
-/// What becomes of earlier gradients in [`Sgd`].
+/// How earlier gradients count in [`Sgd`].
 ///
 /// ```
 /// use penalty::Momentum;
@@ -41,19 +42,19 @@ pub struct Sgd {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Momentum {
-    /// They are forgotten; there is no state.
+    /// Earlier gradients are forgotten; there is no state.
     #[default]
     None,
-    /// They go on.
+    /// The state accumulates them.
     HeavyBall {
-        /// μ from 0 to 1 − 2^-24: how much of the state goes on at each step.
+        /// μ from 0 to 1 − 2^-24: how much of the state is kept at each step.
         momentum: f64,
         /// d in [0, 1): how much of each gradient does not enter the state.
         dampening: f64,
     },
-    /// The same, and the step looks ahead by one.
+    /// The state accumulates them, and the step looks one step ahead.
     Nesterov {
-        /// μ from 0 to 1 − 2^-24: how much of the state goes on at each step.
+        /// μ from 0 to 1 − 2^-24: how much of the state is kept at each step.
         momentum: f64,
         /// d in [0, 1): how much of each gradient does not enter the state.
         dampening: f64,
@@ -91,8 +92,8 @@ impl Sgd {
         })
     }
 
-    /// The prox's step: how far a constant gradient is followed in a step, which is what λ is multiplied with. For a prox that is
-    /// taken apart from the step, behind another library's optimizer.
+    /// The prox's step, which multiplies λ: how far one step follows a constant gradient. Use it if another library's
+    /// optimizer takes the step and the prox follows separately.
     ///
     /// ```
     /// use penalty::{Momentum, Sgd};
@@ -104,11 +105,11 @@ impl Sgd {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] where the step, its momentum or its dampening is out of range.
+    /// [`Error::Parameter`] if the step, its momentum or its dampening is out of range.
     pub fn prox_step(&self) -> Result<f64> {
         self.scalars()?;
         let (momentum, dampening) = self.momentum.numbers();
-        // The μ that kernels have: near 1, its rounding is a large part of 1 − μ.
+        // Uses the rounded μ that kernels get: near 1, its rounding is a large part of 1 − μ.
         let momentum = f64::from(coefficient(momentum));
         let followed = match self.momentum {
             Momentum::None => 1.0,
@@ -122,7 +123,7 @@ impl Sgd {
     pub(crate) fn scalars(&self) -> Result<Scalars> {
         let (momentum, dampening) = self.momentum.numbers();
         let step = step(self.step)?;
-        // A μ that rounds to 1 would never let go of a gradient.
+        // A μ that rounds to 1 would never forget a gradient.
         if !(momentum >= 0.0 && coefficient(momentum) < 1.0) {
             return Err(Error::Parameter { name: "momentum", expected: "from 0 to 1 − 2^-24", found: momentum });
         }
@@ -140,11 +141,13 @@ impl Sgd {
 /// - θ ← argmin over x of ηR(x) + ½Σdᵢ(xᵢ − uᵢ)², where d is √v̂ + ε or 1 as [`Metric`] says
 ///   (Yun, Lozano and Yang 2021, *Adaptive proximal gradient methods for structured neural networks*).
 ///
-/// In [`Metric::Adam`], the default, and without decay, the fixed points are the minimizers of f + R. With decay they are not those of
-/// f + R + ½w‖θ‖² either: the decay is scaled by √v̂ + ε there, so that −g − w(√v̂ + ε)θ is in ∂R. To minimize f + R with a
-/// squared norm in R, leave the decay 0 and put it into R, as [`Penalty::elastic_net`](crate::Penalty::elastic_net) does.
+/// In [`Metric::Adam`], the default, and without decay, the fixed points are the minimizers of f + R. With decay, they
+/// are not those of f + R + ½w‖θ‖² either: there the decay is scaled by √v̂ + ε, so that −g − w(√v̂ + ε)θ is in ∂R. To
+/// minimize f + R with a squared norm in R, leave the decay 0 and put the norm into R, as
+/// [`Penalty::elastic_net`](crate::Penalty::elastic_net) does.
 ///
-/// The states m and v have the weights' type, as in PyTorch, and begin as zeros; in `f16`, v loses gradients below about 2^-12.
+/// The states m and v have the weights' type, as in PyTorch, and begin as zeros. In `f16`, v stays 0 under gradients
+/// with (1−β₂)g² ≤ 2^-25: with the default β₂, those with |g| below about 2^-7.5.
 ///
 /// Every quotient and root is correctly rounded, on devices too, so every backend gives the same bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -155,18 +158,18 @@ pub struct Adam {
     pub beta1: f64,
     /// The decay β₂ of the mean of their squares, in [0, 1).
     pub beta2: f64,
-    /// What is added to the root, ε ≥ 2^-120.
+    /// The number added to the root, ε ≥ 2^-120.
     pub epsilon: f64,
     /// Decoupled weight decay w ≥ 0, with ηw ≤ 1.
     pub decay: f64,
     /// The metric of the prox.
     pub metric: Metric,
-    /// Which iteration this is; the first is 1.
+    /// The number of this iteration, from 1.
     pub iteration: u64,
 }
 
 impl Default for Adam {
-    /// PyTorch's defaults, without decay: η = 0.001, β = (0.9, 0.999), ε = 1e-8, the first iteration; and Adam's metric.
+    /// PyTorch's defaults, without decay: η = 0.001, β = (0.9, 0.999), ε = 1e-8, iteration 1; and Adam's metric.
     fn default() -> Adam {
         Adam {
             step: 1e-3,
@@ -199,7 +202,7 @@ impl Adam {
         if self.iteration == 0 {
             return Err(Error::Parameter { name: "iteration", expected: "at least 1", found: 0.0 });
         }
-        // Past this every power has long rounded to 0 or to what it will stay.
+        // A larger t counts as `i32::MAX`. Unless 1 − β is below about 2e-8, 1 − βᵗ has long rounded to 1.
         let t = i32::try_from(self.iteration).unwrap_or(i32::MAX);
         let bias1 = 1.0 - beta1.powi(t);
         let bias2 = 1.0 - beta2.powi(t);
@@ -233,7 +236,7 @@ fn step(step: f64) -> Result<f64> {
 }
 
 fn fraction(name: &'static str, x: f64) -> Result<f64> {
-    // A β so near to 1 that 1−β is no normal number would make 0/0 of the first step.
+    // β = 1 would make m̂ or v̂ 0/0.
     if (0.0..1.0).contains(&x) {
         Ok(x)
     } else {

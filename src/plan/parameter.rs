@@ -8,13 +8,13 @@ use crate::numeric::element::Dtype;
 /// One tensor of a parameter set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
-    /// What it is called, for errors and for whoever looks for it.
+    /// Its name, for errors and to find it.
     pub name: String,
     /// How many weights it has.
     pub len: u64,
     /// Their type.
     pub dtype: Dtype,
-    /// Its penalty; [`Penalty::none`] for one that only takes part in statistics and steps.
+    /// Its penalty. With [`Penalty::none`], the tensor only takes part in statistics and steps.
     pub penalty: Penalty,
 }
 

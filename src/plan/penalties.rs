@@ -1,8 +1,8 @@
-//! The penalties of a plan's segments. They may change at every step; the plan stays.
+//! The penalties of a plan's segments. They may change at every step, while the plan stays.
 
 use crate::Penalty;
 
-/// One penalty a segment, and how often they have changed.
+/// One penalty per segment, and a version that counts changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Penalties {
     list: Vec<Penalty>,
@@ -18,12 +18,12 @@ impl Penalties {
         &self.list
     }
 
-    /// What was made of this version need not be made again.
+    /// Results derived from this version stay valid while it is unchanged.
     pub(crate) fn version(&self) -> u64 {
         self.version
     }
 
-    /// To change them: whoever asks is taken to.
+    /// Lends the penalties for changes. Every call counts as a change.
     pub(crate) fn list_mut(&mut self) -> &mut [Penalty] {
         self.version += 1;
         &mut self.list

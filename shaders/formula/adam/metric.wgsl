@@ -1,4 +1,4 @@
-// The prox in Adam's metric; where v is infinite so is the metric, and the prox moves nothing.
+// The variable-metric prox, in Adam's metric. If v is not finite, the metric is infinite, and the prox moves nothing.
 
 fn stepped_prox(stepped: vec4<u32>, second: vec4<u32>, metric: vec4<f32>, c: Coefficients) -> vec4<u32> {
     let magnitude = stepped & vec4<u32>(MAGNITUDE);

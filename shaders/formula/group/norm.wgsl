@@ -1,4 +1,6 @@
-// ‖θ‖₂ of a group: how far it is shrunk, or scaled down to a ball. Twin of src/formula/group/norm.rs.
+// A group's reduction by ‖θ‖₂: how far the group is shrunk, or scaled down to a ball.
+//
+// Twin of src/formula/group/norm.rs.
 
 fn find(thread: u32, group: Group, span: Span) -> Found {
     let size = select(1u, group.size, RULE == SHRINK_SIZED);
@@ -21,7 +23,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         return found_share(opaque_one(root_of(squared) * root_of(size_float)), e - COARSE);
     }
     if (PURPOSE == GRADIENT) {
-        // λ√n/‖θ‖. λ√n alone can leave the range of f32, and so can the quotient.
+        // λ√n/‖θ‖. Both λ√n and the quotient can leave the range of f32.
         let relative = opaque_one(significand_of(lambda) * root_of(quotient_of(size_float, squared)));
         let factor = select(wide_factor(relative, exponent_below(bitcast<u32>(lambda)) + COARSE - e), 0u, lambda == 0.0);
         return found_numbers(wide_float(factor), limit_of(lambda, size_float));
@@ -31,7 +33,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         return found_numbers(scaling.x, scaling.y);
     }
     let bound = in_units(bound_of(span.c), size, 2 * (COARSE - e));
-    // 1 − t/‖v‖ as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses nothing where both are near each other.
+    // 1 − t/‖v‖, computed as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses no precision if both norms are close.
     if (at_most(sum, bound)) {
         return found_numbers(0.0, 0.0);
     }
@@ -48,13 +50,13 @@ fn sum_of_squares(thread: u32, group: Group, e: i32) -> vec3<u32> {
     return team_sum(thread, group.places, vec4<u32>(sum, 0u)).xyz;
 }
 
-// λ√n, which the gradient tends to as one weight grows.
+// λ√n, the limit of the gradient as one weight grows.
 fn limit_of(lambda: f32, size: f32) -> f32 {
     return bounded(vec4<f32>(lambda * root_of(size))).x;
 }
 
-// r/‖v‖ as a wide factor, and whether products are rounded toward 0: until the result is certainly inside the ball, those of weights that
-// lose bits are, then the factor is lowered. 1 where v is inside.
+// r/‖v‖ as a wide factor, and whether products are rounded toward 0; a factor of 1 if v is inside. Until the result is
+// certainly inside the ball, we first round toward 0 the products of weights that lose bits, then lower the factor.
 fn scale_factor(thread: u32, group: Group, c: Coefficients, top: u32, sum: vec3<u32>) -> vec2<f32> {
     let bound = bound_of(c);
     let top_exponent = exponent_below(top);

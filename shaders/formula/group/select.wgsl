@@ -1,6 +1,6 @@
-// The largest weights of a group: as many as the bound says, of equal ones those with the lower index.
+// The largest weights of a group: the bound says how many. Among equal ones, the lower index wins.
 //
-// Twin of src/formula/group/select.rs, which gives the same by sorting.
+// Twin of src/formula/group/select.rs, which gets the same result by sorting or by counting.
 
 fn find(thread: u32, group: Group, span: Span) -> Found {
     if (PURPOSE == VALUE) {
@@ -15,7 +15,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     if (MEMBERS == 1u && group.size <= FEW) {
         return Found(ranked(group, kept.x), 0.0, 0);
     }
-    // The largest magnitude that as many weights reach, two bits at a time.
+    // The largest magnitude that enough weights reach, found two bits at a time.
     var smallest = 0u;
     for (var shift = 32u; shift > 0u; shift -= 2u) {
         let digit = 1u << (shift - 2u);
@@ -24,7 +24,8 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         smallest += (enough.x + enough.y + enough.z) * digit;
     }
     let missing = kept.x - count_from(thread, group, vec3<u32>(smallest + 1u)).x;
-    // The index below which fewer weights of that magnitude are than are missing.
+    // The last index with that magnitude that is kept: fewer weights than are missing have that magnitude and a lower
+    // index.
     var last = 0u;
     for (var shift = 32u; shift > 0u; shift -= 2u) {
         let digit = 1u << (shift - 2u);
@@ -35,7 +36,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     return Found(vec2<u32>(smallest, last), 0.0, 0);
 }
 
-// How many weights reach each of three magnitudes.
+// How many weights reach each of the three magnitudes.
 fn count_from(thread: u32, group: Group, magnitudes: vec3<u32>) -> vec3<u32> {
     var counts = vec3<u32>(0u);
     for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
@@ -44,7 +45,7 @@ fn count_from(thread: u32, group: Group, magnitudes: vec3<u32>) -> vec3<u32> {
     return team_sum(thread, group.places, vec4<u32>(counts, 0u)).xyz;
 }
 
-// How many weights of this magnitude have an index below each of three.
+// How many weights of this magnitude have an index below each of the three.
 fn count_before(thread: u32, group: Group, magnitude: u32, indices: vec3<u32>) -> vec3<u32> {
     var counts = vec3<u32>(0u);
     for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
@@ -56,7 +57,7 @@ fn count_before(thread: u32, group: Group, magnitude: u32, indices: vec3<u32>) -
     return team_sum(thread, group.places, vec4<u32>(counts, 0u)).xyz;
 }
 
-// The magnitude and the index of the weight that has as many before it as are kept, itself among them.
+// The magnitude and the index of the last weight that is kept.
 fn ranked(group: Group, kept: u32) -> vec2<u32> {
     for (var place = 0u; place < group.size; place++) {
         let magnitude = weight_of(group, place) & MAGNITUDE;

@@ -1,4 +1,5 @@
-// The threshold that a sum of magnitudes, or of what is above it, meets a bound at: by Michelot's iteration, without sorting.
+// The threshold τ at which a group's weights meet a bound: the amounts above τ sum to it. Found by Michelot's
+// iteration, without sorting.
 //
 // Twin of src/formula/group/threshold.rs.
 
@@ -8,7 +9,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         return found_share(bitcast<f32>(top), 0);
     }
     if (RULE == CLAMP && PURPOSE == GRADIENT) {
-        // Where several weights are the largest, they share the slope.
+        // If several weights tie for the largest, they share the slope.
         let ties = max(count_ties(thread, group, top), 1u);
         return found_numbers(bitcast<f32>(top), quotient_of(span.c[0].x, nearest(vec3<u32>(ties, 0u, 0u))));
     }
@@ -26,8 +27,9 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         return found_inside(false);
     }
     var level = level_of(thread, group, units, all_above, r);
-    // Weights that lose bits are rounded toward 0 where the nearest ones are outside: raising the threshold by what a large weight
-    // was rounded up by would cost small ones more than their own rounding. In an f32 it costs nothing that counts.
+    // If the nearest representable weights violate the bound, weights that lose bits are first rounded toward 0.
+    // Raising the threshold instead, by what a large weight was rounded up by, would cost small ones more than their
+    // rounding. For f32 that cost does not matter.
     let loses = span.c[0].x != 0.0;
     for (var attempt = 0u; attempt < ATTEMPTS; attempt++) {
         let nearest_floats = floats_of(units, level);
@@ -67,7 +69,7 @@ fn count_ties(thread: u32, group: Group, largest: u32) -> u32 {
     return team_sum(thread, group.places, vec4<u32>(0u, 0u, 0u, ties)).w;
 }
 
-// The smallest level of which Σ max(units − level, 0) ≤ r, from the sum of all units.
+// The smallest level with Σ max(units − level, 0) ≤ r, from the sum of all units.
 fn level_of(thread: u32, group: Group, units: Units, all_above: vec4<u32>, r: vec3<u32>) -> vec2<u32> {
     var level = vec2<u32>(0u);
     var sum = all_above;
@@ -85,7 +87,7 @@ fn level_of(thread: u32, group: Group, units: Units, all_above: vec4<u32>, r: ve
     return level;
 }
 
-// Bits as integers in the order of their numbers; 0 is none.
+// Bits as integers in the order of their numbers; 0 stands for no number.
 fn ordered(bits: u32) -> u32 {
     return select(bits | 0x80000000u, ~bits, bits > MAGNITUDE);
 }
@@ -94,7 +96,7 @@ fn unordered(order: u32) -> u32 {
     return select(~order, order & MAGNITUDE, order > MAGNITUDE);
 }
 
-// The bits of the largest weight of a simplex, of the largest magnitude else.
+// The bits of the largest weight for a simplex, else of the largest magnitude.
 fn top_of(thread: u32, group: Group) -> u32 {
     if (RULE != SIMPLEX) {
         return largest_of(thread, group);
@@ -106,7 +108,7 @@ fn top_of(thread: u32, group: Group) -> u32 {
     return unordered(team_max(thread, group.places, top));
 }
 
-// A group's weights as integers, in a unit that suits the bound; 0 where they are far below the threshold.
+// A group's weights as integers, in a unit that suits the bound; 0 for weights far below the threshold.
 struct Units {
     // The unit is 2^(e − 55).
     e: i32,
@@ -130,7 +132,7 @@ fn units_at(units: Units, bits: u32) -> vec2<u32> {
     return counted_from_zero(units, bits);
 }
 
-// A weight, rounded up where 0 is BIAS.
+// A weight's integer, rounded up; BIAS stands for 0.
 fn counted_from_zero(units: Units, bits: u32) -> vec2<u32> {
     let bias = vec3<u32>(0u, BIAS, 0u);
     if (RULE == SIMPLEX && bits > MAGNITUDE) {
@@ -140,7 +142,7 @@ fn counted_from_zero(units: Units, bits: u32) -> vec2<u32> {
     return add_wide(bias, vec3<u32>(fine(bits, units.e), 0u)).xy;
 }
 
-// A weight, exactly, where the largest is BIAS.
+// A weight's integer, exact; BIAS stands for the largest weight.
 fn counted_from_top(units: Units, bits: u32) -> vec2<u32> {
     let shift = exponent_below(bits) - exponent_below(units.top) + 1;
     let near = (bits ^ units.top) <= MAGNITUDE && shift >= 0 && shift <= 2;
@@ -152,7 +154,7 @@ fn counted_from_top(units: Units, bits: u32) -> vec2<u32> {
     return vec2<u32>(0u, BIAS - (select(most, gap, near && gap < most) << (places - 32u)));
 }
 
-// The sum of what is above the level, and how much is.
+// The sum and the count of the weights above a level.
 fn sum_above(thread: u32, group: Group, units: Units, level: vec2<u32>) -> vec4<u32> {
     var sum = vec4<u32>(0u);
     for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
@@ -183,7 +185,7 @@ fn is_inside(thread: u32, group: Group, units: Units, all_above: vec4<u32>, r: v
     return at_most(total, r) && at_most(least, total);
 }
 
-// a − b, or 0 where that is negative.
+// a − b, or 0 if that is negative.
 fn excess_of(total: vec3<u32>, r: vec3<u32>) -> vec3<u32> {
     if (at_most(total, r)) {
         return vec3<u32>(0u);
@@ -191,7 +193,7 @@ fn excess_of(total: vec3<u32>, r: vec3<u32>) -> vec3<u32> {
     return subtract_wide(total, r);
 }
 
-// An excess divided among so many, rounded up; at most the highest threshold.
+// An excess divided by a count, rounded up; at most the highest threshold.
 fn share_of(excess: vec3<u32>, count: u32) -> vec2<u32> {
     var rest = 0u;
     var share = vec3<u32>(0u);
@@ -223,7 +225,8 @@ fn raised(level: vec2<u32>, step: vec2<u32>, doublings: u32) -> vec2<u32> {
     return next.xy;
 }
 
-// The least sum that counts as r. It allows for what the weights' type rounds, and for weights below 2^-120, which are 0.
+// The smallest sum that counts as r. It allows for rounding to the weights' type, and for weights below 2^-120, which
+// are 0.
 fn least_on_simplex(group: Group, units: Units, r: vec3<u32>) -> vec3<u32> {
     let smallest = -120 - (units.e - FINE);
     let flushed = shifted_left(vec3<u32>(group.size, 0u, 0u), u32(clamp(smallest, 0, 63)));
@@ -240,7 +243,8 @@ fn floats_of(units: Units, level: vec2<u32>) -> vec2<f32> {
     var negative = any(below != vec3<u32>(0u));
     var size = select(excess_of(wide_level, bias), below, negative);
     if (units.from_top) {
-        // The last place of the largest weight in units; where even half of it is above any level, the largest is the nearest float.
+        // The largest weight's last place, in units. If even half of it exceeds any level, the largest is the nearest
+        // float.
         let places = exponent_below(units.top) - 23 - e;
         if (places > 72) {
             return vec2<f32>(bitcast<f32>(units.top), 0.0 - scaled(nearest(below), e));

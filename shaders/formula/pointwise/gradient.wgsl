@@ -1,8 +1,8 @@
-// What happens to one weight in a gradient; apart from shaders/formula/pointwise.wgsl, since not every formula has one.
+// A formula's gradient at any weight. Not every formula has one, so it is apart from shaders/formula/pointwise.wgsl.
 //
 // Twin of `gradient` in src/formula/pointwise.rs.
 
-// The gradient at a weight: a NaN is itself, an infinity the limit there.
+// The gradient at a weight: a NaN keeps its bits, and an infinity gives the limit there.
 fn gradient_bits(theta: vec4<u32>, c: Coefficients) -> vec4<u32> {
     let magnitude = theta & vec4<u32>(MAGNITUDE);
     let slope = bitcast<vec4<u32>>(flush(gradient(finite_floats(theta, magnitude), c)));

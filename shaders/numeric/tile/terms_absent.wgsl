@@ -1,4 +1,4 @@
-// The value has no sum of its own.
+// The value needs no term sum.
 
 const SUMS: u32 = 2u;
 alias Terms = u32;

@@ -1,11 +1,11 @@
-// The value's own sum, the third beside Σ|θ| and Σθ².
+// The term sum: Σterm(θ), the third sum beside Σ|θ| and Σθ².
 //
-// Twin of `TermLanes` in src/numeric/tile.rs. Where a |θ| is large a share may be any finite number: at 2^-14 of their size 4096 of them cannot
-// overflow.
+// Twin of `TermLanes` in src/numeric/tile.rs. If a |θ| is large, a term may be any finite number. Scaled by 2^-14, the
+// 4096 terms of a tile cannot overflow.
 
 const SUMS: u32 = 3u;
 
-// Of the elements of rows 0, 1, 2, 3 of a tile that a thread holds.
+// The terms of a thread's elements in rows 0, 1, 2, 3 of a tile.
 alias Terms = array<vec4<f32>, 4>;
 
 fn take_terms(terms: ptr<function, Terms>, row: u32, theta: vec4<u32>, exists: vec4<bool>, t: TermCoefficients) {
@@ -24,7 +24,7 @@ fn keep_terms(thread: u32, terms: ptr<function, Terms>, large: bool) {
     held_lanes[2][thread] = lanes;
 }
 
-// As `halve_to_sixteen`, between the same barriers.
+// Like `halve_to_sixteen`, between the same barriers.
 fn halve_terms(thread: u32) {
     if (thread < 16u) {
         held_lanes[2][thread] = halve(2u, thread, 16u);

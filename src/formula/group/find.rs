@@ -1,10 +1,10 @@
-//! What a formula needs to know of a group, by the formula's rule.
+//! The coefficients that a formula needs of a group, by the formula's rule.
 
 use super::{Found, Group, norm, select, threshold};
 use crate::formula::rule::{Purpose, Rule};
 use crate::formula::{Coefficients, Formula};
 
-/// The numbers are the segment's, and those of the value.
+/// `c` holds the segment's coefficients, `value` the bits of its term coefficients.
 pub(crate) fn find<F: Formula>(
     group: &Group<'_>,
     rule: Rule,

@@ -1,4 +1,4 @@
-//! ‖θ‖₂ of a group: how far it is shrunk, or scaled down to a ball.
+//! A group's reduction by ‖θ‖₂: how far the group is shrunk, or scaled down to a ball.
 //!
 //! Twin of `shaders/formula/group/norm.wgsl`.
 
@@ -13,7 +13,7 @@ use crate::numeric::wgsl::Constant;
 /// How often a factor is lowered, by twice as much each time, until the result is inside the ball.
 pub(crate) const ATTEMPTS: u32 = 25;
 
-/// What the WGSL twin is told.
+/// The constants of the WGSL twin.
 pub(crate) const CONSTANTS: &[Constant] = &[Constant::U32("ATTEMPTS", ATTEMPTS)];
 
 pub(super) fn find<F: Formula>(
@@ -47,7 +47,7 @@ pub(super) fn find<F: Formula>(
             Found { share, exponent: e - COARSE, ..Found::default() }
         }
         (Purpose::Gradient, _) => {
-            // λ√n/‖θ‖. λ√n alone can leave the range of `f32`, and so can the quotient.
+            // λ√n/‖θ‖. Both λ√n and the quotient can leave the range of `f32`.
             let relative = significand(c[1]) * root(quotient(size_float, squared));
             let factor = if c[1] == 0.0 { 0 } else { wide_factor(relative, exponent(c[1].to_bits()) + COARSE - e) };
             Found { numbers: [wide_float(factor), limit(c[1], size_float)], ..Found::default() }
@@ -55,7 +55,7 @@ pub(super) fn find<F: Formula>(
         (Purpose::Prox, Rule::Scale) => Found { numbers: scale::<F>(group, c, (largest, sum)), ..Found::default() },
         (Purpose::Prox, _) => {
             let bound = Bound::from_words([c[2], c[3], c[4]].map(f32::to_bits)).in_units(size, 2 * (COARSE - e));
-            // 1 − t/‖v‖ as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses nothing where both are near each other.
+            // 1 − t/‖v‖, computed as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses no precision if both norms are close.
             let factor = if sum <= bound {
                 0.0
             } else {
@@ -66,13 +66,13 @@ pub(super) fn find<F: Formula>(
     }
 }
 
-/// λ√n, which the gradient tends to as one weight grows.
+/// λ√n, the limit of the gradient as one weight grows.
 fn limit(lambda: f32, size: f32) -> f32 {
     bounded(lambda * root(size))
 }
 
-/// r/‖v‖ as a wide factor, and whether products are rounded toward 0: until the result is certainly inside the ball, those of weights that
-/// lose bits are, then the factor is lowered. 1 where v is inside.
+/// r/‖v‖ as a wide factor, and whether products are rounded toward 0; a factor of 1 if v is inside. Until the result is
+/// certainly inside the ball, we first round toward 0 the products of weights that lose bits, then lower the factor.
 fn scale<F: Formula>(group: &Group<'_>, c: &Coefficients, (largest, sum): (u32, u128)) -> [f32; 2] {
     let bound = Bound::from_words([c[2], c[3], c[4]].map(f32::to_bits));
     let e = exponent(largest);

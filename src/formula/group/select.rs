@@ -1,4 +1,4 @@
-//! The largest weights of a group: as many as the bound says, of equal ones those with the lower index.
+//! The largest weights of a group: the bound says how many. Among equal ones, the lower index wins.
 //!
 //! Twin of `shaders/formula/group/select.wgsl`.
 
@@ -11,16 +11,16 @@ use crate::numeric::bits::{INFINITY, MAGNITUDE};
 use crate::numeric::fixed::Bound;
 use crate::numeric::wgsl::Constant;
 
-/// Of at most so many weights, each is compared with each other.
+/// Up to this many weights, each is compared with every other.
 const FEW: usize = 16;
 
-/// What the WGSL twin is told.
+/// The constants of the WGSL twin.
 pub(crate) const CONSTANTS: &[Constant] = &[Constant::U32("FEW", FEW as u32)];
-/// The bits of a magnitude that are counted at a time, and how many are below them.
+/// How many bits of the magnitudes are counted at a time, and how many bits lie below each such digit.
 const DIGIT: u32 = 11;
 const DIGITS: [u32; 3] = [22, 11, 0];
 
-/// The smallest magnitude that is kept, and the last member of that magnitude that is.
+/// Finds the smallest magnitude that is kept, and the last member with that magnitude that is kept.
 pub(super) fn find(group: &Group<'_>, purpose: Purpose, c: &Coefficients, value: [u32; 3]) -> Found {
     let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };
     let kept = Bound::from_words(words).in_units(1, 0);
@@ -47,7 +47,7 @@ pub(super) fn find(group: &Group<'_>, purpose: Purpose, c: &Coefficients, value:
     found(smallest, last)
 }
 
-/// By comparing each weight with each other.
+/// By comparing each weight with every other.
 fn ranked(bits: &[u32], kept: usize) -> (u32, u32) {
     let before = |b: u32, i: usize, member: usize, of: u32| b > of || (b == of && i <= member);
     let rank = |member: usize| {
@@ -58,7 +58,7 @@ fn ranked(bits: &[u32], kept: usize) -> (u32, u32) {
     (bits[member] & MAGNITUDE, member as u32)
 }
 
-/// By sorting as far as is needed.
+/// By a partial sort.
 fn sorted(bits: &[u32], kept: usize) -> (u32, u32) {
     let key = |(member, b): (usize, &u32)| u64::from(b & MAGNITUDE) << 32 | u64::from(!(member as u32));
     let mut keys: Vec<u64> = bits.iter().enumerate().map(key).collect();
@@ -67,7 +67,7 @@ fn sorted(bits: &[u32], kept: usize) -> (u32, u32) {
     ((*last >> 32) as u32, !(*last as u32))
 }
 
-/// By counting, a few bits of the magnitudes at a time.
+/// By counting digits of the magnitudes, from the highest digit on.
 fn counted(group: &Group<'_>, kept: usize) -> (u32, u32) {
     let (mut smallest, mut missing) = (0u32, kept);
     for shift in DIGITS {

@@ -1,10 +1,12 @@
-//! The threshold that a sum of magnitudes, or of what is above it, meets a bound at: by Michelot's iteration, without sorting.
+//! The threshold τ at which a group's weights meet a bound: the amounts above τ sum to it. Found by Michelot's
+//! iteration, without sorting.
 //!
-//! Twin of `shaders/formula/group/threshold.wgsl`. Where τ solves Σ max(|v| − τ, 0) = r, every τ from a set that holds the weights above it
-//! is too low; so the weights that are not above it are dropped, and the set shrinks until it is right (Michelot 1986; Condat 2016). That
-//! is Newton's method on f(τ) = Σ max(|v| − τ, 0) − r, which is convex: a step leaves a fraction a of f and a fraction b of its slope, which is
-//! the number of weights above τ, with a + b ≤ 1. So their product falls to a quarter or less at each step, and from below 2^122 units it
-//! is below 1 after 61.
+//! Twin of `shaders/formula/group/threshold.wgsl`. τ solves Σ max(|v| − τ, 0) = r. A τ computed from a set that holds
+//! all the weights above the solution is never too high. So we drop the weights that are not above it, and the set
+//! shrinks until it is right (Michelot 1986; Condat 2016). That is Newton's method on f(τ) = Σ max(|v| − τ, 0) − r,
+//! which is convex. A step leaves a fraction a of f and a fraction b of its slope, the number of weights above τ, with
+//! a + b ≤ 1. So their product falls to a quarter or less at each step: it begins below 2^122 units and is below 1
+//! after 61 steps.
 
 use super::{Found, Group, Halves, Members, PARALLEL, Sum, with_group};
 use crate::formula::rule::{Purpose, Rule};
@@ -15,20 +17,20 @@ use crate::numeric::element::Dtype;
 use crate::numeric::fixed::{Bound, FINE, exponent, fine, nearest, scaled, two_floats, whole};
 use crate::numeric::wgsl::Constant;
 
-/// How many of Michelot's steps there are at most.
+/// The maximum number of Michelot's steps.
 pub(crate) const STEPS: u32 = 62;
-/// How many are mostly enough.
+/// How many steps usually suffice.
 pub(crate) const USUAL_STEPS: u32 = 16;
-/// The units of so many weights need no memory of their own.
+/// The units of up to this many weights need no heap allocation.
 const FEW: usize = 64;
-/// How often a threshold is raised, by twice as much each time, until the result is inside.
+/// How often a threshold is raised, by twice as much each time, until the result satisfies the bound.
 pub(crate) const ATTEMPTS: u32 = 40;
-/// The integer of 0, or of the largest weight, so that no integer is negative.
+/// The integer that stands for 0 or for the largest weight, so that no integer is negative.
 const BIAS: u64 = 1 << 57;
-/// No threshold is higher.
+/// The highest threshold.
 const HIGHEST: u64 = BIAS + (1 << 56);
 
-/// What the WGSL twin is told; of integers of 64 bits the upper half, as their lower is 0.
+/// The constants of the WGSL twin. Of 64-bit integers it gets the upper half, as the lower half is 0.
 pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("STEPS", STEPS),
     Constant::U32("ATTEMPTS", ATTEMPTS),
@@ -36,7 +38,8 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("HIGHEST", (HIGHEST >> 32) as u32),
 ];
 
-/// How many binary places below the bound a sum may be that was rounded to weights of this type, and be on the simplex.
+/// A sum of rounded weights of this type counts as on the simplex if it falls short of the bound by at most 2^-slack of
+/// it.
 pub(crate) fn slack(dtype: Dtype) -> u32 {
     match dtype {
         Dtype::F32 => 20,
@@ -57,7 +60,7 @@ pub(super) fn find<F: Formula>(
     match (rule, purpose) {
         (Rule::Clamp, Purpose::Value) => return Found { share: f32::from_bits(top), ..Found::default() },
         (Rule::Clamp, Purpose::Gradient) => {
-            // Where several weights are the largest, they share the slope.
+            // If several weights tie for the largest, they share the slope.
             let ties = group.sum(
                 #[inline(always)]
                 |b| u64::from(b & MAGNITUDE == top),
@@ -92,8 +95,9 @@ pub(super) fn find<F: Formula>(
         return Found::default();
     }
     let mut threshold = units.level(all, r);
-    // Weights that lose bits are rounded toward 0 where the nearest ones are outside: raising the threshold by what a large weight
-    // was rounded up by would cost small ones more than their own rounding. In an `f32` it costs nothing that counts.
+    // If the nearest representable weights violate the bound, weights that lose bits are first rounded toward 0.
+    // Raising the threshold instead, by what a large weight was rounded up by, would cost small ones more than their
+    // rounding. For `f32` that cost does not matter.
     let loses = c[0] != 0.0;
     for attempt in 0..ATTEMPTS {
         let [first, second] = units.floats(threshold);
@@ -122,8 +126,9 @@ pub(super) fn find<F: Formula>(
 
 /// A group's weights as integers, in a unit that suits the bound r.
 ///
-/// The threshold lies at most r below the largest weight. So the unit is 2^-53 of r, whatever the weights are. Where the weights are much
-/// larger than r, they are counted down from the largest one. A weight that is not near it is below the threshold, and its integer is 0.
+/// The threshold lies at most r below the largest weight. So the unit is about 2^-53 of r, whatever the weights are. If
+/// the weights are much larger than r, they are counted down from the largest one. A weight far from it is below the
+/// threshold, and its integer is 0.
 struct Units<'a> {
     group: &'a Group<'a>,
     /// The unit is 2^(e − 55).
@@ -139,18 +144,18 @@ impl<'a> Units<'a> {
     fn of(group: &'a Group<'a>, top: u32, bound: Bound, signed: bool) -> Units<'a> {
         let log2 = bound.log2();
         let e = if log2 == i32::MIN { exponent(top) } else { log2 + 2 };
-        // 0 has no exponent, and is far above nothing.
+        // A largest weight of 0 has no exponent, and is not far above the bound.
         Units { group, e, top, from_top: top & MAGNITUDE != 0 && exponent(top) > e, signed }
     }
 
-    /// A weight, rounded up where 0 is BIAS.
+    /// A weight's integer, rounded up; BIAS stands for 0.
     #[inline(always)]
     fn counted_from_zero(&self, b: u32) -> u64 {
         if self.signed && b > MAGNITUDE { BIAS - whole(b, self.e).min(BIAS) } else { BIAS + fine(b, self.e) }
     }
 
-    /// A weight, exactly, where the largest is BIAS. The gap between the two is first counted in halves of the largest's last place:
-    /// near the largest every weight is an integer there.
+    /// A weight's integer, exact; BIAS stands for the largest weight. The gap between the two is first counted in
+    /// halves of the largest's last place: near the largest, every weight is a whole number of these.
     #[inline(always)]
     fn counted_from_top(&self, b: u32) -> u64 {
         let b = if self.signed { b } else { b & MAGNITUDE };
@@ -163,7 +168,7 @@ impl<'a> Units<'a> {
         BIAS - (u64::from(if near && gap < most { gap } else { most }) << places)
     }
 
-    /// The sum of what is above a level, and how much is.
+    /// The sum and the count of the weights above a level.
     fn above(&self, level: u64) -> Sum {
         if self.from_top {
             self.group.sum(
@@ -178,7 +183,7 @@ impl<'a> Units<'a> {
         }
     }
 
-    /// The smallest level that is not too low, from the sum of all.
+    /// The smallest level that is not too low, from the sum of all weights.
     fn level(&self, all: Sum, r: u128) -> u64 {
         match self.group.members {
             Members::Gathered(bits) if bits.len() <= FEW => {
@@ -187,7 +192,7 @@ impl<'a> Units<'a> {
             Members::Gathered(bits) if bits.len() < PARALLEL => {
                 self.level_of_few(bits, &mut vec![0; bits.len()], all, r)
             }
-            // Their units would take more memory than the weights.
+            // Stored units would take more memory than the weights.
             _ => level(all, r, |level| self.above(level)),
         }
     }
@@ -213,7 +218,8 @@ impl<'a> Units<'a> {
         })
     }
 
-    /// The least sum that counts as r. It allows for what the weights' type rounds, and for weights below 2^-120, which are 0.
+    /// The smallest sum that counts as r. It allows for rounding to the weights' type, and for weights below 2^-120,
+    /// which are 0.
     fn least_on_simplex(&self, r: u128) -> u128 {
         let smallest = -120 - (self.e - FINE);
         let flushed = if smallest < 0 { 0 } else { (self.group.len() as u128) << smallest.min(63) };
@@ -226,7 +232,8 @@ impl<'a> Units<'a> {
         let mut negative = level < BIAS;
         let mut size = u128::from(level.abs_diff(BIAS));
         if self.from_top {
-            // The last place of the largest weight in units; where even half of it is above any level, the largest is the nearest float.
+            // The largest weight's last place, in units. If even half of it exceeds any level, the largest is the
+            // nearest float.
             let places = exponent(self.top) - 23 - e;
             let below = u128::from(BIAS.saturating_sub(level));
             if places > 72 {
@@ -241,7 +248,7 @@ impl<'a> Units<'a> {
     }
 }
 
-/// Bits as integers in the order of their numbers; 0 is none.
+/// Bits as integers in the order of their numbers; 0 stands for no number.
 #[inline(always)]
 fn ordered(b: u32) -> u32 {
     if b > MAGNITUDE { !b } else { b | !MAGNITUDE }
@@ -251,13 +258,13 @@ fn unordered(order: u32) -> u32 {
     if order > MAGNITUDE { order & MAGNITUDE } else { !order }
 }
 
-/// Units that are above a level.
+/// The units if they are above a level, else 0.
 #[inline(always)]
 fn over(units: u64, level: u64) -> u64 {
     if units > level { units } else { 0 }
 }
 
-/// The sum of the units that are above a level.
+/// The sum and the count of the units above a level.
 #[inline(always)]
 fn sum_above(units: &[u64], level: u64) -> Sum {
     let (mut total, mut count) = (Halves::default(), 0);
@@ -268,7 +275,7 @@ fn sum_above(units: &[u64], level: u64) -> Sum {
     Sum { total: total.sum(), count }
 }
 
-/// The smallest level of which Σ max(units − level, 0) ≤ r, from the sum of all units and of those above a level.
+/// The smallest level with Σ max(units − level, 0) ≤ r, from the sum of all units and of those above a level.
 fn level(all: Sum, r: u128, above: impl Fn(u64) -> Sum) -> u64 {
     let (mut level, mut sum) = (0, all);
     for _ in 0..STEPS {
@@ -282,9 +289,9 @@ fn level(all: Sum, r: u128, above: impl Fn(u64) -> Sum) -> u64 {
     level
 }
 
-/// An excess divided among so many, rounded up.
+/// An excess divided by a count, rounded up; at most the highest threshold.
 fn share(excess: u128, count: u64) -> u64 {
-    // A division of 64 bits is an instruction.
+    // A 64-bit division is one instruction.
     match u64::try_from(excess) {
         Ok(excess) => excess.div_ceil(count).min(HIGHEST),
         Err(_) => excess.div_ceil(count.into()).min(HIGHEST.into()) as u64,
@@ -295,7 +302,8 @@ fn share(excess: u128, count: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Units of which Michelot drops one at a time: each is below the mean of itself and those above, and the next is not.
+    /// Units of which Michelot drops one per step: each is below the mean of itself and those above it, and the next is
+    /// not.
     fn slow(n: usize) -> Vec<u64> {
         let mut below = vec![0];
         let mut excess = 0;
