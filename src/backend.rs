@@ -69,11 +69,11 @@ impl Backend {
         Backend::Cpu(Cpu::new())
     }
 
-    /// A device: a hardware GPU where there is one, else a software adapter.
+    /// A device: a hardware GPU if there is one, else a software adapter.
     ///
     /// # Errors
     ///
-    /// [`Error::NoAdapter`] where there is neither, [`Error::Device`] where it cannot be opened.
+    /// [`Error::NoAdapter`] if there is neither, [`Error::Device`] if it cannot be opened.
     #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
     pub fn gpu() -> Result<Backend> {
         Gpu::open(&Choice::Any).map(Backend::Gpu)

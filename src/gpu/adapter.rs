@@ -13,7 +13,8 @@ pub enum Choice {
     Named(String),
 }
 
-/// Every adapter that wgpu finds. OpenGL's come last; before that, hardware comes before software.
+/// Every adapter that wgpu finds: first those of interfaces made for computing, then OpenGL's. In both, hardware comes
+/// before software.
 #[cfg(not(target_family = "wasm"))]
 pub fn adapters() -> Vec<wgpu::Adapter> {
     pollster::block_on(adapters_async())

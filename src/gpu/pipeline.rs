@@ -44,7 +44,7 @@ impl Kernel {
     }
 }
 
-/// Compiles a kernel, with wgpu's own checks of bounds and loops where `checked` is set.
+/// Compiles a kernel; if `checked`, with wgpu's checks of bounds and loops.
 pub(super) fn compile(
     device: &wgpu::Device,
     label: &str,
