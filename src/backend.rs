@@ -265,8 +265,8 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless the step is finite and ≥ 0 and 2·step·λ₂ is below 2^119, else as
-    /// [`evaluate`](Backend::evaluate).
+    /// [`Error::Parameter`] unless the step is finite and ≥ 0 and 2·step·λ₂ is below 2^119 (step·λ for
+    /// [`Penalty::huber`]), else as [`evaluate`](Backend::evaluate).
     pub fn prox<'a, E: Element>(
         &self,
         penalty: impl Into<Weighted<'a, [E]>>,

@@ -140,8 +140,8 @@ impl Pending {
 /// A recorded evaluation. Its report is on the device once the encoder was submitted and has run.
 ///
 /// It may be read any number of times, and merged with others as a [`Partial`]. Reading checks the serial number that
-/// the device wrote behind the evaluation. If the encoder was never submitted, reading is [`Error::NotSubmitted`]; if
-/// the device was lost, it is [`Error::Device`]. It never gives an older report.
+/// the device wrote behind the evaluation. If the encoder was never submitted, or the device was lost since, reading is
+/// [`Error::NotSubmitted`] or [`Error::Device`], never an older report.
 #[derive(Debug)]
 pub struct PendingReport(pub(super) Pending);
 

@@ -324,10 +324,10 @@ impl ParameterSet {
     /// # Errors
     ///
     /// [`Error::SlotReused`] if another step took the step's slot. [`Error::NotSubmitted`] if its encoder was dropped.
-    /// [`Error::Operand`] if the output breaks a rule of [`Operand`] or the alignment above, if the step belongs to
-    /// another set, or if it is older than a [`rebind`](ParameterSet::rebind) that made the step's table larger, as
-    /// when operands spread over more buffers. [`Error::Length`] and [`Error::Type`] if the output is not that many
-    /// `f32`.
+    /// [`Error::Operand`] if the output breaks a rule of [`Operand`] or the alignment above, or if the step belongs to
+    /// another set. [`Error::Operand`] too if the set was laid out with a larger table since the step, as after a
+    /// [`rebind`](ParameterSet::rebind) that spreads the operands over more buffers. [`Error::Length`] and
+    /// [`Error::Type`] if the output is not that many `f32`.
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_resolve(
         &mut self,

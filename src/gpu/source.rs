@@ -206,7 +206,8 @@ mod tests {
         [apart, together]
     }
 
-    /// Every kernel of a subject: each operation and part, type, access, kind of groups and team, with sums and without.
+    /// Every kernel of a subject: each operation and part, type, access, kind of groups and team, with sums and
+    /// without.
     fn kernels(subject: Subject) -> Vec<Kernel> {
         let formula = subject.formula();
         let rule = formula.and_then(|formula| formula.rule);

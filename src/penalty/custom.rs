@@ -101,11 +101,12 @@ pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 /// # The WGSL
 ///
 /// [`WGSL`](Elementwise::WGSL) defines `term`, `gradient` and `prox` as above, on four numbers at a time. If there is a
-/// metric prox, it also defines `metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients)`. The library defines
-/// `gradient_limits`. Coefficients come as `alias Coefficients = array<vec4<f32>, 5>` and `alias TermCoefficients =
-/// array<vec4<f32>, 3>`. The functions of this module exist under the same names for `vec4<f32>`. A name that the
-/// kernels already use is rejected when the WGSL is compiled. Kernels of custom penalties keep wgpu's checks of bounds
-/// and loops, which those of the built-in penalties do without.
+/// metric prox, it also defines
+/// `metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients)`. The library defines `gradient_limits`. Coefficients are
+/// `alias Coefficients = array<vec4<f32>, 5>` and `alias TermCoefficients = array<vec4<f32>, 3>`.
+/// The functions of this module exist under the same names for `vec4<f32>`. A name that the kernels already use is
+/// rejected when the WGSL is compiled. Kernels of custom penalties keep wgpu's checks of bounds and loops, which those
+/// of the built-in penalties do without.
 ///
 /// For the same bits on every device:
 ///

@@ -38,7 +38,8 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2, 2^-100 ≤ δ ≤ 2^100 and λδ ≤ `f32::MAX`/2.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2, 2^-100 ≤ δ ≤ 2^100 and λδ ≤
+    /// `f32::MAX`/2.
     pub fn huber(lambda: f64, delta: f64) -> Result<Penalty> {
         let (lambda, delta) = (factor("lambda", lambda)?, shape("delta", delta, 0.0)?);
         factor("lambda·delta", lambda * delta)?;

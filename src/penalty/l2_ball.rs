@@ -59,7 +59,7 @@ impl Formula for L2Ball {
         radius
     }
 
-    /// The second parameter is the number of significand bits that this type lacks beside `f32`.
+    /// The second parameter is the number of significand bits that this type lacks compared with `f32`.
     fn on([radius, _]: Parameters, dtype: Dtype) -> Parameters {
         [radius, dtype.lost_bits().into()]
     }
