@@ -98,7 +98,7 @@ impl Penalty {
         Ok(Penalty { groups: Some(groups), ..self.clone() })
     }
 
-    /// Rejects a tensor length if any operation on such a tensor would fail because of the penalty's groups. So a
+    /// Rejects a tensor length that the penalty's groups do not fit: every operation on such a tensor would fail. So a
     /// program can check a list of tensors before it begins with the first.
     ///
     /// ```
