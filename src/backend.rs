@@ -1,4 +1,4 @@
-//! The operations on host slices, on whichever backend: what most programs call.
+//! The operations on host slices, on either backend: what most programs call.
 
 use std::pin::Pin;
 
@@ -20,19 +20,21 @@ use crate::report::{Partial, Report, Reports};
 use crate::slices::{Slices, Tensor, Update};
 use crate::{Error, Penalty, Result};
 
-/// Where penalties of host slices are computed. Both kinds give the same bits (see [`Determinism`]).
+/// Where penalties over host slices are computed. Both kinds give the same bits (see [`Determinism`]).
 ///
-/// Every operation comes in a blocking form and, as `…_async`, in one that waits for the device without blocking. On the CPU
-/// both compute on the calling thread and its rayon pool. On a GPU the weights travel to the device and back, in
-/// chunks, so any length works; weights that live on the device are evaluated there by [`Gpu`].
+/// Calls block. All but [`gradient`](Backend::gradient), [`prox`](Backend::prox), [`partial`](Backend::partial) and
+/// [`partial_for`](Backend::partial_for) also have a form that ends in `_async`: it waits for the device without
+/// blocking. On the CPU, both forms compute on the calling thread and its rayon pool. On a GPU, weights travel to the
+/// device and back in chunks, so any length works; a group penalty needs the whole tensor at once. If weights live on
+/// the device, [`Gpu`] evaluates them there.
 ///
-/// A call that writes a slice writes all of it or nothing: where it fails, or its future is dropped, the slice holds what it held. On a
-/// GPU that takes memory for the result beside the slice, as long as it is, and a copy at the end: a tenth to a fifth more time with a
-/// software adapter.
+/// A call that writes a slice writes all of it or nothing: if the call fails or its future is dropped, the slice keeps
+/// what it held. On a GPU that takes memory for the result beside the slice, and a copy at the end: 9 to 25 % more time
+/// with a software adapter.
 ///
 /// A future of a GPU backend makes progress only while somebody polls its device: your own loop, or a
-/// [`Poller`](crate::gpu::Poller) thread, which also fails it when the device stays silent. The blocking forms poll themselves
-/// and give up after [`Gpu::TIMEOUT`].
+/// [`Poller`](crate::gpu::Poller) thread, which also fails the future if the device stays silent. The blocking forms
+/// poll the device themselves and give up after [`Gpu::TIMEOUT`].
 ///
 /// ```
 /// use penalty::{Backend, Penalty};
@@ -56,7 +58,7 @@ use crate::{Error, Penalty, Result};
 pub enum Backend {
     /// The processor.
     Cpu(Cpu),
-    /// A device that wgpu reaches; with the feature `gpu`.
+    /// A device that wgpu reaches. Needs the feature `gpu`.
     #[cfg(feature = "gpu")]
     Gpu(Gpu),
 }
@@ -67,17 +69,17 @@ impl Backend {
         Backend::Cpu(Cpu::new())
     }
 
-    /// A device: a hardware GPU where there is one, else a software adapter.
+    /// A device: a hardware GPU if there is one, else a software adapter.
     ///
     /// # Errors
     ///
-    /// [`Error::NoAdapter`] where there is neither, [`Error::Device`] where it cannot be opened.
+    /// [`Error::NoAdapter`] if there is neither, [`Error::Device`] if it cannot be opened.
     #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
     pub fn gpu() -> Result<Backend> {
         Gpu::open(&Choice::Any).map(Backend::Gpu)
     }
 
-    /// A hardware GPU that gives the CPU's bits, where there is one, and the CPU otherwise.
+    /// A hardware GPU that gives the CPU's bits if there is one, else the CPU.
     pub fn best() -> Backend {
         #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
         if let Ok(gpu) = Gpu::open(&Choice::Hardware)
@@ -90,13 +92,15 @@ impl Backend {
 
     /// The value of a penalty over some weights, and their statistics, from one read.
     ///
-    /// A penalty that [is weighted](Penalty::is_weighted) comes [with its weights](Penalty::with_element_weights), here and in the other calls.
+    /// A [weighted](Penalty::is_weighted) penalty comes [with its element weights](Penalty::with_element_weights), here
+    /// and in the other calls.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] or [`Error::Timeout`] from a GPU, and those of [`Gpu::check`] from the first use there of a penalty of the caller's
-    /// [`custom`](Penalty::custom); on the CPU only [`Error::ElementWeights`] where a weighted penalty has no weights, and [`Error::Length`]
-    /// where those are not as many.
+    /// [`Error::ElementWeights`] if a weighted penalty has no element weights, [`Error::Length`] if there are not as
+    /// many of them as weights, [`Error::Groups`] if the penalty's groups do not cover the weights. On a GPU also
+    /// [`Error::Device`], [`Error::Timeout`], [`Error::Limit`], and the errors of [`Gpu::check`] when a
+    /// [`custom`](Penalty::custom) penalty is first used there.
     pub fn evaluate<'a, E: Element>(&self, penalty: impl Into<Weighted<'a, [E]>>, weights: &[E]) -> Result<Report> {
         let tensor = Tensor::new(penalty.into(), weights);
         self.block_on_partial(&tensor)?.report(tensor.penalty)
@@ -116,8 +120,8 @@ impl Backend {
         self.partial_of(&tensor).await?.report(tensor.penalty)
     }
 
-    /// One penalty over a list of tensors, as PyTorch's `lam * sum(w.abs().sum() for w in weights)`: a report for each
-    /// and the total, in one call.
+    /// One penalty over a list of tensors, like PyTorch's `lam * sum(w.abs().sum() for w in weights)`: a report for
+    /// each tensor and the total, in one call.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -131,8 +135,8 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](Backend::evaluate), in an [`Error::InParameter`] with the tensor's index where it is about one; tensors with
-    /// weights of their elements are a [`HostSet`](crate::HostSet)'s.
+    /// As [`evaluate`](Backend::evaluate). An error about one tensor is in an [`Error::InParameter`] with the tensor's
+    /// index. Weighted penalties are rejected: for tensors with element weights, use a [`HostSet`](crate::HostSet).
     pub fn evaluate_all<E: Element, W: AsRef<[E]>>(&self, penalty: &Penalty, weights: &[W]) -> Result<Reports> {
         self.block_on_reports(penalty, &list(penalty, weights))
     }
@@ -150,8 +154,8 @@ impl Backend {
         self.reports(penalty, &list(penalty, weights)).await
     }
 
-    /// The exact statistics of a chunk of a tensor that starts at element `start`: what a program merges that never holds
-    /// the whole tensor.
+    /// The exact statistics of a chunk of a tensor that starts at element `start`. A program that never holds the whole
+    /// tensor merges them.
     ///
     /// # Errors
     ///
@@ -160,12 +164,13 @@ impl Backend {
         self.partial_for(&Penalty::none(), start, weights)
     }
 
-    /// The same, with the sum that this penalty's value has of its own, if it has one; see [`Partial`]. Where the penalty takes
-    /// weights together, the chunk must be the whole tensor.
+    /// The same, with the term sum that this penalty's value needs, if it needs one; see [`Partial`]. For a group
+    /// penalty, the chunk must be the whole tensor.
     ///
     /// # Errors
     ///
-    /// As [`partial`](Backend::partial); [`Error::GroupsOfChunk`] for a later chunk of weights in groups.
+    /// As [`partial`](Backend::partial). [`Error::GroupsOfChunk`] for a group penalty on a chunk that does not start at
+    /// 0.
     pub fn partial_for<'a, E: Element>(
         &self,
         penalty: impl Into<Weighted<'a, [E]>>,
@@ -175,24 +180,25 @@ impl Backend {
         self.block_on_chunk(start, &Tensor::new(penalty.into(), weights))
     }
 
-    /// ∂R/∂θ, 0 where R has a kink.
+    /// ∂R/∂θ, and 0 at a kink of R.
     ///
-    /// A NaN weight's gradient is that NaN; an infinite weight's is the limit there: ±λ for L1, ±∞ with a squared term.
+    /// The gradient of a NaN weight is that NaN. The gradient of an infinite weight is the limit there: ±λ for L1, ±∞
+    /// with a squared term.
     ///
     /// # Errors
     ///
-    /// [`Error::NoGradient`] where the penalty [has none](Penalty::has_gradient), else as [`evaluate`](Backend::evaluate).
+    /// [`Error::NoGradient`] if the penalty [has none](Penalty::has_gradient), else as [`evaluate`](Backend::evaluate).
     pub fn gradient<'a, E: Element>(&self, penalty: impl Into<Weighted<'a, [E]>>, weights: &[E]) -> Result<Vec<E>> {
         let mut gradient = vec![E::zeroed(); weights.len()];
         self.gradient_into(penalty, weights, &mut gradient)?;
         Ok(gradient)
     }
 
-    /// Writes ∂R/∂θ over what `gradient` holds; where it fails, that stays.
+    /// Writes ∂R/∂θ over what `gradient` holds. If it fails, `gradient` stays as it was.
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] where the slices differ in length, else as [`gradient`](Backend::gradient).
+    /// [`Error::Length`] if the slices differ in length, else as [`gradient`](Backend::gradient).
     pub fn gradient_into<'a, E: Element>(
         &self,
         penalty: impl Into<Weighted<'a, [E]>>,
@@ -203,7 +209,8 @@ impl Backend {
         self.block_on_update(&update, Some(weights.into()), gradient.into()).map(drop)
     }
 
-    /// [`gradient_into`](Backend::gradient_into) without blocking; where the future is dropped, `gradient` keeps what it holds.
+    /// [`gradient_into`](Backend::gradient_into) without blocking. If the future is dropped, `gradient` stays as it
+    /// was.
     ///
     /// # Errors
     ///
@@ -220,8 +227,8 @@ impl Backend {
 
     /// Adds ∂R/∂θ to what `gradient` holds, as a training loop adds a penalty to its loss.
     ///
-    /// With [`Penalty::none`] nothing is read or written. A NaN stays that NaN, the gradient's before the weight's. Where it fails,
-    /// nothing was added.
+    /// With [`Penalty::none`], nothing is read or written. A NaN stays that NaN; if both are NaN, the gradient's stays.
+    /// If the call fails, nothing is added.
     ///
     /// # Errors
     ///
@@ -236,7 +243,7 @@ impl Backend {
         self.block_on_update(&update, Some(weights.into()), gradient.into()).map(drop)
     }
 
-    /// [`gradient_add`](Backend::gradient_add) without blocking; where the future is dropped, nothing was added.
+    /// [`gradient_add`](Backend::gradient_add) without blocking. If the future is dropped, nothing is added.
     ///
     /// # Errors
     ///
@@ -253,13 +260,13 @@ impl Backend {
 
     /// prox(v) = argmin over x of step·R(x) + ½‖x − v‖², for each weight.
     ///
-    /// A weight that is not finite comes back with the same bits. With [`Penalty::none`] every weight does; otherwise what
-    /// is below 2^-120 in magnitude, before or after, is +0.
+    /// A weight that is not finite comes back with the same bits. With [`Penalty::none`], every weight does. With other
+    /// penalties, a number below 2^-120 in magnitude, read or written, is +0.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] unless the step is finite and ≥ 0 and 2·step·λ₂ below 2^119, else as
-    /// [`evaluate`](Backend::evaluate).
+    /// [`Error::Parameter`] unless the step is finite and ≥ 0 and 2·step·λ₂ is below 2^119 (step·λ for
+    /// [`Penalty::huber`]), else as [`evaluate`](Backend::evaluate).
     pub fn prox<'a, E: Element>(
         &self,
         penalty: impl Into<Weighted<'a, [E]>>,
@@ -278,8 +285,8 @@ impl Backend {
         Ok(shrunk)
     }
 
-    /// [`prox`](Backend::prox) in place: the step of a training loop after which weights are exactly zero. Where it fails, the weights
-    /// are as they were.
+    /// [`prox`](Backend::prox) in place: the step of a training loop that makes weights exactly zero. If it fails, the
+    /// weights stay as they were.
     ///
     /// # Errors
     ///
@@ -294,7 +301,8 @@ impl Backend {
         self.block_on_update(&update, None, weights.into()).map(drop)
     }
 
-    /// [`prox_in_place`](Backend::prox_in_place) without blocking; where the future is dropped, the weights are as they were.
+    /// [`prox_in_place`](Backend::prox_in_place) without blocking. If the future is dropped, the weights stay as they
+    /// were.
     ///
     /// # Errors
     ///
@@ -309,8 +317,8 @@ impl Backend {
         self.update(&update, None, weights.into()).await.map(drop)
     }
 
-    /// [`prox_in_place`](Backend::prox_in_place), and the value and statistics of what it leaves, from one read. Where it fails, the
-    /// weights are as they were.
+    /// [`prox_in_place`](Backend::prox_in_place), with the value and the statistics of the new weights, from one read.
+    /// If it fails, the weights stay as they were.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -334,8 +342,8 @@ impl Backend {
         self.block_on_update(&update, None, weights.into())?.report(update.penalty)
     }
 
-    /// [`prox_and_evaluate_in_place`](Backend::prox_and_evaluate_in_place) without blocking; where the future is dropped, the weights
-    /// are as they were.
+    /// [`prox_and_evaluate_in_place`](Backend::prox_and_evaluate_in_place) without blocking. If the future is dropped,
+    /// the weights stay as they were.
     ///
     /// # Errors
     ///
@@ -350,7 +358,7 @@ impl Backend {
         self.update(&update, None, weights.into()).await?.report(update.penalty)
     }
 
-    /// To block until the end of the work.
+    /// Who does the work, for a call that blocks until its end.
     fn blocking(&self) -> Result<Runner<'_>> {
         match self {
             Backend::Cpu(cpu) => Ok(Runner::Cpu(cpu)),
@@ -361,7 +369,7 @@ impl Backend {
         }
     }
 
-    /// To await the end of the work.
+    /// Who does the work, for a call that awaits its end.
     fn waiting(&self) -> Runner<'_> {
         match self {
             Backend::Cpu(cpu) => Runner::Cpu(cpu),
@@ -371,7 +379,7 @@ impl Backend {
     }
 }
 
-/// Who does the work, and how its end is waited for.
+/// Who does the work, and how the call waits for its end.
 enum Runner<'a> {
     Cpu(&'a Cpu),
     #[cfg(feature = "gpu")]
@@ -399,7 +407,8 @@ impl Slices for Runner<'_> {
 /// A future whose code is compiled in this crate, whoever awaits it.
 type Future<'a, T> = Pin<Box<dyn std::future::Future<Output = Result<T>> + Send + 'a>>;
 
-/// What the generic calls turn into at once: none of these knows the type of weights, so that their loops are compiled in this crate.
+/// What the generic calls turn into at once. None of these functions knows the type of weights, so their loops are
+/// compiled in this crate.
 impl Backend {
     fn block_on_reports(&self, penalty: &Penalty, tensors: &[Tensor<'_>]) -> Result<Reports> {
         pollster::block_on(reports(self.blocking()?, penalty, tensors))
@@ -417,7 +426,7 @@ impl Backend {
         Box::pin(partial(self.waiting(), tensor))
     }
 
-    /// Of a chunk of a tensor that starts at this element.
+    /// The partial of a chunk of a tensor that starts at this element.
     fn block_on_chunk(&self, start: u64, tensor: &Tensor<'_>) -> Result<Partial> {
         if !start.is_multiple_of(TILE as u64) {
             return Err(Error::ChunkStart { found: start });
@@ -444,7 +453,7 @@ impl Backend {
 }
 
 async fn reports(runner: Runner<'_>, penalty: &Penalty, tensors: &[Tensor<'_>]) -> Result<Reports> {
-    // A list of weights for each of a list of tensors is a set's.
+    // This call takes no element weights; a `HostSet` does.
     matched(penalty, false)?;
     let partials = runner.partials(tensors).await?;
     Reports::new(partials.iter().map(|partial| (partial, penalty)))
@@ -455,7 +464,7 @@ async fn partial(runner: Runner<'_>, tensor: &Tensor<'_>) -> Result<Partial> {
     Ok(partials.into_iter().next().unwrap_or_default())
 }
 
-/// One penalty on each tensor of a list.
+/// The tensors of a list, each with this penalty.
 fn list<'a, E: Element, W: AsRef<[E]>>(penalty: &'a Penalty, weights: &'a [W]) -> Vec<Tensor<'a>> {
     let tensor = |(index, weights): (usize, &'a W)| Tensor {
         index: Some(index),

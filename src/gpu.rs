@@ -1,11 +1,11 @@
 //! The GPU path: nothing outside this module knows wgpu.
 //!
-//! [`Gpu`] is an open device, the library's own or the caller's, whose arithmetic was checked. Its `record_…` calls put
-//! work on weights that live on the device into the caller's own encoder and never wait; a [`PendingReport`] stays there
-//! until it is asked for. Host slices go through [`Backend`](crate::Backend).
+//! [`Gpu`] is an open device, either the library's or yours, whose arithmetic was checked. Its `record_…` calls put
+//! work on weights that live on the device into your own encoder, and never wait. A [`PendingReport`] stays on the
+//! device until you ask for it. Host slices go through [`Backend`](crate::Backend).
 //!
-//! The library is built on wgpu 30, which it re-exports as [`penalty::wgpu`](crate::wgpu). A caller's own device, buffers and
-//! encoders must be of that version: those of another are other types.
+//! The library is built on wgpu 30, which it re-exports as [`penalty::wgpu`](crate::wgpu). Your device, buffers and
+//! encoders must be of that version: those of another version are other types.
 //!
 //! ```no_run
 //! use penalty::gpu::Operand;

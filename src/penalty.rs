@@ -1,4 +1,5 @@
-//! What a penalty is, and the numbers that kernels need of it. A penalty's constructor and formula are in its own file.
+//! What a penalty is, and the coefficients that kernels need of it. Each penalty's constructor and formula are in a
+//! file of their own.
 
 pub(crate) mod catalogue;
 pub mod custom;
@@ -41,23 +42,19 @@ use crate::{Error, Result};
 ///
 #[doc = include_str!("../docs/penalties.md")]
 ///
-/// There is no ½ on the square of ridge and the elastic net. Other libraries put one there; their conventions are constructors
-/// of their own: [`scikit_learn`](Penalty::scikit_learn), [`glmnet`](Penalty::glmnet), [`keras`](Penalty::keras),
-/// [`weight_decay`](Penalty::weight_decay).
-///
 /// Every constructor rejects a λ that is negative, NaN, infinite or above half of `f32::MAX`. A product that a kernel
-/// needs, such as ηλ, is worked out in `f64` and rounded once to `f32`; below 2^-120 it is 0. The value uses λ in `f64`.
+/// needs, such as ηλ, is computed in `f64` and rounded once to `f32`; below 2^-120 it is 0. The value uses λ in `f64`.
 #[derive(Debug, Clone)]
 pub struct Penalty {
     formula: &'static Descriptor,
     parameters: Parameters,
-    /// Of a penalty that takes weights together.
+    /// `None` if the penalty is separable.
     groups: Option<Groups>,
-    /// What the caller knows it by: the constructor, or the name that was looked up.
+    /// What the caller knows it by: the constructor's name, or the name that was looked up.
     name: &'static str,
 }
 
-/// L1 by whatever constructor is the same penalty: its name is for errors.
+/// Two penalties are equal whichever constructors made them: the name is only for errors.
 impl PartialEq for Penalty {
     fn eq(&self, other: &Penalty) -> bool {
         let key = |p: &Penalty| (p.formula, p.parameters);
@@ -74,12 +71,12 @@ impl Penalty {
         Penalty { groups: Some(groups), ..Penalty::of(formula, parameters) }
     }
 
-    /// The same penalty, which errors call by this name: of a constructor that is not called as its formula is.
+    /// The same penalty under the name that errors use: for a constructor whose name differs from its formula's.
     fn called(self, name: &'static str) -> Penalty {
         Penalty { name, ..self }
     }
 
-    /// The same penalty of each of these groups, of one that takes weights together: one norm, one ball or one choice a group.
+    /// The same group penalty over other groups: one norm, one ball or one selection for each group.
     ///
     /// ```
     /// use penalty::{Backend, Groups, Penalty};
@@ -91,7 +88,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] of a penalty of single weights.
+    /// [`Error::Groups`] if the penalty is separable.
     pub fn over(&self, groups: Groups) -> Result<Penalty> {
         if self.groups.is_none() {
             let expected = "go with a penalty that takes weights together".into();
@@ -101,8 +98,8 @@ impl Penalty {
         Ok(Penalty { groups: Some(groups), ..self.clone() })
     }
 
-    /// Rejects a tensor of so many weights where any operation on it would be rejected for its groups: so that a program
-    /// can check a list of tensors before it begins with the first.
+    /// Rejects a tensor length that the penalty's groups do not fit: every operation on such a tensor would fail. So a
+    /// program can check a list of tensors before it begins with the first.
     ///
     /// ```
     /// use penalty::Penalty;
@@ -117,15 +114,16 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] where the penalty's groups do not cover so many weights, or these are too many to be taken
-    /// together.
+    /// [`Error::Groups`] if the penalty's groups do not cover this many weights, or there are too many weights for a
+    /// group penalty.
     pub fn check_len(&self, len: u64) -> Result<()> {
         self.geometry(len).map(|_| ())
     }
 
-    /// The same of a tensor whose shape is known: [a, b, c, …] is a matrix of a rows and b·c·… columns, and groups of rows, columns or
-    /// tiles must be of that matrix, not of another that has as many weights. Of [`n_of_m`](Penalty::n_of_m), which is
-    /// [`top_k`](Penalty::top_k) over runs, m must divide the rows; runs of other penalties may cross them.
+    /// The same for a tensor whose shape is known. A shape [a, b, c, …] is a matrix of a rows and b·c·… columns. Groups
+    /// of rows, columns or tiles must be made for that matrix, not for another with as many weights. For
+    /// [`n_of_m`](Penalty::n_of_m), which is [`top_k`](Penalty::top_k) over runs, m must divide the length of a row.
+    /// Runs of other penalties may cross rows.
     ///
     /// ```
     /// use penalty::{Groups, Penalty};
@@ -140,8 +138,8 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] where its groups are of another matrix, where a tensor of fewer than two dimensions is none, and as
-    /// [`check_len`](Penalty::check_len).
+    /// [`Error::Groups`] if the groups are made for another matrix, or need a matrix and the tensor has fewer than two
+    /// dimensions. Otherwise as [`check_len`](Penalty::check_len).
     pub fn check_shape(&self, shape: &[u64]) -> Result<()> {
         let Some(groups) = &self.groups else { return Ok(()) };
         let len = shape.iter().fold(1, |len: u64, side| len.saturating_mul(*side));
@@ -151,7 +149,7 @@ impl Penalty {
         self.check_len(len)
     }
 
-    /// How its groups' numbers are found, where it has groups.
+    /// The rule that finds each group's coefficients; `None` if the penalty is separable.
     pub(crate) fn rule(&self) -> Option<Rule> {
         self.formula.rule
     }
@@ -160,7 +158,7 @@ impl Penalty {
         self.groups.as_ref()
     }
 
-    /// Where its groups lie in a tensor of so many weights, where it has groups.
+    /// Where its groups lie in a tensor of this many weights; `None` if the penalty is separable.
     pub(crate) fn geometry(&self, len: u64) -> Result<Option<Geometry>> {
         self.groups.as_ref().map(|groups| groups.geometry(len)).transpose()
     }
@@ -175,17 +173,19 @@ impl Penalty {
         self.factors()[1]
     }
 
-    /// Whether R(θ) = 0 for every θ, so that nothing need be done; of a penalty of the caller's [`custom`](Penalty::custom) nobody knows.
+    /// Whether R(θ) = 0 for every θ, so that there is nothing to do. It is never true for a [`custom`](Penalty::custom)
+    /// penalty, whose value the library does not know.
     pub fn is_none(&self) -> bool {
         self.factors() == [0.0; 3] && !self.formula.custom
     }
 
-    /// Whether there is a gradient to descend along.
+    /// Whether the penalty has a gradient to descend along.
     ///
-    /// Counts ([`l0`](Penalty::l0)) and constraints (the balls, the simplex, [`top_k`](Penalty::top_k), [`n_of_m`](Penalty::n_of_m), the
-    /// box, [`nonnegative_l1`](Penalty::nonnegative_l1), and one of the caller's [`custom`](Penalty::custom) whose weight is infinite) have none:
-    /// where they are flat it would be 0, also outside of the set, so that a loop which adds it would learn nothing. Every call for the
-    /// gradient of one is [`Error::NoGradient`]; their prox is what a training loop takes.
+    /// Counts ([`l0`](Penalty::l0)) and constraints have none. Constraints are the balls, the simplex,
+    /// [`top_k`](Penalty::top_k), [`n_of_m`](Penalty::n_of_m), the box, [`nonnegative_l1`](Penalty::nonnegative_l1),
+    /// and a [`custom`](Penalty::custom) penalty whose factor is infinite. Where these are flat the gradient would be
+    /// 0, outside the allowed set too, so a loop that adds it would learn nothing. Every call for such a gradient is
+    /// [`Error::NoGradient`]; use the prox instead.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -200,7 +200,7 @@ impl Penalty {
         (self.formula.has_gradient)(self.parameters)
     }
 
-    /// Whether every element must be given a weight of its own, as [`weighted_l1`](Penalty::weighted_l1) needs; see
+    /// Whether the penalty needs an element weight for each θ, as [`weighted_l1`](Penalty::weighted_l1) does; see
     /// [`with_element_weights`](Penalty::with_element_weights).
     pub fn is_weighted(&self) -> bool {
         self.formula.weighted
@@ -214,12 +214,12 @@ impl Penalty {
         self.parameters
     }
 
-    /// What errors call it, as the caller does.
+    /// What errors call it: the caller's name for it.
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Whether the value has a sum of its own, beside Σ|θ| and Σθ².
+    /// Whether the value has a term sum, Σterm(θ), beside Σ|θ| and Σθ².
     pub(crate) fn sums_terms(&self) -> bool {
         self.formula.sums_terms
     }
@@ -228,20 +228,20 @@ impl Penalty {
         (self.formula.factors)(self.parameters)
     }
 
-    /// R(θ) from the sums over finite weights: Σ|θ|, Σθ² and that of the formula's own terms.
+    /// R(θ) from the sums over finite weights: Σ|θ|, Σθ² and Σterm(θ).
     pub(crate) fn value(&self, sums: [f64; 3]) -> f64 {
-        // A term whose λ or whose sum is 0 is absent, never 0·∞.
+        // A summand whose λ or whose sum is 0 is left out, so that it is never 0·∞.
         let term = |(weight, sum): (f64, f64)| if weight == 0.0 || sum == 0.0 { 0.0 } else { weight * sum };
         self.factors().into_iter().zip(sums).map(term).fold(0.0, |value, term| value + term)
     }
 
-    /// What the value is put together with on a device.
+    /// The factors of the three sums, with which a device computes the value.
     pub(crate) fn value_factors(&self) -> [f32; 3] {
-        // A constraint stays infinite.
+        // A constraint's factor stays infinite.
         self.factors().map(|weight| if weight == f64::INFINITY { f32::INFINITY } else { coefficient(weight) })
     }
 
-    /// What the kernels of the value's own sum need; none where it has no such sum.
+    /// The coefficients of the kernels that compute the term sum; `None` if the value has no such sum.
     pub(crate) fn term_coefficients(&self, dtype: Dtype) -> Option<[f32; 3]> {
         let formula = self.formula;
         if let Some(rule) = formula.rule {
@@ -254,11 +254,11 @@ impl Penalty {
         (self.formula.gradient_coefficients)(self.parameters).map(coefficient)
     }
 
-    /// What the prox's kernels need, in the plain metric or in Adam's.
+    /// The coefficients of the prox's kernels, in the plain metric or in Adam's.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] where the step is no number ≥ 0, or so large that a kernel's number would be none.
+    /// [`Error::Parameter`] if the step is not a number ≥ 0, or is so large that a coefficient would leave its range.
     pub(crate) fn prox_coefficients(&self, step: f64, metric: Metric, dtype: Dtype) -> Result<[f32; 5]> {
         finite_step(step)?;
         let formula = self.formula;
@@ -267,7 +267,7 @@ impl Penalty {
             Metric::Adam => formula.metric_coefficients,
         };
         let numbers = numbers((formula.on)(self.parameters, dtype), step).map_err(|mut error| {
-            // A formula knows only what it is called itself.
+            // A formula knows only its own name, not the caller's.
             if let Error::NoMetricProx { penalty, .. } = &mut error {
                 *penalty = self.name;
             }
@@ -275,14 +275,14 @@ impl Penalty {
         });
         let mut numbers = numbers?.map(coefficient);
         if let Some(rule) = formula.rule {
-            // A group's own numbers come in the place of the last two.
+            // The group's coefficients take the places of the last two.
             numbers[2..].copy_from_slice(&bound(rule, (formula.bound)(self.parameters, step)));
         }
         Ok(numbers)
     }
 }
 
-/// A bound as kernels read it, or its square where the rule compares squares.
+/// A bound as kernels read it; squared if the rule compares squares.
 fn bound(rule: Rule, bound: f64) -> [f32; 3] {
     let bound = if rule.squares() { Bound::square_of(bound) } else { Bound::of(bound) };
     bound.words().map(f32::from_bits)

@@ -1,13 +1,13 @@
-// The loop of the kernels that sum: counts and sums of one span's tiles, added to its segment's accumulator.
+// The loop of the kernels that sum: it adds the counts and sums of a span's tiles to the accumulator of its segment.
 //
-// `visit` comes from the operation's own file, and returns the weights as it leaves them.
+// `visit` comes from the operation's file, and returns the weights as it leaves them.
 
-// What thread 0 says of a tile whose lanes are summed.
+// Thread 0's verdict on a tile whose lanes are summed; any other value is the exponent to scale the tile by.
 const DONE: i32 = 1000;
 const COUNT: i32 = 1001;
 
 var<workgroup> verdict: i32;
-// The largest |θ|'s bits of the tile being counted, with and without what is not finite.
+// The bits of the largest |θ| of the tile being counted: including NaN and infinity, and without them.
 var<workgroup> tops: array<atomic<u32>, 2>;
 
 @compute @workgroup_size(THREADS)
@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if (thread < 2u) {
         atomicStore(&tops[thread], 0u);
     }
-    // Of non-zero, NaN and infinite weights.
+    // The counts of non-zero, NaN and infinite weights.
     var counts = vec3<u32>(0u);
     for (var first = 0u; first < span.len; first += TILE) {
         var rows = Rows();
@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var row = 0u; row < 4u; row++) {
             let at = first + 1024u * row + 4u * thread;
             let have = existing(span.len, at);
-            // What is absent counts as +0, whatever a prox makes of 0.
+            // An absent element counts as +0, whatever a prox gives for 0.
             let exists = vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(have);
             let theta = select(vec4<u32>(0u), visit(span, at, have), exists);
             take_terms(&terms, row, theta, exists, term_coefficients_of(span, at, have));
@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             range.x = min(range.x, min(min(less.x, less.y), min(less.z, less.w)));
             range.y = max(range.y, max(max(less.x, less.y), max(less.z, less.w)));
         }
-        // The second attempt, scaled, is for a tile that is not ordinary.
+        // A tile that is not ordinary needs the second attempt, which is scaled.
         var exponent = 0;
         var counted = false;
         for (var attempt = 0u; attempt < 2u; attempt++) {

@@ -1,8 +1,9 @@
-// The loop of the kernels that find groups' numbers: one span of groups a workgroup, a team a group.
+// The loop of the kernels that find groups' coefficients: one span of groups for each workgroup, one group for each
+// team.
 //
 // `find` comes from one of the files in shaders/formula/group.
 
-// Of each group.
+// Each group's coefficients.
 @group(0) @binding(8) var<storage, read_write> numbers: array<vec2<u32>>;
 
 @compute @workgroup_size(THREADS)

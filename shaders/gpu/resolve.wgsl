@@ -1,12 +1,12 @@
-// Finishes a set's exact results on the device: each tensor's value, Σ|θ|, Σθ² and max|θ| as f32, and the total.
+// Resolves a set's exact results on the device: each tensor's value, Σ|θ|, Σθ² and max|θ| as f32, and the total.
 //
-// One workgroup: there are few tensors beside their weights. A sum is its exact integer rounded once to f32, to nearest even; the
-// total's are made of the exact total. Only the value needs floats: its two products and their sum, and in the total the tensors'
-// values, added in one order.
+// One workgroup is enough: there are far fewer tensors than weights. A sum is its exact integer rounded once to f32, to
+// nearest even. The total's sums come from the exact total. Only the value needs floats: a tensor's is its products and
+// their sum, and the total's is the sum of the tensors' values, added in one order.
 
 @group(0) @binding(3) var<storage, read_write> finished: array<vec4<u32>>;
 
-// What each thread has of the total value.
+// Each thread's part of the total value.
 var<workgroup> values: array<f32, THREADS>;
 
 // A limb of a segment's result, or of the total that this workgroup has summed.
@@ -17,7 +17,7 @@ fn limb_of(segment: u32, limb: u32) -> u32 {
     return atomicLoad(&results[(segment + 1u) * WORDS + limb]);
 }
 
-// The accumulator of `count` limbs whose lowest bit is 2^lowest, rounded to f32; below 2^-120 it is 0.
+// The accumulator of `count` limbs whose lowest bit is 2^lowest, rounded to f32. Below 2^-120 it is 0.
 fn rounded(segment: u32, first: u32, count: u32, lowest: i32) -> f32 {
     var top = count;
     var high = 0u;
@@ -28,7 +28,7 @@ fn rounded(segment: u32, first: u32, count: u32, lowest: i32) -> f32 {
     if (high == 0u) {
         return 0.0;
     }
-    // The 32 bits from the highest on, and whether anything is below them.
+    // The 32 bits from the highest set bit on, and whether any bit below them is set.
     var low = 0u;
     if (top > 0u) {
         low = limb_of(segment, first + top - 1u);
@@ -44,7 +44,7 @@ fn rounded(segment: u32, first: u32, count: u32, lowest: i32) -> f32 {
     if (cut > 0x80u || (cut == 0x80u && (rest != 0u || (significand & 1u) == 1u))) {
         significand++;
     }
-    // The significand's own highest bit adds one to the exponent, and a carry out of it another.
+    // The significand's highest bit adds one to the exponent, and a carry out of the significand adds another.
     let exponent = 126 + 31 + 32 * i32(top) - i32(zeros) + lowest;
     if (exponent >= 254) {
         return bitcast<f32>(INFINITY ^ parameters.zero);
@@ -53,7 +53,7 @@ fn rounded(segment: u32, first: u32, count: u32, lowest: i32) -> f32 {
     return bitcast<f32>(select(bits, 0u, bits < SMALLEST) ^ parameters.zero);
 }
 
-// λ₁Σ|θ| + λ₂Σθ² + λ₃Σterm; one whose λ or whose sum is 0 is absent, and one whose λ is infinite is infinite.
+// λ₁Σ|θ| + λ₂Σθ² + λ₃Σterm. A summand whose λ or whose sum is 0 is left out. One whose λ is infinite is infinite.
 fn value_of(segment: u32, sums: vec3<f32>) -> f32 {
     var value = 0.0;
     for (var i = 0u; i < 3u; i++) {
@@ -93,7 +93,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         let own = value_of(segment, vec3<f32>(l1, l2_squared, terms));
         value = opaque_one(value + own);
         write_finished(segment, segment + 1u, own, l1, l2_squared);
-        // Limbs and counts alike: a carry out of a count's upper word never comes.
+        // Counts are added as limbs are: a count's upper word never overflows.
         for (var limb = 0u; limb < WORDS; limb++) {
             if (limb == LARGEST) {
                 continue;

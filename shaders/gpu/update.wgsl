@@ -1,6 +1,6 @@
-// The loop of the elementwise kernels: one workgroup a span, four elements a thread at a time.
+// The loop of the kernels that do not sum: one workgroup for each span, four elements for each thread at a time.
 //
-// `visit` comes from the operation's own file.
+// `visit` comes from the operation's file.
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {

@@ -1,6 +1,6 @@
-// What a user's own penalty has beside its functions. Twin of `Adapted` in src/penalty/custom.rs.
+// What the library adds to a custom penalty's functions. Twin of `Adapted` in src/penalty/custom.rs.
 
-// The last two of the gradient's numbers; of the largest float, ∞.
+// The last two coefficients of the gradient; the largest float stands for ∞.
 fn gradient_limits(c: Coefficients) -> Limits {
     return Limits(custom_limit(bitcast<vec4<u32>>(c[3])), custom_limit(bitcast<vec4<u32>>(c[4])));
 }

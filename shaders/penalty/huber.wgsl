@@ -1,6 +1,6 @@
 // Huber's penalty: quadratic near 0, linear beyond δ. Twin of src/penalty/huber.rs.
 
-// θ²/(2δ) up to δ, and as much as |θ| beyond it.
+// θ²/(2δ) up to δ; beyond it, |θ| − δ/2.
 fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
     let a = abs(theta);
     let w = min(a, t[0]);

@@ -1,6 +1,6 @@
 // The box: 0 where every weight is in an interval, else ∞. Twin of src/penalty/interval.rs.
 
-// Whether θ is forbidden.
+// 1 if θ is forbidden, else 0.
 fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
     let forbidden = (theta < t[0]) | (theta > t[1]);
     return select(vec4<f32>(0.0), vec4<f32>(1.0), forbidden);

@@ -1,6 +1,6 @@
 // L½: λΣ√|θ|. Twin of src/penalty/l_half.rs.
 
-// (2/3)^(3/2): from this p on the prox is 0.
+// (2/3)^(3/2): from this p on, the prox is 0.
 const LARGEST_SHARE: f32 = 0.5443311;
 
 fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
@@ -26,8 +26,8 @@ fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients) -> vec4<f32> {
     return half_threshold(v, quotient(c[0], d));
 }
 
-// With p = k·|v|^(−3/2) the prox is v·q(p), where q is the larger root of q − 1 + p/(2√q) = 0; (1 − q)/p is smooth up to where
-// the prox jumps, and here a polynomial that is within 2e-8 of it, relative to q.
+// With p = k·|v|^(−3/2), the prox is v·q(p), where q is the larger root of q − 1 + p/(2√q) = 0. Up to the p where the
+// prox jumps, (1 − q)/p is smooth. Here it is a polynomial whose error is within 2e-8, relative to q.
 fn half_threshold(v: vec4<f32>, k: vec4<f32>) -> vec4<f32> {
     let nonzero = abs(v) > vec4<f32>(0.0);
     let a = select(vec4<f32>(1.0), abs(v), nonzero);

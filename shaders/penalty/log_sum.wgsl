@@ -3,7 +3,7 @@
 fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
     let a = abs(theta);
     let large = a > t[1];
-    // One logarithm for both: ln(1 + a/ε), or ln a − ln ε.
+    // One logarithm serves both cases, ln(1 + a/ε) and ln a − ln ε.
     let u = select(opaque(a * t[0]), vec4<f32>(0.0), large);
     let y = opaque(1.0 + u);
     let lost = opaque(u - opaque(y - 1.0));
@@ -33,7 +33,8 @@ fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients) -> vec4<f32> {
     let sum = opaque(a + c[1]);
     let excess = opaque(a - quotient(k, c[1]));
     let x = larger_root(a, c[1], excess, opaque(sum - twice), opaque(sum + twice));
-    // Where the objective is convex, 0 is left at k/ε; else where the objective at x is lower than at 0.
+    // If the objective is convex, the prox leaves 0 at k/ε. Otherwise it leaves 0 where the objective at x is lower
+    // than at 0.
     let positive = select(vec4<f32>(1.0), x, x > vec4<f32>(0.0));
     let ratio = min(opaque(positive * c[2]), vec4<f32>(1e30));
     let lower = opaque(quotient(k, positive) * ln_1p(ratio)) < opaque(a - opaque(0.5 * positive));
@@ -41,8 +42,8 @@ fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients) -> vec4<f32> {
     return select(vec4<f32>(0.0), signed(x, v), left);
 }
 
-// The larger root of x² + (ε − a)x + k − aε = 0 from a − k/ε and both factors of the discriminant; where the difference of
-// its two terms would cancel, from the product of both roots.
+// The larger root of x² + (ε − a)x + k − aε = 0, from a − k/ε and both factors of the discriminant. If the difference
+// of its two terms would cancel, it comes from the product of both roots.
 fn larger_root(a: vec4<f32>, epsilon: vec4<f32>, excess: vec4<f32>, low: vec4<f32>, high: vec4<f32>) -> vec4<f32> {
     let d = opaque(root(positive_part(low)) * root(positive_part(high)));
     let below = a < epsilon;
@@ -52,7 +53,7 @@ fn larger_root(a: vec4<f32>, epsilon: vec4<f32>, excess: vec4<f32>, low: vec4<f3
     return select(far, near, below);
 }
 
-// At least +0, and +0 below 2^-120.
+// max(x, 0), and +0 below 2^-120.
 fn positive_part(x: vec4<f32>) -> vec4<f32> {
     return flush(max(x, vec4<f32>(0.0)));
 }

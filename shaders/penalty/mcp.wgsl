@@ -1,6 +1,6 @@
 // The minimax concave penalty, MCP. Twin of src/penalty/mcp.rs.
 
-// |θ| − θ²/(2γλ), of γλ where |θ| is larger.
+// |θ| − θ²/(2γλ); beyond γλ, its value at γλ.
 fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
     let w = min(abs(theta), t[0]);
     return opaque(w - opaque(opaque(w * t[1]) * w));

@@ -1,6 +1,6 @@
 // Non-negative L1: λΣθ where every θ ≥ 0, else ∞. Twin of src/penalty/nonnegative_l1.rs.
 
-// Whether θ is forbidden.
+// 1 if θ is forbidden, else 0.
 fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
     return select(vec4<f32>(0.0), vec4<f32>(1.0), theta < vec4<f32>(0.0));
 }

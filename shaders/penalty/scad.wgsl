@@ -1,6 +1,6 @@
 // The smoothly clipped absolute deviation, SCAD. Twin of src/penalty/scad.rs.
 
-// |θ| less (|θ| − λ)²/(2(a−1)λ) beyond λ, of aλ where |θ| is larger.
+// |θ| up to λ, then |θ| − (|θ| − λ)²/(2(a−1)λ); beyond aλ, its value at aλ.
 fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
     let w = min(abs(theta), t[1]);
     let u = max(opaque(w - t[0]), vec4<f32>(0.0));

@@ -1,16 +1,16 @@
-// Weighted L1 and the weighted elastic net: every element of the elastic net has a weight w ≥ 0 of its own. Twin of
+// Weighted L1 and the weighted elastic net: the elastic net with an element weight w ≥ 0 for each θ. Twin of
 // src/penalty/weighted.rs.
 
 // 2^57 and 2^115.
 const LARGE_FROM: f32 = 144115188075855872.0;
 const LARGEST_SHARE: u32 = 0x79000000u;
 
-// The elastic net's numbers for elements of these weights.
+// The elastic net's coefficients for these element weights.
 fn own(c: Coefficients) -> array<vec4<f32>, 2> {
     return array(bounded(c[0] * c[4]), bounded(c[1] * c[4]));
 }
 
-// w|θ|(α + (1−α)|θ|), but at most what can be summed.
+// w|θ|(α + (1−α)|θ|), limited to what can be summed.
 fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
     let a = abs(theta);
     let share = opaque(opaque(t[2] * a) * opaque(t[0] + opaque(t[1] * a)));

@@ -1,19 +1,20 @@
-//! Which adapter answers, and opening it.
+//! Finding adapters, choosing one, and opening it.
 
 use crate::{Error, Result};
 
 /// Which adapter to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// A hardware GPU, a discrete one before others; through Vulkan, Metal or DirectX 12, not through OpenGL.
+    /// A hardware GPU, a discrete one first, through Vulkan, Metal or DirectX 12, not through OpenGL.
     Hardware,
     /// A hardware GPU, else a software adapter.
     Any,
-    /// The first whose name, driver or backend contains this text, whatever its case.
+    /// The first adapter whose name, driver or backend contains this text, in upper or lower case.
     Named(String),
 }
 
-/// Every adapter that wgpu finds: those of the interfaces made for computing before OpenGL's, hardware before software.
+/// Every adapter that wgpu finds: first those of interfaces made for computing, then OpenGL's. In both, hardware comes
+/// before software.
 #[cfg(not(target_family = "wasm"))]
 pub fn adapters() -> Vec<wgpu::Adapter> {
     pollster::block_on(adapters_async())
@@ -44,7 +45,7 @@ pub(super) async fn choose(choice: &Choice) -> Result<wgpu::Adapter> {
         }
     };
     let mut found = Vec::new();
-    // OpenGL is asked last: where there is no display, merely asking makes its libraries write to standard error.
+    // OpenGL is asked last: if there is no display, merely asking makes its libraries write to standard error.
     let interfaces = [wgpu::Backends::all() - wgpu::Backends::GL, wgpu::Backends::GL];
     let asked = if *choice == Choice::Hardware { &interfaces[..1] } else { &interfaces };
     for &backends in asked {
@@ -70,7 +71,7 @@ pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu:
     }
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("penalty"),
-        // Only for measuring; no kernel needs a feature.
+        // Only for measuring: no kernel needs a feature.
         required_features: adapter.features()
             & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS),
         required_limits: adapter.limits(),
@@ -79,7 +80,7 @@ pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu:
     adapter.request_device(&descriptor).await.map_err(|error| Error::Device(error.to_string()))
 }
 
-/// An adapter in a line, as error messages list it and [`Choice::Named`] searches it.
+/// An adapter in one line: error messages list it, and [`Choice::Named`] searches it.
 fn describe(info: &wgpu::AdapterInfo) -> String {
     let driver = [info.driver.as_str(), info.driver_info.as_str()].map(str::trim);
     let driver = driver.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");

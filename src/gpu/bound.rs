@@ -1,4 +1,4 @@
-//! Where a set's operands lie, and what is rejected of them.
+//! Where a set's operands lie, and which operands are rejected.
 
 use super::device::Gpu;
 use super::operand::{Located, Operand};
@@ -14,13 +14,13 @@ use crate::plan::operands::{ELEMENT_WEIGHTS, Extent, disjoint, one_each, same_sh
 #[derive(Debug)]
 pub(super) struct BoundOperands {
     located: [Vec<Located>; NAMES.len()],
-    /// Of the tensors that have some.
+    /// Where each tensor's element weights lie, if it has any.
     element_weights: Vec<Option<Located>>,
-    /// The buffers, each once, known to be of this device.
+    /// The buffers, each once, sorted. All are known to belong to this device.
     buffers: Vec<wgpu::Buffer>,
     extents: Vec<Extent<wgpu::Buffer>>,
     probe: wgpu::BindGroupLayout,
-    /// Whether there are any yet.
+    /// Whether operands were given yet.
     given: bool,
 }
 
@@ -60,7 +60,7 @@ impl BoundOperands {
         Placement { roles, element_weights: &self.element_weights }
     }
 
-    /// Takes other operands, and says whether any has moved. Where one is rejected, those of before stay.
+    /// Takes other operands, and says whether any has moved. If one is rejected, the previous ones stay.
     pub(super) fn rebind(&mut self, gpu: &Gpu, segments: &[Segment], operands: &Operands<'_>) -> Result<bool> {
         if self.given && self.holds(segments, operands) {
             return Ok(false);
@@ -77,7 +77,7 @@ impl BoundOperands {
         Ok(true)
     }
 
-    /// Whether these are the operands that the set has.
+    /// Whether the set already has these operands.
     fn holds(&self, segments: &[Segment], operands: &Operands<'_>) -> bool {
         let stays = |((o, l), s): ((&Operand<'_>, &Located), &Segment)| {
             o.offset == l.offset && *o.buffer == l.buffer && o.len == s.len && o.dtype == s.dtype
@@ -113,7 +113,7 @@ impl BoundOperands {
             weights.as_ref().map_or(Ok(()), |weights| self.admit(ELEMENT_WEIGHTS, segments, at, weights))?;
         }
         disjoint(segments, &mut self.extents)?;
-        // The extents are sorted by buffer now.
+        // `disjoint` has sorted the extents by buffer.
         self.extents.dedup_by(|a, b| a.memory == b.memory);
         for extent in &self.extents {
             if self.buffers.binary_search(&extent.memory).is_err() {
@@ -125,7 +125,7 @@ impl BoundOperands {
         Ok(())
     }
 
-    /// Rejects an operand of a tensor that breaks a rule or is of another shape, and keeps its extent.
+    /// Rejects an operand that breaks a rule or differs from its tensor in length or type, and keeps its extent.
     fn admit(&mut self, name: &'static str, segments: &[Segment], at: usize, operand: &Operand<'_>) -> Result<()> {
         let segment = &segments[at];
         let same = || same_shape(name, (segment.len, segment.dtype), (operand.len, operand.dtype));
@@ -142,7 +142,7 @@ impl BoundOperands {
         Ok(())
     }
 
-    /// Rejects a buffer that is destroyed or of another device.
+    /// Rejects a buffer that is destroyed or belongs to another device.
     fn probe(&self, gpu: &Gpu, buffer: &wgpu::Buffer) -> Result<()> {
         gpu.guarded(|| {
             gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {

@@ -1,4 +1,4 @@
-//! Which kernels a device has compiled: each once, when it is first needed.
+//! The kernels that a device has compiled: each once, when it is first needed.
 
 use super::device::{Gpu, one_line};
 use super::kernel::Kernel;
@@ -9,19 +9,19 @@ use super::source;
 use crate::{Error, Result};
 
 impl Gpu {
-    /// The compiled kernel, from the cache where it was compiled before.
+    /// The compiled kernel, from the cache if it was compiled before.
     pub(super) fn pipeline(&self, kernel: Kernel) -> Result<Pipeline> {
         let mut pipelines = lock(&self.inner.pipelines);
         if let Some(pipeline) = pipelines.get(&kernel) {
             return Ok(pipeline.clone());
         }
         let custom = kernel.subject.formula().filter(|formula| formula.custom);
-        // A compiler's messages repeat it.
+        // Compilers repeat the label in their messages.
         let label = custom.map_or_else(|| format!("penalty {kernel:?}"), |own| format!("penalty {own:?}"));
-        // Nobody has proved anything of a user's functions.
+        // Nothing is proved of a user's functions.
         let checked = self.inner.checked || custom.is_some();
         let layout = kernel.layout();
-        // All but the parameters.
+        // All bindings but the parameters are storage buffers.
         let (storage, most) = (layout.len() as u64 - 1, self.device().limits().max_storage_buffers_per_shader_stage);
         let limit = "the device's limit max_storage_buffers_per_shader_stage";
         at_least(limit, kernel.operation.name(), storage, most.into())?;
@@ -37,7 +37,7 @@ impl Gpu {
         Ok(pipeline)
     }
 
-    /// The kernel that finishes results on the device, compiled once too.
+    /// The kernel that resolves results on the device, also compiled once.
     pub(super) fn resolve_pipeline(&self) -> Result<Pipeline> {
         let mut resolve = lock(&self.inner.resolve);
         if let Some(pipeline) = &*resolve {

@@ -1,4 +1,4 @@
-//! The self-check of a device: the contract's bits against the CPU's, on a built-in probe.
+//! The self-check of a device: compares its bits with the CPU's on a built-in probe.
 
 use half::{bf16, f16};
 
@@ -13,8 +13,8 @@ use crate::plan::operation::Operation;
 use crate::slices::{Slices, Tensor, Update};
 use crate::{Penalty, Result};
 
-/// The probe: an ordinary tile, tiles that must be scaled up and down, one of all decades and one with zeros, NaN and
-/// infinities; the last one is not full.
+/// The probe: an ordinary tile, tiles that must be scaled up and down, a tile of all decades, and a tile with zeros,
+/// NaN and infinities, which is not full.
 fn probe() -> Vec<f32> {
     let decade = |tile: usize, i: usize| match tile {
         0 => 0,
@@ -37,8 +37,9 @@ fn probe() -> Vec<f32> {
         .collect()
 }
 
-/// What the promise covers, as bits: sums and counts, gradients and proxes of `f32`, quotients and roots, and the 16-bit types' way
-/// there and back. Compiling is what opening a device costs, so each rule is probed in one kernel, not in all that share it.
+/// What the promise covers, as bits: sums and counts, gradients and proxes of `f32`, quotients and roots, and decoding
+/// and encoding of the 16-bit types. Compiling is most of the cost of opening a device, so each rule is probed in one
+/// kernel, not in all that share it.
 async fn results(backend: &impl Slices) -> Result<Vec<Vec<u8>>> {
     let penalty = Penalty::keras(0.0625, 0.3)?;
     let probe = probe();

@@ -1,4 +1,4 @@
-//! The check of penalties of a user's own: what their Rust gives against what their WGSL gives, on a probe.
+//! The check of custom penalties: compares what their Rust and their WGSL give on a probe.
 
 use super::device::Gpu;
 use super::lock::lock;
@@ -20,35 +20,42 @@ use crate::plan::{Name, Segment};
 use crate::slices::{Slices, Tensor, Update};
 use crate::{Error, Penalty, Result};
 
-/// The steps at which proxes are compared, where the penalty takes them.
+/// The steps at which proxes are compared. A step that the penalty rejects is skipped.
 const STEPS: [f64; 5] = [0.0, 1e-3, 0.1, 1.0, 30.0];
 
 impl Gpu {
-    /// Checks a penalty of the caller's [`custom`](Penalty::custom) on this device: its WGSL compiles, and gives the bits of its Rust.
+    /// Checks a [`custom`](Penalty::custom) penalty on this device: its WGSL must compile and give the bits of its
+    /// Rust.
     ///
-    /// The term, the gradient, the prox and, where it has one, the prox in Adam's metric are run by the CPU and by the kernels on
-    /// some thousand `f32`: all powers of two and numbers next to them, zeros, subnormals, NaN, infinities, and numbers next to the
-    /// parameters, to what kernels get of those and to the sums of any two of them, where kinks are; the proxes with steps from 0 to
-    /// 30 that it does not reject. The Rust half must also give what a formula may: terms that are finite and ≥ 0, gradients that are
-    /// numbers, proxes that are finite. It is not checked that gradient and prox are those of the term, nor any number outside the probe.
+    /// The CPU and the kernels compute the term, the gradient, the prox and, if the penalty has one, the prox in Adam's
+    /// metric, on some thousand `f32`. These are all powers of two and numbers next to them, zeros, subnormals, NaN and
+    /// infinities. Kinks are often at a parameter, at a coefficient, or at the sum of two of these, so numbers next to
+    /// all of them are included. Proxes take steps from 0 to 30 that the penalty does not reject.
     ///
-    /// A type that passed, at whatever parameters, may be recorded here from then on, and one that was rejected stays so; both are
-    /// remembered with the device. To check others of its parameters, call this with them. Built-in penalties pass at once.
+    /// The Rust half must also follow the rules of a formula: terms are finite and ≥ 0, gradients are not NaN, proxes
+    /// are finite. The check does not compare numbers outside the probe, and does not check that gradient and prox
+    /// belong to the term.
     ///
-    /// On a device that is not [`GpuToGpu`](super::Determinism::GpuToGpu) a pair may be rejected that is right elsewhere.
+    /// A type that passed, with any parameters, may be recorded here from then on. A type that was rejected stays
+    /// rejected. The device remembers both. To check a type with other parameters, call this with them. Built-in
+    /// penalties pass at once.
     ///
-    /// Compiles and waits: call it where a program begins. Calls on host slices check by themselves on their first use.
+    /// On a device that is not [`GpuToGpu`](super::Determinism::GpuToGpu), a pair may be rejected that agrees
+    /// elsewhere.
+    ///
+    /// It compiles and waits, so call it where a program begins. Calls on host slices run it themselves on their first
+    /// use.
     ///
     /// # Errors
     ///
-    /// [`Error::Wgsl`] where it does not compile or lacks a function, [`Error::CustomPenalty`] where the halves disagree or the Rust breaks a
-    /// rule, [`Error::Device`] and [`Error::Timeout`] where the device fails.
+    /// [`Error::Wgsl`] if the WGSL does not compile or lacks a function. [`Error::CustomPenalty`] if the halves
+    /// disagree or the Rust breaks a rule. [`Error::Device`] and [`Error::Timeout`] if the device fails.
     #[cfg(not(target_family = "wasm"))]
     pub fn check(&self, penalty: &Penalty) -> Result<()> {
         pollster::block_on(self.check_anew(penalty, WaitMode::Block(Gpu::TIMEOUT)))
     }
 
-    /// [`check`](Gpu::check) without blocking; somebody else polls the device.
+    /// [`check`](Gpu::check) without blocking. Somebody else must poll the device.
     ///
     /// # Errors
     ///
@@ -57,7 +64,7 @@ impl Gpu {
         self.check_anew(penalty, WaitMode::PolledElsewhere).await
     }
 
-    /// Checks a type that nobody has checked here.
+    /// Checks a type unless it was checked here before.
     pub(crate) async fn check_once(&self, penalty: &Penalty, wait: WaitMode) -> Result<()> {
         match self.verdict(penalty) {
             Some(verdict) => verdict,
@@ -65,12 +72,12 @@ impl Gpu {
         }
     }
 
-    /// Rejects a penalty that was not checked here, or did not pass.
+    /// Rejects a custom penalty that was not checked here, or did not pass.
     pub(super) fn checked(&self, penalty: &Penalty) -> Result<()> {
         self.verdict(penalty).unwrap_or_else(|| Err(Error::Unchecked { penalty: penalty.name() }))
     }
 
-    /// What is known of a penalty's type.
+    /// What is known of a penalty's type: `None` if nobody has checked it.
     fn verdict(&self, penalty: &Penalty) -> Option<Result<()>> {
         let Some(own) = custom(penalty) else { return Some(Ok(())) };
         lock(&self.inner.verdicts).get(&own.id()).map(|verdict| verdict.as_ref().map(drop).map_err(Error::clone))
@@ -95,19 +102,19 @@ impl Gpu {
             Err(error @ (Error::Wgsl { .. } | Error::CustomPenalty { .. })) => {
                 verdicts.insert(own.id(), Err(error.clone()));
             }
-            // The device's fault.
+            // A fault of the device says nothing about the penalty.
             Err(_) => {}
         }
         found
     }
 }
 
-/// The formula of a penalty of the caller's own.
+/// The formula of a custom penalty.
 fn custom(penalty: &Penalty) -> Option<&'static Descriptor> {
     Some(penalty.formula()).filter(|formula| formula.custom)
 }
 
-/// A penalty whose halves are compared.
+/// A custom penalty whose halves are compared.
 struct Twins<'a> {
     gpu: &'a Gpu,
     cpu: Cpu,
@@ -133,7 +140,7 @@ impl Twins<'_> {
         Ok(())
     }
 
-    /// Kernels give only sums of terms: each number's is that of a tensor of its own, four times.
+    /// Kernels give only sums of terms. So each number is a tensor of its own, which holds it four times.
     async fn compare_terms(&self) -> Result<()> {
         let numbers = self.penalty.term_coefficients(Dtype::F32).unwrap_or_default();
         let probe = self.probe(&numbers);
@@ -176,7 +183,7 @@ impl Twins<'_> {
         self.same(&operation, &probe, &rust, &self.in_wgsl(&update, &probe).await?)
     }
 
-    /// Adam's step along no gradient moves nothing but by the prox.
+    /// With gradient and first state 0, Adam's step moves weights only by the prox.
     async fn compare_metric_proxes(&self, step: f64, numbers: &[f32]) -> Result<()> {
         let metrics = [1e-12, 1e-3, 0.25, 1.0, 3.0, 1e5];
         let probe: Vec<f32> = self.probe(numbers).into_iter().flat_map(|x| metrics.map(|_| x)).collect();
@@ -197,14 +204,14 @@ impl Twins<'_> {
         self.same(&operation, &probe, &rust, &self.stepped(&adam, [&zeros, &probe, &zeros, &squares]).await?)
     }
 
-    /// What the Rust half makes of the probe.
+    /// What the Rust half gives for the probe.
     async fn in_rust(&self, update: &Update<'_>, probe: &[f32]) -> Result<Vec<f32>> {
         let mut output = vec![0.0f32; probe.len()];
         self.cpu.update(update, Some(probe.into()), output[..].as_mut().into()).await?;
         Ok(output)
     }
 
-    /// What a kernel makes of the probe.
+    /// What a kernel gives for the probe.
     async fn in_wgsl(&self, update: &Update<'_>, probe: &[f32]) -> Result<Vec<f32>> {
         let segment = self.segment(probe);
         let (output, _) = self.gpu.update(update, &segment, probe.into(), probe.into(), self.wait).await?;
@@ -215,7 +222,7 @@ impl Twins<'_> {
         Segment { name: Name::Alone, len: probe.len() as u64, dtype: Dtype::F32 }
     }
 
-    /// What Adam's kernel makes of weights, from (gradients, weights, first state, second state).
+    /// What Adam's kernel gives for weights, from (gradients, weights, first state, second state).
     async fn stepped(&self, adam: &Adam, operands: [&[f32]; 4]) -> Result<Vec<f32>> {
         let size = size_of_val(operands[1]) as u64;
         let mut located = Vec::with_capacity(operands.len());
@@ -229,15 +236,15 @@ impl Twins<'_> {
         let (plan, step) =
             (self.gpu.plan(vec![self.segment(operands[1])]), Step { size: adam.step, scalars: adam.scalars()? });
         let penalties = Penalties::new(vec![self.penalty.clone()]);
-        // Without sums, whose kernel is the longest there is.
+        // Without sums: the kernel that sums is the longest, and so the slowest to compile.
         let pass = (adam.operation(), false);
         self.gpu.submit(|gpu, encoder| once(gpu, encoder, pass, (&plan, &penalties), &placement, &step))?;
         let bytes = self.gpu.read_buffer(&located[1][0].buffer, size, self.wait).await?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
-    /// Numbers of every scale and of both signs, close to these numbers and to the parameters, and such as are not finite; a
-    /// multiple of four, so that one kernel takes them.
+    /// Numbers of every scale and of both signs, numbers close to these coefficients and to the parameters, and
+    /// non-finite ones. Their count is a multiple of four, so that one kernel takes them.
     fn probe(&self, numbers: &[f32]) -> Vec<f32> {
         let parameters = self.penalty.parameters();
         let single: Vec<f32> = parameters.iter().map(|&p| p as f32).chain(numbers.iter().copied()).collect();
@@ -247,7 +254,7 @@ impl Twins<'_> {
         kinks.dedup();
         let noise = |i: u32| (i.wrapping_mul(2_654_435_761) ^ 0x5bd1_e995).wrapping_mul(0x85eb_ca6b) >> 9;
         let scales = (0..=254u32).flat_map(|e| [0, 1, noise(e), 0x7f_ffff].map(|m| e << 23 | m));
-        // The neighbours of a kink, and numbers up to twice as large.
+        // Around a kink: its two neighbours on each side, and numbers up to twice as large.
         let near = kinks.iter().flat_map(|&k| (0..5).map(move |i| k.saturating_add(i).saturating_sub(2)));
         let around = kinks
             .iter()
@@ -259,7 +266,7 @@ impl Twins<'_> {
         probe
     }
 
-    /// Rejects numbers of which the WGSL gives others.
+    /// Rejects the first number for which the WGSL differs from the Rust.
     fn same(&self, operation: &str, probe: &[f32], rust: &[f32], wgsl: &[f32]) -> Result<()> {
         let differ = |((_, r), w): &((&f32, &f32), &f32)| r.to_bits() != w.to_bits();
         match probe.iter().zip(rust).zip(wgsl).find(differ) {
@@ -268,7 +275,7 @@ impl Twins<'_> {
         }
     }
 
-    /// Rejects numbers of the Rust half that break a rule.
+    /// Rejects the first finite number for which the Rust half breaks a rule.
     fn follows(
         &self,
         operation: &str,
@@ -298,14 +305,14 @@ impl Twins<'_> {
     }
 }
 
-/// What a prox must be.
+/// The rule for a prox.
 const FINITE: (&str, fn(f32, f32) -> bool) = ("finite", |_, x| x.is_finite());
 
 fn shown(x: f32) -> String {
     format!("{} ({:#010x})", shortest(x), x.to_bits())
 }
 
-/// 2^k, of a normal number.
+/// 2^k, if that is a normal number.
 fn power(k: i32) -> f32 {
     f32::from_bits(((k + 127) as u32) << 23)
 }

@@ -1,4 +1,4 @@
-//! How much work one workgroup and one binding take on a device.
+//! How plans are cut for a device: how much work a workgroup gets, and what a binding and a dispatch may hold.
 
 use super::device::Gpu;
 use super::placement::Limits;
@@ -6,13 +6,13 @@ use super::table::PARAMETERS;
 use crate::numeric::tile::TILE;
 use crate::plan::{Plan, Segment};
 
-/// The workgroups that a plan is cut for, where it is large enough: a few for each core of a large GPU.
+/// How many workgroups a large plan is cut for: a few for each core of a large GPU.
 const WORKGROUPS: u64 = 2048;
-/// The same for a software adapter, where each costs more than it gains.
+/// The same for a software adapter, where more workgroups cost more than they gain.
 const SOFTWARE_WORKGROUPS: u64 = 64;
-/// How often an invocation's loops go round in all, so that no dispatch takes long.
+/// How many iterations an invocation's loops may have in all, so that no dispatch takes long.
 const ITERATIONS: u64 = 1 << 24;
-/// Mesa's llvmpipe ends every loop of an invocation without a word when they have gone round 65535 times in all.
+/// Mesa's llvmpipe silently ends every loop of an invocation once its loops have had 65535 iterations in all.
 const SOFTWARE_ITERATIONS: u64 = 1 << 15;
 /// Beyond this many tiles, longer spans save nothing.
 const LONGEST_SPAN: u64 = 64;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a backend promises, in the words of CUDA's core libraries; found by a self-check when a device is opened.
+/// What a device promises, in the words of CUDA's core libraries. A self-check finds it when the device is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Determinism {
     /// Two runs of the probe differed.

@@ -1,4 +1,4 @@
-//! An open device: what it is asked to make, and the errors that this raises.
+//! An open device: the memory that it is asked for, and the errors that its calls raise.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub(super) struct Inner {
     pub(super) checked: bool,
     pub(super) window: u64,
     pub(super) pipelines: Mutex<HashMap<Kernel, Pipeline>>,
-    /// The types of users' own penalties that were checked here.
+    /// The verdict on each type of custom penalty that was checked here.
     pub(super) verdicts: Mutex<HashMap<TypeId, Verdict>>,
     pub(super) resolve: Mutex<Option<Pipeline>>,
     pub(super) serial: AtomicU32,
@@ -42,7 +42,7 @@ pub(super) type Verdict = Result<Vec<Parameters>>;
 impl Gpu {
     /// How long a blocking call waits for the device before it gives up with [`Error::Timeout`].
     ///
-    /// It is there against hanging: a busy machine that is only slow must not reach it.
+    /// It only guards against hanging. It is long enough that a busy machine does not reach it.
     pub const TIMEOUT: Duration = Duration::from_secs(600);
 
     /// The device.
@@ -55,7 +55,7 @@ impl Gpu {
         &self.inner.queue
     }
 
-    /// Which adapter and driver answered.
+    /// The adapter and its driver.
     pub fn adapter_info(&self) -> &wgpu::AdapterInfo {
         &self.inner.info
     }
@@ -66,11 +66,11 @@ impl Gpu {
     }
 
     pub(super) fn next_serial(&self) -> u32 {
-        // 0 is what untouched memory holds.
+        // Untouched memory holds 0, so no serial is 0.
         self.inner.serial.fetch_add(1, Ordering::Relaxed).max(1)
     }
 
-    /// Rejects to touch a device that was opened before a fork: its driver's threads are not in this process.
+    /// Rejects a device that was opened before a fork: its driver's threads do not exist in this process.
     pub(super) fn alive(&self) -> Result<()> {
         let (expected, found) = (self.inner.process, process());
         if expected == found { Ok(()) } else { Err(Error::Forked { expected, found }) }
@@ -82,7 +82,7 @@ impl Gpu {
         self.guarded(|| self.device().create_buffer(&descriptor))
     }
 
-    /// A buffer for kernels, that can be written and read back.
+    /// A buffer for kernels that can be written and read back.
     pub(super) fn storage_buffer(&self, label: &str, size: u64) -> Result<wgpu::Buffer> {
         let copied = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         self.buffer(label, size, wgpu::BufferUsages::STORAGE | copied)
@@ -93,8 +93,8 @@ impl Gpu {
         self.buffer("penalty staging", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
-    /// Rejects a device that was destroyed or lost. wgpu raises no error for what is created on one; only memory that is
-    /// mapped from the beginning is missing.
+    /// Rejects a device that was destroyed or lost. wgpu raises no error when something is created on one; only a
+    /// buffer that is mapped at creation has no memory.
     pub(super) fn lives(&self) -> Result<()> {
         let probe = wgpu::BufferDescriptor {
             label: Some("penalty probe"),
@@ -106,8 +106,8 @@ impl Gpu {
         mapped.map_err(|_| Error::Device("it was destroyed or lost".into()))
     }
 
-    /// Runs calls that create or submit, and returns the errors that they raise instead of leaving them to the device's
-    /// handler, which may be somebody else's. Scopes belong to a thread, so nothing inside may wait.
+    /// Runs calls that create or submit, and returns the errors that they raise. So these do not go to the device's
+    /// error handler, which may be somebody else's. Error scopes belong to a thread, so nothing inside may wait.
     ///
     /// ```no_run
     /// # fn submit(gpu: &penalty::Gpu, encoder: penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
@@ -118,7 +118,8 @@ impl Gpu {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] with the first of them, in one line; [`Error::Forked`] in a fork, where nothing runs.
+    /// [`Error::Device`] with the first of them, in one line. [`Error::Forked`] in a forked process, where nothing
+    /// runs.
     pub fn guarded<R>(&self, calls: impl FnOnce() -> R) -> Result<R> {
         match self.scoped(calls)? {
             (result, None) => Ok(result),
@@ -126,10 +127,10 @@ impl Gpu {
         }
     }
 
-    /// What calls return, and the error they raised on the device.
+    /// What the calls return, and the error that they raised on the device.
     pub(super) fn scoped<R>(&self, calls: impl FnOnce() -> R) -> Result<(R, Option<wgpu::Error>)> {
         self.alive()?;
-        // A browser tells of errors later than anybody here may wait: there they go to the device's handler.
+        // A browser reports errors later, and nothing here may wait for them. There they go to the device's handler.
         #[cfg(target_family = "wasm")]
         return Ok((calls(), None));
         #[cfg(not(target_family = "wasm"))]
@@ -149,7 +150,7 @@ impl Gpu {
     }
 }
 
-/// Which process this is, to tell a fork.
+/// The id of this process, to notice a fork.
 pub(super) fn process() -> u32 {
     #[cfg(target_family = "wasm")]
     return 0;
@@ -157,7 +158,7 @@ pub(super) fn process() -> u32 {
     std::process::id()
 }
 
-/// wgpu's texts go on with the chain of causes.
+/// The text of an error, with its causes, in one line: wgpu's texts have a line for each cause.
 pub(super) fn one_line(error: &wgpu::Error) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

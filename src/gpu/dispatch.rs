@@ -11,18 +11,18 @@ pub(super) struct Dispatch {
     pub(super) kernel: Kernel,
     pub(super) turns: Turns,
     pub(super) roles: Roles,
-    /// One of the segments, to find the buffers by.
+    /// One of its segments, to find the buffers by.
     pub(super) segment: u32,
     pub(super) first: usize,
     pub(super) spans: usize,
-    /// Of each binding.
+    /// The window of each binding.
     pub(super) windows: [Window; ROLES.len()],
 }
 
-/// What is dispatched at one time.
+/// One run of a dispatch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Turn {
-    /// Which of the dispatches.
+    /// The index of the dispatch.
     pub(super) dispatch: usize,
     /// How many sums over its groups are known, and whether this is the last turn.
     pub(super) known: u32,

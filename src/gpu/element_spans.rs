@@ -1,21 +1,21 @@
-//! Spans of elements: each with its kernel and with where it reads and writes.
+//! Spans of elements, each with its kernel and where it reads and writes.
 
 use super::kernel::{Access, Kernel, ROLES};
 use super::placement::{Limits, Placement, Roles, Window, bind, roles};
 use crate::plan::Span;
 use crate::plan::operation::Operation;
 
-/// When a span is run among the dispatches of its order.
+/// When a span runs among the dispatches of its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Turns {
     Once,
-    /// So often, once for each sum over its groups.
+    /// This many times, once for each sum over its groups.
     Each(u32),
-    /// When so many sums are known.
+    /// Once, when this many sums are known.
     After(u32),
 }
 
-/// A span with its kernel and with the bytes that each of its operands begins at.
+/// A span with its kernel, and the byte at which each of its operands begins.
 #[derive(Debug)]
 pub(super) struct Placed {
     /// Which of the operation's parts it is in.
@@ -23,21 +23,22 @@ pub(super) struct Placed {
     pub(super) kernel: Kernel,
     pub(super) turns: Turns,
     pub(super) roles: Roles,
-    /// Of elements, or of groups.
+    /// A span of elements, or of groups.
     pub(super) span: Span,
-    /// Which of the geometries is its segment's, where that has groups.
+    /// The index of its segment's geometry, if that has groups.
     pub(super) geometry: usize,
-    /// Of what many workgroups sum: the first member, the end, and the first word of the partial sums.
+    /// If many workgroups share a group: the first member that this span sums, the end of its members, and the first
+    /// word of the group's partial sums.
     pub(super) places: [u32; 3],
-    /// The bytes that its elements' indices count from.
+    /// The byte that the indices of its elements count from, for each role.
     pub(super) origins: [u64; ROLES.len()],
-    /// The bytes that it reads or writes.
+    /// The byte at which it starts to read or write, for each role, and how many bytes it reads or writes.
     pub(super) starts: [u64; ROLES.len()],
     pub(super) bytes: u64,
 }
 
 impl Placed {
-    /// What each binding must hold.
+    /// The window that each binding must hold.
     pub(super) fn needed(&self) -> [Window; ROLES.len()] {
         let mut windows = [Window::default(); ROLES.len()];
         for (binding, &start) in self.kernel.bindings.of.iter().zip(&self.starts) {
@@ -60,9 +61,9 @@ pub(super) struct Spans {
     pub(super) groups: u64,
     /// The indices of those groups that are lists.
     pub(super) lists: Vec<u32>,
-    /// Those of the layout before.
+    /// The lists of the previous layout.
     former_lists: Vec<u32>,
-    /// The words of what many workgroups have summed.
+    /// How many words of partial sums many workgroups need.
     pub(super) partial_sums: u64,
 }
 
@@ -79,7 +80,7 @@ impl Spans {
         }
     }
 
-    /// Forgets all but the memory, and the lists of before.
+    /// Clears everything, keeps the memory, and remembers the previous lists.
     pub(super) fn clear(&mut self) {
         self.placed.clear();
         self.geometries.clear();
@@ -89,12 +90,12 @@ impl Spans {
         self.partial_sums = 0;
     }
 
-    /// Whether the lists are others than before.
+    /// Whether the lists differ from the previous layout's.
     pub(super) fn lists_differ(&self) -> bool {
         self.lists != self.former_lists
     }
 
-    /// Puts a span of elements.
+    /// Adds a span of elements.
     pub(super) fn put(
         &mut self,
         placement: &Placement<'_>,

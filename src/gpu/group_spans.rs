@@ -1,4 +1,5 @@
-//! Spans of groups: who finds a group's numbers, a thread, a workgroup or many, and in how many dispatches.
+//! Spans of groups: whether a thread, a workgroup or many workgroups find a group's coefficients, and in how many
+//! dispatches.
 
 use std::ops::Range;
 
@@ -15,17 +16,17 @@ use crate::plan::operation::{Operation, Part};
 use crate::plan::{Segment, Span};
 use crate::{Penalty, Result};
 
-/// In groups of at most so many weights, a thread finds the numbers of a group, in larger ones a workgroup.
+/// If a tensor's largest group has at most this many weights, a thread reduces each group; otherwise a workgroup does.
 const ALONE: u64 = 64;
-/// Many workgroups find the numbers of a group of at least so many weights, where there are too few groups to keep the device busy.
+/// From this many weights on, many workgroups share a group, if there are too few groups to keep the device busy.
 const LARGE: u64 = 1 << 15;
-/// A sum's loops of fixed lengths go round no more often.
+/// A bound on the iterations of a sum's loops of fixed lengths.
 const FIXED: u64 = 128;
-/// As many groups for each workgroup are few.
+/// Groups are few if the device has at least this many workgroups for each of them.
 const FEW: u64 = 8;
 
 impl Spans {
-    /// Puts the parts of an operation on weights in groups: one after the other.
+    /// Adds the parts of an operation of a group penalty, one after the other.
     pub(super) fn put_groups(
         &mut self,
         placement: &Placement<'_>,
@@ -34,7 +35,7 @@ impl Spans {
         (segment, penalty, spans): (&Segment, &Penalty, &[Span]),
         geometry: &Geometry,
     ) -> Result<()> {
-        // Rejects steps that groups do not take.
+        // Rejects steps that group penalties do not take.
         segment.about(kernel.operation.coefficients(segment, penalty, 0.0))?;
         let bytes = segment.len * segment.dtype.size() as u64;
         let reaches = |bytes: u64| bytes + limits.alignment <= limits.binding;
@@ -76,7 +77,7 @@ impl Spans {
         for part in (0..).step_by(2).zip(kernel.operation.parts(kernel.sums)) {
             let grouped = |team| Some(Grouped { lists, team });
             let kernel = match part.1 {
-                // The kernels that know nothing of groups are the same for all.
+                // The kernels that know nothing of groups are the same for all group penalties.
                 Part::Each if kernel.operation == Operation::Evaluate => {
                     Kernel { subject: Subject::Statistics, ..kernel }
                 }
@@ -110,7 +111,7 @@ impl Spans {
         Ok(())
     }
 
-    /// Puts spans of groups, each of which a thread or a workgroup finds the numbers of.
+    /// Adds spans of groups that a thread or a workgroup reduces.
     fn put_finds(&mut self, find: &Find<'_>, team: Team, most: u64) {
         let Find { limits, geometry, largest: size, .. } = *find;
         let fair = geometry.count.div_ceil(limits.workgroups).max(1);
@@ -127,9 +128,10 @@ impl Spans {
         }
     }
 
-    /// Puts chunks of groups, which many workgroups sum, and the groups themselves for when so many sums are known. What sums are
-    /// missing then is taken by one workgroup a group, which must reach all of it and be done in time; else all that there can be are
-    /// taken before.
+    /// Adds chunks of groups, which many workgroups sum, and the groups themselves for the dispatch after those sums.
+    /// In that dispatch, one workgroup for each group takes the sums that are still missing. It must reach all of the
+    /// group and be done in time. If it cannot, there are as many dispatches as there can ever be sums, and none is
+    /// missing then.
     fn put_sums(&mut self, find: &Find<'_>, [usual, most]: [u32; 2], fits: bool) {
         let Find { limits, geometry, largest, .. } = *find;
         let missing = u64::from(most - usual);
@@ -153,7 +155,7 @@ impl Spans {
         }
     }
 
-    /// Puts a span of groups of which these elements are read, where groups are runs; else any element may be.
+    /// Adds a span of groups. If groups are runs, only these elements are read; otherwise any element may be.
     fn put_find(
         &mut self,
         find: &Find<'_>,
@@ -179,7 +181,7 @@ impl Spans {
     }
 }
 
-/// A segment's groups, whose numbers are to be found.
+/// A segment's groups, whose coefficients are to be found.
 #[derive(Clone, Copy)]
 struct Find<'a> {
     placement: &'a Placement<'a>,
@@ -188,24 +190,25 @@ struct Find<'a> {
     kernel: Kernel,
     segment: u32,
     geometry: &'a Geometry,
-    /// The size of the largest of them.
+    /// The size of the largest group.
     largest: u64,
 }
 
 impl Find<'_> {
-    /// How many elements a binding reaches, wherever it begins.
+    /// How many elements a binding reaches, wherever it begins; whole tiles.
     fn reachable(&self) -> u64 {
         (self.limits.binding - self.limits.alignment) / self.kernel.dtype.size() as u64 / TILE as u64 * TILE as u64
     }
 }
 
-/// How many sums over a group its numbers mostly need at most, and how many they ever do.
+/// How many sums over a group its reduction usually needs at most, and how many it can ever need.
 fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
     match (rule, purpose) {
-        // That of the largest weight and that of squares, then one for each attempt.
+        // The largest weight and the sum of squares, then one for each attempt.
         (Rule::Scale, Purpose::Prox) => [2 + 2, 2 + norm::ATTEMPTS],
         (Rule::Shrink { .. } | Rule::Scale, _) => [2, 2],
-        // Those of the largest weight, of all units, of negative weights, then one for each step, and one for each attempt.
+        // The largest weight, the sum of all units, the sum of negative weights, then one for each step, and one for
+        // each attempt.
         (Rule::Soft | Rule::Clamp | Rule::Simplex, Purpose::Value) => [3, 3],
         (Rule::Soft | Rule::Clamp | Rule::Simplex, Purpose::Gradient) => [2, 2],
         (Rule::Clamp, Purpose::Prox) => [3 + threshold::USUAL_STEPS, 3 + threshold::STEPS],
@@ -213,12 +216,12 @@ fn sums(rule: Rule, purpose: Purpose) -> [u32; 2] {
             [3 + threshold::USUAL_STEPS + 2, 3 + threshold::STEPS + threshold::ATTEMPTS]
         }
         (Rule::Select, Purpose::Value) => [1, 1],
-        // Two bits at a time: 16 of the smallest magnitude, one of those above it, 16 of the last index.
+        // Two bits at a time: 16 for the smallest magnitude, one for those above it, 16 for the last index.
         (Rule::Select, _) => [33, 33],
     }
 }
 
-/// How often the loops of one sum over a group go round, where so many threads share it.
+/// How many iterations the loops of one sum over a group have, if this many threads share it.
 fn rounds(size: u64, members: u64) -> u64 {
     size.div_ceil(members) + FIXED
 }

@@ -1,4 +1,4 @@
-//! What a kernel is compiled for: its key.
+//! The key of a compiled kernel: what it is compiled for.
 
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Purpose;
@@ -11,9 +11,9 @@ pub(super) struct Kernel {
     pub(super) operation: Operation,
     pub(super) subject: Subject,
     pub(super) part: Part,
-    /// Of a part that knows groups.
+    /// The kind of groups, if the part knows groups.
     pub(super) groups: Option<Grouped>,
-    /// Whether it sums the weights as it leaves them.
+    /// Whether it sums the weights that it leaves.
     pub(super) sums: bool,
     pub(super) dtype: Dtype,
     pub(super) access: Access,
@@ -23,15 +23,15 @@ pub(super) struct Kernel {
 /// Whose functions a kernel has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Subject {
-    /// Nobody's: it sums what every penalty's statistics are.
+    /// None: it sums only the statistics that every penalty has.
     Statistics,
-    /// Nobody's: it takes an optimizer's step, whose prox another kernel does.
+    /// None: it takes an optimizer's step, and another kernel does the prox.
     StepOnly,
     Formula(&'static Descriptor),
 }
 
 impl Subject {
-    /// The formula whose value has a sum of its own, or is a share of each group.
+    /// The formula, if the kernel has one.
     pub(super) fn formula(self) -> Option<&'static Descriptor> {
         match self {
             Subject::Formula(formula) => Some(formula),
@@ -40,7 +40,7 @@ impl Subject {
     }
 }
 
-/// What groups are to a kernel.
+/// The kind of groups that a kernel is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Grouped {
     /// Whether they are lists of indices, not tiles.
@@ -48,37 +48,37 @@ pub(super) struct Grouped {
     pub(super) team: Team,
 }
 
-/// Who finds a group's numbers.
+/// Who finds a group's coefficients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Team {
     Thread,
     Workgroup,
-    /// Many workgroups, in as many dispatches as sums are needed.
+    /// Many workgroups, in a dispatch for each sum.
     Grid,
 }
 
 /// How four elements are loaded and stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Access {
-    /// At once: every range of the span is aligned to 16 bytes, and its length is a multiple of four.
+    /// All four at once. Every range of the span is aligned to 16 bytes, and its length is a multiple of four.
     Vector,
     /// Word by word.
     Scalar,
 }
 
-/// What an operand is to a kernel: what it only reads, what it writes, the optimizer's state, also written, and the element weights,
-/// only read.
+/// The roles of a kernel's operands: what it only reads; what it writes; an optimizer's two states, also written; and
+/// the element weights, only read.
 pub(super) const ROLES: [&str; 5] = ["SOURCE", "OUTPUT", "FIRST", "SECOND", "WEIGHTS"];
-/// Which of them are only read.
+/// Which of the roles are only read.
 pub(super) const READ: [bool; ROLES.len()] = [true, false, false, false, true];
 
-/// Which operand lies in which binding. Operands of one buffer share one, as far as a binding reaches.
+/// Which operand lies in which binding. Operands in one buffer share a binding, as far as one reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(super) struct Bindings {
-    /// The binding of each role that there is.
+    /// The binding of each role that exists.
     pub(super) of: [Option<u8>; ROLES.len()],
-    /// Which bindings are writable: those that something is written to, and those of the same buffer, which wgpu rejects
-    /// to bind read-only beside them.
+    /// Which bindings are writable: those that are written to, and those of the same buffer, since wgpu rejects a
+    /// read-only binding of a buffer beside a writable one.
     pub(super) writable: [bool; ROLES.len()],
 }
 

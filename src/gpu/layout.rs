@@ -1,4 +1,5 @@
-//! A plan and where its operands lie become dispatches, each of one kernel and one window of its buffers, and the order to run them in.
+//! Turns a plan and the places of its operands into dispatches, each of one kernel and one window of its buffers, and
+//! orders them.
 
 use super::dispatch::{Dispatch, Turn};
 use super::element_spans::{Placed, Spans, Turns};
@@ -9,14 +10,14 @@ use crate::plan::Plan;
 use crate::plan::operation::{Operation, Part};
 use crate::{Error, Penalty, Result};
 
-/// The dispatches of a plan, and each span's rows in the table. Laid out again, it allocates only to grow.
+/// The dispatches of a plan, and each span's rows in the table. Laying out again allocates only to grow.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) spans: Spans,
     pub(super) dispatches: Vec<Dispatch>,
-    /// The order that they are run in.
+    /// The order in which they run.
     pub(super) turns: Vec<Turn>,
-    /// Of each span, then of each geometry.
+    /// The rows of each span, then those of each geometry.
     pub(super) rows: Vec<[[u32; 4]; 2]>,
 }
 
@@ -25,13 +26,14 @@ impl Layout {
         Layout { spans: Spans::new(operation), dispatches: Vec::new(), turns: Vec::new(), rows: Vec::new() }
     }
 
-    /// Groups the plan's spans into as few dispatches as kernels, buffers and the limit on bindings allow. Its table begins with so
-    /// many rows before the spans'.
+    /// Joins the plan's spans into as few dispatches as kernels, buffers and the limit on bindings allow. `rows_before`
+    /// is how many rows the table has before the spans'.
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] and [`Error::NoMetricProx`] where weights cannot be grouped, or not stepped so, [`Error::Limit`] where those
-    /// of one tensor do not fit a binding; each of the tensor that it is about.
+    /// [`Error::Groups`] if groups do not cover their tensor, [`Error::NoMetricProx`] if a penalty has no prox in the
+    /// step's metric, [`Error::Limit`] if a tensor whose groups are not runs does not fit one binding. Each names its
+    /// tensor.
     pub(super) fn lay_out(
         &mut self,
         (plan, penalties): (&Plan, &[Penalty]),
@@ -79,7 +81,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Every dispatch once, but those of sums over groups as often as there are sums, turn by turn.
+    /// Takes every dispatch once, except those of sums over groups: these run once for each sum, turn by turn.
     fn take_turns(&mut self) {
         self.turns.clear();
         let mut first = 0;
@@ -102,7 +104,8 @@ impl Layout {
         }
     }
 
-    /// Chooses each span's kernel from where its operands lie, and puts those of one kernel and one window side by side.
+    /// Chooses each span's kernel from where its operands lie, and sorts spans of one kernel and one window side by
+    /// side.
     fn place(
         &mut self,
         (plan, penalties): (&Plan, &[Penalty]),
@@ -127,13 +130,14 @@ impl Layout {
                     bindings: Bindings::default(),
                 };
                 if penalty.formula().custom {
-                    // Its WGSL need not have what steps call that it does not take. Which sizes of a step it takes is no matter here.
+                    // Without a metric prox, its WGSL may lack the function that Adam's kernel calls, so the kernel
+                    // would not compile. The size of the step does not matter here.
                     if let Err(error @ Error::NoMetricProx { .. }) = operation.coefficients(segment, penalty, 0.0) {
                         return segment.about(Err(error));
                     }
                 }
                 match segment.about(penalty.geometry(segment.len))? {
-                    // Evaluating those whose values follow from the statistics is one kernel.
+                    // If values follow from the statistics, one kernel evaluates all such penalties.
                     None if operation == Operation::Evaluate && !penalty.sums_terms() => {
                         let kernel = Kernel { subject: Subject::Statistics, ..kernel };
                         spans.iter().for_each(|span| self.spans.put(placement, limits, (0, kernel), *span));

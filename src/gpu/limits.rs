@@ -1,16 +1,16 @@
-//! Which of the device's limits the library depends on, and what is rejected where one is too small.
+//! Which of the device's limits the library depends on, and what it rejects if one is too small.
 
 use super::device::Gpu;
 use super::table::{BINDINGS, PARAMETERS_BOUND, ROW, THREADS};
 use crate::numeric::tile::TILE;
 use crate::{Error, Result};
 
-/// No binding is larger, whatever the adapter reports: larger ones have silently miscomputed.
+/// No binding is larger, whatever the adapter reports: larger ones have silently given wrong results.
 pub(super) const LARGEST_BINDING: u64 = (1 << 31) - 4;
-/// No window is smaller: one tile of `f32` and the slack of a binding's alignment.
+/// No window is smaller: one tile of `f32`, and what the alignment of a binding's start may cost.
 pub(super) const SMALLEST_WINDOW: u64 = 4 * TILE as u64 + 256;
 
-/// The bytes of workgroup memory that the largest kernel has: one that sums a value of its own.
+/// The bytes of workgroup memory of the largest kernel, which is one that has a term sum.
 const WORKGROUP_STORAGE: u64 = 14_592;
 
 macro_rules! limits {
@@ -19,10 +19,10 @@ macro_rules! limits {
     };
 }
 
-/// A limit's name, what it must be at least, and what it is.
+/// A limit's name, its least value, and how to read it.
 type Needed = (&'static str, u64, fn(&wgpu::Limits) -> u64);
 
-/// What every device must have. A kernel may need more storage buffers, which is found when it is compiled.
+/// What every device must have. A kernel may need more storage buffers; that is found when the kernel is compiled.
 const NEEDED: [Needed; 12] = limits! {
     max_storage_buffer_binding_size: SMALLEST_WINDOW,
     max_storage_buffers_per_shader_stage: 3,
@@ -49,7 +49,7 @@ pub(super) fn at_least(limit: &'static str, purpose: &str, expected: u64, found:
 }
 
 impl Gpu {
-    /// What bounds the windows of weights, and the bytes it bounds them to.
+    /// What limits the windows of weights, and to how many bytes.
     pub(super) fn window(&self) -> (&'static str, u64) {
         let (limit, largest) = self.largest_binding();
         let window = self.inner.window;
@@ -63,7 +63,7 @@ impl Gpu {
         }
     }
 
-    /// Rejects a binding that the device does not reach, of data that cannot be bound piece by piece.
+    /// Rejects data that must be bound as a whole and is larger than a binding of the device.
     pub(super) fn binds(&self, purpose: &str, bytes: u64) -> Result<()> {
         let (limit, largest) = self.largest_binding();
         at_least(limit, purpose, bytes, largest)

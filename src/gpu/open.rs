@@ -1,4 +1,4 @@
-//! Opening a device, the library's own or the caller's, and checking it.
+//! Opening a device, either the library's or the caller's, and checking it.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
@@ -12,23 +12,24 @@ use super::reply::Waiting;
 use super::wait::WaitMode;
 use crate::{Error, Result};
 
-/// How a device is used; for tests and for finding faults.
+/// How a device is used. For tests and for finding faults.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Compile the kernels with wgpu's own bounds and loop checks. They are proved unnecessary when work is recorded; if
-    /// results change with this on, something is wrong with the library or the driver.
+    /// Compile the kernels with wgpu's own checks of bounds and loops. The library proves them unnecessary when it
+    /// records work. If results change with this on, the library or the driver has a fault.
     pub checked: bool,
-    /// Bind at most so many bytes at a time, as if the device's limit were this. Small values make small data exercise
+    /// Bind at most this many bytes at a time, as if it were the device's limit. With a small value, small data tests
     /// what only large data would.
     pub window: Option<u64>,
 }
 
 impl Gpu {
-    /// Opens an adapter of one's choice on a device of the library's own.
+    /// Opens the chosen adapter, on a device that the library makes.
     ///
     /// # Errors
     ///
-    /// [`Error::NoAdapter`] where none answers the choice, [`Error::Device`] where it cannot be opened.
+    /// [`Error::NoAdapter`] if no adapter fits the choice, [`Error::Device`] if it cannot be opened, [`Error::Limit`]
+    /// if its limits are too small.
     #[cfg(not(target_family = "wasm"))]
     pub fn open(choice: &Choice) -> Result<Gpu> {
         pollster::block_on(async {
@@ -37,7 +38,8 @@ impl Gpu {
         })
     }
 
-    /// [`open`](Gpu::open) without blocking; natively somebody else polls the device, which nobody knows yet: prefer `open` there.
+    /// [`open`](Gpu::open) without blocking. Natively, somebody else must poll the device, and nobody has it yet: use
+    /// `open` there.
     ///
     /// # Errors
     ///
@@ -51,19 +53,20 @@ impl Gpu {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where it cannot be opened or has no compute shaders, [`Error::Limit`] where its limits are too small,
-    /// [`Error::Parameter`] for a window that is too small.
+    /// [`Error::Device`] if it cannot be opened or has no compute shaders, [`Error::Limit`] if its limits are too
+    /// small, [`Error::Parameter`] if the window is too small.
     #[cfg(not(target_family = "wasm"))]
     pub fn open_adapter(adapter: &wgpu::Adapter, options: &Options) -> Result<Gpu> {
         let (device, queue) = pollster::block_on(adapter::open(adapter))?;
         Gpu::with_options(device, queue, options)
     }
 
-    /// Uses a device of the caller's, which is one of wgpu 30. Its error handlers stay as they are.
+    /// Uses your device, which must be of wgpu 30. Its error handlers stay as they are.
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] where one of its limits is too small, [`Error::Device`] where the kernels do not compile or run on it.
+    /// [`Error::Limit`] if one of its limits is too small, [`Error::Device`] if the kernels do not compile or run on
+    /// it.
     #[cfg(not(target_family = "wasm"))]
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
         Gpu::with_options(device, queue, &Options::default())
@@ -73,13 +76,13 @@ impl Gpu {
     ///
     /// # Errors
     ///
-    /// As `from_device`, and [`Error::Parameter`] for a window that is too small.
+    /// As `from_device`, and [`Error::Parameter`] if the window is too small.
     #[cfg(not(target_family = "wasm"))]
     pub fn with_options(device: wgpu::Device, queue: wgpu::Queue, options: &Options) -> Result<Gpu> {
         pollster::block_on(Gpu::new(device, queue, options, WaitMode::Block(Gpu::TIMEOUT)))
     }
 
-    /// [`with_options`](Gpu::with_options) without blocking: somebody else polls the device while it is checked.
+    /// [`with_options`](Gpu::with_options) without blocking. Somebody else must poll the device while it is checked.
     ///
     /// # Errors
     ///
@@ -113,7 +116,7 @@ impl Gpu {
         };
         let mut gpu = Gpu { inner: Arc::new(inner) };
         let determinism = check::determinism(&gpu, wait).await?;
-        // Nobody else holds it yet.
+        // No clone exists yet.
         if let Some(inner) = Arc::get_mut(&mut gpu.inner) {
             inner.determinism = determinism;
         }

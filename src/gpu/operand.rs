@@ -1,25 +1,25 @@
-//! Weights that live on the device, and the rules that their ranges obey.
+//! Buffer ranges on the device, and the rules that they obey.
 
 use crate::numeric::element::Dtype;
 use crate::penalty::element_weights::Weighted;
 use crate::{Error, Penalty, Result};
 
-/// Where one operand of one segment begins.
+/// Where a segment's operand begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Located {
     pub(super) buffer: wgpu::Buffer,
     pub(super) offset: u64,
 }
 
-/// A run of weights, or of their gradient, in a buffer on the device.
+/// A buffer range on the device: weights, gradients, an optimizer's state or element weights.
 ///
-/// The buffer needs the usage `STORAGE`. The range starts at a multiple of 4 bytes and lies inside the buffer with the whole
-/// of its last 4 bytes; where 16-bit elements leave half of those over, that half keeps what it holds. A range whose start is
-/// a multiple of 16 bytes is read four elements at a time.
+/// The buffer needs the usage `STORAGE`. The range starts at a multiple of 4 bytes, and its end, rounded up to 4 bytes,
+/// lies inside the buffer. If 16-bit elements end in half a word, the other half keeps what it holds. If the ranges of
+/// all operands of a tensor start at multiples of 16 bytes, kernels read four elements at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Operand<'a> {
-    /// The buffer, of the device that the work is recorded for. One of another device is an error; one of another
-    /// `wgpu::Instance` makes wgpu itself panic, and nothing here can tell.
+    /// The buffer. It must belong to the device that the work is recorded for. One of another device is an error. One
+    /// of another `wgpu::Instance` makes wgpu itself panic, which the library cannot prevent.
     pub buffer: &'a wgpu::Buffer,
     /// Where the range begins, in bytes.
     pub offset: u64,
@@ -57,7 +57,7 @@ impl Operand<'_> {
         }
     }
 
-    /// Rejects operands, each with its name, that share memory.
+    /// Rejects operands that share memory. Each comes with its name.
     pub(super) fn apart(operands: &[(&'static str, &Operand<'_>)]) -> Result<()> {
         for (at, (name, operand)) in operands.iter().enumerate() {
             if let Some((other, _)) = operands[..at].iter().find(|(_, other)| operand.overlaps(other)) {
@@ -76,20 +76,21 @@ impl Operand<'_> {
     }
 }
 
-/// Usages by their names.
+/// The usages' names.
 fn usages(usages: wgpu::BufferUsages) -> String {
     let names: Vec<&str> = usages.iter_names().map(|(name, _)| name).collect();
     if names.is_empty() { "none".into() } else { names.join(" | ") }
 }
 
 impl Penalty {
-    /// This penalty with the weights wᵢ of the elements in a buffer of the device, of the length and the type of what they weigh.
+    /// This penalty with element weights wᵢ in a buffer of the device. They have the length and the type of the weights
+    /// θ.
     ///
-    /// Nobody looks through those: a negative weight and a NaN are 0 there, which leaves the element unpenalised.
+    /// The library does not check them. A negative or NaN element weight counts as 0, so its element is not penalized.
     ///
     /// # Errors
     ///
-    /// [`Error::ElementWeights`] where the penalty takes none.
+    /// [`Error::ElementWeights`] if the penalty takes none.
     pub fn with_operand<'a, 'b>(&'a self, weights: &'a Operand<'b>) -> Result<Weighted<'a, Operand<'b>>> {
         Weighted::new(self, weights)
     }

@@ -23,7 +23,7 @@ pub(super) fn storage(read_only: bool, has_dynamic_offset: bool) -> wgpu::Bindin
 }
 
 impl Kernel {
-    /// The bindings with their numbers.
+    /// Each binding's index and type.
     pub(super) fn layout(self) -> Vec<(usize, wgpu::BindingType)> {
         let mut layout = vec![(0, PARAMETERS), (1, storage(true, true))];
         if self.has_results() {
@@ -44,7 +44,7 @@ impl Kernel {
     }
 }
 
-/// Compiles a kernel, with wgpu's own checks of bounds and loops where `checked` is set.
+/// Compiles a kernel; if `checked`, with wgpu's checks of bounds and loops.
 pub(super) fn compile(
     device: &wgpu::Device,
     label: &str,
@@ -57,9 +57,9 @@ pub(super) fn compile(
     let module = if checked {
         device.create_shader_module(descriptor)
     } else {
-        // SAFETY: what the checks would check is so by construction. Loops are bounded by the counts of spans, which
-        // the layout cuts to their bindings' ranges (`layout::Layout`), as it does every index into the table;
-        // indices into workgroup arrays are below the constants that the arrays are sized by.
+        // SAFETY: what the checks would check holds by construction. Loops are bounded by the counts of spans, which
+        // the layout cuts to their bindings' ranges (`layout::Layout`), as it does every index into the table. Indices
+        // into workgroup arrays are below the constants that set the arrays' sizes.
         unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     let entries: Vec<wgpu::BindGroupLayoutEntry> = layout

@@ -5,12 +5,12 @@ use super::operand::Located;
 use crate::formula::rule::Purpose;
 use crate::plan::operation::{Operation, Part};
 
-/// Where the operands of every segment lie, by role; it may be another at every step, and the plan stays.
+/// Where the operands of every segment lie, by role. It may change at every step while the plan stays.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Placement<'a> {
-    /// Of the roles before the last.
+    /// For the roles before the last: the operands of all segments.
     pub(super) roles: [Option<&'a [Located]>; ROLES.len() - 1],
-    /// Of the last, where a segment has one.
+    /// For the last role: a segment's element weights, if it has any.
     pub(super) element_weights: &'a [Option<Located>],
 }
 
@@ -21,7 +21,7 @@ impl<'a> Placement<'a> {
         [source, output, first, second, self.element_weights.get(at).and_then(Option::as_ref)]
     }
 
-    /// A segment's operands in the roles that they have in a part of the operation.
+    /// A segment's operands, in the roles that they have in a part of the operation.
     pub(super) fn in_roles(&self, segment: u32, roles: Roles) -> [Option<&'a Located>; ROLES.len()] {
         let located = self.at(segment);
         roles.map(|role| role.and_then(|role| located[role]))
@@ -32,15 +32,15 @@ impl<'a> Placement<'a> {
     }
 }
 
-/// Which of the operation's operands has which role in a part of it.
+/// For each role in a part of the operation, which of the operation's operands has it.
 pub(super) type Roles = [Option<usize>; ROLES.len()];
 
-/// The same role for each.
+/// Every operand has its own role.
 fn all_roles() -> Roles {
     std::array::from_fn(Some)
 }
 
-/// The roles in a part for weights in groups.
+/// The roles in a part of an operation.
 pub(super) fn roles(operation: Operation, part: Part) -> Roles {
     let (source, output) = (0, 1);
     let mut roles = [None; ROLES.len()];
@@ -63,7 +63,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The smallest range that holds both; an empty one holds nothing.
+    /// The smallest range that holds both. An empty one holds nothing.
     pub(super) fn union(self, other: Window) -> Window {
         if self.end == 0 {
             return other;
@@ -72,12 +72,12 @@ impl Window {
     }
 }
 
-/// What the device must respect: the largest binding and the alignment of its start; how many workgroups keep it busy; and how often
-/// an invocation's loops may go round in all.
+/// What a layout must respect: the largest binding and the alignment of its start, how many workgroups keep the device
+/// busy, and how many iterations an invocation's loops may have in all.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) binding: u64,
-    /// What errors call the largest binding.
+    /// What errors call the limit on bindings.
     pub(super) bound_by: &'static str,
     pub(super) alignment: u64,
     pub(super) workgroups: u64,
@@ -88,7 +88,8 @@ pub(super) fn aligned(window: Window, limits: Limits) -> Window {
     Window { start: window.start / limits.alignment * limits.alignment, ..window }
 }
 
-/// Gives each operand a binding: that of an earlier one in the same buffer where one binding reaches both.
+/// Gives each operand a binding: that of an earlier operand in the same buffer if one binding reaches both, else one of
+/// its own.
 pub(super) fn bind(
     located: [Option<&Located>; ROLES.len()],
     starts: [u64; ROLES.len()],

@@ -1,4 +1,4 @@
-//! A thread that polls a device for programs whose own loop does not.
+//! A thread that polls a device, for programs whose own loop does not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,11 @@ use super::lock::lock;
 use super::wait::pause;
 use crate::{Error, Result};
 
-/// A thread that polls a device while futures wait for it, and fails with [`Error::Timeout`] those that wait too long.
+/// A thread that polls a device while futures wait for it. Futures that wait too long fail with [`Error::Timeout`].
 ///
-/// Natively a device runs its callbacks only while somebody polls it. A program with a loop of its own calls
-/// `device.poll(…)` there; one that has none keeps a `Poller` for as long as it awaits. Dropping it ends the thread.
+/// Natively, a device runs its callbacks only while somebody polls it. A program with its own loop calls
+/// `device.poll(…)` there. A program without one keeps a `Poller` for as long as it awaits. Dropping it ends the
+/// thread.
 ///
 /// ```no_run
 /// use penalty::{Backend, Gpu, Penalty, gpu::Poller};
@@ -36,11 +37,11 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// Starts the thread; no future waits longer than `timeout`.
+    /// Starts the thread. No future waits longer than `timeout`.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where the system rejects a thread.
+    /// [`Error::Device`] if the system refuses a thread.
     pub fn spawn(gpu: &Gpu, timeout: Duration) -> Result<Poller> {
         let stop = Arc::new(AtomicBool::new(false));
         let (gpu, stopped) = (gpu.clone(), stop.clone());
@@ -55,13 +56,14 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        // Under the lock, so that the thread is either before its look at the flag or waiting to be woken.
+        // The flag is set under the lock, so that the thread is either before its look at the flag or waiting to be
+        // woken.
         let replies = lock(&self.gpu.inner.waiting.replies);
         self.stop.store(true, Ordering::Relaxed);
         self.gpu.inner.waiting.added.notify_all();
         drop(replies);
         if let Some(thread) = self.thread.take() {
-            // The thread does not panic; if it did, there is nothing left to stop.
+            // The thread does not panic. If it did, there would be nothing left to stop.
             let _ = thread.join();
         }
     }
@@ -81,13 +83,13 @@ fn poll(gpu: &Gpu, stop: &AtomicBool, timeout: Duration) {
             return;
         }
         let Some((youngest, _)) = replies.last() else {
-            // Woken by a new future or by the end; a spurious wake only looks again.
+            // A new future or the end wakes this. After a spurious wake it only looks again.
             drop(waiting.added.wait(replies));
             continue;
         };
         let began = *youngest;
         drop(replies);
-        // An error says that the device is lost, which its futures hear from their callbacks.
+        // An error means that the device is lost. The futures learn that from their callbacks.
         let _ = gpu.poll();
         pause(began);
     }

@@ -1,4 +1,5 @@
-//! Reading back what a device leaves: mapping memory, and waiting for it.
+//! Reading results back: mapping memory, and waiting for a recorded step or a copy. `ring.rs` and `poller.rs` poll the
+//! device too.
 
 use std::sync::{Arc, MutexGuard};
 #[cfg(not(target_family = "wasm"))]
@@ -21,7 +22,7 @@ use crate::{Error, Penalty, Result};
 
 const LOST: &str = "it was lost";
 
-/// What the device calls back; where it drops the callback uncalled, nothing will ever answer.
+/// The device's callback. If the device drops it uncalled, no answer will ever come.
 struct Callback(Reply);
 
 impl Drop for Callback {
@@ -30,7 +31,7 @@ impl Drop for Callback {
     }
 }
 
-/// A step that was recorded, in a slot that it may have lost to a later one.
+/// A recorded step, and the slot that it was recorded in. A later step may have taken the slot.
 #[derive(Debug)]
 pub(super) struct Pending {
     gpu: Gpu,
@@ -43,7 +44,7 @@ impl Pending {
         Pending { gpu, slot, serial }
     }
 
-    /// The slot, as long as it is this step's.
+    /// The slot's state, as long as the slot is this step's.
     pub(super) fn state(&self) -> Result<MutexGuard<'_, State>> {
         let state = lock(&self.slot.state);
         if state.serial == self.serial {
@@ -53,12 +54,12 @@ impl Pending {
         }
     }
 
-    /// Whether it is this slot that the step was recorded in.
+    /// Whether the step was recorded in this slot.
     pub(super) fn is_in(&self, slot: &Arc<Slot>) -> bool {
         Arc::ptr_eq(&self.slot, slot)
     }
 
-    /// Waits until the step is done, and gives the sums of every segment with what their values are made of.
+    /// Waits until the step is done. Returns each segment's sums with the penalty whose value they give.
     pub(super) async fn partials(&self, wait: WaitMode) -> Result<Vec<(Partial, Penalty)>> {
         self.gpu.alive()?;
         match wait {
@@ -71,11 +72,11 @@ impl Pending {
             return Err(error.clone());
         }
         let Some(staging) = &self.slot.staging else { return Ok(Vec::new()) };
-        // The memory of a device that was destroyed or lost is not to be trusted.
+        // Mapped memory of a destroyed or lost device cannot be trusted.
         self.gpu.lives()?;
         let mapped = self.gpu.guarded(|| staging.get_mapped_range(..))?;
         let bytes = mapped.map_err(|error| Error::Device(error.to_string()))?;
-        // Bytes, which need not be aligned as words are.
+        // The mapped bytes need not be aligned to words, so this copies.
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
         let (header, results) = words.split_at(HEADER);
         if header[0] != self.serial {
@@ -112,8 +113,8 @@ impl Pending {
         }
     }
 
-    /// Whether the device has handed over the results. The poll that collects them maps them, and then calls back: on another
-    /// thread that may be later than here.
+    /// Whether the results are mapped. The poll that collects them maps them before it runs the callbacks. If that poll
+    /// runs on another thread, the callback may come later than this.
     #[cfg(not(target_family = "wasm"))]
     fn is_mapped(&self) -> bool {
         self.slot.staging.as_ref().is_some_and(|staging| staging.get_mapped_range(..).is_ok())
@@ -136,28 +137,28 @@ impl Pending {
     }
 }
 
-/// An evaluation that was recorded: its report is on the device, or will be once the encoder was submitted.
+/// A recorded evaluation. Its report is on the device once the encoder was submitted and has run.
 ///
-/// It may be read any number of times, and merged with others as a [`Partial`]. Reading checks the serial number that the
-/// device wrote behind the evaluation: where the encoder was never submitted, or the device was lost since, reading is
+/// It may be read any number of times, and merged with others as a [`Partial`]. Reading checks the serial number that
+/// the device wrote behind the evaluation. If the encoder was never submitted, or the device was lost since, reading is
 /// [`Error::NotSubmitted`] or [`Error::Device`], never an older report.
 #[derive(Debug)]
 pub struct PendingReport(pub(super) Pending);
 
 impl PendingReport {
-    /// Waits for the report, polling the device on this thread, at most so long.
+    /// Waits for the report, at most for `timeout`, and polls the device on this thread.
     ///
     /// # Errors
     ///
-    /// [`Error::NotSubmitted`] where the recorded commands did not run, [`Error::Timeout`] where the device does not answer,
-    /// [`Error::Device`] where it fails.
+    /// [`Error::NotSubmitted`] if the recorded commands did not run, [`Error::Timeout`] if the device does not answer,
+    /// [`Error::Device`] if it fails.
     #[cfg(not(target_family = "wasm"))]
     pub fn wait(&self, timeout: Duration) -> Result<Report> {
         let (partial, penalty) = pollster::block_on(self.first(WaitMode::Block(timeout)))?;
         partial.report(&penalty)
     }
 
-    /// The report, without blocking: the future completes while somebody else polls the device, the caller's own loop or a
+    /// The report, without blocking. The future completes while somebody else polls the device: your own loop, or a
     /// [`Poller`](super::Poller).
     ///
     /// # Errors
@@ -168,7 +169,8 @@ impl PendingReport {
         partial.report(&penalty)
     }
 
-    /// The exact sums, to merge with those of other chunks, devices or ranks; waits as [`wait`](PendingReport::wait) does.
+    /// The exact sums, to merge with those of other chunks, devices or ranks. It waits as [`wait`](PendingReport::wait)
+    /// does.
     ///
     /// # Errors
     ///
@@ -184,21 +186,21 @@ impl PendingReport {
     }
 }
 
-/// The evaluation of a [`ParameterSet`](super::ParameterSet) that was recorded: a report for each tensor and the total.
+/// A recorded evaluation of a [`ParameterSet`](super::ParameterSet): a report for each tensor, and the total.
 ///
-/// The values are made with the penalties as they were when it was recorded. It lies in one of the set's slots: while it is kept
-/// and the set has other slots, it may be read any number of times; once the slot is used again, reading is
-/// [`Error::SlotReused`]. Otherwise as [`PendingReport`].
+/// The values use the penalties as they were when the evaluation was recorded. The results lie in one of the set's
+/// slots. As long as the slot is this evaluation's, they may be read any number of times. Once a later step has taken
+/// the slot, reading is [`Error::SlotReused`]. Otherwise as [`PendingReport`].
 #[derive(Debug)]
 pub struct PendingReports(pub(super) Pending);
 
 impl PendingReports {
-    /// Waits for the reports, polling the device on this thread, at most so long; later steps may still run.
+    /// Waits for the reports, at most for `timeout`, and polls the device on this thread. Later steps may still run.
     ///
     /// # Errors
     ///
-    /// [`Error::NotSubmitted`] where the recorded commands did not run, [`Error::SlotReused`] where a later step took the slot,
-    /// [`Error::Timeout`] where the device does not answer, [`Error::Device`] where it fails.
+    /// [`Error::NotSubmitted`] if the recorded commands did not run, [`Error::SlotReused`] if a later step took the
+    /// slot, [`Error::Timeout`] if the device does not answer, [`Error::Device`] if it fails.
     #[cfg(not(target_family = "wasm"))]
     pub fn wait(&self, timeout: Duration) -> Result<Reports> {
         pollster::block_on(self.0.partials(WaitMode::Block(timeout))).and_then(reports)
@@ -213,7 +215,8 @@ impl PendingReports {
         self.0.partials(WaitMode::PolledElsewhere).await.and_then(reports)
     }
 
-    /// Each tensor's exact sums, to merge with those of other devices or ranks; waits as [`wait`](PendingReports::wait) does.
+    /// Each tensor's exact sums, to merge with those of other devices or ranks. It waits as
+    /// [`wait`](PendingReports::wait) does.
     ///
     /// # Errors
     ///
@@ -230,14 +233,15 @@ fn reports(partials: Vec<(Partial, Penalty)>) -> Result<Reports> {
 }
 
 impl Gpu {
-    /// Runs the callbacks of what the device has done. Never a wait: where one times out while another thread's poll collects what
-    /// it waited for, wgpu 30 panics (<https://github.com/gfx-rs/wgpu/pull/9958>).
+    /// Runs the callbacks of the work that the device has done. It never lets wgpu wait: in wgpu 30, a wait panics if
+    /// it times out while another thread's poll collects what it waited for
+    /// (<https://github.com/gfx-rs/wgpu/pull/9958>).
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn poll(&self) -> Result<wgpu::PollStatus> {
         self.device().poll(wgpu::PollType::Poll).map_err(|error| Error::Device(error.to_string()))
     }
 
-    /// Copies the first `size` bytes of a buffer to the host, behind everything submitted so far.
+    /// Copies the first `size` bytes of a buffer to the host, after everything submitted so far.
     pub(super) async fn read_buffer(&self, buffer: &wgpu::Buffer, size: u64, wait: WaitMode) -> Result<Vec<u8>> {
         let (sender, receiver) = oneshot_channel();
         let reply = Reply::new(sender);

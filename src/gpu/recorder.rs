@@ -1,7 +1,7 @@
 //! Recording: one operation over a plan becomes commands in the caller's encoder. Nothing here waits.
 //!
-//! A step's coefficients, span rows and parameters lie in a slot of a ring, and so do its results: what is written for a
-//! step takes effect before the whole submission, so steps of one encoder must not share them.
+//! A step's coefficients, span rows, parameters and results lie in a slot of a ring. Writes to a buffer take effect
+//! before the whole submission, so steps of one encoder must not share a slot.
 
 use super::device::Gpu;
 use super::dispatch::Dispatch;
@@ -23,49 +23,49 @@ use crate::plan::coefficients::{CoefficientRecord, coefficients, coefficients_in
 use crate::plan::operation::Operation;
 use crate::plan::penalties::Penalties;
 
-/// One operation over one plan, with everything it needs on the device.
+/// One operation over one plan, with all that it needs on the device.
 #[derive(Debug)]
 pub(super) struct Recorder {
     pub(super) gpu: Gpu,
     pub(super) operation: Operation,
     pub(super) sums: bool,
     pub(super) layout: Layout,
-    /// Which of the set's placements the layout is of.
+    /// The generation of the set's placement and formulas that the layout is made for.
     pub(super) generation: u64,
     pub(super) commands: Vec<(Pipeline, wgpu::BindGroup)>,
     pub(super) table: Table,
     pub(super) groups: Option<Groups>,
     pub(super) results: Option<Results>,
-    /// The last output that results were finished to, with its pipeline.
+    /// The last output that results were resolved to, with its pipeline.
     pub(super) resolve: Option<(Located, Pipeline, wgpu::BindGroup)>,
     pub(super) ring: Ring,
-    /// What each slot holds; only what differs is written.
+    /// What each slot holds. Only what differs is written.
     pub(super) written: Vec<Written>,
     pub(super) coefficients: Vec<CoefficientRecord>,
-    /// What the coefficients are of.
+    /// The version of the penalties and the step size that `coefficients` is made of.
     pub(super) made_of: Option<(u64, f64)>,
-    /// What is uploaded.
+    /// The bytes to upload.
     pub(super) scratch: Vec<u8>,
 }
 
 /// What a slot's table was written from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Written {
-    /// The layout that its rows are of.
+    /// The generation of the layout that its rows are of.
     pub(super) generation: u64,
     /// The version of the penalties and the step size that its coefficients are of.
     pub(super) made_of: Option<(u64, f64)>,
 }
 
-/// The numbers of one step.
+/// The step size and an optimizer's scalars.
 pub(super) struct Step {
-    /// What the penalties are multiplied with.
+    /// The step size, with which the prox multiplies the penalty.
     pub(super) size: f64,
     pub(super) scalars: Scalars,
 }
 
 impl Step {
-    /// Of what takes no step.
+    /// For operations that take no step.
     pub(super) const NONE: Step = Step { size: 0.0, scalars: [0.0; 8] };
 }
 
@@ -109,14 +109,14 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Lays the operation out anew: the operands have moved.
+    /// Lays the operation out anew: operands have moved, or a formula or groups have changed.
     pub(super) fn rebind(
         &mut self,
         (plan, penalties): (&Plan, &Penalties),
         placement: &Placement<'_>,
         generation: u64,
     ) -> Result<()> {
-        // A layout that fails leaves lists that nobody has uploaded, so nothing is kept behind it.
+        // A layout that fails leaves lists that were never uploaded, so this keeps no groups then.
         let held = self.groups.take();
         let limits = self.gpu.limits();
         self.layout.lay_out((plan, penalties.list()), self.sums, placement, limits, rows_before(plan))?;
@@ -127,7 +127,7 @@ impl Recorder {
         };
         let (rows, parameters) = (rows_size(plan, &self.layout), parameters_size(&self.layout));
         if rows > self.table.parameters || parameters > self.table.stride - self.table.parameters {
-            // Recorded steps keep the old buffer.
+            // Recorded steps keep the old buffer alive.
             self.table = Table::new(&self.gpu, plan, &self.layout, self.ring.slots.len(), generation)?;
             self.resolve = None;
         }
@@ -136,7 +136,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Compiles what the dispatches need, and binds it; makes room for all that a slot may be sent.
+    /// Compiles and binds the dispatches' kernels, and makes room for all that a slot may be sent.
     fn bind(&mut self, placement: &Placement<'_>) -> Result<()> {
         self.scratch.clear();
         self.scratch.reserve(self.table.stride as usize);
@@ -171,7 +171,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records one step of the plan that this was laid out for; with sums, its report stays on the device until it is asked for.
+    /// Records one step of the plan that this was laid out for. If it sums, its report stays on the device until
+    /// somebody asks for it.
     pub(super) fn record(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -189,7 +190,7 @@ impl Recorder {
         let serial = self.gpu.next_serial();
         let before = self.written[at].made_of.map(|(version, _)| version);
         self.upload(at, serial, &step.scalars)?;
-        // All that can be rejected has been: from here on the encoder is written to.
+        // Nothing is rejected from here on, so the encoder may be written to.
         let slot = &self.ring.slots[at];
         slot.take(serial, (before != Some(penalties.version())).then(|| penalties.list()));
         let base = at as u64 * self.table.stride;
@@ -225,7 +226,7 @@ impl Recorder {
         Ok(Pending::new(self.gpu.clone(), slot.clone(), serial))
     }
 
-    /// Writes a slot's numbers, and its coefficients and rows where it does not hold them yet.
+    /// Writes a slot's serial and scalars, and its coefficients and rows if it does not hold them yet.
     fn upload(&mut self, at: usize, serial: u32, scalars: &Scalars) -> Result<()> {
         let base = at as u64 * self.table.stride;
         let rows = SEGMENTS as u64 * ROW_BYTES + size_of_val(&self.coefficients[..]) as u64;
@@ -264,7 +265,7 @@ fn operands<'a>(dispatch: &'a Dispatch, placement: &Placement<'a>) -> impl Itera
     buffers.into_iter().zip(bindings.of).filter_map(|(buffer, binding)| Some((buffer?, usize::from(binding?))))
 }
 
-/// One operation recorded once, on buffers made for it.
+/// Records one operation once, on buffers made for it.
 pub(super) fn once(
     gpu: &Gpu,
     encoder: &mut wgpu::CommandEncoder,
@@ -273,7 +274,7 @@ pub(super) fn once(
     placement: &Placement<'_>,
     step: &Step,
 ) -> Result<Pending> {
-    // Rejects bad steps before anything is made.
+    // Rejects bad steps before anything is allocated.
     coefficients(&plan.segments, penalties.list(), pass.0, step.size)?;
     let of = (plan, penalties);
     Recorder::new(gpu, pass, of, placement, 1, 1)?.record(encoder, of, step)

@@ -1,4 +1,4 @@
-//! What a set records, and the lists of operands that this needs.
+//! What a set records, and which lists of operands that needs.
 
 use super::operand::Operand;
 #[cfg(doc)]
@@ -14,20 +14,20 @@ use crate::plan::optimizer::{Adam, Momentum, Sgd};
 /// What errors call a set's lists of operands.
 pub(super) const NAMES: [&str; 4] = [WEIGHTS, GRADIENT, FIRST, SECOND];
 
-/// Where a set's operands lie: for each tensor, in the set's order, an [`Operand`] of its length and type. What no operation
-/// needs may be empty.
+/// Where a set's operands lie. Each list has an [`Operand`] for each tensor, in the set's order, with the tensor's
+/// length and type. A list may be empty if no recorded operation needs it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Operands<'a> {
     /// The weights θ.
     pub weights: &'a [Operand<'a>],
-    /// The loss's gradients: what a penalty's are added to, or what a step goes against.
+    /// The loss's gradients. A penalty's gradient is added to them; an optimizer steps against them.
     pub gradients: &'a [Operand<'a>],
     /// An optimizer's first state: the momentum v of [`Sgd`], or m of [`Adam`].
     pub first: &'a [Operand<'a>],
-    /// Its second state: v of [`Adam`].
+    /// An optimizer's second state: v of [`Adam`].
     pub second: &'a [Operand<'a>],
-    /// What [weighted](Penalty::is_weighted) penalties weigh the elements of their tensors with, under the rules of
-    /// [`with_operand`](Penalty::with_operand); `None` for the other tensors. Empty where there are no such penalties.
+    /// The element weights of [weighted](Penalty::is_weighted) penalties, under the rules of
+    /// [`with_operand`](Penalty::with_operand); `None` for the other tensors. Empty if no penalty is weighted.
     pub element_weights: &'a [Option<Operand<'a>>],
 }
 
@@ -37,7 +37,8 @@ impl<'a> Operands<'a> {
     }
 }
 
-/// A call that records a step of a [`ParameterSet`], by what it is compiled for: what to [`prepare`](ParameterSet::prepare).
+/// A call that records a step of a [`ParameterSet`]: what [`prepare`](ParameterSet::prepare) takes. Calls that need
+/// different kernels are different values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recording {
     /// [`record_evaluate`](ParameterSet::record_evaluate).
@@ -61,7 +62,7 @@ pub enum Recording {
 }
 
 impl Recording {
-    /// What is done with each weight, and whether what that leaves is summed.
+    /// The operation, and whether the weights that it leaves are summed.
     pub(super) fn pass(self) -> (Operation, bool) {
         match self {
             Recording::Evaluate => (Operation::Evaluate, true),

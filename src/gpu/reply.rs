@@ -11,7 +11,7 @@ use futures_intrusive::channel::shared::OneshotSender;
 use super::lock::lock;
 use crate::Result;
 
-/// What a future waits for: sent once, by the device's callback or by a poller whose wait ended.
+/// What a future waits for. It is sent once, by the device's callback or by a poller whose time-out is over.
 #[derive(Debug, Clone)]
 pub(super) struct Reply(Arc<Mutex<Option<OneshotSender<Result<()>>>>>);
 
@@ -22,7 +22,7 @@ impl Reply {
 
     pub(super) fn send(&self, result: Result<()>) {
         if let Some(sender) = lock(&self.0).take() {
-            // An error says that nobody waits any more, which is theirs to decide.
+            // An error means that nobody waits any more, which is the future's choice.
             let _ = sender.send(result);
         }
     }
@@ -33,7 +33,8 @@ impl Reply {
     }
 }
 
-/// The futures of a device that nobody has answered yet, for a poller to end those that wait too long. A browser polls by itself.
+/// The futures of a device that are not answered yet, so that a poller can end those that wait too long. A browser
+/// polls by itself.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     #[cfg(not(target_family = "wasm"))]

@@ -1,4 +1,4 @@
-//! Exact results become `f32` on the device, where the caller's own shaders read them.
+//! Resolving: exact results become `f32` on the device, where the caller's own shaders read them.
 
 use super::operand::Operand;
 use super::placement::Window;
@@ -10,7 +10,7 @@ use super::table::PARAMETERS_BOUND;
 use crate::{Error, Result};
 
 impl Recorder {
-    /// Compiles what finishes results to f32, and binds it with this output, where it is not the last one.
+    /// Compiles the kernel that resolves results to `f32`, and binds it with this output, unless it was the last one.
     pub(super) fn prepare_resolve(&mut self, output: &Operand<'_>) -> Result<()> {
         let Some(results) = &self.results else { return Ok(()) };
         let known =
@@ -32,8 +32,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records that a step's results are finished to f32, behind the step in the same encoder or a later one; whether the step was
-    /// recorded here.
+    /// Records that a step's results are resolved to `f32`, behind the step in the same encoder or in a later one.
+    /// Returns whether the step was recorded here.
     pub(super) fn record_resolve(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,

@@ -1,7 +1,8 @@
-//! Slots for steps that are recorded and not yet read: each sees its own coefficients, and leaves its own results.
+//! Slots for steps that are recorded and not yet read. Each step sees its own coefficients, and leaves its own results.
 //!
-//! A slot is taken when a step is recorded. It is free again once the device has done the step and nobody keeps its report,
-//! or when the encoder is dropped unsubmitted. wgpu tells both by one callback a step: called, or dropped uncalled.
+//! A slot is taken when a step is recorded. It is free again once the device has done the step and nobody keeps its
+//! report, or once the encoder is dropped unsubmitted. For both, there is one callback for each step: wgpu calls it, or
+//! drops it uncalled.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +14,7 @@ use crate::{Error, Penalty, Result};
 /// One step's place in the ring.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// Where the device's results are copied to; none where an operation has none.
+    /// Where the device's results are copied to; `None` if the operation has no results.
     pub(super) staging: Option<wgpu::Buffer>,
     pub(super) segments: Arc<[Segment]>,
     pub(super) state: Mutex<State>,
@@ -21,12 +22,12 @@ pub(super) struct Slot {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Of the last step recorded here.
+    /// The serial of the last step recorded here.
     pub(super) serial: u32,
     pub(super) phase: Phase,
-    /// As they were when it was recorded: a schedule may have changed them since.
+    /// The penalties as they were when the step was recorded; they may have changed since.
     pub(super) penalties: Vec<Penalty>,
-    /// Who waits for it.
+    /// The futures that wait for the step.
     pub(super) replies: Vec<Reply>,
 }
 
@@ -36,20 +37,21 @@ pub(super) enum Phase {
     Free,
     /// In an encoder, or on the device.
     Recorded,
-    /// Done; where there is a staging buffer, it is mapped.
+    /// Done. A staging buffer is mapped now.
     Done,
-    /// It will never be done.
+    /// The step will never be done.
     Failed(Error),
 }
 
 impl Slot {
-    /// A free slot; one with a staging buffer has room for a penalty a segment, so that taking it allocates nothing.
+    /// A free slot. If it has a staging buffer, it has room for a penalty for each segment, so that taking it allocates
+    /// nothing.
     pub(super) fn new(staging: Option<wgpu::Buffer>, segments: Arc<[Segment]>) -> Arc<Slot> {
         let penalties = Vec::with_capacity(if staging.is_some() { segments.len() } else { 0 });
         Arc::new(Slot { staging, segments, state: Mutex::new(State { penalties, ..State::default() }) })
     }
 
-    /// Takes the slot for a step with these penalties, where they are others than those of the last one.
+    /// Takes the slot for a step. `penalties` is `None` if they are those of the slot's last step.
     pub(super) fn take(&self, serial: u32, penalties: Option<&[Penalty]>) {
         let mut state = lock(&self.state);
         if let (Phase::Done, Some(staging)) = (&state.phase, &self.staging) {
@@ -77,7 +79,7 @@ impl Slot {
     }
 }
 
-/// What wgpu calls or drops once it knows what became of a step.
+/// What wgpu calls, or drops uncalled, once it knows what became of a step.
 pub(super) struct Ticket {
     slot: Arc<Slot>,
     serial: u32,
@@ -118,14 +120,14 @@ impl Ring {
         Ring { slots, next: 0 }
     }
 
-    /// The index of a slot for the next step: one that nobody needs, else the one whose report lies unread the longest.
+    /// The index of a slot for the next step: one that nobody needs, else the oldest one that is done but unread.
     ///
     /// # Errors
     ///
-    /// [`Error::RingFull`] where the steps of all of them are not submitted, or not done.
+    /// [`Error::RingFull`] if every slot's step is not submitted or not done.
     pub(super) fn next(&mut self, device: &wgpu::Device) -> Result<usize> {
         let found = self.free().or_else(|| {
-            // The device may have finished some, and nobody has asked it.
+            // The device may have finished some steps without anybody having polled it.
             let _ = device.poll(wgpu::PollType::Poll);
             self.free()
         });

@@ -1,10 +1,10 @@
-//! The rows of the table: what a kernel reads of each span.
+//! The rows of the table: what a kernel reads about each span.
 
 use super::dispatch::Dispatch;
 use super::element_spans::Spans;
 use super::kernel::{ROLES, Team};
 
-/// Writes them over what `rows` holds; so many rows of the table are before these.
+/// Writes the rows over what `rows` holds. `rows_before` is how many rows of the table come before these.
 pub(super) fn write(spans: &Spans, dispatches: &[Dispatch], rows_before: usize, rows: &mut Vec<[[u32; 4]; 2]>) {
     rows.clear();
     let first_geometry = rows_before + 2 * spans.placed.len();
@@ -14,7 +14,8 @@ pub(super) fn write(spans: &Spans, dispatches: &[Dispatch], rows_before: usize, 
             for (word, (binding, origin)) in words.iter_mut().zip(p.kernel.bindings.of.iter().zip(p.origins)) {
                 if let Some(binding) = binding {
                     let window = dispatch.windows[usize::from(*binding)];
-                    // A tensor may begin before the window on it; indices into the window wrap to what they should be.
+                    // A tensor may begin before its window. Its word then wraps below 0, and adding an index wraps
+                    // back.
                     *word = (origin.wrapping_sub(window.start) as i64 / 4) as u32;
                 }
             }

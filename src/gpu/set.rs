@@ -1,4 +1,4 @@
-//! Many tensors on the device at once: one recording, a few dispatches, no waiting.
+//! Many tensors on the device: one recording, a few dispatches, no waiting.
 
 use super::bound::BoundOperands;
 use super::device::Gpu;
@@ -19,21 +19,22 @@ use crate::plan::penalties::Penalties;
 use crate::plan::{Plan, Segment};
 use crate::{Error, Penalty, Result};
 
-/// Many tensors on a device, each with its penalty: what a training loop records its steps with.
+/// Many tensors on a device, each with its penalty. A training loop records its steps with it.
 ///
-/// Built and [prepared](ParameterSet::prepare) once; then every step, from the first on, is a call with the caller's encoder that
-/// waits for nothing, compiles nothing and allocates nothing of its own, while operands stay and penalties keep their formulas.
-/// Without `prepare`, the first recording of each operation compiles and allocates. However many tensors there are, an operation
-/// is one dispatch for each distinct tuple of buffers, window of them, type and alignment.
+/// Build and [prepare](ParameterSet::prepare) the set once. Then every step, from the first on, is one call with your
+/// encoder. It waits for nothing, compiles nothing and allocates nothing of its own, as long as the operands stay and
+/// the penalties keep their formulas and groups. Without `prepare`, the first recording of each operation compiles and
+/// allocates. However many tensors there are, an operation is one dispatch for each distinct combination of buffers,
+/// window, formula, type and alignment. Group penalties need a few more.
 ///
-/// - Step sizes and penalties may change at every step ([`penalties_mut`](ParameterSet::penalties_mut)): each recorded
-///   step keeps those it was recorded with, also where several are in one encoder.
+/// - Step sizes and penalties may change at every step ([`penalties_mut`](ParameterSet::penalties_mut)). Each recorded
+///   step keeps those it was recorded with, even if one encoder holds several steps.
 /// - Operands may move ([`rebind`](ParameterSet::rebind)), as frameworks move their tensors.
-/// - Results stay on the device, and are read when they are wanted: a ring of `slots` steps per operation is under way at a time.
-///   Recording another is [`Error::RingFull`] while none of them is both submitted and done; a done one that nobody has read is
-///   overwritten, and reading it then is [`Error::SlotReused`].
+/// - Results stay on the device until you read them. Each operation has a ring of `slots` steps. If none of them is
+///   both submitted and done, recording another is [`Error::RingFull`]. A step that is done but unread may be
+///   overwritten; reading it then is [`Error::SlotReused`].
 ///
-/// With one tensor the results are those of [`Gpu`]'s own calls, bit for bit, and the host's
+/// With one tensor, the results are those of [`Gpu`]'s `record_…` calls, bit for bit. The host's
 /// [`HostSet`](crate::HostSet) has the same calls on slices.
 ///
 /// ```no_run
@@ -76,27 +77,29 @@ pub struct ParameterSet {
     penalties: Penalties,
     slots: usize,
     bound: BoundOperands,
-    /// The version of the penalties and the placement of which every penalty is known to have the weights that it takes, and to be checked.
+    /// The version of the penalties and the generation for which `match_penalties` last succeeded.
     matched: Option<(u64, u64)>,
-    /// The first tensor then whose penalty has no gradient.
+    /// The first tensor whose penalty had no gradient then.
     without_gradient: Option<usize>,
-    /// Counts the placements, and the changes of a penalty's formula, which other kernels do.
+    /// Counts what needs a new layout: a rebind that moves operands, and a change of a penalty's formula or groups.
     generation: u64,
-    /// The formulas and the groups at this version of the penalties.
+    /// The version of the penalties, and each tensor's formula and groups at that version.
     kinds: (u64, Vec<(&'static Descriptor, Option<Groups>)>),
-    /// Of each operation that was prepared or recorded.
+    /// One for each operation that was prepared or recorded.
     recorders: Vec<Recorder>,
 }
 
 impl ParameterSet {
-    /// A set of these tensors at these places, of which `slots` steps of each operation may be recorded and not yet done or read.
+    /// A set of these tensors with these operands. Up to `slots` steps of each operation may be recorded and not yet
+    /// done or read.
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] unless there is an operand for each tensor, [`Error::InParameter`] where one breaks a rule of
-    /// [`Operand`] or differs from its tensor in length or type, [`Error::Overlap`] where two share memory,
-    /// [`Error::Device`] where a buffer is of another device or destroyed, [`Error::Parameter`] for no slots,
-    /// [`Error::InParameter`] where a penalty of the caller's [`custom`](Penalty::custom) was not [checked](Gpu::check) on this device.
+    /// [`Error::Missing`] unless there is an operand for each tensor. [`Error::InParameter`] if an operand breaks a
+    /// rule of [`Operand`] or differs from its tensor in length or type. [`Error::Overlap`] if two operands share
+    /// memory. [`Error::Device`] if a buffer belongs to another device or is destroyed. [`Error::Parameter`] if `slots`
+    /// is 0. [`Error::InParameter`] if a [`custom`](Penalty::custom) penalty was not [checked](Gpu::check) on this
+    /// device.
     pub fn new(gpu: &Gpu, parameters: Vec<Parameter>, operands: &Operands<'_>, slots: usize) -> Result<ParameterSet> {
         if slots == 0 {
             return Err(Error::Parameter { name: "slots", expected: "at least 1", found: 0.0 });
@@ -126,7 +129,8 @@ impl ParameterSet {
         self.plan.segments.iter().map(Segment::name)
     }
 
-    /// Each tensor's name and penalty, to change λs from step to step; a penalty of another formula has the operands laid out anew.
+    /// Each tensor's name and penalty, to change λs from step to step. If a penalty gets another formula or other
+    /// groups, the next recording lays the operands out anew.
     ///
     /// ```
     /// # use penalty::{gpu::ParameterSet, Penalty};
@@ -141,11 +145,12 @@ impl ParameterSet {
         self.plan.segments.iter().map(Segment::name).zip(self.penalties.list_mut())
     }
 
-    /// Makes what these recordings need: compiles their kernels, and allocates and binds their slots' memory.
+    /// Makes what these recordings need: compiles their kernels, and allocates and binds the memory of their slots.
     ///
-    /// Then even the first of them compiles nothing, and allocates nothing but what wgpu does for its commands. Where a penalty gets
-    /// another formula, or [`rebind`](ParameterSet::rebind) moves an operand, the next recording of each operation lays it out anew,
-    /// unless it was prepared again before. What is prepared already is left as it is.
+    /// Then even the first of them compiles nothing, and allocates nothing but what wgpu allocates for its commands. If
+    /// a penalty gets another formula or other groups, or if [`rebind`](ParameterSet::rebind) moves an operand, the
+    /// next recording of each operation lays it out anew, unless you prepare it again before. What is already prepared
+    /// stays as it is.
     ///
     /// ```no_run
     /// use penalty::gpu::{ParameterSet, Recording};
@@ -161,17 +166,17 @@ impl ParameterSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] where the set was given no operands that one needs, [`Error::InParameter`] where one adds gradients and a
-    /// penalty [has none](Penalty::has_gradient), [`Error::Limit`] where there are too many tensors for the device's limits,
-    /// [`Error::Device`] where memory cannot be had or the device is lost.
+    /// [`Error::Missing`] if a recording needs operands that the set was not given. [`Error::InParameter`] if a
+    /// recording adds gradients and a penalty [has none](Penalty::has_gradient). [`Error::Limit`] if there are too many
+    /// tensors for the device's limits. [`Error::Device`] if memory cannot be allocated or the device is lost.
     pub fn prepare(&mut self, recordings: &[Recording]) -> Result<()> {
         recordings.iter().try_for_each(|recording| self.recorder(*recording).map(drop))
     }
 
-    /// [Prepares](ParameterSet::prepare) a recording and the finishing of its results to this output: then the first
+    /// [Prepares](ParameterSet::prepare) a recording, and resolving its results to this output. Then the first
     /// [`record_resolve`](ParameterSet::record_resolve) of its steps compiles and allocates nothing either.
     ///
-    /// A recording has one output at a time: to finish to another binds that in its place.
+    /// A recording has one output at a time: resolving to another binds that one instead.
     ///
     /// ```no_run
     /// use penalty::gpu::{Operand, ParameterSet, Recording};
@@ -186,9 +191,9 @@ impl ParameterSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Operand`], [`Error::Length`] and [`Error::Type`] where the output breaks a rule of
-    /// [`record_resolve`](ParameterSet::record_resolve), [`Error::Operand`] also for a recording that does not report, else as
-    /// [`prepare`](ParameterSet::prepare).
+    /// [`Error::Operand`], [`Error::Length`] and [`Error::Type`] if the output breaks a rule of
+    /// [`record_resolve`](ParameterSet::record_resolve). [`Error::Operand`] if the recording does not report. Otherwise
+    /// as [`prepare`](ParameterSet::prepare).
     pub fn prepare_resolve(&mut self, recording: Recording, output: &Operand<'_>) -> Result<()> {
         self.check_output(output)?;
         let (_, sums) = recording.pass();
@@ -200,13 +205,13 @@ impl ParameterSet {
         self.recorders[at].prepare_resolve(output)
     }
 
-    /// Other places for the operands, from the next recorded step on. Where nothing moved, this only compares.
+    /// Gives the set other operands, from the next recorded step on. If nothing moved, this only compares.
     ///
     /// The set keeps the buffers alive until it is given others.
     ///
     /// # Errors
     ///
-    /// As [`new`](ParameterSet::new); then the set stays where it was.
+    /// As [`new`](ParameterSet::new). After an error, the set keeps the operands that it had.
     pub fn rebind(&mut self, operands: &Operands<'_>) -> Result<()> {
         if self.bound.rebind(&self.gpu, &self.plan.segments, operands)? {
             self.generation += 1;
@@ -218,27 +223,27 @@ impl ParameterSet {
     ///
     /// # Errors
     ///
-    /// [`Error::RingFull`] where every slot is taken, [`Error::InParameter`] where a penalty has not the weights that it takes
-    /// or has some and takes none, or is the caller's own and was not [checked](Gpu::check), or where its groups do not cover its
-    /// tensor, [`Error::Limit`] where a limit of the device is too small, [`Error::Device`] where memory cannot be had or the device
-    /// is lost; then nothing is recorded.
+    /// [`Error::RingFull`] if every slot is taken. [`Error::InParameter`] if a penalty lacks the element weights that
+    /// it needs or has some that it does not take, if a custom penalty was not [checked](Gpu::check), or if groups do
+    /// not cover their tensor. [`Error::Limit`] if a limit of the device is too small. [`Error::Device`] if memory
+    /// cannot be allocated or the device is lost. After an error, nothing is recorded.
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
         self.record(encoder, Recording::Evaluate, &Step::NONE)
     }
 
-    /// Records `gradient += ∂R/∂θ` for every tensor; under [`Penalty::none`] every bit stays.
+    /// Records `gradient += ∂R/∂θ` for every tensor. Under [`Penalty::none`], every bit stays.
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] where the set was given no gradients, [`Error::InParameter`] where a penalty
-    /// [has no gradient](Penalty::has_gradient), else as [`record_evaluate`](ParameterSet::record_evaluate).
+    /// [`Error::Missing`] if the set was given no gradients. [`Error::InParameter`] if a penalty [has no
+    /// gradient](Penalty::has_gradient). Otherwise as [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
         self.record(encoder, Recording::GradientAdd, &Step::NONE).map(drop)
     }
 
-    /// Records both, from one read of the weights.
+    /// Records the evaluation and `gradient += ∂R/∂θ`, from one read of the weights.
     ///
     /// # Errors
     ///
@@ -248,18 +253,18 @@ impl ParameterSet {
         self.record(encoder, Recording::EvaluateAndGradientAdd, &Step::NONE)
     }
 
-    /// Records `θ = prox(θ)` for every tensor; under [`Penalty::none`] every bit stays.
+    /// Records `θ = prox(θ)` for every tensor. Under [`Penalty::none`], every bit stays.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] for a step that is no number ≥ 0 or too large, else as
+    /// [`Error::Parameter`] if the step is not a number ≥ 0 or is too large. Otherwise as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_prox(&mut self, encoder: &mut wgpu::CommandEncoder, step: f64) -> Result<()> {
         self.record(encoder, Recording::Prox, &Step { size: step, ..Step::NONE }).map(drop)
     }
 
-    /// Records the prox and the evaluation of what it leaves, from one read.
+    /// Records the prox and the evaluation of the new weights, from one read.
     ///
     /// # Errors
     ///
@@ -273,13 +278,14 @@ impl ParameterSet {
         self.record(encoder, Recording::ProxAndEvaluate, &Step { size: step, ..Step::NONE })
     }
 
-    /// Records a proximal step of gradient descent, and the evaluation of the new weights, from one read of the weights,
-    /// gradients and state.
+    /// Records a proximal step of gradient descent and the evaluation of the new weights, from one read of the weights,
+    /// the gradients and the state.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] where the step, its momentum or its dampening is out of range, [`Error::Missing`] where the set was given no
-    /// gradients, or no first state and there is momentum, else as [`record_evaluate`](ParameterSet::record_evaluate).
+    /// [`Error::Parameter`] if the step, its momentum or its dampening is out of range. [`Error::Missing`] if the set
+    /// was given no gradients, or has momentum but was given no first state. Otherwise as
+    /// [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<PendingReports> {
         let recording = match sgd.momentum {
@@ -290,13 +296,13 @@ impl ParameterSet {
         self.record(encoder, recording, &Step { size: sgd.prox_step()?, scalars: sgd.scalars()? })
     }
 
-    /// Records a proximal step of Adam, and the evaluation of the new weights, from one read of the weights, gradients and
-    /// both states.
+    /// Records a proximal step of Adam and the evaluation of the new weights, from one read of the weights, the
+    /// gradients and both states.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] where a number of the step is out of range, [`Error::Missing`] where the set was given no
-    /// gradients or states, [`Error::InParameter`] where a penalty has no prox in the step's [`Metric`], else as
+    /// [`Error::Parameter`] if a number of the step is out of range. [`Error::Missing`] if the set was given no
+    /// gradients or states. [`Error::InParameter`] if a penalty has no prox in the step's [`Metric`]. Otherwise as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<PendingReports> {
@@ -304,21 +310,24 @@ impl ParameterSet {
         self.record(encoder, Recording::Adam(adam.metric), &step)
     }
 
-    /// Records that a step's results are finished to `f32` in a buffer that the caller binds in shaders of its own, behind the step
-    /// and before the next that takes its slot.
+    /// Records that a step's results become `f32` in a buffer that your own shaders bind. Record it behind the step,
+    /// and before a later step takes its slot.
     ///
-    /// The output holds 4·(n+1) `f32` for n tensors: (value, Σ|θ|, Σθ², max|θ|) of the total, then of each tensor in the set's
-    /// order; NaN or infinity as in [`Report`](crate::Report). It starts at a multiple of the device's
-    /// `min_storage_buffer_offset_alignment`. A sum is the exact one rounded once, and 0 below 2^-120, as a λ is; a tensor's
-    /// value is λ₁Σ|θ| + λ₂Σθ², plus the factor of its own sum times that, in `f32` of the rounded sums, the total value their
-    /// sum: thread t of 256 adds tensors t, t+256, …, then threads are halved.
+    /// The output holds 4·(n+1) `f32` for n tensors: (value, Σ|θ|, Σθ², max|θ|) of the total, then of each tensor in
+    /// the set's order. They are NaN or infinite as in [`Report`](crate::Report). The output starts at a multiple of
+    /// the device's `min_storage_buffer_offset_alignment`.
+    ///
+    /// A sum is the exact one rounded once; like a λ, it is 0 below 2^-120. A tensor's value is λ₁Σ|θ| + λ₂Σθ² +
+    /// λ₃Σterm(θ), computed in `f32` from the rounded sums. The total value is the sum of the tensors' values: thread t
+    /// of 256 adds tensors t, t+256, …, then the threads' sums are added by halving.
     ///
     /// # Errors
     ///
-    /// [`Error::SlotReused`] where the step's slot was taken by another, [`Error::NotSubmitted`] where its encoder was dropped,
-    /// [`Error::Operand`] where the output breaks a rule of [`Operand`] or this one, or the step is another set's or older than a
-    /// [`rebind`](ParameterSet::rebind) that spread the operands over more buffers,
-    /// [`Error::Length`] and [`Error::Type`] where it is not as many `f32`.
+    /// [`Error::SlotReused`] if another step took the step's slot. [`Error::NotSubmitted`] if its encoder was dropped.
+    /// [`Error::Operand`] if the output breaks a rule of [`Operand`] or the alignment above, or if the step belongs to
+    /// another set. [`Error::Operand`] too if the set was laid out with a larger table since the step, as after a
+    /// [`rebind`](ParameterSet::rebind) that spreads the operands over more buffers. [`Error::Length`] and
+    /// [`Error::Type`] if the output is not that many `f32`.
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_resolve(
         &mut self,
@@ -336,13 +345,14 @@ impl ParameterSet {
         Err(Error::Operand { operand: "the step", rule, found: "another set's".into() })
     }
 
-    /// Where a step's exact results are on the device: the buffer, the offset and the size in bytes, for shaders of the
-    /// caller's own. `None` for another set's step.
+    /// Where a step's exact results are on the device: the buffer, the offset and the size in bytes, for your own
+    /// shaders. `None` if the step belongs to another set.
     ///
-    /// 52 `u32` a row, little-endian: first a row whose word 0 is the step's serial, then a row a tensor, then, once
-    /// [`record_resolve`](ParameterSet::record_resolve) has run, one of the total. A row is 12 words of Σ|θ| as an integer in units of
-    /// 2^-149, 20 words of Σθ² in units of 2^-298, the counts of non-zero, NaN and infinite weights of 64 bits each, the bits of
-    /// max|θ|, one unused, and 12 words of the value's own sum, if it has one, in units of 2^-149.
+    /// A row is 52 little-endian `u32`. The first row has the step's serial in word 0. Then comes one row for each
+    /// tensor, and, once [`record_resolve`](ParameterSet::record_resolve) has run, one for the total. In a row, 12
+    /// words are Σ|θ| as an integer in units of 2^-149, and 20 words are Σθ² in units of 2^-298. Then come the counts
+    /// of non-zero, NaN and infinite weights with 64 bits each, the bits of max|θ|, and one unused word. The last 12
+    /// words are the term sum, if the penalty has one, in units of 2^-149.
     pub fn results(&self, pending: &PendingReports) -> Option<(&wgpu::Buffer, u64, u64)> {
         self.recorders.iter().find_map(|recorder| recorder.results_of(&pending.0))
     }
@@ -357,7 +367,7 @@ impl ParameterSet {
         self.recorders[at].record(encoder, (&self.plan, &self.penalties), step).map(PendingReports)
     }
 
-    /// The index of the recorder of this operation, laid out for the present placement and formulas.
+    /// The index of this operation's recorder, laid out for the current placement and formulas.
     fn recorder(&mut self, recording: Recording) -> Result<usize> {
         let (operation, sums) = recording.pass();
         let lists = lists(operation);
@@ -396,7 +406,7 @@ impl ParameterSet {
         Ok(at)
     }
 
-    /// Rejects an output that results cannot be finished to.
+    /// Rejects an output that results cannot be resolved to.
     fn check_output(&self, output: &Operand<'_>) -> Result<()> {
         let name = "the output";
         output.validate(name)?;
@@ -411,7 +421,7 @@ impl ParameterSet {
         Ok(())
     }
 
-    /// Rejects penalties that have not the weights that they take, and those that were not checked.
+    /// Rejects penalties whose element weights are missing or superfluous, and custom penalties that were not checked.
     fn match_penalties(&mut self) -> Result<()> {
         let of = Some((self.penalties.version(), self.generation));
         if self.matched != of {

@@ -1,4 +1,5 @@
-//! One tensor at a time in the caller's encoder, on buffers made for each call. Many tensors are a [`ParameterSet`](super::ParameterSet).
+//! One tensor at a time in the caller's encoder. Tables, results and slots are made for each call. For many tensors
+//! there is [`ParameterSet`](super::ParameterSet).
 
 use super::device::Gpu;
 use super::operand::{Located, Operand};
@@ -15,18 +16,19 @@ use crate::plan::{Name, Segment};
 use crate::{Penalty, Result};
 
 impl Gpu {
-    /// Records the evaluation of weights on the device. The report stays there until the [`PendingReport`] is asked for it,
-    /// after the encoder was submitted.
+    /// Records the evaluation of weights on the device. The report stays there until you ask the [`PendingReport`] for
+    /// it, after the encoder was submitted.
     ///
-    /// A penalty that [is weighted](Penalty::is_weighted) comes [with its weights](Penalty::with_operand), here and in the other calls.
+    /// A [weighted](Penalty::is_weighted) penalty comes [with its element weights](Penalty::with_operand), here and in
+    /// the other calls.
     ///
     /// # Errors
     ///
-    /// [`Error::Operand`] where the range breaks a rule of [`Operand`], [`Error::Device`] where memory cannot be had; then
-    /// nothing is recorded. [`Error::ElementWeights`] where a weighted penalty has no weights; [`Error::Operand`],
-    /// [`Error::Overlap`], [`Error::Length`] and [`Error::Type`] where those break a rule, overlap another operand, or differ in
-    /// length or type. [`Error::Unchecked`] where a penalty of the caller's [`custom`](Penalty::custom) was not [checked](Gpu::check)
-    /// on this device.
+    /// [`Error::Operand`] if the range breaks a rule of [`Operand`]. [`Error::Device`] if memory cannot be allocated.
+    /// [`Error::ElementWeights`] if a weighted penalty has no element weights. [`Error::Operand`], [`Error::Overlap`],
+    /// [`Error::Length`] and [`Error::Type`] if the element weights break a rule, overlap another operand, or differ in
+    /// length or type. [`Error::Unchecked`] if a [`custom`](Penalty::custom) penalty was not [checked](Gpu::check) on
+    /// this device. After an error, nothing is recorded.
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_evaluate<'a>(
         &self,
@@ -46,10 +48,10 @@ impl Gpu {
     ///
     /// # Errors
     ///
-    /// [`Error::NoGradient`] where the penalty [has none](Penalty::has_gradient), [`Error::Operand`] where a range breaks a rule of
-    /// [`Operand`], [`Error::Overlap`] where the two overlap, [`Error::Length`] and [`Error::Type`] where they differ in those,
-    /// [`Error::Device`] where memory cannot be had; then nothing is recorded. Of a weighted penalty as
-    /// [`record_evaluate`](Gpu::record_evaluate).
+    /// [`Error::NoGradient`] if the penalty [has none](Penalty::has_gradient). [`Error::Operand`] if a range breaks a
+    /// rule of [`Operand`]. [`Error::Overlap`] if the two overlap. [`Error::Length`] and [`Error::Type`] if they differ
+    /// in length or type. [`Error::Device`] if memory cannot be allocated. After an error, nothing is recorded. For
+    /// weighted and custom penalties, see [`record_evaluate`](Gpu::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_gradient<'a>(
         &self,
@@ -61,7 +63,7 @@ impl Gpu {
         self.record_gradient_operation(encoder, Operation::Gradient, penalty.into(), weights, gradient)
     }
 
-    /// Records `gradient += ∂R/∂θ`; with [`Penalty::none`] every bit stays.
+    /// Records `gradient += ∂R/∂θ`. With [`Penalty::none`], every bit stays.
     ///
     /// # Errors
     ///
@@ -77,13 +79,13 @@ impl Gpu {
         self.record_gradient_operation(encoder, Operation::AddGradient, penalty.into(), weights, gradient)
     }
 
-    /// Records `θ = prox(θ)` with this step; with [`Penalty::none`] every bit stays.
+    /// Records `θ = prox(θ)` with this step. With [`Penalty::none`], every bit stays.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] for a step that is no number ≥ 0 or too large, [`Error::Operand`] where the range breaks a rule
-    /// of [`Operand`], [`Error::Device`] where memory cannot be had; then nothing is recorded. Of a weighted penalty as
-    /// [`record_evaluate`](Gpu::record_evaluate).
+    /// [`Error::Parameter`] if the step is not a number ≥ 0 or is too large. [`Error::Operand`] if the range breaks a
+    /// rule of [`Operand`]. [`Error::Device`] if memory cannot be allocated. After an error, nothing is recorded. For
+    /// weighted and custom penalties, see [`record_evaluate`](Gpu::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_prox<'a>(
         &self,
@@ -120,8 +122,8 @@ impl Gpu {
         once(self, encoder, (operation, false), (&plan, &one(penalty)), &placement, &Step::NONE).map(drop)
     }
 
-    /// The penalty, which must be one that may be recorded here, and where its weights lie: apart from the other operands, and as many as
-    /// the first of them has elements.
+    /// The penalty and where its element weights lie. Rejects a custom penalty that was not checked, and element
+    /// weights that overlap the other operands or differ from the first of them in length or type.
     fn own<'a>(
         &self,
         weighted: Weighted<'a, Operand<'_>>,

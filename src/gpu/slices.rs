@@ -1,4 +1,4 @@
-//! Slices of host memory on the device: there and back in chunks of bounded size.
+//! Slices of host memory on the device: they travel there and back in chunks of bounded size.
 
 use super::device::Gpu;
 use super::operand::Located;
@@ -15,7 +15,8 @@ use crate::plan::penalties::Penalties;
 use crate::report::Partial;
 use crate::slices::{Slices, Tensor, Update};
 
-/// How many bytes of weights are on the device at a time; a multiple of a tile of any type.
+/// How many bytes of weights are on the device at a time: a multiple of a tile of any type. Group penalties need whole
+/// tensors, which may be larger.
 const CHUNK: usize = 32 << 20;
 
 /// A part of a tensor in the chunk's buffer.
@@ -26,7 +27,7 @@ struct Piece {
     offset: u64,
 }
 
-/// A device, and how its answers are waited for.
+/// A device, and how a call waits for its answers.
 pub(crate) struct Waited<'a> {
     pub(crate) gpu: &'a Gpu,
     pub(crate) wait: WaitMode,
@@ -57,7 +58,7 @@ impl Slices for Waited<'_> {
 }
 
 impl Gpu {
-    /// One partial a tensor, none of which is of a custom penalty that is yet to be checked.
+    /// One partial for each tensor. Custom penalties must have been checked before.
     pub(super) async fn partials(
         &self,
         tensors: &[Tensor<'_>],
@@ -106,7 +107,8 @@ impl Gpu {
         Ok(partials)
     }
 
-    /// The bytes of a gradient or a prox, and the partial of what it leaves. `existing` is what a gradient is added to.
+    /// The bytes of a gradient or a prox, and the partial of the new weights if the update sums. A gradient may be
+    /// added to `existing`.
     pub(super) async fn update(
         &self,
         update: &Update<'_>,
@@ -162,7 +164,8 @@ impl Gpu {
         Ok((output, total))
     }
 
-    /// Writes weights at an offset, whole words at a time: half a word that 16-bit weights leave over is zero.
+    /// Writes weights at an offset, whole words at a time. If 16-bit weights end in half a word, the other half is
+    /// zero.
     pub(super) fn write(&self, buffer: &wgpu::Buffer, offset: u64, weights: Slice<'_>) -> Result<()> {
         let bytes = weights.bytes();
         let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
@@ -178,7 +181,7 @@ impl Gpu {
         })
     }
 
-    /// Records into an encoder of our own and submits it.
+    /// Records into an encoder of the library's, and submits it.
     pub(super) fn submit<R>(&self, record: impl FnOnce(&Gpu, &mut wgpu::CommandEncoder) -> Result<R>) -> Result<R> {
         let mut encoder =
             self.guarded(|| self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
@@ -188,13 +191,13 @@ impl Gpu {
     }
 }
 
-/// The bytes of so many elements of a slice's type, in whole words.
+/// The bytes of this many elements of a slice's type, in whole words.
 fn bytes_of(slice: &Slice<'_>, len: usize) -> u64 {
     (len as u64 * slice.dtype().size() as u64).next_multiple_of(4)
 }
 
-/// Cuts tensors, unless groups keep them whole, into pieces that start on tile boundaries, and fills chunks with them; each piece is
-/// aligned to 16 bytes.
+/// Cuts tensors into pieces that start on tile boundaries, and fills chunks with them. Tensors of group penalties stay
+/// whole. Each piece is aligned to 16 bytes.
 fn pack(tensors: &[Tensor<'_>]) -> Vec<Vec<Piece>> {
     let mut chunks = vec![Vec::new()];
     let mut used = 0;

@@ -1,4 +1,4 @@
-//! What a recorder keeps on the device: tables and results of every slot, and what is found of groups.
+//! A recorder's memory on the device: tables and results of every slot, and the coefficients of groups.
 
 use super::device::Gpu;
 use super::layout::Layout;
@@ -10,13 +10,14 @@ use crate::numeric::accumulator::WORDS;
 use crate::plan::Plan;
 use crate::plan::coefficients::CoefficientRecord;
 
-/// A buffer with a table in each slot: serial, scalars, segments, spans, then behind `parameters` the parameters of each turn.
+/// A buffer with a table in each slot: serial, scalars, segments and spans, then, from `parameters` on, the parameters
+/// of each turn.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) buffer: wgpu::Buffer,
     pub(super) parameters: u64,
     pub(super) stride: u64,
-    /// The first generation whose steps lie in it.
+    /// The first generation whose steps use this buffer.
     pub(super) since: u64,
 }
 
@@ -42,7 +43,7 @@ impl Table {
 
 impl Results {
     pub(super) fn new(gpu: &Gpu, plan: &Plan, slots: usize) -> Result<Results> {
-        // Behind the segments' results, the total's.
+        // The total's result follows the segments' results.
         let size = 4 * (HEADER + (plan.segments.len() + 1) * WORDS) as u64;
         let stride = slot_stride(gpu, size);
         fits(gpu, "the results", plan, size, slots as u64 * stride)?;
@@ -54,17 +55,17 @@ impl Results {
 /// What a recorder keeps of groups on the device.
 #[derive(Debug)]
 pub(super) struct Groups {
-    /// Two of each group. Steps follow one another on the device, so they share it.
+    /// Two coefficients for each group. Steps follow one another on the device, so they share this buffer.
     pub(super) numbers: wgpu::Buffer,
-    /// The indices of those groups that are lists.
+    /// The indices of groups that are lists.
     pub(super) lists: Option<wgpu::Buffer>,
-    /// What many workgroups have summed.
+    /// The partial sums of many workgroups.
     pub(super) partial_sums: Option<wgpu::Buffer>,
-    /// Of each, in bytes.
+    /// The bytes of each of the three.
     pub(super) sizes: [u64; 3],
 }
 
-/// The bytes of the groups' numbers, of their lists, and of what many workgroups sum.
+/// The bytes of the groups' coefficients, of their lists, and of the partial sums.
 pub(super) fn group_sizes(layout: &Layout) -> [u64; 3] {
     [8 * layout.spans.groups, 4 * layout.spans.lists.len() as u64, 4 * layout.spans.partial_sums]
 }
@@ -97,7 +98,7 @@ impl Groups {
     }
 }
 
-/// The rows of the table before the spans'.
+/// How many rows of the table come before the spans' rows.
 pub(super) fn rows_before(plan: &Plan) -> usize {
     SEGMENTS + size_of::<CoefficientRecord>() / ROW_BYTES as usize * plan.segments.len()
 }
@@ -111,19 +112,19 @@ pub(super) fn whole(buffer: &wgpu::Buffer) -> Window {
     Window { start: 0, end: buffer.size() }
 }
 
-/// The bytes of a slot's parameters: of finishing, and of each turn.
+/// The bytes of a slot's parameters: one record for resolving, and one for each turn.
 pub(super) fn parameters_size(layout: &Layout) -> u64 {
     (layout.turns.len() as u64 + 1) * PARAMETERS
 }
 
-/// The distance of slots of this size: what dynamic offsets must be multiples of.
+/// The distance between slots of this size: a multiple of what dynamic offsets must be multiples of.
 fn slot_stride(gpu: &Gpu, size: u64) -> u64 {
     let limits = gpu.device().limits();
     let alignment = limits.min_storage_buffer_offset_alignment.max(limits.min_uniform_buffer_offset_alignment);
     size.next_multiple_of(PARAMETERS.max(alignment.into()))
 }
 
-/// Rejects a table or results that the device cannot bind, or whose slots it cannot hold.
+/// Rejects a table or results that the device cannot bind, or whose slots do not fit a buffer.
 fn fits(gpu: &Gpu, what: &str, plan: &Plan, binding: u64, buffer: u64) -> Result<()> {
     let purpose = format!("{what} of {} tensors", plan.segments.len());
     gpu.binds(&purpose, binding)?;

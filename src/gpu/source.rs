@@ -1,4 +1,4 @@
-//! Which strings make a kernel: joined, they are its WGSL.
+//! Which strings make a kernel. Joined, they are its WGSL.
 
 use super::kernel::{Access, Bindings, Grouped, Kernel, ROLES, Subject, Team};
 use super::table::{self, FIRST_OPERAND};
@@ -16,7 +16,7 @@ macro_rules! shader {
     };
 }
 
-/// The file that a rule is in, with what it is told.
+/// The file of a rule, with its constants.
 fn shader_of(rule: Rule) -> String {
     let (constants, file) = match rule {
         Rule::Shrink { .. } | Rule::Scale => (norm::CONSTANTS, shader!("formula/group/norm")),
@@ -35,13 +35,13 @@ fn accumulator() -> String {
     declarations(accumulator::CONSTANTS) + shader!("numeric/accumulator")
 }
 
-/// Of the kernel that finishes results on the device.
+/// The kernel that resolves results on the device.
 pub(super) fn resolve() -> String {
     [prelude().as_str(), &accumulator(), shader!("gpu/resolve")].concat()
 }
 
 impl Bindings {
-    /// The bindings' declarations, and how a word of a role is read and written.
+    /// The bindings' declarations, and the functions that read and write a word of a role.
     fn source(&self) -> String {
         let mut text = String::new();
         for (binding, writable) in self.writable.iter().enumerate().take(self.count()) {
@@ -65,7 +65,7 @@ impl Bindings {
 }
 
 impl Kernel {
-    /// Twins of the Rust files of the same stems.
+    /// The WGSL of this kernel. Its files are twins of the Rust files with the same stems.
     pub(super) fn source(self) -> String {
         let operands = self.bindings.source();
         let element = match self.dtype {
@@ -155,7 +155,7 @@ impl Kernel {
         [&common[..], formula, &[own], &operation, run].concat().concat()
     }
 
-    /// What a kernel of weights in groups is compiled for.
+    /// The constants that a group penalty's kernel is compiled with.
     fn rule(self, rule: Rule) -> String {
         let purpose = if let Part::Find(purpose) = self.part { purpose.constant() } else { "NONE" };
         let rule = rule.constant();
@@ -186,7 +186,7 @@ mod tests {
         Operation::Adam(Metric::Adam),
     ];
 
-    /// A binding for each operand that an operation has, and, of these, all in one buffer.
+    /// The bindings of an operation: one for each operand, and all operands in one buffer.
     fn bindings(operation: Operation, weighted: bool) -> [Bindings; 2] {
         let operands = match operation {
             Operation::Evaluate => 1,
@@ -206,7 +206,8 @@ mod tests {
         [apart, together]
     }
 
-    /// Every kernel of a subject: each operation and part, type, access, kind of groups and team, with sums and without.
+    /// Every kernel of a subject: each operation and part, type, access, kind of groups and team, with sums and
+    /// without.
     fn kernels(subject: Subject) -> Vec<Kernel> {
         let formula = subject.formula();
         let rule = formula.and_then(|formula| formula.rule);
@@ -218,7 +219,7 @@ mod tests {
             let exists = match subject {
                 Subject::Statistics => operation == Operation::Evaluate,
                 Subject::StepOnly => steps && operation != Operation::Adam(Metric::Adam),
-                // Weights in groups are evaluated, and stepped, by kernels that know no formula.
+                // For group penalties, kernels without a formula evaluate and step.
                 Subject::Formula(_) if rule.is_some() => (adds && has_gradient) || operation == Operation::Prox,
                 Subject::Formula(_) => !adds || has_gradient,
             };
@@ -281,7 +282,7 @@ mod tests {
         let subjects: Vec<Subject> = [Subject::Statistics, Subject::StepOnly].into_iter().chain(formulas).collect();
         let kernels: Vec<Kernel> = subjects.into_iter().flat_map(kernels).collect();
         assert!(kernels.len() > 4000, "only {} kernels", kernels.len());
-        // Kernels that differ in what the source does not know are one.
+        // Kernels may differ in fields that do not change the source.
         let sources: std::collections::BTreeMap<String, Kernel> =
             kernels.into_iter().map(|kernel| (kernel.source(), kernel)).collect();
         let wrong: Vec<String> = sources

@@ -1,27 +1,27 @@
-//! How the end of device work is waited for.
+//! How a call waits for the end of device work.
 
 #[cfg(not(target_family = "wasm"))]
 use std::time::{Duration, Instant};
 
-/// How the end of device work is waited for.
+/// How a call waits for the end of device work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum WaitMode {
-    /// Poll the device on this thread until it is done, at most so long.
+    /// Poll the device on this thread until it is done, or until this time is over.
     #[cfg(not(target_family = "wasm"))]
     Block(Duration),
     /// Somebody else polls the device: the caller's loop, or a [`Poller`](super::Poller).
     PolledElsewhere,
 }
 
-/// What is ready sooner is waited for awake: the system's shortest sleep is about as long.
+/// Up to here a waiting thread yields instead of sleeping: the system's shortest sleep is about this long.
 #[cfg(not(target_family = "wasm"))]
 const AWAKE: Duration = Duration::from_micros(100);
-/// The longest that an answer, the end of the thread or a time-out is noticed late.
+/// The longest sleep: an answer, the end of the poller or a time-out is noticed at most this late.
 #[cfg(not(target_family = "wasm"))]
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What a thread does between two polls: it sleeps for an eighth of the time that it has waited, so that it notices an answer late by
-/// a part of what that took.
+/// What a thread does between two polls. It sleeps for an eighth of the time that it has waited, so the delay in
+/// noticing an answer is a small part of the wait.
 #[cfg(not(target_family = "wasm"))]
 pub(super) fn pause(began: Instant) {
     let waited = began.elapsed();

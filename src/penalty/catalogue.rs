@@ -1,4 +1,4 @@
-//! Which penalties there are: their formulas, and the names that users look them up by.
+//! Which penalties exist: their formulas, and the names by which users look them up.
 
 use super::Penalty;
 use super::named::Named;
@@ -9,7 +9,7 @@ use super::{
 use crate::formula::descriptor::Descriptor;
 use crate::{Error, Result};
 
-/// A formula, and the penalties of it that have names.
+/// A formula, and its penalties that have names.
 struct Entry {
     formula: &'static Descriptor,
     named: &'static [Named],
@@ -41,8 +41,8 @@ pub(crate) fn formulas() -> impl Iterator<Item = &'static Descriptor> {
 }
 
 impl Penalty {
-    /// The penalty of this name with these parameters, as a command or a configuration file gives them; the names are those of
-    /// the constructors, `-` and `_` alike.
+    /// The penalty with this name and these parameters, as a command or a configuration file gives them. The names are
+    /// those of the constructors, except that [`interval`](Penalty::interval) is `box`; `-` and `_` are the same.
     ///
     /// ```
     /// use penalty::Penalty;
@@ -55,8 +55,8 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Name`] for a name that is none of [`all`](Penalty::all) or parameters that are not those it has,
-    /// [`Error::Parameter`] as its constructor.
+    /// [`Error::Name`] if the name is none of [`all`](Penalty::all), or the parameters are not those of the penalty.
+    /// [`Error::Parameter`] as from its constructor.
     pub fn named(name: &str, parameters: &[(&str, f64)]) -> Result<Penalty> {
         let stem = name.replace('-', "_");
         let mut known = Penalty::all().filter(|named| named.name == stem).peekable();

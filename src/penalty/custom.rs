@@ -1,7 +1,7 @@
-//! Penalties of a user's own: what a type gives, and how it becomes a formula among the others.
+//! Custom penalties: what a user's type provides, and how it becomes a formula among the others.
 //!
-//! [`Elementwise`] is the trait, [`Penalty::custom`] makes a penalty of it, and [`Gpu::check`](crate::Gpu::check) holds its two halves
-//! against each other. The functions here are those that its Rust half may call; they have the same names in its WGSL.
+//! [`Elementwise`] is the trait. [`Penalty::custom`] makes a penalty of it. [`Gpu::check`](crate::Gpu::check) compares
+//! its two halves. The Rust half may call the functions here; its WGSL has functions of the same names.
 
 use std::marker::PhantomData;
 
@@ -14,10 +14,11 @@ use crate::{Error, Result};
 pub use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
 pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 
-/// A penalty of a user's own, R(θ) = weight·Σterm(θᵢ): its functions of one number in Rust, and those of four in WGSL.
+/// A custom penalty, R(θ) = factor·Σterm(θᵢ): its functions of one number in Rust, and of four numbers in WGSL.
 ///
-/// It is implemented for a type that has no values; [`Penalty::custom`] makes a penalty of it, which then goes wherever the built-in
-/// ones do: host slices on the CPU and on a device, buffers, parameter sets and steps of optimizers, in `f32`, `f16` and `bf16`.
+/// Implement it for a type that has no values. [`Penalty::custom`] makes a penalty of it, which goes wherever the
+/// built-in ones go: host slices on the CPU and on a device, buffers, parameter sets and optimizer steps, in `f32`,
+/// `f16` and `bf16`.
 ///
 /// ```
 /// use penalty::custom::{self, Elementwise};
@@ -88,69 +89,73 @@ pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 ///
 /// # What its functions see
 ///
-/// `f32` that are finite, and below 2^-120 in magnitude none but +0. What they return is +0 below 2^-120. Elements that are not finite
-/// never reach them: a NaN's gradient is that NaN, an infinite weight's the [limit](Elementwise::gradient_limits), and a prox
-/// returns both bit by bit. Coefficients that depend on the parameters alone are worked out in `f64` on the host, once for a tensor and a step,
-/// and rounded once to `f32`, 0 below 2^-120 and at most `f32::MAX`.
+/// They see only finite `f32`, and numbers below 2^-120 in magnitude arrive as +0. What they return is set to +0 if it
+/// is below 2^-120. Elements that are not finite never reach them: the gradient of a NaN is that NaN, that of an
+/// infinite weight is the [limit](Elementwise::gradient_limits), and a prox returns both bit by bit. Coefficients are
+/// computed in `f64` on the host, once for each tensor and step, and rounded once to `f32`: 0 below 2^-120, and at most
+/// `f32::MAX`.
 ///
-/// `#[inline(always)]` on each of them lets the loops use the processor's vectors; without it the bits are the same. A panic is
-/// the caller's.
+/// Put `#[inline(always)]` on each of them, so that the loops use the processor's vectors. Without it the bits are the
+/// same. A panic in them reaches the caller.
 ///
 /// # The WGSL
 ///
-/// [`WGSL`](Elementwise::WGSL) defines `term`, `gradient` and `prox` as above, on four numbers at a time, and where there is a
-/// metric prox `metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients)`; the library defines `gradient_limits`. Coefficients come as
-/// `alias Coefficients = array<vec4<f32>, 5>` and `alias TermCoefficients = array<vec4<f32>, 3>`. The functions of this module are there under
-/// their names for `vec4<f32>`. A name that the kernels have taken is rejected when it is compiled. Its kernels have wgpu's checks of
-/// bounds and loops, which those of the built-in penalties do without.
+/// [`WGSL`](Elementwise::WGSL) defines `term`, `gradient` and `prox` as above, on four numbers at a time. If there is a
+/// metric prox, it also defines
+/// `metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients)`. The library defines `gradient_limits`. Coefficients are
+/// `alias Coefficients = array<vec4<f32>, 5>` and `alias TermCoefficients = array<vec4<f32>, 3>`.
+/// The functions of this module exist under the same names for `vec4<f32>`. A name that the kernels already use is
+/// rejected when the WGSL is compiled. Kernels of custom penalties keep wgpu's checks of bounds and loops, which those
+/// of the built-in penalties do without.
 ///
 /// For the same bits on every device:
 ///
-/// - `opaque(…)` around every product that is then added to, and around every sum; else a driver may fuse or reassociate them. Where
-///   the last of these is what a function returns, it need not have one;
-/// - [`quotient`] in place of `/`, [`root`] in place of `sqrt`, [`ln`] and [`ln_1p`] in place of `log`;
-/// - no test for NaN or infinity, which WGSL may assume away: let nothing overflow, or end it with [`bounded`].
+/// - Put `opaque(…)` around every product that is then added to, and around every sum; else a driver may fuse or
+///   reassociate them. The last one, if it is what the function returns, may do without.
+/// - Use [`quotient`] in place of `/`, [`root`] in place of `sqrt`, and [`ln`] and [`ln_1p`] in place of `log`.
+/// - Do not test for NaN or infinity, which WGSL may assume away. Let nothing overflow, or limit it with [`bounded`].
 pub trait Elementwise: 'static {
-    /// What errors call it. A [`Partial`](crate::Partial) knows whose value it holds by this name and the term's numbers.
+    /// What errors call it. A [`Partial`](crate::Partial) knows whose value it holds by this name and the term's
+    /// coefficients.
     const NAME: &'static str;
-    /// Its functions for a device.
+    /// Its functions for a device, in WGSL.
     const WGSL: &'static str;
 
-    /// Rejects parameters; mostly with [`Error::Parameter`].
+    /// Rejects invalid parameters, usually with [`Error::Parameter`].
     fn accept(_parameters: [f64; 2]) -> Result<()> {
         Ok(())
     }
-    /// The factor of the sum of terms in the value, ≥ 0; without more said, the first parameter. ∞ makes a constraint: the value is
-    /// then ∞ unless every term is 0, and it has [no gradient](Penalty::has_gradient).
+    /// The factor of the term sum in the value, ≥ 0. By default, the first parameter. ∞ makes a constraint: the value
+    /// is then ∞ unless every term is 0, and the penalty has [no gradient](Penalty::has_gradient).
     fn factor(parameters: [f64; 2]) -> f64 {
         parameters[0]
     }
-    /// What [`term`](Elementwise::term) needs to know; without more said, the second parameter.
+    /// The coefficients of [`term`](Elementwise::term). By default, the second parameter.
     fn term_coefficients([_, shape]: [f64; 2]) -> [f64; 3] {
         [shape, 0.0, 0.0]
     }
-    /// What [`gradient`](Elementwise::gradient) needs to know; without more said, both parameters. The WGSL finds them in the
-    /// first three of its numbers.
+    /// The coefficients of [`gradient`](Elementwise::gradient). By default, both parameters. The WGSL finds them in the
+    /// first three places of `Coefficients`.
     fn gradient_coefficients([lambda, shape]: [f64; 2]) -> [f64; 3] {
         [lambda, shape, 0.0]
     }
     /// The limits of the gradient as θ → −∞ and as θ → +∞; beyond `f32::MAX`, ±∞.
     fn gradient_limits(parameters: [f64; 2]) -> [f64; 2];
-    /// What [`prox`](Elementwise::prox) needs to know at a finite step ≥ 0; without more said, the step times the first parameter, and
-    /// the second. It may reject steps.
+    /// The coefficients of [`prox`](Elementwise::prox) at a finite step ≥ 0. By default, the step times the first
+    /// parameter, and the second parameter. It may reject steps.
     fn prox_coefficients([lambda, shape]: [f64; 2], step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, shape, 0.0, 0.0, 0.0])
     }
-    /// What [`metric_prox`](Elementwise::metric_prox) needs to know. Without more said there is none: a step in
-    /// [Adam's metric](crate::Metric::Adam) is [`Error::NoMetricProx`].
+    /// The coefficients of [`metric_prox`](Elementwise::metric_prox). By default there is none: a step in [Adam's
+    /// metric](crate::Metric::Adam) is [`Error::NoMetricProx`].
     fn metric_coefficients(_parameters: [f64; 2], _step: f64) -> Result<[f64; 5]> {
         Err(Error::NoMetricProx { penalty: Self::NAME })
     }
 
-    /// A share of the value, without its weight: a number ≥ 0 that is finite, and at most 2^115 where |θ| < 2^57, so that those of a
-    /// tile can be summed.
+    /// A weight's share of the value, without the factor: a finite number ≥ 0, and at most 2^115 where |θ| < 2^57, so
+    /// that the terms of a tile can be summed.
     fn term(theta: f32, t: &[f32; 3]) -> f32;
-    /// ∂R/∂θ, 0 at a kink. Of a constraint nobody asks for it, and its WGSL need not define it.
+    /// ∂R/∂θ, 0 at a kink. Nothing asks for a constraint's gradient, and its WGSL need not define one.
     fn gradient(theta: f32, c: &[f32; 3]) -> f32;
     /// argmin over x of step·R(x) + ½(x − v)², finite.
     fn prox(v: f32, c: &[f32; 5]) -> f32;
@@ -161,17 +166,18 @@ pub trait Elementwise: 'static {
 }
 
 impl Penalty {
-    /// A penalty of the caller's own, of a type that implements [`Elementwise`](crate::custom::Elementwise).
+    /// A custom penalty, from a type that implements [`Elementwise`](crate::custom::Elementwise).
     ///
-    /// On the CPU its Rust functions are taken at their word. On a device they are compared with its WGSL before it is used there:
-    /// by calls on host slices on their first use, and by [`Gpu::check`](crate::Gpu::check) ahead of whatever is recorded.
+    /// On the CPU, the library trusts the Rust functions. On a device, it compares them with the WGSL before it uses
+    /// them there: calls on host slices do that on their first use, and [`Gpu::check`](crate::Gpu::check) does it
+    /// before anything is recorded.
     ///
-    /// It is never [none](Penalty::is_none), and has no [name](Penalty::named) in the list of all.
+    /// It is never [none](Penalty::is_none), and [`named`](Penalty::named) does not find it.
     ///
     /// # Errors
     ///
-    /// Those of its [`accept`](crate::custom::Elementwise::accept), and [`Error::Parameter`] unless its weight is from 0 to half of
-    /// `f32::MAX` or infinite, and none of its numbers NaN.
+    /// Those of its [`accept`](crate::custom::Elementwise::accept). [`Error::Parameter`] unless its factor is from 0 to
+    /// half of `f32::MAX` or infinite, and no coefficient is NaN.
     pub fn custom<E: Elementwise>(parameters: [f64; 2]) -> Result<Penalty> {
         E::accept(parameters)?;
         let of_terms = E::factor(parameters);
@@ -209,7 +215,7 @@ impl<E: Elementwise> Formula for Adapted<E> {
         E::term_coefficients(p)
     }
 
-    /// The user's, then the limits.
+    /// The user's three, then the gradient's limits.
     fn gradient_coefficients(p: Parameters) -> [f64; 5] {
         let ([a, b, c], [low, high]) = (E::gradient_coefficients(p), E::gradient_limits(p));
         [a, b, c, low, high]
@@ -233,7 +239,7 @@ impl<E: Elementwise> Formula for Adapted<E> {
         E::gradient(finite(theta), &[c[0], c[1], c[2]])
     }
 
-    /// Coefficients are finite: the largest says that the limit is infinite.
+    /// Coefficients are finite, so the largest float stands for an infinite limit.
     #[inline(always)]
     fn gradient_limits(c: &Coefficients) -> [f32; 2] {
         [c[3], c[4]].map(|x| if x.abs() < f32::MAX { x } else { signed(f32::INFINITY, x) })
@@ -250,7 +256,7 @@ impl<E: Elementwise> Formula for Adapted<E> {
     }
 }
 
-/// What is there in place of what is not finite, whose results nobody uses: the built-in functions take anything, a user's need not.
+/// Replaces a non-finite input by 0; nobody uses the result. The built-in functions take any input, a user's need not.
 #[inline(always)]
 fn finite(x: f32) -> f32 {
     if x.is_finite() { x } else { 0.0 }

@@ -26,7 +26,7 @@ pub(super) const NAMED: &[Named] = &[
 pub(super) struct ElasticNet;
 
 impl Penalty {
-    /// R(θ) = 0. Prox leaves every bit as it is; evaluating still gives the statistics.
+    /// R(θ) = 0. Its prox leaves every bit as it is. Evaluating it still gives the statistics.
     pub fn none() -> Penalty {
         Penalty::of(&FORMULA, [0.0, 0.0]).called("none")
     }
@@ -96,7 +96,7 @@ impl Penalty {
 
     /// PyTorch's `weight_decay` as `SGD` and `Adam` apply it, adding λθ to the gradient: R(θ) = ½λΣθ².
     ///
-    /// `AdamW`'s decoupled decay is no penalty: it multiplies θ by 1 − ηλ, outside Adam's scaling.
+    /// The decoupled decay of `AdamW` is not a penalty: it multiplies θ by 1 − ηλ, outside Adam's scaling.
     ///
     /// # Errors
     ///

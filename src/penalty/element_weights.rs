@@ -1,4 +1,4 @@
-//! A penalty with what it weighs each element with: and what is rejected of them.
+//! A penalty with its element weights, and which element weights are rejected.
 
 use rayon::prelude::*;
 
@@ -9,14 +9,14 @@ use crate::numeric::slice::{Slice, with_element};
 use crate::numeric::tile::TILE;
 use crate::{Error, Result};
 
-/// How many weights a thread looks at before it asks for more.
+/// How many element weights a thread checks at a time.
 const CHUNK: usize = 64 * TILE;
 
-/// A penalty and the weights wᵢ of the elements: what a call on one tensor takes for a penalty that
-/// [is weighted](Penalty::is_weighted). A `&Penalty` becomes one without.
+/// A penalty and its element weights wᵢ: what a call on one tensor takes for a penalty that [is
+/// weighted](Penalty::is_weighted). A `&Penalty` becomes one without element weights.
 ///
-/// Made by [`Penalty::with_element_weights`] for slices of `E`, which is then a `Weighted<[E]>`, and by [`Penalty::with_operand`] for weights on
-/// a device, a `Weighted<gpu::Operand>`.
+/// [`Penalty::with_element_weights`] makes it for slices of `E`: a `Weighted<[E]>`. [`Penalty::with_operand`] makes it
+/// for a buffer range on a device: a `Weighted<gpu::Operand>`.
 #[derive(Debug)]
 pub struct Weighted<'a, W: ?Sized> {
     penalty: &'a Penalty,
@@ -38,18 +38,18 @@ impl<'a, W: ?Sized> From<&'a Penalty> for Weighted<'a, W> {
 }
 
 impl<'a, E: Element> Weighted<'a, [E]> {
-    /// The penalty, and what there is of weights, whether or not it takes some.
+    /// The penalty and its element weights, if any. Whether it takes any is not checked here.
     pub(crate) fn erased(self) -> (&'a Penalty, Option<Slice<'a>>) {
         (self.penalty, self.weights.map(Slice::from))
     }
 }
 
 impl<'a, W: ?Sized> Weighted<'a, W> {
-    /// A penalty with weights that nobody looks through.
+    /// A penalty with element weights whose values are not checked.
     ///
     /// # Errors
     ///
-    /// [`Error::ElementWeights`] where the penalty takes none.
+    /// [`Error::ElementWeights`] if the penalty takes none.
     pub(crate) fn new(penalty: &'a Penalty, weights: &'a W) -> Result<Weighted<'a, W>> {
         matched(penalty, true)?;
         Ok(Weighted { penalty, weights: Some(weights) })
@@ -59,11 +59,11 @@ impl<'a, W: ?Sized> Weighted<'a, W> {
         self.penalty
     }
 
-    /// The penalty, and the weights where it takes some.
+    /// The penalty, and its element weights if it takes any.
     ///
     /// # Errors
     ///
-    /// [`Error::ElementWeights`] where it takes some and has none.
+    /// [`Error::ElementWeights`] if it takes element weights and has none.
     pub(crate) fn parts(self) -> Result<(&'a Penalty, Option<&'a W>)> {
         matched(self.penalty, self.weights.is_some())?;
         Ok((self.penalty, self.weights))
@@ -71,10 +71,10 @@ impl<'a, W: ?Sized> Weighted<'a, W> {
 }
 
 impl Penalty {
-    /// This penalty with the weights wᵢ of the elements, one for each, of the elements' type.
+    /// This penalty with element weights wᵢ: one for each weight θ, of the same type.
     ///
-    /// A weight is a number ≥ 0; below 2^-120 it is 0, and an infinite one counts as `f32::MAX`. They are looked through once, here: in a
-    /// loop, keep the result.
+    /// An element weight is a number ≥ 0. Below 2^-120 it is 0, and an infinite one counts as `f32::MAX`. They are
+    /// checked once, here: in a loop, keep the result.
     ///
     /// ```
     /// use penalty::{Backend, Error, Penalty};
@@ -89,7 +89,8 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::ElementWeight`] for the first that is negative or NaN, [`Error::ElementWeights`] where the penalty takes none.
+    /// [`Error::ElementWeight`] for the first one that is negative or NaN. [`Error::ElementWeights`] if the penalty
+    /// takes none.
     pub fn with_element_weights<'a, E: Element>(&'a self, weights: &'a [E]) -> Result<Weighted<'a, [E]>> {
         let weighted = Weighted::new(self, weights)?;
         valid(weights.into())?;
@@ -97,7 +98,7 @@ impl Penalty {
     }
 }
 
-/// Rejects weights for a penalty that takes none, and one that takes some without them.
+/// Rejects element weights for a penalty that takes none, and a weighted penalty without them.
 pub(crate) fn matched(penalty: &Penalty, given: bool) -> Result<()> {
     if penalty.is_weighted() == given {
         return Ok(());
@@ -106,13 +107,13 @@ pub(crate) fn matched(penalty: &Penalty, given: bool) -> Result<()> {
     Err(Error::ElementWeights { penalty: penalty.name(), expected, found })
 }
 
-/// Rejects weights that are negative or NaN.
+/// Rejects element weights that are negative or NaN.
 pub(crate) fn valid(weights: Slice<'_>) -> Result<()> {
     with_element!(weights.dtype(), E => valid_of::<E>(weights.elements()))
 }
 
 fn valid_of<E: Element>(weights: &[E]) -> Result<()> {
-    // −0 is a 0.
+    // −0 counts as 0.
     let bad = |weight: &E| weight.decode() > INFINITY && weight.decode() != 1 << 31;
     let any_bad = |chunk: &[E]| chunk.iter().fold(false, |any, weight| any | bad(weight));
     let Some(chunk) = weights.par_chunks(CHUNK).position_first(any_bad) else { return Ok(()) };

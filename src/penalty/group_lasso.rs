@@ -43,10 +43,11 @@ pub(super) const NAMED: &[Named] = &[
 pub(super) struct GroupLasso;
 
 impl Penalty {
-    /// R(θ) = λΣ√n_g‖θ_g‖₂ over groups of n_g weights: the group lasso (Yuan, Lin 2006). A group's weights are zero together.
+    /// R(θ) = λΣ√n_g‖θ_g‖₂ over groups of n_g weights: the group lasso (Yuan, Lin 2006). A group's weights become zero
+    /// together.
     ///
-    /// prox(v) is v_g·max(1 − ηλ√n_g/‖v_g‖₂, 0). The gradient is λ√n_g·θ_g/‖θ_g‖₂, 0 in a group of zeros. A weight that is not finite
-    /// stays as it is, and its group is shrunk as if it were 0. Convex.
+    /// prox(v) is v_g·max(1 − ηλ√n_g/‖v_g‖₂, 0). The gradient is λ√n_g·θ_g/‖θ_g‖₂, 0 in a group of zeros. A weight that
+    /// is not finite stays as it is, and its group is shrunk as if that weight were 0. Convex.
     ///
     /// ```
     /// use penalty::{Backend, Groups, Penalty};
@@ -66,10 +67,11 @@ impl Penalty {
         Ok(Penalty::sparse_group_lasso(lambda, 0.0, groups)?.called("group_lasso"))
     }
 
-    /// R(θ) = λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂): the sparse-group lasso (Simon et al. 2013). Groups are zero together, and weights of
-    /// the others alone. α = 1 is L1, α = 0 the group lasso.
+    /// R(θ) = λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂): the sparse-group lasso (Simon et al. 2013). Whole groups become zero, and
+    /// single weights in the other groups. α = 1 is L1, α = 0 is the group lasso.
     ///
-    /// prox(v) is u_g·max(1 − ηλ(1−α)√n_g/‖u_g‖₂, 0) of u, L1's prox with ηλα. The gradient is the sum of both. Convex.
+    /// prox(v) is u_g·max(1 − ηλ(1−α)√n_g/‖u_g‖₂, 0), where u is L1's prox with ηλα. The gradient is the sum of both
+    /// gradients. Convex.
     ///
     /// ```
     /// use penalty::{Backend, Groups, Penalty};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::numeric::hash::fnv1a;
 use crate::{Error, Result};
 
-/// The groups of a tensor's weights that a penalty takes together, such as the rows of a matrix. They cover every weight once.
+/// The groups of a tensor's weights for a group penalty, such as the rows of a matrix. Each weight is in exactly one
+/// group.
 ///
-/// Matrices are in row-major order: a row is consecutive. Whether a tensor can be grouped so is known once its length is: an operation
-/// on one that the groups do not cover, or whose matrix they do not divide, is [`Error::Groups`].
+/// Matrices are in row-major order: a row is consecutive. Groups do not know the tensor's length, so the operation
+/// checks it: if the groups do not cover the tensor, or do not divide its matrix, the error is [`Error::Groups`].
 ///
 /// ```
 /// use penalty::{Backend, Groups, Penalty};
@@ -35,25 +36,25 @@ enum Shape {
     Lists(Arc<Lists>),
 }
 
-/// Groups by lists of indices. They are compared at every step and hashed for every partial, so what is shared is known to be equal
-/// (`Eq`), and the hash is kept.
+/// Groups by lists of indices. They are compared at every step and hashed for every partial. So the hash is kept, and
+/// `Eq` lets two references to the same lists compare equal at once.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Lists {
-    /// Where each group begins among the members, and where the last one ends.
+    /// Where each group begins among the members, and where the last group ends.
     pub(crate) first: Vec<u32>,
-    /// The indices, ascending in each group.
+    /// The indices of all groups, one group after the other, ascending in each.
     pub(crate) members: Vec<u32>,
     /// The group of each index.
     pub(crate) group_of: Vec<u32>,
     hash: u64,
 }
 
-/// The hash of some numbers, as their little-endian bytes.
+/// The hash of some numbers, taken as little-endian bytes.
 fn hash_of(numbers: impl IntoIterator<Item = u64>) -> u64 {
     fnv1a(numbers.into_iter().flat_map(u64::to_le_bytes))
 }
 
-/// How many weights a tensor in groups has at most.
+/// The most weights that a tensor of a group penalty may have.
 const LONGEST: u64 = (1 << 32) - 256;
 
 impl Groups {
@@ -66,34 +67,34 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] for runs of 0.
+    /// [`Error::Groups`] if `len` is 0.
     pub fn runs(len: u64) -> Result<Groups> {
         Groups::of(Shape::Runs(len), &[len])
     }
 
-    /// The rows of a matrix of so many columns.
+    /// The rows of a matrix with this many columns.
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] for 0 columns.
+    /// [`Error::Groups`] if there are 0 columns.
     pub fn rows(columns: u64) -> Result<Groups> {
         Groups::of(Shape::Rows(columns), &[columns])
     }
 
-    /// The columns of a matrix of so many columns.
+    /// The columns of a matrix with this many columns.
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] for 0 columns.
+    /// [`Error::Groups`] if there are 0 columns.
     pub fn columns(columns: u64) -> Result<Groups> {
         Groups::of(Shape::Columns(columns), &[columns])
     }
 
-    /// Tiles of `height` rows and `width` columns of a matrix of so many columns: block sparsity.
+    /// Tiles of `height` rows and `width` columns in a matrix with this many columns: block sparsity.
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] where one is 0, or the columns are no multiple of the width.
+    /// [`Error::Groups`] if one of the three is 0, or the width does not divide the columns.
     pub fn tiles(columns: u64, height: u64, width: u64) -> Result<Groups> {
         let shape = Shape::Tiles { columns, height, width };
         if width > 0 && !columns.is_multiple_of(width) {
@@ -103,11 +104,12 @@ impl Groups {
         Groups::of(shape, &[columns, height, width])
     }
 
-    /// A list of indices for each group; together they are 0, 1, 2, … in any order. They cover a tensor of as many weights and no other.
+    /// A list of indices for each group. Together the lists are 0, 1, 2, … in any order. They cover a tensor of exactly
+    /// that many weights.
     ///
     /// # Errors
     ///
-    /// [`Error::Groups`] where a group is empty, an index is missing or there twice, or there are 2^32 or more.
+    /// [`Error::Groups`] if a group is empty, an index is missing or occurs twice, or there are 2^32 indices or more.
     pub fn lists<L: AsRef<[u64]>>(lists: &[L]) -> Result<Groups> {
         let len: usize = lists.iter().map(|list| list.as_ref().len()).sum();
         let reject = |expected: String, found: String| {
@@ -158,7 +160,8 @@ impl Groups {
         Ok(groups)
     }
 
-    /// Rejects groups of another matrix than a tensor of this shape is, and, where they must, runs that cross its rows.
+    /// Rejects groups that are made for another matrix than this shape is. Also rejects runs that cross its rows, if
+    /// runs must lie in rows.
     pub(crate) fn check_matrix(&self, shape: &[u64], runs_lie_in_rows: bool) -> Result<()> {
         let columns = match shape {
             [_, rest @ ..] if !rest.is_empty() => Some(rest.iter().fold(1, |n: u64, side| n.saturating_mul(*side))),
@@ -183,7 +186,7 @@ impl Groups {
         Err(Error::Groups { groups: self.to_string(), expected, found })
     }
 
-    /// Where the groups of so many weights lie.
+    /// Where the groups of a tensor of this many weights lie.
     pub(crate) fn geometry(&self, len: u64) -> Result<Geometry> {
         let reject = |expected: &str, found: String| {
             Err(Error::Groups { groups: self.to_string(), expected: expected.into(), found })
@@ -205,13 +208,13 @@ impl Groups {
             Shape::Tiles { columns, height, width } => (*columns, *height, *width, None),
         };
         if len == 0 {
-            // No weights are no groups, however large those are.
+            // A tensor without weights has no groups, however large these would be.
             return Ok(Geometry { columns: 1, height: 1, width: 1, across: 1, count: 0, lists: lists.cloned() });
         }
         if !len.is_multiple_of(columns) || !(len / columns).is_multiple_of(height) {
             return reject("cover the tensor", format!("its {len} weights do not divide so"));
         }
-        // Members are counted in 32 bits, 256 at a time.
+        // Kernels count members in 32 bits, and a workgroup goes 256 members further at a time.
         if len > LONGEST {
             return reject("have at most 2^32 − 256 weights", len.to_string());
         }
@@ -223,7 +226,8 @@ impl Groups {
         Ok(Geometry { columns, height, width, across, count, lists: lists.cloned() })
     }
 
-    /// What tells these groups from others, near enough, in serialized partials: so the numbers here never change.
+    /// Tells these groups from others in serialized partials, up to collisions. The numbers here must never change,
+    /// since partials are stored.
     pub(crate) fn hash(&self) -> u64 {
         match &self.0 {
             Shape::Whole => hash_of([0]),
@@ -231,7 +235,7 @@ impl Groups {
             Shape::Rows(columns) => hash_of([2, *columns]),
             Shape::Columns(columns) => hash_of([3, *columns]),
             Shape::Tiles { columns, height, width } => hash_of([4, *columns, *height, *width]),
-            // 5, how many there are, then each with its length before it.
+            // It is the hash of 5, the number of lists, then each list with its length before it.
             Shape::Lists(lists) => lists.hash,
         }
     }
@@ -293,7 +297,7 @@ impl Geometry {
         self.lists.as_ref().map_or(self.count * self.height * self.width, |lists| lists.members.len() as u64)
     }
 
-    /// Whether groups are runs of weights, all as long, one behind the other.
+    /// Whether groups are consecutive runs of weights of the same length.
     pub(crate) fn is_contiguous(&self) -> bool {
         self.lists.is_none() && (self.height == 1 || self.across == 1)
     }
@@ -309,7 +313,7 @@ impl Geometry {
         }
     }
 
-    /// The group of the weight at an index, and how many weights from it on are of that group for sure.
+    /// The group of the weight at an index, and how many weights from there on are in that group at least.
     pub(crate) fn at(&self, index: u64) -> (u64, u64) {
         match &self.lists {
             Some(lists) => (u64::from(lists.group_of[index as usize]), 1),
@@ -317,7 +321,7 @@ impl Geometry {
                 let (row, column) = (index / self.columns, index % self.columns);
                 let group = row / self.height * self.across + column / self.width;
                 let run = self.width - column % self.width;
-                // Where a tile is as wide as the matrix, its next row follows.
+                // If a tile is as wide as the matrix, the tile's next row follows at once.
                 let rows = if self.across == 1 { self.height - 1 - row % self.height } else { 0 };
                 (group, run + rows * self.width)
             }
@@ -329,7 +333,7 @@ impl Geometry {
 mod tests {
     use super::*;
 
-    /// Groups of every kind with sides around the lengths, and such as no tensor has.
+    /// Groups of every kind, with sides around the tested lengths and far beyond any tensor.
     fn every_kind() -> Result<Vec<Groups>> {
         let lists = [vec![5, 1, 9], vec![0], vec![2, 3, 4, 6, 7, 8, 10, 11]];
         let mut all = vec![
@@ -343,7 +347,7 @@ mod tests {
         for columns in sides {
             all.extend([Groups::runs(columns)?, Groups::rows(columns)?, Groups::columns(columns)?]);
             let tiles = sides.iter().flat_map(|&height| sides.map(|width| Groups::tiles(columns, height, width)));
-            // Those whose width does not divide the columns are no groups.
+            // Tiles whose width does not divide the columns are rejected, and left out here.
             all.extend(tiles.flatten());
         }
         Ok(all)
@@ -410,7 +414,7 @@ mod tests {
         }
     }
 
-    /// They are part of serialized partials.
+    /// Hashes are part of serialized partials.
     #[test]
     fn hashes_stay_as_they_are() -> Result<()> {
         let all = [
@@ -424,7 +428,7 @@ mod tests {
         ];
         let found: Vec<u64> = all.iter().map(|(groups, _)| groups.hash()).collect();
         assert_eq!(found, all.map(|(_, hash)| hash));
-        // Each list is sorted, so the order of its indices is no matter; which is which list is.
+        // Each list is sorted, so the order of its indices does not matter. The order of the lists does.
         assert_eq!(Groups::lists(&[[0, 3], [2, 1]])?.hash(), Groups::lists(&[[3, 0], [1, 2]])?.hash());
         assert_ne!(Groups::lists(&[[1, 2], [0, 3]])?.hash(), Groups::lists(&[[3, 0], [1, 2]])?.hash());
         Ok(())
@@ -441,7 +445,7 @@ mod tests {
                 assert!(error.contains("a matrix of 64 columns") && error.contains(&format!("{shape:?}")), "{error}");
             }
         }
-        // Whatever the shape is, and runs only where they may cross rows.
+        // These fit any shape. Runs fit any shape only if they may cross rows.
         let runs = Groups::runs(4)?;
         for groups in [Groups::whole(), runs.clone(), Groups::lists(&[[0, 1], [2, 3]])?] {
             assert_eq!(groups.check_matrix(&[6, 6], false), Ok(()), "{groups}");

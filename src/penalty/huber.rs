@@ -21,10 +21,11 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct Huber;
 
 impl Penalty {
-    /// R(θ) = λΣ θ²/2 where |θ| ≤ δ, else δ(|θ| − δ/2) (Huber 1964): ridge whose pull on large weights is bounded. **With a ½**, as
-    /// Huber has it.
+    /// R(θ) = λΣ θ²/2 where |θ| ≤ δ, else δ(|θ| − δ/2) (Huber 1964): ridge whose pull on large weights is bounded. It
+    /// has **a ½**, as Huber's definition has.
     ///
-    /// prox(v) is v/(1 + ηλ) where |v| ≤ δ(1 + ηλ), else v − ηλδ·sign v. The gradient is λ·clamp(θ, −δ, δ). Convex; no zeros.
+    /// prox(v) is v/(1 + ηλ) where |v| ≤ δ(1 + ηλ), else v − ηλδ·sign v. The gradient is λ·clamp(θ, −δ, δ). Convex; it
+    /// makes no zeros.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -37,7 +38,8 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2, 2^-100 ≤ δ ≤ 2^100 and λδ ≤ `f32::MAX`/2.
+    /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2, 2^-100 ≤ δ ≤ 2^100 and λδ ≤
+    /// `f32::MAX`/2.
     pub fn huber(lambda: f64, delta: f64) -> Result<Penalty> {
         let (lambda, delta) = (factor("lambda", lambda)?, shape("delta", delta, 0.0)?);
         factor("lambda·delta", lambda * delta)?;
@@ -74,7 +76,7 @@ impl Formula for Huber {
         Ok([shrink, delta, shrink * delta, 0.0, 0.0])
     }
 
-    /// θ²/(2δ) up to δ, and as much as |θ| beyond it.
+    /// θ²/(2δ) up to δ; beyond it, |θ| − δ/2.
     #[inline(always)]
     fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();

@@ -21,8 +21,8 @@ pub(super) struct Interval;
 impl Penalty {
     /// R(θ) = 0 where lower ≤ θ ≤ upper for every θ, else ∞: the box. A bound may be infinite.
     ///
-    /// prox(v) is min(max(v, lower), upper), whatever the step. It has [no gradient](Penalty::has_gradient). Each bound is rounded once to
-    /// the weights' type, to nearest, and a weight at it is inside. Convex.
+    /// prox(v) is min(max(v, lower), upper), whatever the step. It has [no gradient](Penalty::has_gradient). Each bound
+    /// is rounded once, to the nearest number of the weights' type. A weight that equals a bound is inside. Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -36,7 +36,7 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] where a bound is NaN, or lower > upper.
+    /// [`Error::Parameter`] if a bound is NaN, or lower > upper.
     pub fn interval(lower: f64, upper: f64) -> Result<Penalty> {
         if lower.is_nan() {
             return Err(Error::Parameter { name: "lower", expected: "a number", found: lower });
@@ -77,7 +77,7 @@ impl Formula for Interval {
         Interval::prox_coefficients(p, step)
     }
 
-    /// Whether θ is forbidden.
+    /// 1 if θ is forbidden, else 0.
     #[inline(always)]
     fn term(theta: f32, t: &TermCoefficients) -> f32 {
         if theta < t[0] || theta > t[1] { 1.0 } else { 0.0 }

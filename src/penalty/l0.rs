@@ -16,9 +16,9 @@ pub(super) const NAMED: &[Named] =
 pub(super) struct L0;
 
 impl Penalty {
-    /// R(θ) = λ·#{θ ≠ 0}, the number of weights that are left.
+    /// R(θ) = λ·#{θ ≠ 0}: λ times the number of non-zero weights.
     ///
-    /// prox is the hard threshold (Blumensath and Davies 2008): v where |v| > √(2ηλ), else 0, also at the tie. It has
+    /// The prox is the hard threshold (Blumensath and Davies 2008): v where |v| > √(2ηλ), else 0, also at a tie. It has
     /// [no gradient](Penalty::has_gradient). Not convex.
     ///
     /// ```
@@ -49,7 +49,7 @@ impl Formula for L0 {
         [0.0; 3]
     }
 
-    /// A count is flat, except where it jumps.
+    /// A count is flat except where it jumps.
     fn has_gradient(_: Parameters) -> bool {
         false
     }

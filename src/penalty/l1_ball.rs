@@ -21,11 +21,13 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct L1Ball;
 
 impl Penalty {
-    /// R(θ) = 0 where Σ|θ| ≤ radius, else ∞: the lasso as a constraint, or one of each group [`over`](Penalty::over) groups.
+    /// R(θ) = 0 where Σ|θ| ≤ radius, else ∞: the lasso as a constraint. [`over`](Penalty::over) groups, each group has
+    /// its own ball.
     ///
-    /// prox(v) is the projection, sign v·max(|v| − τ, 0) with the τ that makes its sum the radius, whatever the step; the result, as
-    /// its type holds it, is certainly inside. Each weight is within 1e-6 of the radius of the exact projection, and what its type rounds,
-    /// however different the scales of weights and radius are. It has [no gradient](Penalty::has_gradient). Convex.
+    /// prox(v) is the projection, whatever the step: sign v·max(|v| − τ, 0), with the τ for which the sum of magnitudes
+    /// is the radius, or v if it is inside already. The result is certainly inside, also after rounding to its type.
+    /// Beside that rounding, each weight is within 1e-6 of the radius of the exact projection, however different the
+    /// scales of weights and radius are. It has [no gradient](Penalty::has_gradient). Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -56,18 +58,18 @@ impl Formula for L1Ball {
         radius
     }
 
-    /// How many bits weights of this type lack is a number of the formula's.
+    /// The second parameter is the number of significand bits that this type lacks compared with `f32`.
     fn on([radius, _]: Parameters, dtype: Dtype) -> Parameters {
         [radius, dtype.lost_bits().into()]
     }
 
-    /// The bits that are lost.
+    /// How many bits the type lacks.
     fn prox_coefficients([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
     }
 
-    /// The threshold is in two parts, the first of which is subtracted without rounding where the rest is small. The last bit of the second
-    /// says whether the result is rounded toward 0.
+    /// The threshold has two parts. If the rest is small, the first part is subtracted without rounding. The last bit
+    /// of the second part says whether the result is rounded toward 0.
     #[inline(always)]
     fn prox(v: f32, c: &Coefficients) -> f32 {
         let rest = toward_zero((v.abs() - c[3]) - c[4], c[0], c[4].to_bits() & 1 == 1);

@@ -22,12 +22,12 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct L2Ball;
 
 impl Penalty {
-    /// R(θ) = 0 where ‖θ‖₂ ≤ radius, else ∞: the L2 ball, or one of each group [`over`](Penalty::over) groups, as max-norm regularization
-    /// has it.
+    /// R(θ) = 0 where ‖θ‖₂ ≤ radius, else ∞: the L2 ball. [`over`](Penalty::over) groups, each group has its own ball,
+    /// as in max-norm regularization.
     ///
-    /// prox(v) is v·min(radius/‖v‖₂, 1), whatever the step; the result, as its type holds it, is certainly inside. Each
-    /// weight is within 1e-6 of the radius of the exact projection, and what its type rounds, however different the scales of weights and
-    /// radius are. It has [no gradient](Penalty::has_gradient). Convex.
+    /// prox(v) is v·min(radius/‖v‖₂, 1), whatever the step. The result is certainly inside, also after rounding to its
+    /// type. Beside that rounding, each weight is within 1e-6 of the radius of the exact projection, however different
+    /// the scales of weights and radius are. It has [no gradient](Penalty::has_gradient). Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -59,12 +59,12 @@ impl Formula for L2Ball {
         radius
     }
 
-    /// How many bits weights of this type lack is a number of the formula's.
+    /// The second parameter is the number of significand bits that this type lacks compared with `f32`.
     fn on([radius, _]: Parameters, dtype: Dtype) -> Parameters {
         [radius, dtype.lost_bits().into()]
     }
 
-    /// The radius, the bits that are lost.
+    /// The radius, and how many bits the type lacks.
     fn prox_coefficients([radius, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([radius, lost_bits, 0.0, 0.0, 0.0])
     }

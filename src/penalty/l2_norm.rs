@@ -21,8 +21,9 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct L2Norm;
 
 impl Penalty {
-    /// R(θ) = λ‖θ‖₂, the norm that is not squared: all weights are zero, or none is. [`over`](Penalty::over) groups it is
-    /// λΣ‖θ_g‖₂; see [`group_lasso`](Penalty::group_lasso) for the one that takes their sizes into account.
+    /// R(θ) = λ‖θ‖₂, the norm that is not squared: either all weights become zero, or none does.
+    /// [`over`](Penalty::over) groups it is λΣ‖θ_g‖₂. [`group_lasso`](Penalty::group_lasso) also takes the sizes of the
+    /// groups into account.
     ///
     /// prox(v) is v·max(1 − ηλ/‖v‖₂, 0). The gradient is λθ/‖θ‖₂, 0 at 0. Convex.
     ///

@@ -9,7 +9,7 @@ use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::signed;
 
-/// (2/3)^(3/2): from this p on the prox is 0.
+/// (2/3)^(3/2): from this p on, the prox is 0.
 const LARGEST: f32 = 0.544_331_1;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<LHalf>(include_str!("../../shaders/penalty/l_half.wgsl"));
@@ -20,11 +20,11 @@ pub(super) const NAMED: &[Named] =
 pub(super) struct LHalf;
 
 impl Penalty {
-    /// R(θ) = λΣ√|θ| (Xu, Chang, Xu and Zhang 2012): sparser than L1, and large weights are shrunk less.
+    /// R(θ) = λΣ√|θ| (Xu, Chang, Xu and Zhang 2012). It gives more zeros than L1 and shrinks large weights less.
     ///
-    /// prox(v) is 0 where |v| ≤ 3/2·(ηλ)^(2/3), and else the larger root of x − |v| + ηλ/(2√x) = 0, with v's sign: their "half
-    /// threshold" ⅔v(1 + cos(⅔π − ⅔acos(ηλ/4·(|v|/3)^(−3/2)))), computed without an arc cosine. The gradient is λ/(2√|θ|)·sign θ,
-    /// 0 at 0. Not convex.
+    /// prox(v) is 0 where |v| ≤ 3/2·(ηλ)^(2/3). Elsewhere it is the larger root of x − |v| + ηλ/(2√x) = 0, with v's
+    /// sign. That is their "half threshold" ⅔v(1 + cos(⅔π − ⅔acos(ηλ/4·(|v|/3)^(−3/2)))), computed without an arc
+    /// cosine. The gradient is λ/(2√|θ|)·sign θ, 0 at 0. Not convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -96,8 +96,8 @@ impl Formula for LHalf {
     }
 }
 
-/// With p = k·|v|^(−3/2) the prox is v·q(p), where q is the larger root of q − 1 + p/(2√q) = 0; (1 − q)/p is smooth up to where
-/// the prox jumps, and here a polynomial that is within 2e-8 of it, relative to q.
+/// With p = k·|v|^(−3/2), the prox is v·q(p), where q is the larger root of q − 1 + p/(2√q) = 0. Up to the p where the
+/// prox jumps, (1 − q)/p is smooth. Here it is a polynomial whose error is within 2e-8, relative to q.
 #[inline(always)]
 fn half_threshold(v: f32, k: f32) -> f32 {
     let a = v.abs();
@@ -114,6 +114,6 @@ fn half_threshold(v: f32, k: f32) -> f32 {
     h = h * p + 0.124_996_71;
     h = h * p + 0.5;
     let x = v - v * (p * h);
-    // At v = 0 the quotients are of no use.
+    // At v = 0 the quotients are meaningless.
     if p < LARGEST && a > 0.0 { x } else { 0.0 }
 }

@@ -22,10 +22,12 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct LInfNorm;
 
 impl Penalty {
-    /// R(θ) = λ‖θ‖∞, the largest magnitude, or λΣ‖θ_g‖∞ [`over`](Penalty::over) groups: weights that are equal in magnitude.
+    /// R(θ) = λ‖θ‖∞, the largest magnitude, or λΣ‖θ_g‖∞ [`over`](Penalty::over) groups. It makes weights equal in
+    /// magnitude.
     ///
-    /// prox(v) is v less its projection on the L1 ball of radius ηλ: clamp(v, −τ, τ) where Σ max(|v| − τ, 0) = ηλ, and 0 where Σ|v| ≤ ηλ.
-    /// The gradient is λ·sign θ at the largest weight and 0 elsewhere; k weights that share the largest magnitude have λ/k each. Convex.
+    /// prox(v) is v minus its projection on the L1 ball of radius ηλ: 0 where Σ|v| ≤ ηλ, else clamp(v, −τ, τ) with Σ
+    /// max(|v| − τ, 0) = ηλ. The gradient is λ·sign θ at the largest weight and 0 elsewhere. If k weights share the
+    /// largest magnitude, each gets λ/k. Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};

@@ -9,7 +9,7 @@ use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
 use crate::numeric::bits::signed;
 
-/// Where |θ|/ε is above this, 1 + |θ|/ε is |θ|/ε.
+/// If |θ|/ε is above this, 1 + |θ|/ε counts as |θ|/ε.
 const LARGE: f64 = (1u64 << 30) as f64;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<LogSum>(include_str!("../../shaders/penalty/log_sum.wgsl"));
@@ -24,11 +24,12 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct LogSum;
 
 impl Penalty {
-    /// R(θ) = λΣln(1 + |θ|/ε) (Candès, Wakin and Boyd 2008), what reweighted L1 minimizes.
+    /// R(θ) = λΣln(1 + |θ|/ε) (Candès, Wakin and Boyd 2008): what reweighted L1 minimizes.
     ///
-    /// prox(v) is 0 or the larger root of x − |v| + ηλ/(ε + x) = 0 with v's sign, whichever has the lower objective: 0 up to
-    /// ηλ/ε where √(ηλ) ≤ ε, and else up to a threshold between 2√(ηλ) − ε and ηλ/ε where both objectives are equal, found on the
-    /// host in `f64`. The gradient is λ/(ε + |θ|)·sign θ, 0 at 0. Not convex.
+    /// prox(v) is 0 or the larger root of x − |v| + ηλ/(ε + x) = 0 with v's sign, whichever has the lower objective. If
+    /// √(ηλ) ≤ ε, it is 0 up to ηλ/ε. Otherwise it is 0 up to the threshold where both objectives are equal; that lies
+    /// between 2√(ηλ) − ε and ηλ/ε, and the host finds it in `f64`. The gradient is λ/(ε + |θ|)·sign θ, 0 at 0. Not
+    /// convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -64,7 +65,7 @@ impl Formula for LogSum {
         [lambda, epsilon, 0.0, 0.0, 0.0]
     }
 
-    /// The threshold, then ε, step·λ/ε, ε − 2√(step·λ), ε + 2√(step·λ).
+    /// The threshold, ε, step·λ/ε, ε − 2√(step·λ), ε + 2√(step·λ).
     fn prox_coefficients([lambda, epsilon]: Parameters, step: f64) -> Result<[f64; 5]> {
         let k = step * lambda;
         Ok([jump(k, epsilon), epsilon, k / epsilon, epsilon - 2.0 * k.sqrt(), epsilon + 2.0 * k.sqrt()])
@@ -79,7 +80,8 @@ impl Formula for LogSum {
     fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();
         let large = a > t[1];
-        // One logarithm for both, since two in branches would keep this from being vectorised: ln(1 + a/ε), or ln a − ln ε.
+        // One logarithm serves both cases, ln(1 + a/ε) and ln a − ln ε: with two in branches, the loop would not be
+        // vectorized.
         let u = if large { 0.0 } else { a * t[0] };
         let y = 1.0 + u;
         let lost = u - (y - 1.0);
@@ -113,7 +115,8 @@ impl Formula for LogSum {
         let sum = a + c[1];
         let excess = a - quotient(k, c[1]);
         let x = larger_root(a, c[1], excess, sum - twice, sum + twice);
-        // Where the objective is convex, 0 is left at k/ε; else where the objective at x is lower than at 0.
+        // If the objective is convex, the prox leaves 0 at k/ε. Otherwise it leaves 0 where the objective at x is lower
+        // than at 0.
         let positive = if x > 0.0 { x } else { 1.0 };
         let lower = quotient(k, positive) * ln_1p(ratio(positive, c)) < a - 0.5 * positive;
         let left = if s > c[1] { sum > twice && x > 0.0 && lower } else { excess > 0.0 };
@@ -121,15 +124,15 @@ impl Formula for LogSum {
     }
 }
 
-/// x/ε, where that is no more than `ln_1p` takes.
+/// x/ε, but at most what `ln_1p` takes.
 #[inline(always)]
 fn ratio(x: f32, c: &Coefficients) -> f32 {
     let r = x * c[2];
     if r < 1e30 { r } else { 1e30 }
 }
 
-/// The larger root of x² + (ε − a)x + k − aε = 0 from a − k/ε and both factors of the discriminant; where the difference of
-/// its two terms would cancel, from the product of both roots.
+/// The larger root of x² + (ε − a)x + k − aε = 0, from a − k/ε and both factors of the discriminant. If the difference
+/// of its two terms would cancel, it comes from the product of both roots.
 #[inline(always)]
 fn larger_root(a: f32, epsilon: f32, excess: f32, low: f32, high: f32) -> f32 {
     let positive = |x: f32| if x > 0.0 { x } else { 0.0 };
@@ -145,13 +148,13 @@ fn jump(k: f64, epsilon: f64) -> f64 {
     if root <= epsilon {
         return k / epsilon;
     }
-    // How much lower the objective is at the larger root than at 0; it grows with v.
+    // How much lower the objective is at the larger root than at 0. It grows with v.
     let gain = |v: f64| {
         let x = 0.5 * ((v - epsilon) + ((v + epsilon - 2.0 * root) * (v + epsilon + 2.0 * root)).max(0.0).sqrt());
         x * (v - 0.5 * x) - k * (x / epsilon).ln_1p()
     };
     let (mut low, mut high) = (2.0 * root - epsilon, k / epsilon);
-    // Each halves the distance; at the last nothing is between them.
+    // Each round halves the distance, until no number lies between the two.
     for _ in 0..1100 {
         let middle = 0.5 * (low + high);
         if middle <= low || middle >= high {

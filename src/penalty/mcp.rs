@@ -21,11 +21,12 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct Mcp;
 
 impl Penalty {
-    /// R(θ) = Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2: the minimax concave penalty (Zhang 2010), which leaves large weights
-    /// alone.
+    /// R(θ) = Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2: the minimax concave penalty (Zhang 2010). It does not shrink
+    /// large weights.
     ///
-    /// prox(v) with η < γ is the firm threshold (v − clamp(v, −ηλ, ηλ))·γ/(γ − η) where |v| ≤ γλ, else v; with η ≥ γ it is the hard
-    /// threshold at λ√(γη). The gradient is (λ − |θ|/γ)·sign θ where |θ| ≤ γλ, else 0. γ → ∞ is L1. Not convex.
+    /// If η < γ, prox(v) is the firm threshold: (v − clamp(v, −ηλ, ηλ))·γ/(γ − η) where |v| ≤ γλ, else v. If η ≥ γ, it
+    /// is the hard threshold at λ√(γη). The gradient is (λ − |θ|/γ)·sign θ where |θ| ≤ γλ, else 0. γ → ∞ is L1. Not
+    /// convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -61,7 +62,7 @@ impl Formula for Mcp {
         [lambda, 1.0 / gamma, gamma * lambda, 0.0, 0.0]
     }
 
-    /// The threshold, the factor beyond it, and where the factor ends.
+    /// The threshold, the factor beyond the threshold, and the magnitude where the factor's range ends.
     fn prox_coefficients([lambda, gamma]: Parameters, step: f64) -> Result<[f64; 5]> {
         if step < gamma {
             return Ok([step * lambda, gamma / (gamma - step), gamma * lambda, 0.0, 0.0]);
@@ -75,7 +76,7 @@ impl Formula for Mcp {
         Ok([step * lambda, step / gamma, gamma * lambda, lambda * (gamma * step).sqrt(), 0.0])
     }
 
-    /// |θ| − θ²/(2γλ), of γλ where |θ| is larger.
+    /// |θ| − θ²/(2γλ); beyond γλ, its value at γλ.
     #[inline(always)]
     fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();

@@ -8,10 +8,10 @@ use crate::Result;
 pub struct Named {
     /// Its name, such as `mcp`.
     pub name: &'static str,
-    /// What its parameters are called, in the order of its constructor.
+    /// The names of its parameters, in the order of its constructor.
     pub parameters: &'static [&'static str],
     /// R(θ), in a line.
     pub formula: &'static str,
-    /// Takes as many numbers as there are parameters.
+    /// The constructor; it takes as many numbers as there are parameters.
     pub(super) new: fn(&[f64]) -> Result<Penalty>,
 }

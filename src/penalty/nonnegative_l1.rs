@@ -21,9 +21,10 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct NonnegativeL1;
 
 impl Penalty {
-    /// R(θ) = λΣθ where every θ ≥ 0, else ∞: the non-negative lasso. With λ = 0 it is the constraint alone.
+    /// R(θ) = λΣθ where every θ ≥ 0, else ∞: the non-negative lasso. With λ = 0, only the constraint is left.
     ///
-    /// prox(v) is max(v − ηλ, 0). It has [no gradient](Penalty::has_gradient): below 0 it is a constraint. Convex.
+    /// prox(v) is max(v − ηλ, 0). It has [no gradient](Penalty::has_gradient), since it is a constraint below 0.
+    /// Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -64,7 +65,7 @@ impl Formula for NonnegativeL1 {
         NonnegativeL1::prox_coefficients(p, step)
     }
 
-    /// Whether θ is forbidden.
+    /// 1 if θ is forbidden, else 0.
     #[inline(always)]
     fn term(theta: f32, _: &TermCoefficients) -> f32 {
         if theta < 0.0 { 1.0 } else { 0.0 }

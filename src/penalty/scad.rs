@@ -21,13 +21,13 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct Scad;
 
 impl Penalty {
-    /// SCAD (Fan and Li 2001): λ|θ| up to λ, then (2aλ|θ| − θ² − λ²)/(2(a−1)) up to aλ, then λ²(a+1)/2, summed over θ. Like L1 near 0,
-    /// and large weights are left alone; Fan and Li suggest a = 3.7.
+    /// SCAD (Fan and Li 2001): λ|θ| up to λ, then (2aλ|θ| − θ² − λ²)/(2(a−1)) up to aλ, then λ²(a+1)/2, summed over θ.
+    /// It is like L1 near 0 and does not shrink large weights. Fan and Li suggest a = 3.7.
     ///
-    /// prox(v) with η < a − 1 is v − clamp(v, −ηλ, ηλ) up to λ(1+η), then ((a−1)v − aηλ·sign v)/(a−1−η) up to aλ, then v. With
-    /// η ≥ a − 1 the middle is no minimum: what is left are the soft threshold and v, and the one with the lower objective is
-    /// taken, which changes at |v| = λ(a+1+η)/2, or λ√(η(a+1)) where that is below ηλ. The gradient is
-    /// λ·sign θ up to λ, then (aλ − |θ|)/(a−1)·sign θ up to aλ, then 0. a → ∞ is L1. Not convex.
+    /// If η < a − 1, prox(v) is v − clamp(v, −ηλ, ηλ) up to λ(1+η), then ((a−1)v − aηλ·sign v)/(a−1−η) up to aλ, then
+    /// v. If η ≥ a − 1, the middle is not a minimum. Then the prox is the soft threshold or v, whichever has the lower
+    /// objective; that changes at |v| = λ(a+1+η)/2, or at λ√(η(a+1)) if that is below ηλ. The gradient is λ·sign θ up
+    /// to λ, then (aλ − |θ|)/(a−1)·sign θ up to aλ, then 0. a → ∞ is L1. Not convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -63,7 +63,7 @@ impl Formula for Scad {
         [lambda, a * lambda, 1.0 / (a - 1.0), 0.0, 0.0]
     }
 
-    /// The inner threshold and where it ends; the outer threshold, its factor, and where they end.
+    /// The inner threshold and where its range ends; the outer threshold, its factor, and where their range ends.
     fn prox_coefficients([lambda, a]: Parameters, step: f64) -> Result<[f64; 5]> {
         let rest = a - 1.0 - step;
         if rest > 0.0 {
@@ -79,7 +79,7 @@ impl Formula for Scad {
         Ok([step, lambda, a, a - 1.0, a * lambda])
     }
 
-    /// |θ| less (|θ| − λ)²/(2(a−1)λ) beyond λ, of aλ where |θ| is larger.
+    /// |θ| up to λ, then |θ| − (|θ| − λ)²/(2(a−1)λ); beyond aλ, its value at aλ.
     #[inline(always)]
     fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();

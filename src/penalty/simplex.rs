@@ -21,14 +21,17 @@ pub(super) const NAMED: &[Named] = &[Named {
 pub(super) struct Simplex;
 
 impl Penalty {
-    /// R(θ) = 0 where every θ ≥ 0 and Σθ = radius, else ∞: the scaled probability simplex, or one of each group
-    /// [`over`](Penalty::over) groups.
+    /// R(θ) = 0 where every θ ≥ 0 and Σθ = radius, else ∞: the scaled probability simplex. [`over`](Penalty::over)
+    /// groups, each group has its own simplex.
     ///
-    /// prox(v) is the projection, max(v − τ, 0) with the τ, of any sign, that makes its sum the radius, whatever the step; that sum, of
-    /// what the weights' type holds, is never above the radius. Each weight is within 1e-6 of the radius of the exact projection, and what
-    /// its type rounds, however different the scales of weights and radius are. The value takes a sum for equal that is above the radius by
-    /// nothing and below it by at most 2^-20 of it, 2^-8 of f16 and 2^-5 of bf16, and 2^-120 a weight. It has
-    /// [no gradient](Penalty::has_gradient). Convex.
+    /// prox(v) is the projection, whatever the step: max(v − τ, 0), with the τ, of any sign, for which the sum is the
+    /// radius. After rounding to the weights' type, the sum is never above the radius. Beside that rounding, each
+    /// weight is within 1e-6 of the radius of the exact projection, however different the scales of weights and radius
+    /// are.
+    ///
+    /// In the value, a sum counts as equal to the radius if it is not above it, and below it by at most 2^-20 of the
+    /// radius (2^-8 for f16, 2^-5 for bf16) plus 2^-120 for each weight. It has [no gradient](Penalty::has_gradient).
+    /// Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -59,17 +62,17 @@ impl Formula for Simplex {
         radius
     }
 
-    /// How many bits weights of this type lack is a number of the formula's.
+    /// The second parameter is the number of significand bits that this type lacks compared with `f32`.
     fn on([radius, _]: Parameters, dtype: Dtype) -> Parameters {
         [radius, dtype.lost_bits().into()]
     }
 
-    /// The bits that are lost.
+    /// How many bits the type lacks.
     fn prox_coefficients([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
     }
 
-    /// As the L1 ball's, of signed weights.
+    /// As the prox of the L1 ball, for signed weights.
     #[inline(always)]
     fn prox(v: f32, c: &Coefficients) -> f32 {
         let rest = toward_zero((v - c[3]) - c[4], c[0], c[4].to_bits() & 1 == 1);

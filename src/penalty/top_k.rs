@@ -1,4 +1,4 @@
-//! Top-k and n-of-m: 0 where at most so many weights of a group are not zero, else ∞.
+//! Top-k and n-of-m: 0 where at most k weights of a group are not zero, else ∞.
 
 use super::Penalty;
 use super::named::Named;
@@ -28,12 +28,12 @@ pub(super) const NAMED: &[Named] = &[
 pub(super) struct TopK;
 
 impl Penalty {
-    /// R(θ) = 0 where at most k weights are not zero, else ∞: pruning to a budget, or to one of each group
-    /// [`over`](Penalty::over) groups.
+    /// R(θ) = 0 where at most k weights are not zero, else ∞: pruning to a budget. [`over`](Penalty::over) groups, each
+    /// group has its own budget.
     ///
-    /// prox(v) keeps the k largest in magnitude as they are, of equal ones those with the lower index, whatever the step. A weight
-    /// that is not finite stays, and takes no place. It has [no gradient](Penalty::has_gradient). Not convex (iterative hard thresholding,
-    /// Blumensath, Davies 2009).
+    /// prox(v) keeps the k largest magnitudes as they are, whatever the step. Of equal magnitudes, it keeps those with
+    /// the lower index. A weight that is not finite stays and does not count among the k. It has [no
+    /// gradient](Penalty::has_gradient). Not convex (iterative hard thresholding, Blumensath, Davies 2009).
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -50,9 +50,10 @@ impl Penalty {
         Ok(Penalty::of_groups(&FORMULA, [whole("k", k as f64)? as f64, 0.0], Groups::whole()).called("top_k"))
     }
 
-    /// At most n of every m consecutive weights are not zero: [`top_k`](Penalty::top_k) over runs. 2 of 4 is what sparse tensor cores
-    /// multiply at twice the rate (Mishra et al. 2021), in matrices whose rows m divides: a slice has no rows, and in others the groups
-    /// cross them.
+    /// R(θ) = 0 where at most n of every m consecutive weights are not zero, else ∞: [`top_k`](Penalty::top_k) over
+    /// runs. Sparse tensor cores multiply 2-of-4 matrices at twice the rate (Mishra et al. 2021). For that, m must
+    /// divide the length of the matrix's rows; a slice has no rows, so nothing checks it, and otherwise groups cross
+    /// rows.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -87,7 +88,7 @@ impl Formula for TopK {
         k
     }
 
-    /// The smallest magnitude that is kept comes as its bits.
+    /// The coefficient is the bits of the smallest magnitude that is kept.
     #[inline(always)]
     fn prox(v: f32, c: &Coefficients) -> f32 {
         if v.abs().to_bits() >= c[3].to_bits() { v } else { 0.0 }

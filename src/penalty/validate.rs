@@ -1,11 +1,11 @@
-//! What parameters may be.
+//! Which values parameters may have.
 
 use crate::{Error, Result};
 
-/// λ's are at most this, so that 2λ is a finite `f32`.
+/// λ is at most this, so that 2λ is a finite `f32`.
 const MAX_LAMBDA: f64 = f32::MAX as f64 / 2.0;
 
-/// Rejects a step of a prox that is no number ≥ 0.
+/// Rejects a prox's step that is not a finite number ≥ 0.
 pub(crate) fn finite_step(step: f64) -> Result<()> {
     if step >= 0.0 && step.is_finite() {
         Ok(())
@@ -24,7 +24,7 @@ pub(crate) fn whole(name: &'static str, x: f64) -> Result<u64> {
     }
 }
 
-/// The size of a ball.
+/// A ball's radius.
 pub(crate) fn radius(x: f64) -> Result<f64> {
     if (0.0..=f64::from(f32::MAX)).contains(&x) {
         Ok(x)
@@ -45,13 +45,13 @@ pub(crate) fn ratio(name: &'static str, x: f64) -> Result<f64> {
     if (0.0..=1.0).contains(&x) { Ok(x) } else { Err(Error::Parameter { name, expected: "from 0 to 1", found: x }) }
 }
 
-/// What 1 is added to for the divisor of a shrinking factor, which must be no subnormal.
+/// A prox divides by 1 plus this. Below 2^119, the quotient is not subnormal.
 pub(crate) fn shrink(name: &'static str, x: f64) -> Result<f64> {
     const ABOVE: f64 = (1u128 << 119) as f64;
     if x < ABOVE { Ok(x) } else { Err(Error::Parameter { name, expected: "below 2^119", found: x }) }
 }
 
-/// A shape parameter, such as γ; where it is tiny or huge a kernel could not tell it from 0 or ∞.
+/// A shape parameter, such as γ. If it is tiny or huge, a kernel could not tell it from 0 or ∞.
 pub(crate) fn shape(name: &'static str, x: f64, above: f64) -> Result<f64> {
     const TINIEST: f64 = 1.0 / (1u128 << 100) as f64;
     const LARGEST: f64 = (1u128 << 100) as f64;

@@ -1,4 +1,4 @@
-//! Weighted L1 and the weighted elastic net: every element of the elastic net has a weight w ≥ 0 of its own.
+//! Weighted L1 and the weighted elastic net: the elastic net with an element weight w ≥ 0 for each θ.
 
 use super::Penalty;
 use super::elastic_net::ElasticNet;
@@ -29,21 +29,22 @@ pub(super) const NAMED: &[Named] = &[
 
 pub(super) struct Weighted;
 
-/// 2^57: a weight θ that is no less makes its tile one of large weights.
+/// 2^57: from here on, |θ| makes its tile one of large weights.
 const LARGE_FROM: f32 = (1u64 << 57) as f32;
-/// 2^115: of no more than this 4096 can be summed.
+/// 2^115: 4096 numbers that are no larger can be summed.
 const LARGEST_SHARE: f32 = (1u128 << 115) as f32;
 
 impl Penalty {
-    /// R(θ) = λΣwᵢ|θᵢ|, the adaptive lasso's penalty (Zou 2006): every element has a weight wᵢ ≥ 0 of its own, and one of weight 0 is
-    /// unpenalised.
+    /// R(θ) = λΣwᵢ|θᵢ|, the adaptive lasso's penalty (Zou 2006). Each θᵢ has an element weight wᵢ ≥ 0; where it is 0,
+    /// θᵢ is not penalized.
     ///
-    /// The weights come with each call: see [`with_element_weights`](Penalty::with_element_weights) for their rules, and
-    /// [`HostSet::with_element_weights`](crate::HostSet::with_element_weights) and
-    /// [`gpu::Operands::element_weights`](crate::gpu::Operands::element_weights) for sets.
+    /// The element weights come with each call: [`with_element_weights`](Penalty::with_element_weights) has their
+    /// rules. For sets, see [`HostSet::with_element_weights`](crate::HostSet::with_element_weights) and
+    /// [`gpu::Operands::element_weights`](crate::gpu::Operands::element_weights).
     ///
-    /// prox(v) is v − clamp(v, −ηλw, ηλw). The gradient is λw·sign θ. Convex. With w = 1/|θ̂|^γ of a first estimate θ̂ large weights are
-    /// hardly shrunk and small ones vanish; an element whose weight is infinite, as of θ̂ = 0, becomes 0.
+    /// prox(v) is v − clamp(v, −ηλw, ηλw). The gradient is λw·sign θ. Convex. With w = 1/|θ̂|^γ from a first estimate
+    /// θ̂, large weights are hardly shrunk and small ones vanish. A θ whose element weight is infinite, as where θ̂ =
+    /// 0, becomes 0.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -63,14 +64,14 @@ impl Penalty {
         Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 1.0]).called("weighted_l1"))
     }
 
-    /// R(θ) = λΣwᵢ(α|θᵢ| + (1−α)θᵢ²), the elastic net with a weight wᵢ ≥ 0 for every element, without a ½ (Zou and Zhang 2009 weight its
-    /// L1 part).
+    /// R(θ) = λΣwᵢ(α|θᵢ| + (1−α)θᵢ²), the elastic net with an element weight wᵢ ≥ 0 for each θᵢ, without a ½ (Zou and
+    /// Zhang 2009 weight its L1 part).
     ///
-    /// With α = 1 it is exactly [`weighted_l1`](Penalty::weighted_l1), which says where the weights come from. prox(v) is
-    /// (v − clamp(v, −ηλαw, ηλαw))/(1 + 2ηλ(1−α)w). The gradient is λαw·sign θ + 2λ(1−α)w·θ. Convex.
+    /// With α = 1 it is exactly [`weighted_l1`](Penalty::weighted_l1), which says where element weights come from.
+    /// prox(v) is (v − clamp(v, −ηλαw, ηλαw))/(1 + 2ηλ(1−α)w). The gradient is λαw·sign θ + 2λ(1−α)w·θ. Convex.
     ///
-    /// A product of a weight with λ and the step is at most `f32::MAX`. In the value an element's w(α|θ| + (1−α)θ²) counts at most 2^115
-    /// (4e34), where |θ| ≥ 2^57 at most `f32::MAX`.
+    /// A product of an element weight with λ and the step is at most `f32::MAX`. In the value, w(α|θ| + (1−α)θ²) counts
+    /// at most 2^115 (4e34), or at most `f32::MAX` where |θ| ≥ 2^57.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -90,7 +91,7 @@ impl Penalty {
     }
 }
 
-/// The elastic net's numbers for an element of this weight.
+/// The elastic net's coefficients for this element weight.
 #[inline(always)]
 fn own(c: &Coefficients) -> Coefficients {
     [bounded(c[0] * c[4]), bounded(c[1] * c[4]), 0.0, 0.0, 0.0]
@@ -125,7 +126,7 @@ impl Formula for Weighted {
         Weighted::prox_coefficients(p, step)
     }
 
-    /// w|θ|(α + (1−α)|θ|), but at most what can be summed.
+    /// w|θ|(α + (1−α)|θ|), limited to what can be summed.
     #[inline(always)]
     fn term(theta: f32, t: &TermCoefficients) -> f32 {
         let a = theta.abs();

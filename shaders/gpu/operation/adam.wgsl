@@ -1,4 +1,4 @@
-// Adam's step, then writes the prox: `stepped_prox` comes from one of the files in shaders/formula/adam.
+// Takes Adam's step, then writes the prox. `stepped_prox` comes from one of the files in shaders/formula/adam.
 
 fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
     let s = span.scalars;

@@ -1,4 +1,4 @@
-// Adds ∂R/∂θ to what is there.
+// Adds ∂R/∂θ to what the output holds.
 
 fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
     let theta = decode(read_four(SOURCE, span.words.x, at, have));

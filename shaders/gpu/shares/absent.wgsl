@@ -1,4 +1,4 @@
-// The value is not asked for.
+// For kernels that do not compute the value: groups add nothing to a sum.
 
 fn begin_shares(thread: u32) {}
 

@@ -1,4 +1,4 @@
-// The groups' shares in the value's own sum.
+// Adds the groups' shares to the term sum.
 
 fn begin_shares(thread: u32) {
     if (thread < WORDS) {

@@ -1,4 +1,4 @@
-// What the threads of a workgroup have, taken together.
+// Maxima and sums over the threads of a workgroup.
 
 var<workgroup> gathered: array<atomic<u32>, 4>;
 var<workgroup> gathered_sum: vec4<u32>;

@@ -1,14 +1,15 @@
-// Many workgroups take a group together, a chunk of it each.
+// Many workgroups reduce a group together; each takes a chunk of it.
 //
-// They cannot wait for one another inside a dispatch, so there is a dispatch for each maximum or sum over the group, and every one runs
-// `find` from its beginning: what earlier dispatches have summed is read from the partial sums, the first sum that is not there is added to
-// it, and all that `find` does behind it is void. The last dispatch has one workgroup a group; it finds every sum in the partial sums, or
-// takes those that are missing alone, and says what was found.
+// They cannot wait for one another inside a dispatch. So there is a dispatch for each maximum or sum over the group,
+// and each dispatch runs `find` from its beginning. It reads the sums of earlier dispatches from the partial sums, and
+// adds to the first sum that is missing; all that `find` does after that is void. The last dispatch has one workgroup
+// for each group. It finds every sum in the partial sums, or takes the missing ones itself, and writes the
+// coefficients.
 
 const TEAMS: u32 = 1u;
 const MEMBERS: u32 = 256u;
 
-// Of each group 1 where nothing is left to sum, three unused, then four words for each maximum or sum.
+// For each group: 1 if nothing is left to sum, three unused words, then four words for each maximum or sum.
 @group(0) @binding(10) var<storage, read_write> partial_sums: array<atomic<u32>>;
 
 // How many sums `find` has asked for.
@@ -43,13 +44,13 @@ fn ends(thread: u32, places: Places) -> bool {
     return thread == 0u && is_last();
 }
 
-// Only those members are read whose sum is to be taken.
+// Reads members only if this dispatch takes the sum that comes next.
 fn first_place(thread: u32, places: Places) -> u32 {
     let takes = asked == parameters.dispatch || (is_last() && asked > parameters.dispatch);
     return select(places.end, places.first + thread, takes);
 }
 
-// The number of the sum that is asked for.
+// The index of the sum that is asked for.
 fn next_sum(thread: u32) -> u32 {
     let at = workgroupUniformLoad(&asked);
     if (thread == 0u) {
@@ -108,7 +109,7 @@ fn entry_of(places: Places, at: u32) -> u32 {
     return places.partial_sums + 4u + 4u * at;
 }
 
-// What an earlier dispatch has summed.
+// The maximum or sum of an earlier dispatch.
 fn recalled(thread: u32, places: Places, at: u32) -> vec4<u32> {
     if (thread == 0u) {
         let first = entry_of(places, at);

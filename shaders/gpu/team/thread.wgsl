@@ -1,4 +1,4 @@
-// Each thread takes a group of its own.
+// Each thread reduces a group.
 
 const TEAMS: u32 = 256u;
 const MEMBERS: u32 = 1u;

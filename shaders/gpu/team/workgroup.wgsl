@@ -1,4 +1,4 @@
-// All threads of a workgroup take a group together.
+// All threads of a workgroup reduce a group together.
 
 const TEAMS: u32 = 1u;
 const MEMBERS: u32 = 256u;

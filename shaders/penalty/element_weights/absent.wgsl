@@ -1,4 +1,4 @@
-// Every element has the penalty's numbers.
+// Every element has the penalty's coefficients.
 
 fn coefficients_of(span: Span, at: u32, have: u32) -> Coefficients {
     return span.c;

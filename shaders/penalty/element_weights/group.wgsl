@@ -1,6 +1,7 @@
-// The last two numbers of an element are its group's.
+// The last two coefficients of an element are its group's.
 
-// Of each group; where weights are selected, the bits of the smallest magnitude that is kept, and the last index of that magnitude.
+// Each group's coefficients. If weights are selected, these are the bits of the smallest magnitude that is kept, and
+// the last index at which that magnitude is kept.
 @group(0) @binding(8) var<storage, read> numbers: array<vec2<u32>>;
 
 fn coefficients_of(span: Span, at: u32, have: u32) -> Coefficients {

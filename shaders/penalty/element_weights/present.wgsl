@@ -1,4 +1,4 @@
-// Every element has a weight of its own, the last of its numbers.
+// Every element has an element weight, the last of its coefficients.
 
 fn element_weights_of(span: Span, at: u32, have: u32) -> vec4<f32> {
     return element_weights(decode(read_four(WEIGHTS, span.weights_word, at, have)));

@@ -1,14 +1,14 @@
 // Groups that are lists of indices. Twin of src/penalty/groups.rs.
 
-// Where each group begins among the members, the members, and the group of each index.
+// For each segment: where each group begins among the members, the members, and the group of each index.
 @group(0) @binding(9) var<storage, read> lists: array<u32>;
 
 struct Geometry {
-    // The first word of each.
+    // The first word of each of the three.
     first: u32,
     members: u32,
     group_of: u32,
-    // The first of its groups' numbers.
+    // The index of the coefficients of its first group.
     numbers: u32,
 }
 
@@ -21,7 +21,7 @@ fn size_of(geometry: Geometry, group: u32) -> u32 {
     return lists[geometry.first + group + 1u] - lists[geometry.first + group];
 }
 
-// The index of a group's weight.
+// The index of a group's weight at this place.
 fn index_of(geometry: Geometry, group: u32, place: u32) -> u32 {
     return lists[geometry.members + lists[geometry.first + group] + place];
 }

@@ -5,7 +5,7 @@ struct Geometry {
     height: u32,
     width: u32,
     across: u32,
-    // The first of its groups' numbers.
+    // The index of the coefficients of its first group.
     numbers: u32,
 }
 
@@ -18,7 +18,7 @@ fn size_of(geometry: Geometry, group: u32) -> u32 {
     return geometry.height * geometry.width;
 }
 
-// The index of a group's weight.
+// The index of a group's weight at this place.
 fn index_of(geometry: Geometry, group: u32, place: u32) -> u32 {
     let row = group / geometry.across * geometry.height + place / geometry.width;
     return row * geometry.columns + group % geometry.across * geometry.width + place % geometry.width;
