@@ -2,6 +2,7 @@
 //! file of their own.
 
 pub(crate) mod catalogue;
+mod constraint;
 pub mod custom;
 pub(crate) mod element_weights;
 pub(crate) mod groups;

@@ -1,7 +1,7 @@
 //! The box: 0 where every weight is in an interval, else ∞.
 
-use super::Penalty;
 use super::named::Named;
+use super::{Penalty, constraint};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
 use crate::{Dtype, Error, Result};
@@ -52,7 +52,7 @@ impl Formula for Interval {
     const NAME: &'static str = "box";
 
     fn factors(_: Parameters) -> [f64; 3] {
-        [0.0, 0.0, f64::INFINITY]
+        constraint::FACTORS
     }
 
     fn on(p: Parameters, dtype: Dtype) -> Parameters {

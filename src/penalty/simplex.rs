@@ -1,8 +1,8 @@
 //! The simplex: 0 where θ ≥ 0 and Σθ is a radius, else ∞.
 
-use super::Penalty;
 use super::named::Named;
 use super::validate::radius;
+use super::{Penalty, constraint};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
 use crate::formula::{Coefficients, Formula, Parameters};
@@ -55,16 +55,15 @@ impl Formula for Simplex {
     const RULE: Option<Rule> = Some(Rule::Simplex);
 
     fn factors(_: Parameters) -> [f64; 3] {
-        [0.0, 0.0, f64::INFINITY]
+        constraint::FACTORS
     }
 
     fn bound([radius, _]: Parameters, _step: f64) -> f64 {
         radius
     }
 
-    /// The second parameter is the number of significand bits that this type lacks compared with `f32`.
-    fn on([radius, _]: Parameters, dtype: Dtype) -> Parameters {
-        [radius, dtype.lost_bits().into()]
+    fn on(p: Parameters, dtype: Dtype) -> Parameters {
+        constraint::radius_on(p, dtype)
     }
 
     /// How many bits the type lacks.

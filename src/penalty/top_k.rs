@@ -1,8 +1,8 @@
 //! Top-k and n-of-m: 0 where at most k weights of a group are not zero, else ∞.
 
-use super::Penalty;
 use super::named::Named;
 use super::validate::whole;
+use super::{Penalty, constraint};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
 use crate::formula::{Coefficients, Formula, Parameters};
@@ -81,7 +81,7 @@ impl Formula for TopK {
     const RULE: Option<Rule> = Some(Rule::Select);
 
     fn factors(_: Parameters) -> [f64; 3] {
-        [0.0, 0.0, f64::INFINITY]
+        constraint::FACTORS
     }
 
     fn bound([k, _]: Parameters, _step: f64) -> f64 {
