@@ -20,7 +20,7 @@ case "${1:-}" in
 esac
 
 logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$logs"' EXIT
 failures=()
 export PENALTY_REQUIRE_ADAPTER=1
 # Nothing is built twice here, so what makes a second build faster only takes time and space.
@@ -126,39 +126,45 @@ fi
 # ---- Steps
 
 step "build" build tests --no-run || finish
-# Each of the two waits most of the time for one thread that compiles kernels.
 short=32 long=4
 sample=$([ "$all" = 1 ] && echo $long || echo $short)
+# Each half waits most of the time for one thread that compiles kernels.
 running=()
-if [ -n "$lavapipe" ]; then
-    say "lavapipe: two halves in the background"
-    run "lavapipe, gpu" lavapipe-gpu on "$lavapipe" vulkan "$sample" device_trials --test gpu &
-    running+=($!)
-    run "lavapipe, parity" lavapipe-parity on "$lavapipe" vulkan "$sample" device_trials --test parity &
-    running+=($!)
-fi
+start_halves() {
+    local name=$1 log=$2 manifest=$3 adapter=$4 sample=$5 half
+    shift 5
+    say "$name: two halves in the background"
+    running=()
+    for half in gpu parity; do
+        run "$name, $half" "$log-$half" on "$manifest" "$adapter" "$sample" device_trials --test "$half" -- "$@" &
+        running+=($!)
+    done
+}
+report_halves() {
+    wait "${running[@]}"
+    report "$1-gpu"
+    report "$1-parity"
+}
+[ -z "$lavapipe" ] || start_halves lavapipe lavapipe "$lavapipe" vulkan "$sample"
 step "CPU" cpu on "$lavapipe" vulkan "$sample" cpu_trials
 if [ "$all" = 1 ]; then
     step "CPU, as users build it" release on "$lavapipe" vulkan 1 cpu_trials --release --test parity
     # Its many kernels compile for minutes when optimized, and its tests run for seconds when not.
     [ -z "$lavapipe" ] ||
         step "lavapipe, penalty-burn" burn on "$lavapipe" vulkan 1 cargo test --quiet --no-fail-fast -p penalty-burn --profile dev
+fi
+[ -z "$lavapipe" ] || report_halves lavapipe
+if [ "$all" = 1 ]; then
     # What wgpu allocates is compared on Vulkan alone. Of what compiles for minutes on a driver, a part is left out there: the checked
     # kernels of custom penalties and of every range over OpenGL, and custom penalties with mistakes on SwiftShader.
     if [ -n "$swiftshader" ]; then
-        step "SwiftShader" swiftshader on "$swiftshader" swiftshader "$short" device_trials --test gpu --test parity -- \
-            --skip ::allocations:: --skip halves_that_disagree
+        start_halves SwiftShader swiftshader "$swiftshader" swiftshader "$short" --skip ::allocations:: --skip halves_that_disagree
+        report_halves swiftshader
         step "SwiftShader, bandwidth" bandwidth on "$swiftshader" swiftshader 1 tests --lib -- answers_are_right_on_every_adapter
     fi
-    step "llvmpipe over OpenGL" opengl on "" "(Gl," "$short" device_trials --test gpu --test parity -- \
-        --skip ::allocations:: --skip ::custom:: --skip ranges::checked_kernels
+    start_halves "llvmpipe over OpenGL" opengl "" "(Gl," "$short" --skip ::allocations:: --skip ::custom:: --skip ranges::checked_kernels
+    report_halves opengl
     step "llvmpipe over OpenGL, bandwidth" bandwidth on "" "(Gl," 1 tests --lib -- answers_are_right_on_every_adapter
-fi
-if [ "${#running[@]}" != 0 ]; then
-    say "waiting for lavapipe"
-    wait "${running[@]}"
-    report lavapipe-gpu
-    report lavapipe-parity
 fi
 
 finish
