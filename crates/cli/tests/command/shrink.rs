@@ -290,6 +290,10 @@ fn a_link_stays_and_what_it_leads_to_is_written() {
     assert_eq!((listing(&path("links")).len(), listing(&path("blobs")).len()), (3, 2));
 }
 
+/// What ends a run.
+#[cfg(unix)]
+const SIGNALS: [i32; 6] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGXCPU];
+
 /// Starts a run that would write for minutes.
 #[cfg(unix)]
 fn started(folder: &std::path::Path, shell: &str) -> std::process::Child {
@@ -301,7 +305,16 @@ fn started(folder: &std::path::Path, shell: &str) -> std::process::Child {
     // A hole, which takes no space.
     let file = fs::File::options().write(true).open(&input).unwrap();
     file.set_len(8 + header.len() as u64 + len).unwrap();
-    Command::new("sh")
+    let mut command = Command::new("sh");
+    // SAFETY: between fork and exec this only calls `signal`, which may be called there. What the tests inherit ignored, as a
+    // shell's background jobs do SIGINT, the command would ignore too.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(&mut command, || {
+            SIGNALS.iter().for_each(|signal| drop(libc::signal(*signal, libc::SIG_DFL)));
+            Ok(())
+        })
+    };
+    command
         .args(["-c", &format!("{shell} exec \"$@\""), "sh", env!("CARGO_BIN_EXE_penalty"), "shrink"])
         .args([&text(&input), "--out", &text(&output), "--l1", "1", "--step", "1", "--force", "--backend", "cpu"])
         .stdout(Stdio::null())
@@ -337,8 +350,7 @@ fn send(child: &std::process::Child, signal: i32) {
 #[test]
 fn a_signal_leaves_nothing_behind() {
     use std::os::unix::process::ExitStatusExt;
-    let signals = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGXCPU];
-    for (signal, old) in signals.into_iter().zip([None, Some("old")].into_iter().cycle()) {
+    for (signal, old) in SIGNALS.into_iter().zip([None, Some("old")].into_iter().cycle()) {
         let folder = folder();
         if let Some(old) = old {
             fs::write(folder.path().join("out"), old).unwrap();
