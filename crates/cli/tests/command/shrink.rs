@@ -310,7 +310,9 @@ fn started(folder: &std::path::Path, shell: &str) -> std::process::Child {
     // shell's background jobs do SIGINT, the command would ignore too.
     unsafe {
         std::os::unix::process::CommandExt::pre_exec(&mut command, || {
-            SIGNALS.iter().for_each(|signal| drop(libc::signal(*signal, libc::SIG_DFL)));
+            for signal in SIGNALS {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             Ok(())
         })
     };
