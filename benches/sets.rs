@@ -74,9 +74,9 @@ fn penalty() -> Result<Penalty> {
     Penalty::elastic_net(LAMBDA, ALPHA)
 }
 
-fn parameters(count: usize, len: usize) -> Result<Vec<Parameter>> {
+fn parameters(count: usize) -> Result<Vec<Parameter>> {
     let penalty = penalty()?;
-    Ok((0..count).map(|i| Parameter::new(i.to_string(), len as u64, Dtype::F32, penalty.clone())).collect())
+    Ok((0..count).map(|i| Parameter::new(i.to_string(), penalty.clone())).collect())
 }
 
 /// Tensors in host memory, one behind the other.
@@ -93,7 +93,7 @@ impl Host {
     fn new(count: usize, len: usize) -> Result<Host> {
         Ok(Host {
             len,
-            set: HostSet::new(Cpu::new(), parameters(count, len)?),
+            set: HostSet::new(Cpu::new(), parameters(count)?),
             backend: Backend::cpu(),
             penalty: penalty()?,
             weights: weights(count * len),
@@ -211,7 +211,7 @@ impl<'a> OnDevice<'a> {
         let [weights, gradients] = [buffer(gpu, &weights(count * len)), buffer(gpu, &vec![0.5; count * len])];
         let [of_weights, of_gradients] = [&weights, &gradients].map(|buffer| operands(buffer, count, len));
         let operands = Operands { weights: &of_weights, gradients: &of_gradients, ..Operands::default() };
-        let set = ParameterSet::new(gpu, parameters(count, len)?, &operands, 2)?;
+        let set = ParameterSet::new(gpu, parameters(count)?, &operands, 2)?;
         Ok(OnDevice { gpu, count, len, penalty: penalty()?, weights, gradients, set })
     }
 
@@ -290,9 +290,9 @@ fn recording(gpu: &Gpu, rounds: usize) -> Result<()> {
     for count in RECORDED {
         let [of_weights, of_gradients] = [&weights, &gradients].map(|buffer| operands(buffer, count, RECORDED_LEN));
         let operands = Operands { weights: &of_weights, gradients: &of_gradients, ..Operands::default() };
-        sets.push(ParameterSet::new(gpu, parameters(count, RECORDED_LEN)?, &operands, 2)?);
+        sets.push(ParameterSet::new(gpu, parameters(count)?, &operands, 2)?);
     }
-    type Record = fn(&mut ParameterSet, &mut wgpu::CommandEncoder, f64) -> Result<penalty::gpu::PendingReports>;
+    type Record = fn(&mut ParameterSet, &mut wgpu::CommandEncoder, f64) -> Result<penalty::gpu::Pending<Reports>>;
     let steps: [(&str, bool, Record); 3] = [
         ("evaluate and add gradient", false, |set, encoder, _| set.record_evaluate_and_gradient_add(encoder)),
         ("evaluate and add gradient, another λ at each step", true, |set, encoder, _| {

@@ -12,7 +12,7 @@ use std::f64::consts::PI;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use penalty::gpu::{Operand, Operands, ParameterSet, PendingReports, Recording};
+use penalty::gpu::{Operand, Operands, ParameterSet, Pending};
 use penalty::wgpu::util::{BufferInitDescriptor, DeviceExt, DownloadBuffer};
 use penalty::wgpu::{self, BufferUsages};
 use penalty::{Dtype, Gpu, Momentum, Parameter, Penalty, Reports, Sgd};
@@ -34,6 +34,7 @@ const TENSORS: [(&str, usize, f32); 4] = [
     ("output.bias", CLASSES, 0.0),
 ];
 
+const MOMENTUM: Momentum = Momentum::heavy_ball(0.9);
 const STEP: f64 = 0.2;
 const DECAY: f64 = 1e-4;
 const L1: f64 = 2e-3;
@@ -90,12 +91,13 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
     };
     let (gradients, momenta) = (part(weights.len()), part(2 * weights.len()));
     let operands = Operands { weights: &part(0), gradients: &gradients, first: &momenta, ..Operands::default() };
-    let parameters = TENSORS.map(|(name, len, _)| Parameter::new(name, len as u64, Dtype::F32, Penalty::none()));
+    let parameters = TENSORS.map(|(name, ..)| Parameter::new(name, Penalty::none()));
     let mut set = ParameterSet::new(&gpu, parameters.into(), &operands, LAG + 1)?;
     let output = Operand { buffer: &finished, offset: 0, len: finished.size() / 4, dtype: Dtype::F32 };
     // All that the library compiles and allocates, ahead of the first step.
-    set.prepare(&[Recording::SgdHeavyBall])?;
-    set.prepare_resolve(Recording::EvaluateAndGradientAdd, &output)?;
+    set.prepare_evaluate_and_gradient_add()?;
+    set.prepare_resolve(&output)?;
+    set.prepare_sgd(&Sgd { step: STEP, momentum: MOMENTUM })?;
 
     let began = Instant::now();
     let (mut pending, mut reports) = (VecDeque::new(), Vec::new());
@@ -120,7 +122,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
         record(&mut encoder, &write_log);
 
         penalize(&mut set, &Penalty::l1(l1)?);
-        pending.push_back(set.record_sgd(&mut encoder, &Sgd { step, momentum: Momentum::heavy_ball(0.9) })?);
+        pending.push_back(set.record_sgd(&mut encoder, &Sgd { step, momentum: MOMENTUM })?);
         queue.submit([encoder.finish()]);
 
         // Waiting for an earlier step leaves the device at work on the later ones.
@@ -186,7 +188,7 @@ fn penalize(set: &mut ParameterSet, penalty: &Penalty) {
     set.penalties_mut().filter(|(name, _)| name.ends_with("weight")).for_each(|(_, of)| of.clone_from(penalty));
 }
 
-fn read(pending: &PendingReports) -> Result<Reports, Box<dyn Error>> {
+fn read(pending: &Pending<Reports>) -> Result<Reports, Box<dyn Error>> {
     let reports = pending.wait(PATIENCE)?;
     let broken = reports.total.nan + reports.total.inf;
     if broken == 0 { Ok(reports) } else { Err(format!("diverged: {broken} weights are NaN or infinite").into()) }

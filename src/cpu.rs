@@ -7,7 +7,7 @@ pub(crate) mod set;
 mod slices;
 mod task;
 
-use crate::numeric::simd::InstructionSet;
+pub use crate::numeric::simd::InstructionSet;
 use crate::{Error, Result};
 
 /// Computes on the calling thread and its rayon pool, with the best vector instructions that the processor has.

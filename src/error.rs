@@ -50,6 +50,12 @@ pub enum Error {
         /// What was given.
         found: &'static str,
     },
+    /// A term that a [`Sum`](crate::Sum) cannot have.
+    #[error("a sum must be of separable penalties without element weights, found {found}")]
+    Sum {
+        /// The term's name.
+        found: &'static str,
+    },
     /// An element weight that is negative or NaN.
     #[error("the element weights must be numbers ≥ 0, found {} at index {index}", shortest(*.found as f32))]
     ElementWeight {
@@ -59,12 +65,12 @@ pub enum Error {
         found: f64,
     },
     /// A chunk that does not start on a tile boundary: it would be summed in another order than the whole.
-    #[error("a chunk must start at a multiple of {tile} elements, found {found}", tile = crate::TILE)]
+    #[error("a chunk must start at a multiple of {tile} elements, found {found}", tile = crate::numeric::tile::TILE)]
     ChunkStart {
         /// The element that the chunk starts at.
         found: u64,
     },
-    /// Bytes that are not a serialized [`Partial`](crate::Partial).
+    /// Bytes that are not a serialized [`Partial`](crate::exact::Partial).
     #[error("not a serialized partial: expected {expected}, found {found}")]
     PartialBytes {
         /// What the bytes must hold.
@@ -72,7 +78,7 @@ pub enum Error {
         /// What they hold.
         found: u64,
     },
-    /// A [`Partial`](crate::Partial) was asked for the value of a penalty that it was not made for.
+    /// A [`Partial`](crate::exact::Partial) was asked for the value of a penalty that it was not made for.
     #[error("the value of {penalty} needs partials made for it, with the same parameters and groups; found others")]
     OtherPenalty {
         /// The penalty's name.
@@ -212,7 +218,7 @@ pub enum Error {
     },
     /// The processor lacks the vector instructions asked for.
     #[error("this processor has no {0:?}")]
-    InstructionSet(crate::InstructionSet),
+    InstructionSet(crate::numeric::simd::InstructionSet),
     /// The device rejected something, or was lost.
     #[error("the device failed: {0}")]
     Device(String),

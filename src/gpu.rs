@@ -1,7 +1,7 @@
 //! The GPU path: nothing outside this module knows wgpu.
 //!
 //! [`Gpu`] is an open device, either the library's or yours, whose arithmetic was checked. Its `record_…` calls put
-//! work on weights that live on the device into your own encoder, and never wait. A [`PendingReport`] stays on the
+//! work on weights that live on the device into your own encoder, and never wait. A [`Pending`] report stays on the
 //! device until you ask for it. Host slices go through [`Backend`](crate::Backend).
 //!
 //! The library is built on wgpu 30, which it re-exports as [`penalty::wgpu`](crate::wgpu). Your device, buffers and
@@ -17,7 +17,7 @@
 //! let theta = Operand { buffer: &weights, offset: 0, len: 1 << 20, dtype: Dtype::F32 };
 //!
 //! let mut encoder = device.create_command_encoder(&Default::default());
-//! gpu.record_prox(&mut encoder, &l1, &theta, 0.01)?;
+//! gpu.record_prox_in_place(&mut encoder, &l1, &theta, 0.01)?;
 //! let pending = gpu.record_evaluate(&mut encoder, &l1, &theta)?;
 //! queue.submit([encoder.finish()]);
 //!
@@ -41,21 +41,23 @@ mod group_spans;
 mod kernel;
 mod layout;
 mod limits;
+mod lists;
 mod lock;
 mod open;
 mod operand;
+mod pending;
 mod pipeline;
 mod placement;
 #[cfg(not(target_family = "wasm"))]
 mod poller;
 mod readback;
 mod recorder;
-mod recording;
 mod reply;
 mod resolve;
 mod ring;
 mod rows;
 mod set;
+mod set_recorders;
 mod single;
 pub(crate) mod slices;
 mod slot_memory;
@@ -68,11 +70,11 @@ pub use adapter::Choice;
 pub use adapter::adapters;
 pub use adapter::adapters_async;
 pub use determinism::Determinism;
-pub use device::Gpu;
+pub use device::{Gpu, guarded};
+pub use lists::Operands;
 pub use open::Options;
 pub use operand::Operand;
+pub use pending::Pending;
 #[cfg(not(target_family = "wasm"))]
 pub use poller::Poller;
-pub use readback::{PendingReport, PendingReports};
-pub use recording::{Operands, Recording};
 pub use set::ParameterSet;

@@ -1,12 +1,6 @@
 //! Regularization penalties over millions to billions of weights: their value, gradient, proximal operator and
 //! statistics, on the CPU and on any GPU that wgpu reaches, with the same bits on all of them.
 //!
-//! - [`Penalty`]: what is computed, with its formulas and conventions; [`custom`]: custom penalties.
-//! - [`Backend`]: computes it over host slices, on the CPU or on a GPU.
-//! - [`Gpu`] and [`gpu`]: compute it over weights that live on the caller's device, in the caller's encoder.
-//! - [`gpu::ParameterSet`] and [`HostSet`]: many tensors in one call, and an optimizer's step with the prox in it.
-//! - [`Partial`] and [`Report`]: exact statistics that merge, and the `f64` numbers that follow from them.
-//!
 //! ```
 //! use penalty::{Backend, Penalty};
 //!
@@ -21,11 +15,19 @@
 //! # Ok::<(), penalty::Error>(())
 //! ```
 //!
+//! # Which call
+//!
+#![cfg_attr(feature = "gpu", doc = include_str!("../docs/calls.md"))]
+//!
+//! # Which penalty
+//!
+#![doc = include_str!("../docs/penalties.md")]
+//!
 //! # Determinism
 //!
 //! Statistics, values, gradients, proxes and optimizer steps have the same bits for any number of threads, on every
 //! instruction set, and on every adapter whose self-check says [`Determinism::GpuToGpu`]; it runs when the adapter is
-//! opened. Inside a tile of [`TILE`] consecutive weights, sums are `f32` in one order. Above it, they are exact
+//! opened. Inside a tile of 4096 consecutive weights, sums are `f32` in one order. Above it, they are exact
 //! integers. A sum of finite weights has a relative error of at most 9.0e-7, at any length and scale.
 //!
 //! # Weights that are not ordinary
@@ -39,7 +41,7 @@
 )]
 
 mod backend;
-mod cpu;
+pub mod cpu;
 mod error;
 mod formula;
 #[cfg(feature = "gpu")]
@@ -62,17 +64,25 @@ pub use formula::scalars::Metric;
 #[cfg(feature = "gpu")]
 pub use gpu::{Determinism, Gpu};
 pub use numeric::element::{Dtype, Element};
-pub use numeric::simd::InstructionSet;
 pub use numeric::slice::{Slice, SliceMut};
-pub use numeric::tile::TILE;
 pub use penalty::Penalty;
 pub use penalty::custom;
 pub use penalty::element_weights::Weighted;
 pub use penalty::groups::Groups;
 pub use penalty::named::Named;
+pub use penalty::sum::{Sum, Terms};
 pub use plan::optimizer::{Adam, Momentum, Sgd};
 pub use plan::parameter::Parameter;
-pub use report::{Partial, Report, Reports};
+pub use report::{Report, Reports};
+
+/// Exact sums that merge, for programs that hold a tensor in chunks or spread it over devices or ranks.
+///
+/// [`Backend::partial`] sums a chunk that starts at a multiple of [`TILE`](exact::TILE). A [`Partial`](exact::Partial)
+/// merges with others and travels as bytes.
+pub mod exact {
+    pub use crate::numeric::tile::TILE;
+    pub use crate::report::Partial;
+}
 
 // The code of these pages is compiled and run with the other examples.
 #[doc = include_str!("../README.md")]

@@ -7,6 +7,7 @@ pub mod custom;
 pub(crate) mod element_weights;
 pub(crate) mod groups;
 pub(crate) mod named;
+pub(crate) mod sum;
 pub(crate) mod validate;
 
 mod elastic_net;

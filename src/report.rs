@@ -19,7 +19,8 @@ use crate::{Error, Penalty, Result};
 /// boundaries gives the same bits as one pass over the whole. [`to_bytes`](Partial::to_bytes) serializes a partial.
 ///
 /// ```
-/// use penalty::{Backend, Partial, Penalty, TILE};
+/// use penalty::exact::{Partial, TILE};
+/// use penalty::{Backend, Penalty};
 ///
 /// let weights = vec![0.25f32; 3 * TILE];
 /// let cpu = Backend::cpu();
@@ -267,6 +268,14 @@ pub struct Report {
 }
 
 impl Report {
+    /// The statistics, and the sum of the values, of one tensor's partials for several penalties.
+    pub(crate) fn of_sum<'a>(terms: impl IntoIterator<Item = (&'a Partial, &'a Penalty)>) -> Result<Report> {
+        let mut terms = terms.into_iter().map(|(partial, penalty)| partial.report(penalty));
+        let first = terms.next().unwrap_or_else(|| Partial::default().report(&Penalty::none()))?;
+        let value = terms.try_fold(first.value, |value, term| Ok(value + term?.value))?;
+        Ok(Report { value, ..first })
+    }
+
     /// How many weights are exactly ±0.
     pub fn zeros(&self) -> u64 {
         self.len - self.nonzero

@@ -20,6 +20,26 @@ pub(crate) trait Slices {
     async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial>;
 }
 
+/// A penalty, and the element weights if it takes some.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Term<'a> {
+    pub(crate) penalty: &'a Penalty,
+    pub(crate) element_weights: Option<Slice<'a>>,
+}
+
+impl<'a> From<&'a Penalty> for Term<'a> {
+    fn from(penalty: &'a Penalty) -> Term<'a> {
+        Term { penalty, element_weights: None }
+    }
+}
+
+impl<'a, E: Element> From<Weighted<'a, [E]>> for Term<'a> {
+    fn from(weighted: Weighted<'a, [E]>) -> Term<'a> {
+        let (penalty, element_weights) = weighted.erased();
+        Term { penalty, element_weights }
+    }
+}
+
 /// Weights with their penalty, and the element weights if it takes some.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tensor<'a> {
@@ -31,9 +51,9 @@ pub(crate) struct Tensor<'a> {
 }
 
 impl<'a> Tensor<'a> {
-    pub(crate) fn new<E: Element>(penalty: Weighted<'a, [E]>, weights: &'a [E]) -> Tensor<'a> {
-        let (penalty, element_weights) = penalty.erased();
-        Tensor { weights: weights.into(), penalty, element_weights, index: None }
+    pub(crate) fn new(term: Term<'a>, weights: Slice<'a>) -> Tensor<'a> {
+        let Term { penalty, element_weights } = term;
+        Tensor { weights, penalty, element_weights, index: None }
     }
 
     pub(crate) fn segment(&self) -> Segment {
@@ -76,15 +96,10 @@ pub(crate) struct Update<'a> {
 }
 
 impl<'a> Update<'a> {
-    /// An update that writes a gradient, or adds it.
-    pub(crate) fn gradient<E: Element>(operation: Operation, penalty: Weighted<'a, [E]>) -> Update<'a> {
-        let (penalty, element_weights) = penalty.erased();
+    /// An update that does not sum, with the step 0.
+    pub(crate) fn new(operation: Operation, term: Term<'a>) -> Update<'a> {
+        let Term { penalty, element_weights } = term;
         Update { operation, sums: false, step: 0.0, penalty, element_weights }
-    }
-
-    pub(crate) fn prox<E: Element>(penalty: Weighted<'a, [E]>, step: f64) -> Update<'a> {
-        let (penalty, element_weights) = penalty.erased();
-        Update { operation: Operation::Prox, sums: false, step, penalty, element_weights }
     }
 
     /// The segment and the coefficients that the update needs.
@@ -111,5 +126,5 @@ impl<'a> Update<'a> {
 /// elements.
 fn accept(penalty: &Penalty, element_weights: Option<Slice<'_>>, elements: Slice<'_>) -> Result<()> {
     matched(penalty, element_weights.is_some())?;
-    element_weights.map_or(Ok(()), |own| same_shape(ELEMENT_WEIGHTS, elements.shape(), own.shape()))
+    element_weights.map_or(Ok(()), |slice| same_shape(ELEMENT_WEIGHTS, elements.shape(), slice.shape()))
 }

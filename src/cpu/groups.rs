@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Cpu;
-use super::pass::{Operands, Pass};
+use super::pass::{Pass, SegmentOperands};
 use crate::formula::group::{Found, Group, Members, PARALLEL};
 use crate::formula::rule::{Purpose, Rule};
 use crate::formula::scalars::Scalars;
@@ -66,7 +66,7 @@ impl Cpu {
         &self,
         spans: &[Span],
         pass: &Pass<'_>,
-        operands: &mut [Operands<'_, E>],
+        operands: &mut [SegmentOperands<'_, E>],
         sums: &mut [Sums],
     ) {
         for spans in spans.chunk_by(|a, b| a.segment == b.segment) {
@@ -93,7 +93,7 @@ impl Cpu {
         spans: &[Span],
         pass: &Pass<'_>,
         (rule, geometry): (Rule, &Geometry),
-        mut operands: Operands<'_, E>,
+        mut operands: SegmentOperands<'_, E>,
         sums: &mut [Sums],
     ) {
         let mut found = Vec::new();

@@ -35,8 +35,8 @@ impl Pass<'_> {
     }
 }
 
-/// A segment's operands, or a part of each. Operands that the operation does not have are empty.
-pub(super) struct Operands<'a, E> {
+/// A segment's operands, or a part of each. SegmentOperands that the operation does not have are empty.
+pub(super) struct SegmentOperands<'a, E> {
     /// Only read: the weights, or the gradient that an optimizer steps against.
     pub(super) source: &'a [E],
     /// Only read: the element weights of a weighted penalty.
@@ -45,21 +45,25 @@ pub(super) struct Operands<'a, E> {
     pub(super) written: [&'a mut [E]; 3],
 }
 
-impl<'a, E> Operands<'a, E> {
-    pub(super) fn read(source: &'a [E], element_weights: &'a [E]) -> Operands<'a, E> {
-        Operands { source, element_weights, written: [&mut [], &mut [], &mut []] }
+impl<'a, E> SegmentOperands<'a, E> {
+    pub(super) fn read(source: &'a [E], element_weights: &'a [E]) -> SegmentOperands<'a, E> {
+        SegmentOperands { source, element_weights, written: [&mut [], &mut [], &mut []] }
     }
 
-    pub(super) fn update(source: Option<&'a [E]>, element_weights: &'a [E], output: &'a mut [E]) -> Operands<'a, E> {
-        Operands { source: source.unwrap_or_default(), element_weights, written: [output, &mut [], &mut []] }
+    pub(super) fn update(
+        source: Option<&'a [E]>,
+        element_weights: &'a [E],
+        output: &'a mut [E],
+    ) -> SegmentOperands<'a, E> {
+        SegmentOperands { source: source.unwrap_or_default(), element_weights, written: [output, &mut [], &mut []] }
     }
 
-    pub(super) fn reborrow(&mut self) -> Operands<'_, E> {
-        Operands { written: self.written.each_mut().map(|slice| &mut **slice), ..*self }
+    pub(super) fn reborrow(&mut self) -> SegmentOperands<'_, E> {
+        SegmentOperands { written: self.written.each_mut().map(|slice| &mut **slice), ..*self }
     }
 
     /// Splits off the first `len` elements of each operand.
-    pub(super) fn take(&mut self, len: usize) -> Operands<'a, E> {
+    pub(super) fn take(&mut self, len: usize) -> SegmentOperands<'a, E> {
         let read = |slice: &mut &'a [E]| {
             let (part, left) = slice.split_at(len.min(slice.len()));
             *slice = left;
@@ -72,6 +76,6 @@ impl<'a, E> Operands<'a, E> {
             *slice = left;
             part
         });
-        Operands { source, element_weights, written }
+        SegmentOperands { source, element_weights, written }
     }
 }

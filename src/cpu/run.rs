@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Cpu;
 use super::groups::GroupCoefficients;
-use super::pass::{Operands, Pass};
+use super::pass::{Pass, SegmentOperands};
 use super::task::Task;
 use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
@@ -19,7 +19,7 @@ impl Cpu {
         &self,
         stage: &Stage,
         pass: &Pass<'_>,
-        operands: &mut [Operands<'_, E>],
+        operands: &mut [SegmentOperands<'_, E>],
         sums: &mut [Sums],
     ) {
         if pass.penalties.iter().any(|penalty| penalty.rule().is_some()) {
@@ -35,13 +35,13 @@ impl Cpu {
         spans: &[Span],
         pass: &Pass<'_>,
         own: Option<&GroupCoefficients<'_>>,
-        operands: &mut [Operands<'_, E>],
+        operands: &mut [SegmentOperands<'_, E>],
         sums: &mut [Sums],
     ) {
         for spans in spans.chunks(SPANS) {
             let tasks = spans.iter().map(|span| (span, operands[span.segment as usize].take(span.len as usize)));
-            let tasks: Vec<(&Span, Operands<'_, E>)> = tasks.collect();
-            let visit = |(span, operands): (&Span, Operands<'_, E>)| {
+            let tasks: Vec<(&Span, SegmentOperands<'_, E>)> = tasks.collect();
+            let visit = |(span, operands): (&Span, SegmentOperands<'_, E>)| {
                 let penalty = &pass.penalties[span.segment as usize];
                 let task = Task {
                     set: self.set,

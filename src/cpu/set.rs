@@ -1,7 +1,7 @@
 //! Many tensors in host memory at once.
 
 use super::Cpu;
-use super::pass::{Operands, Pass, TILES_PER_SPAN};
+use super::pass::{Pass, SegmentOperands, TILES_PER_SPAN};
 use crate::formula::scalars::Scalars;
 use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
@@ -13,8 +13,7 @@ use crate::plan::operands::{
 };
 use crate::plan::operation::Operation;
 use crate::plan::optimizer::{Adam, Momentum, Sgd};
-use crate::plan::parameter::{Parameter, segments};
-use crate::plan::penalties::Penalties;
+use crate::plan::parameter::Parameter;
 use crate::plan::{Plan, Segment, Stage};
 use crate::report::{Partial, Reports};
 use crate::{Penalty, Result};
@@ -22,21 +21,19 @@ use crate::{Penalty, Result};
 /// Many tensors in host memory, each with its penalty. It has the calls of
 /// [`gpu::ParameterSet`](crate::gpu::ParameterSet) on slices, and gives the same bits.
 ///
-/// Every call takes one slice per tensor, in the set's order, each of its tensor's length and type.
+/// Every call takes one slice per tensor, in the set's order. The weights say how long each tensor is and of what type;
+/// its other slices are the same.
 ///
 /// ```
-/// use penalty::{Cpu, Dtype, HostSet, Parameter, Penalty};
+/// use penalty::{Cpu, HostSet, Parameter, Penalty};
 ///
-/// let parameters = vec![
-///     Parameter::new("weight", 3, Dtype::F32, Penalty::l1(0.5)?),
-///     Parameter::new("bias", 1, Dtype::F32, Penalty::none()),
-/// ];
+/// let parameters = vec![Parameter::new("weight", Penalty::l1(0.5)?), Parameter::new("bias", Penalty::none())];
 /// let set = HostSet::new(Cpu::new(), parameters);
 /// let (mut weight, mut bias) = ([1.0f32, -0.25, 0.0], [3.0f32]);
 /// let reports = set.evaluate(&[(&weight[..]).into(), (&bias[..]).into()])?;
 /// assert_eq!(reports.total.value, 0.625);
 ///
-/// let reports = set.prox_and_evaluate(&mut [(&mut weight[..]).into(), (&mut bias[..]).into()], 1.0)?;
+/// let reports = set.prox_and_evaluate_in_place(&mut [(&mut weight[..]).into(), (&mut bias[..]).into()], 1.0)?;
 /// assert_eq!((weight, bias), ([0.5, 0.0, 0.0], [3.0]));
 /// assert_eq!(reports.total.nonzero, 2);
 /// # Ok::<(), penalty::Error>(())
@@ -44,8 +41,7 @@ use crate::{Penalty, Result};
 #[derive(Debug, Clone)]
 pub struct HostSet<'w> {
     cpu: Cpu,
-    plan: Plan,
-    penalties: Penalties,
+    parameters: Vec<Parameter>,
     /// Those of the tensors that have element weights. Empty if none has.
     element_weights: Vec<Option<Slice<'w>>>,
 }
@@ -59,30 +55,31 @@ struct Call {
 }
 
 /// Slices, and what errors call them.
-type Read<'a> = (&'static str, &'a [Slice<'a>]);
-type Written<'a, 'b> = (&'static str, &'a mut [SliceMut<'b>]);
+type Inputs<'a> = (&'static str, &'a [Slice<'a>]);
+type Outputs<'a, 'b> = (&'static str, &'a mut [SliceMut<'b>]);
 
 impl<'w> HostSet<'w> {
     /// A set of these tensors.
     pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet<'w> {
-        let (segments, penalties) = segments(parameters);
-        HostSet { cpu, plan: Plan::new(segments, TILES_PER_SPAN), penalties, element_weights: Vec::new() }
+        HostSet { cpu, parameters, element_weights: Vec::new() }
     }
 
     /// The set with element weights for the tensors with [weighted](Penalty::is_weighted) penalties, under the rules of
-    /// [`with_element_weights`](Penalty::with_element_weights); `None` for all others. They are checked once, here.
+    /// [`with_element_weights`](Penalty::with_element_weights); `None` for all others. Their values are checked once,
+    /// here.
     ///
     /// ```
-    /// use penalty::{Cpu, Dtype, HostSet, Parameter, Penalty};
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
     ///
     /// let parameters = vec![
-    ///     Parameter::new("weight", 3, Dtype::F32, Penalty::weighted_l1(0.5)?),
-    ///     Parameter::new("bias", 1, Dtype::F32, Penalty::none()),
+    ///     Parameter::new("weight", Penalty::weighted_l1(0.5)?),
+    ///     Parameter::new("bias", Penalty::none()),
     /// ];
-    /// let weights = [1.0f32, 0.0, 2.0];
-    /// let set = HostSet::new(Cpu::new(), parameters).with_element_weights(&[Some((&weights[..]).into()), None])?;
+    /// let element_weights = [1.0f32, 0.0, 2.0];
+    /// let set = HostSet::new(Cpu::new(), parameters);
+    /// let set = set.with_element_weights(&[Some((&element_weights[..]).into()), None])?;
     /// let (mut theta, mut bias) = ([1.0f32, 1.0, -3.0], [3.0f32]);
-    /// set.prox(&mut [(&mut theta[..]).into(), (&mut bias[..]).into()], 1.0)?;
+    /// set.prox_in_place(&mut [(&mut theta[..]).into(), (&mut bias[..]).into()], 1.0)?;
     /// assert_eq!((theta, bias), ([0.5, 1.0, -2.0], [3.0]));
     /// # Ok::<(), penalty::Error>(())
     /// ```
@@ -90,29 +87,28 @@ impl<'w> HostSet<'w> {
     /// # Errors
     ///
     /// [`Error::Missing`](crate::Error::Missing) unless there is one entry per tensor,
-    /// [`Error::InParameter`](crate::Error::InParameter) if element weights differ from their tensor in length or type,
-    /// or one of them is negative or NaN. Every later call rejects, with
-    /// [`Error::ElementWeights`](crate::Error::ElementWeights), a weighted penalty without element weights, and element
-    /// weights for any other penalty.
+    /// [`Error::InParameter`](crate::Error::InParameter) if one of them is negative or NaN. Every later call rejects a
+    /// weighted penalty without element weights, and element weights for any other penalty, with
+    /// [`Error::ElementWeights`](crate::Error::ElementWeights), and element weights that differ from the tensor's
+    /// weights in length or type.
     pub fn with_element_weights<'v>(self, element_weights: &[Option<Slice<'v>>]) -> Result<HostSet<'v>> {
-        one_each("a set", ELEMENT_WEIGHTS, self.plan.segments.len(), element_weights.len())?;
-        for (at, own) in element_weights.iter().enumerate() {
-            let Some(own) = own else { continue };
-            self.fits(ELEMENT_WEIGHTS, at, own)?;
-            self.plan.segments[at].about(valid(*own))?;
+        one_each("a set", ELEMENT_WEIGHTS, self.parameters.len(), element_weights.len())?;
+        for (parameter, slice) in self.parameters.iter().zip(element_weights) {
+            let Some(slice) = slice else { continue };
+            Segment::called(&parameter.name, slice.shape()).about(valid(*slice))?;
         }
-        let HostSet { cpu, plan, penalties, .. } = self;
-        Ok(HostSet { cpu, plan, penalties, element_weights: element_weights.to_vec() })
+        let HostSet { cpu, parameters, .. } = self;
+        Ok(HostSet { cpu, parameters, element_weights: element_weights.to_vec() })
     }
 
     /// The tensors' names, in the set's order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.plan.segments.iter().map(Segment::name)
+        self.parameters.iter().map(|parameter| &parameter.name[..])
     }
 
     /// Each tensor's name and penalty, to change λ from step to step.
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
-        self.plan.segments.iter().map(Segment::name).zip(self.penalties.list_mut())
+        self.parameters.iter_mut().map(|parameter| (&parameter.name[..], &mut parameter.penalty))
     }
 
     /// A report for each tensor, and the total.
@@ -120,32 +116,58 @@ impl<'w> HostSet<'w> {
     /// # Errors
     ///
     /// [`Error::Missing`](crate::Error::Missing) unless there is one slice per tensor,
-    /// [`Error::InParameter`](crate::Error::InParameter) if a slice differs from its tensor in length or type, or a
-    /// penalty's groups do not cover its tensor, [`Error::Overlap`](crate::Error::Overlap) if two slices share memory.
+    /// [`Error::InParameter`](crate::Error::InParameter) if a slice differs from its tensor's weights in length or type,
+    /// or a penalty's groups do not cover its tensor, [`Error::Overlap`](crate::Error::Overlap) if two slices share
+    /// memory.
     pub fn evaluate(&self, weights: &[Slice<'_>]) -> Result<Reports> {
-        let call = Call::new(Operation::Evaluate);
-        self.reports(&self.run(&Call { sums: true, ..call }, Some((WEIGHTS, weights)), &mut [])?)
+        self.reports(&self.run(&Call::EVALUATE, Some((WEIGHTS, weights)), &mut [])?)
     }
 
-    /// `gradient += ∂R/∂θ` for every tensor. [`Penalty::none`] leaves every bit unchanged.
+    /// `gradient = ∂R/∂θ` for every tensor.
     ///
     /// # Errors
     ///
     /// As [`evaluate`](HostSet::evaluate); [`Error::InParameter`](crate::Error::InParameter) also if a penalty
     /// [has no gradient](Penalty::has_gradient). Then no tensor's gradient changes.
+    pub fn gradient_into(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<()> {
+        self.gradient(Operation::Gradient, false, weights, gradients).map(drop)
+    }
+
+    /// `gradient += ∂R/∂θ` for every tensor. [`Penalty::none`] leaves every bit unchanged.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let (weight, mut gradient) = ([1.0f32, -0.25, 0.0], [1.0f32; 3]); // the loss's gradient
+    /// set.gradient_add(&[(&weight[..]).into()], &mut [(&mut gradient[..]).into()])?;
+    /// assert_eq!(gradient, [1.5, 0.5, 1.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient_into`](HostSet::gradient_into).
     pub fn gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<()> {
-        let call = Call::new(Operation::AddGradient);
-        self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)]).map(drop)
+        self.gradient(Operation::AddGradient, false, weights, gradients).map(drop)
+    }
+
+    /// Evaluates and writes the gradient in one read of the weights.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient_into`](HostSet::gradient_into).
+    pub fn evaluate_and_gradient_into(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<Reports> {
+        self.reports(&self.gradient(Operation::Gradient, true, weights, gradients)?)
     }
 
     /// Evaluates and adds the gradient in one read of the weights.
     ///
     /// # Errors
     ///
-    /// As [`gradient_add`](HostSet::gradient_add).
+    /// As [`gradient_into`](HostSet::gradient_into).
     pub fn evaluate_and_gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<Reports> {
-        let call = Call { sums: true, ..Call::new(Operation::AddGradient) };
-        self.reports(&self.run(&call, Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])?)
+        self.reports(&self.gradient(Operation::AddGradient, true, weights, gradients)?)
     }
 
     /// `θ = prox(θ)` for every tensor. [`Penalty::none`] leaves every bit unchanged.
@@ -154,8 +176,8 @@ impl<'w> HostSet<'w> {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) if the step is not a number ≥ 0 or is too large, else as
     /// [`evaluate`](HostSet::evaluate).
-    pub fn prox(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<()> {
-        let call = Call { step, ..Call::new(Operation::Prox) };
+    pub fn prox_in_place(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<()> {
+        let call = Call { step, ..Call::new(Operation::Prox, false) };
         self.run(&call, None, &mut [(WEIGHTS, weights)]).map(drop)
     }
 
@@ -163,14 +185,25 @@ impl<'w> HostSet<'w> {
     ///
     /// # Errors
     ///
-    /// As [`prox`](HostSet::prox).
-    pub fn prox_and_evaluate(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<Reports> {
-        let call = Call { step, sums: true, ..Call::new(Operation::Prox) };
+    /// As [`prox_in_place`](HostSet::prox_in_place).
+    pub fn prox_and_evaluate_in_place(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<Reports> {
+        let call = Call { step, ..Call::new(Operation::Prox, true) };
         self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?)
     }
 
     /// A proximal step of gradient descent, and an evaluation of the new weights, in one read. `first` is the momentum;
     /// it may be empty without momentum.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Momentum, Parameter, Penalty, Sgd};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let (mut weight, gradient) = ([1.0f32, 0.25], [0.5f32, 0.0]);
+    /// let sgd = Sgd { step: 1.0, momentum: Momentum::None };
+    /// set.sgd(&mut [(&mut weight[..]).into()], &[(&gradient[..]).into()], &mut [], &sgd)?;
+    /// assert_eq!(weight, [0.0, 0.0]); // 1 − 0.5 and 0.25, then the prox
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -178,10 +211,10 @@ impl<'w> HostSet<'w> {
     /// as [`evaluate`](HostSet::evaluate).
     pub fn sgd<'s>(
         &self,
-        sgd: &Sgd,
-        gradients: &[Slice<'_>],
         weights: &mut [SliceMut<'s>],
+        gradients: &[Slice<'_>],
         first: &mut [SliceMut<'s>],
+        sgd: &Sgd,
     ) -> Result<Reports> {
         let scalars = sgd.scalars()?;
         let call = Call { operation: sgd.operation(), sums: true, step: sgd.prox_step()?, scalars };
@@ -201,11 +234,11 @@ impl<'w> HostSet<'w> {
     /// [`Metric`](crate::Metric), else as [`evaluate`](HostSet::evaluate).
     pub fn adam<'s>(
         &self,
-        adam: &Adam,
-        gradients: &[Slice<'_>],
         weights: &mut [SliceMut<'s>],
+        gradients: &[Slice<'_>],
         first: &mut [SliceMut<'s>],
         second: &mut [SliceMut<'s>],
+        adam: &Adam,
     ) -> Result<Reports> {
         let scalars = adam.scalars()?;
         let call = Call { operation: adam.operation(), sums: true, step: adam.step, scalars };
@@ -213,23 +246,51 @@ impl<'w> HostSet<'w> {
         self.reports(&self.run(&call, Some((GRADIENT, gradients)), written)?)
     }
 
+    fn gradient(
+        &self,
+        operation: Operation,
+        sums: bool,
+        weights: &[Slice<'_>],
+        gradients: &mut [SliceMut<'_>],
+    ) -> Result<Vec<Partial>> {
+        self.run(&Call::new(operation, sums), Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])
+    }
+
     fn reports(&self, partials: &[Partial]) -> Result<Reports> {
-        Reports::new(partials.iter().zip(self.penalties.list()))
+        Reports::new(partials.iter().zip(self.parameters.iter().map(|parameter| &parameter.penalty)))
     }
 
     /// One partial per tensor if the call sums, else none.
-    fn run(&self, call: &Call, read: Option<Read<'_>>, written: &mut [Written<'_, '_>]) -> Result<Vec<Partial>> {
-        self.validate(call, &read, written)?;
-        let (segments, penalties) = (&self.plan.segments[..], self.penalties.list());
+    fn run(&self, call: &Call, read: Option<Inputs<'_>>, written: &mut [Outputs<'_, '_>]) -> Result<Vec<Partial>> {
+        let segments = self.segments(call, &read, written)?;
+        self.validate(call, &segments, &read, written)?;
+        let penalties: Vec<Penalty> = self.parameters.iter().map(|parameter| parameter.penalty.clone()).collect();
         // Computed for all tensors first: a bad step is rejected before anything is written.
-        let coefficients = &coefficients(segments, penalties, call.operation, call.step)?;
+        let coefficients = &coefficients(&segments, &penalties, call.operation, call.step)?;
+        let plan = Plan::new(segments, TILES_PER_SPAN);
         let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
-        let pass = Pass { operation, sums, segments, penalties, coefficients, scalars };
+        let pass = Pass { operation, sums, segments: &plan.segments, penalties: &penalties, coefficients, scalars };
         let mut sums = pass.no_sums();
-        for stage in &self.plan.stages {
+        for stage in &plan.stages {
             with_element!(stage.dtype, E => self.run_stage::<E>(stage, &pass, &read, written, &mut sums));
         }
         Ok(pass.partials(sums))
+    }
+
+    /// The tensors, as their weights say.
+    fn segments(&self, call: &Call, read: &Option<Inputs<'_>>, written: &[Outputs<'_, '_>]) -> Result<Vec<Segment>> {
+        let shapes: Vec<_> = match (read, written) {
+            (Some((WEIGHTS, slices)), _) => slices.iter().map(Slice::shape).collect(),
+            (_, [(WEIGHTS, slices), ..]) => slices.iter().map(|slice| slice.as_slice().shape()).collect(),
+            _ => Vec::new(),
+        };
+        one_each(call.operation.name(), WEIGHTS, self.parameters.len(), shapes.len())?;
+        Ok(self
+            .parameters
+            .iter()
+            .zip(shapes)
+            .map(|(parameter, shape)| Segment::called(&parameter.name, shape))
+            .collect())
     }
 
     /// Runs the tensors of one type. The others get empty operands.
@@ -237,21 +298,21 @@ impl<'w> HostSet<'w> {
         &self,
         stage: &Stage,
         pass: &Pass<'_>,
-        read: &Option<Read<'_>>,
-        written: &mut [Written<'_, '_>],
+        read: &Option<Inputs<'_>>,
+        written: &mut [Outputs<'_, '_>],
         sums: &mut [Sums],
     ) {
         let of_type = |i: usize| pass.segments[i].dtype == E::DTYPE;
         let source = |i: usize| read.filter(|_| of_type(i)).map_or(&[][..], |(_, slices)| slices[i].elements());
-        let own = |i: usize| match self.element_weights.get(i) {
+        let element_weights = |i: usize| match self.element_weights.get(i) {
             Some(Some(slice)) if of_type(i) => slice.elements(),
             _ => &[],
         };
-        let operands = (0..pass.segments.len()).map(|i| Operands::read(source(i), own(i)));
-        let mut operands: Vec<Operands<'_, E>> = operands.collect();
+        let operands = (0..pass.segments.len()).map(|i| SegmentOperands::read(source(i), element_weights(i)));
+        let mut operands: Vec<SegmentOperands<'_, E>> = operands.collect();
         for (role, (_, slices)) in written.iter_mut().enumerate() {
             for (operands, slice) in operands.iter_mut().zip(slices.iter_mut()) {
-                if slice.dtype() == E::DTYPE {
+                if slice.as_slice().dtype() == E::DTYPE {
                     operands.written[role] = slice.reborrow().into_elements();
                 }
             }
@@ -259,18 +320,32 @@ impl<'w> HostSet<'w> {
         self.cpu.run(stage, pass, &mut operands, sums);
     }
 
-    fn validate(&self, call: &Call, read: &Option<Read<'_>>, written: &[Written<'_, '_>]) -> Result<()> {
-        for (i, (segment, penalty)) in self.plan.segments.iter().zip(self.penalties.list()).enumerate() {
-            let given = self.element_weights.get(i).is_some_and(Option::is_some);
-            segment.about(matched(penalty, given).and_then(|()| call.operation.admits(penalty)))?;
+    fn validate(
+        &self,
+        call: &Call,
+        segments: &[Segment],
+        read: &Option<Inputs<'_>>,
+        written: &[Outputs<'_, '_>],
+    ) -> Result<()> {
+        let fits = |operand, i: usize, slice: &Slice<'_>| {
+            let segment: &Segment = &segments[i];
+            segment.about(same_shape(operand, (segment.len, segment.dtype), slice.shape()))
+        };
+        for (i, (segment, parameter)) in segments.iter().zip(&self.parameters).enumerate() {
+            let element_weights = self.element_weights.get(i).and_then(Option::as_ref);
+            let matched = matched(&parameter.penalty, element_weights.is_some());
+            segment.about(matched.and_then(|()| call.operation.admits(&parameter.penalty)))?;
+            element_weights.map_or(Ok(()), |slice| fits(ELEMENT_WEIGHTS, i, slice))?;
+        }
+        if let Some((operand, slices)) = *read {
+            one_each(call.operation.name(), operand, segments.len(), slices.len())?;
+            slices.iter().enumerate().try_for_each(|(i, slice)| fits(operand, i, slice))?;
         }
         for (operand, slices) in written {
-            one_each(call.operation.name(), operand, self.plan.segments.len(), slices.len())?;
-            slices.iter().enumerate().try_for_each(|(i, s)| self.fits(operand, i, &s.as_slice()))?;
+            one_each(call.operation.name(), operand, segments.len(), slices.len())?;
+            slices.iter().enumerate().try_for_each(|(i, s)| fits(operand, i, &s.as_slice()))?;
         }
         let Some((operand, slices)) = *read else { return Ok(()) };
-        one_each(call.operation.name(), operand, self.plan.segments.len(), slices.len())?;
-        slices.iter().enumerate().try_for_each(|(i, slice)| self.fits(operand, i, slice))?;
         // Only slices that are read can overlap: the compiler rules out the rest.
         let extents = slices.iter().enumerate().filter(|(_, slice)| slice.len() > 0);
         let mut extents: Vec<Extent<()>> = extents
@@ -279,18 +354,14 @@ impl<'w> HostSet<'w> {
                 Extent { memory: (), start, end: start + slice.bytes().len() as u64, operand, parameter }
             })
             .collect();
-        disjoint(&self.plan.segments, &mut extents)
-    }
-
-    /// Rejects a slice whose length or type is not that of its tensor.
-    fn fits(&self, operand: &'static str, i: usize, slice: &Slice<'_>) -> Result<()> {
-        let segment = &self.plan.segments[i];
-        segment.about(same_shape(operand, (segment.len, segment.dtype), slice.shape()))
+        disjoint(segments, &mut extents)
     }
 }
 
 impl Call {
-    fn new(operation: Operation) -> Call {
-        Call { operation, sums: false, step: 0.0, scalars: Scalars::default() }
+    const EVALUATE: Call = Call::new(Operation::Evaluate, true);
+
+    const fn new(operation: Operation, sums: bool) -> Call {
+        Call { operation, sums, step: 0.0, scalars: [0.0; 8] }
     }
 }

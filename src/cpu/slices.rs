@@ -1,7 +1,7 @@
 //! The CPU's calls on slices of host memory.
 
 use super::Cpu;
-use super::pass::{Operands, Pass, TILES_PER_SPAN};
+use super::pass::{Pass, SegmentOperands, TILES_PER_SPAN};
 use crate::Result;
 use crate::formula::scalars::Scalars;
 use crate::numeric::slice::{Slice, SliceMut, with_element};
@@ -27,9 +27,9 @@ impl Slices for Cpu {
             with_element!(stage.dtype, E => {
             let operands = tensors.iter().map(|Tensor { weights, element_weights, .. }| {
                 let own = element_weights.map_or(&[][..], |own| own.elements());
-                Operands::read(weights.elements(), own)
+                SegmentOperands::read(weights.elements(), own)
             });
-                let mut operands: Vec<Operands<'_, E>> = operands.collect();
+                let mut operands: Vec<SegmentOperands<'_, E>> = operands.collect();
                 self.run(stage, &pass, &mut operands, &mut sums);
             });
         }
@@ -52,7 +52,7 @@ impl Slices for Cpu {
             with_element!(stage.dtype, E => {
                 let source = source.map(|source| source.elements());
                 let own = update.element_weights.map_or(&[][..], |own| own.elements());
-                let operands = Operands::<'_, E>::update(source, own, output.into_elements());
+                let operands = SegmentOperands::<'_, E>::update(source, own, output.into_elements());
                 self.run(stage, &pass, &mut [operands], &mut sums);
             });
         }

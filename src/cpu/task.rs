@@ -1,7 +1,7 @@
 //! Runs one span of a plan: the loops of its operation over tiles and blocks.
 
 use super::groups::{GroupCoefficients, OfGroups};
-use super::pass::{Operands, Pass};
+use super::pass::{Pass, SegmentOperands};
 use crate::formula::group::with_group;
 use crate::formula::loops::{Loops, Own};
 use crate::formula::scalars::{Direction, Metric};
@@ -35,7 +35,7 @@ pub(super) struct Task<'a> {
 
 impl Task<'_> {
     /// Visits the weights from `at` on.
-    pub(super) fn visit<E: Element>(&self, mut at: u64, mut operands: Operands<'_, E>) -> Option<Sums> {
+    pub(super) fn visit<E: Element>(&self, mut at: u64, mut operands: SegmentOperands<'_, E>) -> Option<Sums> {
         let operation = self.pass.operation;
         if operation == Operation::Evaluate {
             return Some(self.sum(operands.source, operands.element_weights));
@@ -60,7 +60,7 @@ impl Task<'_> {
     fn sum<E: Element>(&self, weights: &[E], element_weights: &[E]) -> Sums {
         let mut sums = Sums::default();
         if self.c.sums_terms() {
-            let mut left = Operands::read(weights, element_weights);
+            let mut left = SegmentOperands::read(weights, element_weights);
             while !left.source.is_empty() {
                 let tile = left.take(TILE);
                 self.add(tile.source, tile.element_weights, &mut sums);
@@ -77,7 +77,7 @@ impl Task<'_> {
         if self.c.sums_terms() {
             let mut lanes = TermLanes::new(max);
             let (mut bits, mut weight_bits, mut shares) = (None, None, [0.0; BLOCK]);
-            let mut left = Operands::read(weights, element_weights);
+            let mut left = SegmentOperands::read(weights, element_weights);
             while !left.source.is_empty() {
                 let row = left.take(BLOCK);
                 let shares = &mut shares[..row.source.len()];
@@ -110,9 +110,9 @@ impl Task<'_> {
     }
 
     /// Updates at most a block.
-    fn update<E: Element>(&self, at: u64, operands: Operands<'_, E>) {
+    fn update<E: Element>(&self, at: u64, operands: SegmentOperands<'_, E>) {
         let (set, loops, s) = (self.set, self.loops, &self.pass.scalars);
-        let Operands { source, element_weights, written: [output, first, second] } = operands;
+        let SegmentOperands { source, element_weights, written: [output, first, second] } = operands;
         let mut weight_bits = None;
         let weights = bits_of(set, element_weights, &mut weight_bits);
         match self.pass.operation {

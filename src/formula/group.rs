@@ -44,14 +44,14 @@ pub(crate) enum Members<'a> {
 
 /// An exact sum, and how many weights count in it.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sum {
+struct PartialSum {
     total: u128,
     count: u64,
 }
 
-impl Sum {
-    fn add(self, other: Sum) -> Sum {
-        Sum { total: self.total + other.total, count: self.count + other.count }
+impl PartialSum {
+    fn add(self, other: PartialSum) -> PartialSum {
+        PartialSum { total: self.total + other.total, count: self.count + other.count }
     }
 }
 
@@ -100,7 +100,7 @@ impl Group<'_> {
     }
 
     /// Sums integers. Weights that give 0 do not count.
-    fn sum(&self, f: impl Fn(u32) -> u64 + Sync) -> Sum {
+    fn sum(&self, f: impl Fn(u32) -> u64 + Sync) -> PartialSum {
         self.fold(
             #[inline(always)]
             |bits| {
@@ -110,9 +110,9 @@ impl Group<'_> {
                     total.add(x);
                     count += u64::from(x > 0);
                 }
-                Sum { total: total.sum(), count }
+                PartialSum { total: total.sum(), count }
             },
-            Sum::add,
+            PartialSum::add,
         )
     }
 
@@ -176,7 +176,7 @@ impl Group<'_> {
     }
 
     /// [`sum`](Group::sum) over the weights after the prox with these coefficients, rounded to their type.
-    fn sum_stored<F: Formula>(&self, c: &Coefficients, f: impl Fn(u32) -> u64 + Sync) -> Sum {
+    fn sum_stored<F: Formula>(&self, c: &Coefficients, f: impl Fn(u32) -> u64 + Sync) -> PartialSum {
         // One loop per type: LLVM does not vectorise a loop that asks for the type.
         match self.dtype {
             Dtype::F32 => self.sum(

@@ -1,10 +1,10 @@
 //! Where a set's operands lie, and which operands are rejected.
 
 use super::device::Gpu;
+use super::lists::{NAMES, Operands};
 use super::operand::{Located, Operand};
 use super::pipeline::storage;
 use super::placement::{Placement, Window};
-use super::recording::{NAMES, Operands};
 use super::slot_memory::entry;
 use crate::Result;
 use crate::plan::Segment;

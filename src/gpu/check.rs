@@ -45,9 +45,9 @@ async fn results(backend: &impl Slices) -> Result<Vec<Vec<u8>>> {
     let probe = probe();
     let mut gradient = probe.clone();
     gradient.reverse();
-    let update = Update::gradient::<f32>(Operation::AddGradient, (&penalty).into());
+    let update = Update::new(Operation::AddGradient, (&penalty).into());
     backend.update(&update, Some(probe[..].into()), gradient[..].as_mut().into()).await?;
-    let partials = backend.partials(&[Tensor::new((&Penalty::none()).into(), &probe)]).await?;
+    let partials = backend.partials(&[Tensor::new((&Penalty::none()).into(), probe[..].into())]).await?;
     let half = probe.iter().map(|&x| f16::from_f32(x)).collect();
     let brain = probe.iter().map(|&x| bf16::from_f32(x)).collect();
     Ok(vec![
@@ -61,7 +61,8 @@ async fn results(backend: &impl Slices) -> Result<Vec<Vec<u8>>> {
 }
 
 async fn prox<E: Element>(backend: &impl Slices, penalty: &Penalty, mut weights: Vec<E>) -> Result<Vec<u8>> {
-    backend.update(&Update::prox::<E>(penalty.into(), 0.7), None, weights[..].as_mut().into()).await?;
+    let update = Update { step: 0.7, ..Update::new(Operation::Prox, penalty.into()) };
+    backend.update(&update, None, weights[..].as_mut().into()).await?;
     Ok(bytemuck::cast_slice(&weights).to_vec())
 }
 

@@ -151,7 +151,8 @@ impl Twins<'_> {
         let terms: Vec<f32> = probe.iter().map(|x| (self.own.term)(x.to_bits(), &numbers)).collect();
         self.follows("the term", rule, &probe, &terms)?;
         let fours: Vec<[f32; 4]> = probe.iter().map(|&x| [x; 4]).collect();
-        let tensors: Vec<Tensor<'_>> = fours.iter().map(|four| Tensor::new(self.penalty.into(), four)).collect();
+        let tensors: Vec<Tensor<'_>> =
+            fours.iter().map(|four| Tensor::new(self.penalty.into(), four[..].into())).collect();
         let segments: Vec<Segment> = tensors.iter().map(Tensor::segment).collect();
         let partials = self.gpu.partials(&tensors, &segments, self.wait).await?;
         for (((x, partial), want), term) in
@@ -167,7 +168,7 @@ impl Twins<'_> {
 
     async fn compare_gradients(&self) -> Result<()> {
         let probe = self.probe(&self.penalty.gradient_coefficients());
-        let update = Update::gradient::<f32>(Operation::Gradient, self.penalty.into());
+        let update = Update::new(Operation::Gradient, self.penalty.into());
         let rust = self.in_rust(&update, &probe).await?;
         let rule = ("a number", |_, gradient: f32| !gradient.is_nan());
         self.follows("the gradient", rule, &probe, &rust)?;
@@ -176,7 +177,7 @@ impl Twins<'_> {
 
     async fn compare_proxes(&self, step: f64, numbers: &[f32]) -> Result<()> {
         let probe = self.probe(numbers);
-        let update = Update::prox::<f32>(self.penalty.into(), step);
+        let update = Update { step, ..Update::new(Operation::Prox, self.penalty.into()) };
         let rust = self.in_rust(&update, &probe).await?;
         let operation = format!("the prox with the step {}", shortest(step));
         self.follows(&operation, FINITE, &probe, &rust)?;
@@ -190,14 +191,14 @@ impl Twins<'_> {
         let zeros = vec![0.0f32; probe.len()];
         let squares: Vec<f32> = metrics.iter().map(|d| d * d).cycle().take(probe.len()).collect();
         let adam = Adam { step, metric: Metric::Adam, ..Adam::default() };
-        let parameter = Parameter::new(self.penalty.name(), probe.len() as u64, Dtype::F32, self.penalty.clone());
+        let parameter = Parameter::new(self.penalty.name(), self.penalty.clone());
         let (mut rust, mut first, mut second) = (probe.clone(), zeros.clone(), squares.clone());
         HostSet::new(Cpu::new(), vec![parameter]).adam(
-            &adam,
-            &[(&zeros[..]).into()],
             &mut [(&mut rust[..]).into()],
+            &[(&zeros[..]).into()],
             &mut [(&mut first[..]).into()],
             &mut [(&mut second[..]).into()],
+            &adam,
         )?;
         let operation = format!("the prox in Adam's metric with the step {}", shortest(step));
         self.follows(&operation, FINITE, &probe, &rust)?;

@@ -106,21 +106,8 @@ impl Gpu {
         mapped.map_err(|_| Error::Device("it was destroyed or lost".into()))
     }
 
-    /// Runs calls that create or submit, and returns the errors that they raise. So these do not go to the device's
-    /// error handler, which may be somebody else's. Error scopes belong to a thread, so nothing inside may wait.
-    ///
-    /// ```no_run
-    /// # fn submit(gpu: &penalty::Gpu, encoder: penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
-    /// gpu.guarded(|| gpu.queue().submit([encoder.finish()]))?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Device`] with the first of them, in one line. [`Error::Forked`] in a forked process, where nothing
-    /// runs.
-    pub fn guarded<R>(&self, calls: impl FnOnce() -> R) -> Result<R> {
+    /// See [`guarded`].
+    pub(super) fn guarded<R>(&self, calls: impl FnOnce() -> R) -> Result<R> {
         match self.scoped(calls)? {
             (result, None) => Ok(result),
             (_, Some(error)) => Err(Error::Device(one_line(&error))),
@@ -148,6 +135,24 @@ impl Gpu {
         }
         Ok((result, error))
     }
+}
+
+/// Runs calls that create or submit on a device, and returns the errors that they raise. So these do not go to the device's
+/// error handler, which may be somebody else's. Error scopes belong to a thread, so nothing inside may wait.
+///
+/// ```no_run
+/// # fn submit(gpu: &penalty::Gpu, encoder: penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
+/// penalty::gpu::guarded(gpu, || gpu.queue().submit([encoder.finish()]))?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Device`] with the first of them, in one line. [`Error::Forked`] in a forked process, where nothing
+/// runs.
+pub fn guarded<R>(gpu: &Gpu, calls: impl FnOnce() -> R) -> Result<R> {
+    gpu.guarded(calls)
 }
 
 /// The id of this process, to notice a fork.

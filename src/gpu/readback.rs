@@ -17,7 +17,7 @@ use super::wait::WaitMode;
 use super::wait::pause;
 use crate::numeric::accumulator::{Sums, WORDS};
 use crate::plan::Segment;
-use crate::report::{Partial, Report, Reports};
+use crate::report::Partial;
 use crate::{Error, Penalty, Result};
 
 const LOST: &str = "it was lost";
@@ -33,15 +33,15 @@ impl Drop for Callback {
 
 /// A recorded step, and the slot that it was recorded in. A later step may have taken the slot.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct Recorded {
     gpu: Gpu,
     slot: Arc<Slot>,
     serial: u32,
 }
 
-impl Pending {
-    pub(super) fn new(gpu: Gpu, slot: Arc<Slot>, serial: u32) -> Pending {
-        Pending { gpu, slot, serial }
+impl Recorded {
+    pub(super) fn new(gpu: Gpu, slot: Arc<Slot>, serial: u32) -> Recorded {
+        Recorded { gpu, slot, serial }
     }
 
     /// The slot's state, as long as the slot is this step's.
@@ -67,6 +67,19 @@ impl Pending {
             WaitMode::Block(timeout) => self.block(timeout)?,
             WaitMode::PolledElsewhere => self.listen().await?,
         }
+        self.results()
+    }
+
+    /// The same if the step is done, else `None`. Polls the device once.
+    pub(super) fn try_partials(&self) -> Result<Option<Vec<(Partial, Penalty)>>> {
+        self.gpu.alive()?;
+        #[cfg(not(target_family = "wasm"))]
+        self.gpu.poll()?;
+        if matches!(self.state()?.phase, Phase::Recorded) { Ok(None) } else { self.results().map(Some) }
+    }
+
+    /// The results of a step that is done.
+    fn results(&self) -> Result<Vec<(Partial, Penalty)>> {
         let state = self.state()?;
         if let Phase::Failed(error) = &state.phase {
             return Err(error.clone());
@@ -135,101 +148,6 @@ impl Pending {
         }
         receiver.receive().await.unwrap_or_else(|| Err(Error::Device(LOST.into())))
     }
-}
-
-/// A recorded evaluation. Its report is on the device once the encoder was submitted and has run.
-///
-/// It may be read any number of times, and merged with others as a [`Partial`]. Reading checks the serial number that
-/// the device wrote behind the evaluation. If the encoder was never submitted, or the device was lost since, reading is
-/// [`Error::NotSubmitted`] or [`Error::Device`], never an older report.
-#[derive(Debug)]
-pub struct PendingReport(pub(super) Pending);
-
-impl PendingReport {
-    /// Waits for the report, at most for `timeout`, and polls the device on this thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSubmitted`] if the recorded commands did not run, [`Error::Timeout`] if the device does not answer,
-    /// [`Error::Device`] if it fails.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn wait(&self, timeout: Duration) -> Result<Report> {
-        let (partial, penalty) = pollster::block_on(self.first(WaitMode::Block(timeout)))?;
-        partial.report(&penalty)
-    }
-
-    /// The report, without blocking. The future completes while somebody else polls the device: your own loop, or a
-    /// [`Poller`](super::Poller).
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](PendingReport::wait); the time-out is the poller's.
-    pub async fn read(&self) -> Result<Report> {
-        let (partial, penalty) = self.first(WaitMode::PolledElsewhere).await?;
-        partial.report(&penalty)
-    }
-
-    /// The exact sums, to merge with those of other chunks, devices or ranks. It waits as [`wait`](PendingReport::wait)
-    /// does.
-    ///
-    /// # Errors
-    ///
-    /// As `wait`.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn wait_partial(&self, timeout: Duration) -> Result<Partial> {
-        pollster::block_on(self.first(WaitMode::Block(timeout))).map(|(partial, _)| partial)
-    }
-
-    async fn first(&self, wait: WaitMode) -> Result<(Partial, Penalty)> {
-        let partials = self.0.partials(wait).await?;
-        partials.into_iter().next().ok_or_else(|| Error::Device("it returned no results".into()))
-    }
-}
-
-/// A recorded evaluation of a [`ParameterSet`](super::ParameterSet): a report for each tensor, and the total.
-///
-/// The values use the penalties as they were when the evaluation was recorded. The results lie in one of the set's
-/// slots. As long as the slot is this evaluation's, they may be read any number of times. Once a later step has taken
-/// the slot, reading is [`Error::SlotReused`]. Otherwise as [`PendingReport`].
-#[derive(Debug)]
-pub struct PendingReports(pub(super) Pending);
-
-impl PendingReports {
-    /// Waits for the reports, at most for `timeout`, and polls the device on this thread. Later steps may still run.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSubmitted`] if the recorded commands did not run, [`Error::SlotReused`] if a later step took the
-    /// slot, [`Error::Timeout`] if the device does not answer, [`Error::Device`] if it fails.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn wait(&self, timeout: Duration) -> Result<Reports> {
-        pollster::block_on(self.0.partials(WaitMode::Block(timeout))).and_then(reports)
-    }
-
-    /// The reports, without blocking; see [`PendingReport::read`].
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](PendingReports::wait); the time-out is the poller's.
-    pub async fn read(&self) -> Result<Reports> {
-        self.0.partials(WaitMode::PolledElsewhere).await.and_then(reports)
-    }
-
-    /// Each tensor's exact sums, to merge with those of other devices or ranks. It waits as
-    /// [`wait`](PendingReports::wait) does.
-    ///
-    /// # Errors
-    ///
-    /// As `wait`.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn wait_partials(&self, timeout: Duration) -> Result<Vec<Partial>> {
-        let partials = pollster::block_on(self.0.partials(WaitMode::Block(timeout)))?;
-        Ok(partials.into_iter().map(|(partial, _)| partial).collect())
-    }
-}
-
-fn reports(partials: Vec<(Partial, Penalty)>) -> Result<Reports> {
-    Reports::new(partials.iter().map(|(partial, penalty)| (partial, penalty)))
 }
 
 impl Gpu {

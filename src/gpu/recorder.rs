@@ -10,9 +10,11 @@ use super::layout::Layout;
 use super::operand::Located;
 use super::pipeline::Pipeline;
 use super::placement::{Placement, Window};
-use super::readback::Pending;
+use super::readback::Recorded;
 use super::ring::{Ring, Slot, Ticket};
-use super::slot_memory::{Groups, Results, Table, entry, group_sizes, parameters_size, rows_before, rows_size, whole};
+use super::slot_memory::{
+    GroupMemory, Results, Table, entry, group_sizes, parameters_size, rows_before, rows_size, whole,
+};
 use super::table::{
     BINDINGS, FIRST_OPERAND, LISTS, NUMBERS, PARAMETERS, PARAMETERS_BOUND, PARTIAL_SUMS, ROW, ROW_BYTES, SEGMENTS,
 };
@@ -22,6 +24,9 @@ use crate::plan::Plan;
 use crate::plan::coefficients::{CoefficientRecord, coefficients, coefficients_into};
 use crate::plan::operation::Operation;
 use crate::plan::penalties::Penalties;
+
+/// An operation, and whether the weights that it leaves are summed.
+pub(super) type SummedOperation = (Operation, bool);
 
 /// One operation over one plan, with all that it needs on the device.
 #[derive(Debug)]
@@ -34,7 +39,7 @@ pub(super) struct Recorder {
     pub(super) generation: u64,
     pub(super) commands: Vec<(Pipeline, wgpu::BindGroup)>,
     pub(super) table: Table,
-    pub(super) groups: Option<Groups>,
+    pub(super) groups: Option<GroupMemory>,
     pub(super) results: Option<Results>,
     /// The last output that results were resolved to, with its pipeline.
     pub(super) resolve: Option<(Located, Pipeline, wgpu::BindGroup)>,
@@ -73,7 +78,7 @@ impl Recorder {
     /// Lays the operation out for this placement, with room for `slots` steps.
     pub(super) fn new(
         gpu: &Gpu,
-        (operation, sums): (Operation, bool),
+        (operation, sums): SummedOperation,
         (plan, penalties): (&Plan, &Penalties),
         placement: &Placement<'_>,
         generation: u64,
@@ -95,7 +100,7 @@ impl Recorder {
             generation,
             commands: Vec::new(),
             table: Table::new(gpu, plan, &layout, slots, generation)?,
-            groups: Groups::new(gpu, &layout)?,
+            groups: GroupMemory::new(gpu, &layout)?,
             layout,
             results,
             resolve: None,
@@ -109,6 +114,19 @@ impl Recorder {
         Ok(recorder)
     }
 
+    /// A recorder for one step, on buffers made for it.
+    pub(super) fn for_one_step(
+        gpu: &Gpu,
+        pass: SummedOperation,
+        (plan, penalties): (&Plan, &Penalties),
+        placement: &Placement<'_>,
+        step: &Step,
+    ) -> Result<Recorder> {
+        // Rejects bad steps before anything is allocated.
+        coefficients(&plan.segments, penalties.list(), pass.0, step.size)?;
+        Recorder::new(gpu, pass, (plan, penalties), placement, 1, 1)
+    }
+
     /// Lays the operation out anew: operands have moved, or a formula or groups have changed.
     pub(super) fn rebind(
         &mut self,
@@ -120,10 +138,11 @@ impl Recorder {
         let held = self.groups.take();
         let limits = self.gpu.limits();
         self.layout.lay_out((plan, penalties.list()), self.sums, placement, limits, rows_before(plan))?;
-        let same = |groups: &Groups| groups.sizes == group_sizes(&self.layout) && !self.layout.spans.lists_differ();
+        let same =
+            |groups: &GroupMemory| groups.sizes == group_sizes(&self.layout) && !self.layout.spans.lists_differ();
         self.groups = match held.filter(same) {
             Some(held) => Some(held),
-            None => Groups::new(&self.gpu, &self.layout)?,
+            None => GroupMemory::new(&self.gpu, &self.layout)?,
         };
         let (rows, parameters) = (rows_size(plan, &self.layout), parameters_size(&self.layout));
         if rows > self.table.parameters || parameters > self.table.stride - self.table.parameters {
@@ -178,7 +197,7 @@ impl Recorder {
         encoder: &mut wgpu::CommandEncoder,
         (plan, penalties): (&Plan, &Penalties),
         step: &Step,
-    ) -> Result<Pending> {
+    ) -> Result<Recorded> {
         let made_of = Some((penalties.version(), step.size));
         if self.made_of != made_of {
             self.made_of = None;
@@ -223,7 +242,7 @@ impl Recorder {
             }
             _ => encoder.on_submitted_work_done(move || ticket.done(Ok(()))),
         }
-        Ok(Pending::new(self.gpu.clone(), slot.clone(), serial))
+        Ok(Recorded::new(self.gpu.clone(), slot.clone(), serial))
     }
 
     /// Writes a slot's serial and scalars, and its coefficients and rows if it does not hold them yet.
@@ -269,13 +288,10 @@ fn operands<'a>(dispatch: &'a Dispatch, placement: &Placement<'a>) -> impl Itera
 pub(super) fn once(
     gpu: &Gpu,
     encoder: &mut wgpu::CommandEncoder,
-    pass: (Operation, bool),
-    (plan, penalties): (&Plan, &Penalties),
+    pass: SummedOperation,
+    of: (&Plan, &Penalties),
     placement: &Placement<'_>,
     step: &Step,
-) -> Result<Pending> {
-    // Rejects bad steps before anything is allocated.
-    coefficients(&plan.segments, penalties.list(), pass.0, step.size)?;
-    let of = (plan, penalties);
-    Recorder::new(gpu, pass, of, placement, 1, 1)?.record(encoder, of, step)
+) -> Result<Recorded> {
+    Recorder::for_one_step(gpu, pass, of, placement, step)?.record(encoder, of, step)
 }

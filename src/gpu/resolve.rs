@@ -2,7 +2,7 @@
 
 use super::operand::Operand;
 use super::placement::Window;
-use super::readback::Pending;
+use super::readback::Recorded;
 use super::recorder::Recorder;
 use super::ring::Phase;
 use super::slot_memory::entry;
@@ -37,11 +37,11 @@ impl Recorder {
     pub(super) fn record_resolve(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        pending: &Pending,
+        recorded: &Recorded,
         output: &Operand<'_>,
     ) -> Result<bool> {
-        let Some(at) = self.ring.slots.iter().position(|slot| pending.is_in(slot)) else { return Ok(false) };
-        if let Phase::Failed(error) = &pending.state()?.phase {
+        let Some(at) = self.ring.slots.iter().position(|slot| recorded.is_in(slot)) else { return Ok(false) };
+        if let Phase::Failed(error) = &recorded.state()?.phase {
             return Err(error.clone());
         }
         if self.written[at].generation < self.table.since {
@@ -61,8 +61,8 @@ impl Recorder {
     }
 
     /// Where a step's exact results are, if it was recorded here.
-    pub(super) fn results_of(&self, pending: &Pending) -> Option<(&wgpu::Buffer, u64, u64)> {
-        let at = self.ring.slots.iter().position(|slot| pending.is_in(slot))?;
+    pub(super) fn results_of(&self, recorded: &Recorded) -> Option<(&wgpu::Buffer, u64, u64)> {
+        let at = self.ring.slots.iter().position(|slot| recorded.is_in(slot))?;
         self.results.as_ref().map(|results| (&results.buffer, at as u64 * results.stride, results.size))
     }
 }

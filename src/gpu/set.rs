@@ -1,29 +1,38 @@
 //! Many tensors on the device: one recording, a few dispatches, no waiting.
 
-use super::bound::BoundOperands;
 use super::device::Gpu;
+use super::lists::Operands;
 use super::operand::Operand;
-use super::readback::PendingReports;
-use super::recorder::{Recorder, Step};
-use super::recording::{NAMES, Operands, Recording, lists};
-use crate::formula::descriptor::Descriptor;
+use super::pending::{Pending, reports};
+use super::recorder::{Step, SummedOperation};
+use super::set_recorders::Recorders;
 #[cfg(doc)]
 use crate::formula::scalars::Metric;
 use crate::numeric::element::Dtype;
-use crate::penalty::element_weights::matched;
-use crate::penalty::groups::Groups;
-use crate::plan::operands::{one_each, same_shape};
-use crate::plan::optimizer::{Adam, Momentum, Sgd};
-use crate::plan::parameter::{Parameter, segments};
-use crate::plan::penalties::Penalties;
-use crate::plan::{Plan, Segment};
+use crate::plan::Segment;
+use crate::plan::operands::same_shape;
+use crate::plan::operation::Operation;
+#[cfg(doc)]
+use crate::plan::optimizer::Momentum;
+use crate::plan::optimizer::{Adam, Sgd};
+use crate::plan::parameter::Parameter;
+use crate::report::Reports;
 use crate::{Error, Penalty, Result};
+
+/// The operations without an optimizer, and whether the weights that each leaves are summed.
+const EVALUATE: SummedOperation = (Operation::Evaluate, true);
+const GRADIENT_INTO: SummedOperation = (Operation::Gradient, false);
+const GRADIENT_ADD: SummedOperation = (Operation::AddGradient, false);
+const EVALUATE_AND_GRADIENT_INTO: SummedOperation = (Operation::Gradient, true);
+const EVALUATE_AND_GRADIENT_ADD: SummedOperation = (Operation::AddGradient, true);
+const PROX: SummedOperation = (Operation::Prox, false);
+const PROX_AND_EVALUATE: SummedOperation = (Operation::Prox, true);
 
 /// Many tensors on a device, each with its penalty. A training loop records its steps with it.
 ///
-/// Build and [prepare](ParameterSet::prepare) the set once. Then every step, from the first on, is one call with your
-/// encoder. It waits for nothing, compiles nothing and allocates nothing of its own, as long as the operands stay and
-/// the penalties keep their formulas and groups. Without `prepare`, the first recording of each operation compiles and
+/// Build and [prepare](ParameterSet::prepare_evaluate) the set once. Then every step, from the first on, is one call with
+/// your encoder. It waits for nothing, compiles nothing and allocates nothing of its own, as long as the operands stay and
+/// the penalties keep their formulas and groups. Unless prepared, the first recording of each operation compiles and
 /// allocates. However many tensors there are, an operation is one dispatch for each distinct combination of buffers,
 /// window, formula, type and alignment. Group penalties need a few more.
 ///
@@ -38,28 +47,29 @@ use crate::{Error, Penalty, Result};
 /// [`HostSet`](crate::HostSet) has the same calls on slices.
 ///
 /// ```no_run
-/// use penalty::gpu::{Operand, Operands, ParameterSet, Recording};
+/// use penalty::gpu::{Operand, Operands, ParameterSet};
 /// use penalty::{Dtype, Gpu, Momentum, Parameter, Penalty, Sgd, wgpu};
 ///
 /// # fn training(gpu: Gpu, page: wgpu::Buffer) -> penalty::Result<()> {
 /// // Two layers' weights, then as many gradients, in one buffer.
 /// let parameters = vec![
-///     Parameter::new("layer1.weight", 64 * 512, Dtype::F32, Penalty::l1(1e-4)?),
-///     Parameter::new("layer1.bias", 512, Dtype::F32, Penalty::none()),
+///     Parameter::new("layer1.weight", Penalty::l1(1e-4)?),
+///     Parameter::new("layer1.bias", Penalty::none()),
 /// ];
 /// let at = |offset, len| Operand { buffer: &page, offset, len, dtype: Dtype::F32 };
 /// let weights = [at(0, 64 * 512), at(131_072, 512)];
 /// let gradients = [at(1 << 20, 64 * 512), at((1 << 20) + 131_072, 512)];
 /// let operands = Operands { weights: &weights, gradients: &gradients, ..Operands::default() };
 /// let mut set = ParameterSet::new(&gpu, parameters, &operands, 3)?;
-/// set.prepare(&[Recording::Sgd])?;
+/// let mut sgd = Sgd { step: 0.1, momentum: Momentum::None };
+/// set.prepare_sgd(&sgd)?;
 ///
 /// let mut earlier = None;
 /// for k in 0..1000 {
 ///     let mut encoder = gpu.device().create_command_encoder(&Default::default());
 ///     // … forward, backward …
-///     let step = 0.1 / (1.0 + 0.01 * f64::from(k));
-///     let pending = set.record_sgd(&mut encoder, &Sgd { step, momentum: Momentum::None })?;
+///     sgd.step = 0.1 / (1.0 + 0.01 * f64::from(k));
+///     let pending = set.record_sgd(&mut encoder, &sgd)?;
 ///     gpu.queue().submit([encoder.finish()]);
 ///     // The step before last, while this one runs.
 ///     if let Some(pending) = earlier.replace(pending) {
@@ -72,61 +82,27 @@ use crate::{Error, Penalty, Result};
 /// ```
 #[derive(Debug)]
 pub struct ParameterSet {
-    gpu: Gpu,
-    plan: Plan,
-    penalties: Penalties,
-    slots: usize,
-    bound: BoundOperands,
-    /// The version of the penalties and the generation for which `match_penalties` last succeeded.
-    matched: Option<(u64, u64)>,
-    /// The first tensor whose penalty had no gradient then.
-    without_gradient: Option<usize>,
-    /// Counts what needs a new layout: a rebind that moves operands, and a change of a penalty's formula or groups.
-    generation: u64,
-    /// The version of the penalties, and each tensor's formula and groups at that version.
-    kinds: (u64, Vec<(&'static Descriptor, Option<Groups>)>),
-    /// One for each operation that was prepared or recorded.
-    recorders: Vec<Recorder>,
+    recorders: Recorders,
 }
 
 impl ParameterSet {
-    /// A set of these tensors with these operands. Up to `slots` steps of each operation may be recorded and not yet
-    /// done or read.
+    /// A set of these tensors with these operands, in the same order. Up to `slots` steps of each operation may be
+    /// recorded and not yet done or read.
     ///
     /// # Errors
     ///
     /// [`Error::Missing`] unless there is an operand for each tensor. [`Error::InParameter`] if an operand breaks a
-    /// rule of [`Operand`] or differs from its tensor in length or type. [`Error::Overlap`] if two operands share
-    /// memory. [`Error::Device`] if a buffer belongs to another device or is destroyed. [`Error::Parameter`] if `slots`
-    /// is 0. [`Error::InParameter`] if a [`custom`](Penalty::custom) penalty was not [checked](Gpu::check) on this
-    /// device.
+    /// rule of [`Operand`] or differs from its tensor's weights in length or type. [`Error::Overlap`] if two operands
+    /// share memory. [`Error::Device`] if a buffer belongs to another device or is destroyed. [`Error::Parameter`] if
+    /// `slots` is 0. [`Error::InParameter`] if a [`custom`](Penalty::custom) penalty was not [checked](Gpu::check) on
+    /// this device.
     pub fn new(gpu: &Gpu, parameters: Vec<Parameter>, operands: &Operands<'_>, slots: usize) -> Result<ParameterSet> {
-        if slots == 0 {
-            return Err(Error::Parameter { name: "slots", expected: "at least 1", found: 0.0 });
-        }
-        let (segments, penalties) = segments(parameters);
-        segments.iter().zip(penalties.list()).try_for_each(|(s, penalty)| s.about(gpu.checked(penalty)))?;
-        let plan = gpu.plan(segments);
-        let kinds = (penalties.version(), penalties.list().iter().map(kind_of).collect());
-        let mut set = ParameterSet {
-            gpu: gpu.clone(),
-            plan,
-            penalties,
-            slots,
-            bound: BoundOperands::new(gpu)?,
-            matched: None,
-            without_gradient: None,
-            generation: 0,
-            kinds,
-            recorders: Vec::new(),
-        };
-        set.rebind(operands)?;
-        Ok(set)
+        Ok(ParameterSet { recorders: Recorders::new(gpu, parameters, operands, slots)? })
     }
 
     /// The tensors' names, in the set's order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.plan.segments.iter().map(Segment::name)
+        self.recorders.plan.segments.iter().map(Segment::name)
     }
 
     /// Each tensor's name and penalty, to change λs from step to step. If a penalty gets another formula or other
@@ -142,47 +118,127 @@ impl ParameterSet {
     /// # }
     /// ```
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
-        self.plan.segments.iter().map(Segment::name).zip(self.penalties.list_mut())
+        let Recorders { plan, penalties, .. } = &mut self.recorders;
+        plan.segments.iter().map(Segment::name).zip(penalties.list_mut())
     }
 
-    /// Makes what these recordings need: compiles their kernels, and allocates and binds the memory of their slots.
+    /// Makes what [`record_evaluate`](ParameterSet::record_evaluate) needs: compiles its kernels, and allocates and binds
+    /// the memory of its slots. There is such a call for each call that records.
     ///
-    /// Then even the first of them compiles nothing, and allocates nothing but what wgpu allocates for its commands. If
-    /// a penalty gets another formula or other groups, or if [`rebind`](ParameterSet::rebind) moves an operand, the
+    /// Then even the first recording compiles nothing, and allocates nothing but what wgpu allocates for its commands.
+    /// If a penalty gets another formula or other groups, or if [`rebind`](ParameterSet::rebind) moves an operand, the
     /// next recording of each operation lays it out anew, unless you prepare it again before. What is already prepared
     /// stays as it is.
     ///
     /// ```no_run
-    /// use penalty::gpu::{ParameterSet, Recording};
-    /// use penalty::{Adam, Metric};
+    /// use penalty::Adam;
+    /// use penalty::gpu::ParameterSet;
     ///
     /// # fn prepared(mut set: ParameterSet, encoder: &mut penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
-    /// set.prepare(&[Recording::EvaluateAndGradientAdd, Recording::Adam(Metric::Adam)])?;
+    /// let adam = Adam::default();
+    /// set.prepare_evaluate_and_gradient_add()?;
+    /// set.prepare_adam(&adam)?; // compiled for the optimizer's metric; its other numbers may change
     /// let before = set.record_evaluate_and_gradient_add(encoder)?;
-    /// let after = set.record_adam(encoder, &Adam { metric: Metric::Adam, ..Adam::default() })?;
+    /// let after = set.record_adam(encoder, &Adam { step: 1e-4, ..adam })?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] if a recording needs operands that the set was not given. [`Error::InParameter`] if a
-    /// recording adds gradients and a penalty [has none](Penalty::has_gradient). [`Error::Limit`] if there are too many
-    /// tensors for the device's limits. [`Error::Device`] if memory cannot be allocated or the device is lost.
-    pub fn prepare(&mut self, recordings: &[Recording]) -> Result<()> {
-        recordings.iter().try_for_each(|recording| self.recorder(*recording).map(drop))
+    /// [`Error::Missing`] if the recording needs operands that the set was not given. [`Error::InParameter`] if it is of
+    /// gradients and a penalty [has none](Penalty::has_gradient). [`Error::Limit`] if there are too many tensors for the
+    /// device's limits. [`Error::Device`] if memory cannot be allocated or the device is lost.
+    pub fn prepare_evaluate(&mut self) -> Result<()> {
+        self.recorders.prepare(EVALUATE)
     }
 
-    /// [Prepares](ParameterSet::prepare) a recording, and resolving its results to this output. Then the first
-    /// [`record_resolve`](ParameterSet::record_resolve) of its steps compiles and allocates nothing either.
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_gradient_into`](ParameterSet::record_gradient_into).
     ///
-    /// A recording has one output at a time: resolving to another binds that one instead.
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
+    pub fn prepare_gradient_into(&mut self) -> Result<()> {
+        self.recorders.prepare(GRADIENT_INTO)
+    }
+
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_gradient_add`](ParameterSet::record_gradient_add).
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
+    pub fn prepare_gradient_add(&mut self) -> Result<()> {
+        self.recorders.prepare(GRADIENT_ADD)
+    }
+
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_evaluate_and_gradient_into`](ParameterSet::record_evaluate_and_gradient_into).
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
+    pub fn prepare_evaluate_and_gradient_into(&mut self) -> Result<()> {
+        self.recorders.prepare(EVALUATE_AND_GRADIENT_INTO)
+    }
+
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_evaluate_and_gradient_add`](ParameterSet::record_evaluate_and_gradient_add).
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
+    pub fn prepare_evaluate_and_gradient_add(&mut self) -> Result<()> {
+        self.recorders.prepare(EVALUATE_AND_GRADIENT_ADD)
+    }
+
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_prox_in_place`](ParameterSet::record_prox_in_place).
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
+    pub fn prepare_prox_in_place(&mut self) -> Result<()> {
+        self.recorders.prepare(PROX)
+    }
+
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_prox_and_evaluate_in_place_in_place`](ParameterSet::record_prox_and_evaluate_in_place_in_place).
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
+    pub fn prepare_prox_and_evaluate_in_place(&mut self) -> Result<()> {
+        self.recorders.prepare(PROX_AND_EVALUATE)
+    }
+
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_sgd`](ParameterSet::record_sgd). Each kind of [`Momentum`] has
+    /// kernels of its own; the numbers may differ from those recorded later.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
+    pub fn prepare_sgd(&mut self, sgd: &Sgd) -> Result<()> {
+        self.recorders.prepare((sgd.operation(), true))
+    }
+
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam`](ParameterSet::record_adam). Each [`Metric`] has kernels
+    /// of its own; the numbers may differ from those recorded later.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate). [`Error::InParameter`] if a penalty has no prox in this
+    /// metric.
+    pub fn prepare_adam(&mut self, adam: &Adam) -> Result<()> {
+        self.recorders.prepare((adam.operation(), true))
+    }
+
+    /// Prepares resolving the results of every prepared call to this output. Then the first
+    /// [`record_resolve`](ParameterSet::record_resolve) of their steps compiles and allocates nothing either.
+    ///
+    /// Each call has one output at a time: resolving to another binds that one instead.
     ///
     /// ```no_run
-    /// use penalty::gpu::{Operand, ParameterSet, Recording};
+    /// use penalty::gpu::{Operand, ParameterSet};
     ///
-    /// # fn finished(mut set: ParameterSet, output: Operand, encoder: &mut penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
-    /// set.prepare_resolve(Recording::Evaluate, &output)?;
+    /// # fn resolved(mut set: ParameterSet, output: Operand, encoder: &mut penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
+    /// set.prepare_evaluate()?;
+    /// set.prepare_resolve(&output)?;
     /// let pending = set.record_evaluate(encoder)?;
     /// set.record_resolve(encoder, &pending, &output)?;
     /// # Ok(())
@@ -192,17 +248,11 @@ impl ParameterSet {
     /// # Errors
     ///
     /// [`Error::Operand`], [`Error::Length`] and [`Error::Type`] if the output breaks a rule of
-    /// [`record_resolve`](ParameterSet::record_resolve). [`Error::Operand`] if the recording does not report. Otherwise
-    /// as [`prepare`](ParameterSet::prepare).
-    pub fn prepare_resolve(&mut self, recording: Recording, output: &Operand<'_>) -> Result<()> {
+    /// [`record_resolve`](ParameterSet::record_resolve). [`Error::Operand`] if no call that reports is prepared.
+    /// [`Error::Device`] if the kernel cannot be compiled.
+    pub fn prepare_resolve(&mut self, output: &Operand<'_>) -> Result<()> {
         self.check_output(output)?;
-        let (_, sums) = recording.pass();
-        if !sums {
-            let rule = "it must be one that reports";
-            return Err(Error::Operand { operand: "the recording", rule, found: format!("{recording:?}") });
-        }
-        let at = self.recorder(recording)?;
-        self.recorders[at].prepare_resolve(output)
+        self.recorders.prepare_resolve(output)
     }
 
     /// Gives the set other operands, from the next recorded step on. If nothing moved, this only compares.
@@ -213,10 +263,7 @@ impl ParameterSet {
     ///
     /// As [`new`](ParameterSet::new). After an error, the set keeps the operands that it had.
     pub fn rebind(&mut self, operands: &Operands<'_>) -> Result<()> {
-        if self.bound.rebind(&self.gpu, &self.plan.segments, operands)? {
-            self.generation += 1;
-        }
-        Ok(())
+        self.recorders.rebind(operands)
     }
 
     /// Records the evaluation of every tensor.
@@ -228,29 +275,52 @@ impl ParameterSet {
     /// not cover their tensor. [`Error::Limit`] if a limit of the device is too small. [`Error::Device`] if memory
     /// cannot be allocated or the device is lost. After an error, nothing is recorded.
     #[doc = include_str!("../../docs/encoder.md")]
-    pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
-        self.record(encoder, Recording::Evaluate, &Step::NONE)
+    pub fn record_evaluate(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<Pending<Reports>> {
+        self.record(encoder, EVALUATE, &Step::NONE)
     }
 
-    /// Records `gradient += ∂R/∂θ` for every tensor. Under [`Penalty::none`], every bit stays.
+    /// Records `gradient = ∂R/∂θ` for every tensor: the set's gradients are written over.
     ///
     /// # Errors
     ///
     /// [`Error::Missing`] if the set was given no gradients. [`Error::InParameter`] if a penalty [has no
     /// gradient](Penalty::has_gradient). Otherwise as [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
+    pub fn record_gradient_into(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
+        self.record(encoder, GRADIENT_INTO, &Step::NONE).map(drop)
+    }
+
+    /// Records `gradient += ∂R/∂θ` for every tensor. Under [`Penalty::none`], every bit stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`record_gradient_into`](ParameterSet::record_gradient_into).
+    #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
-        self.record(encoder, Recording::GradientAdd, &Step::NONE).map(drop)
+        self.record(encoder, GRADIENT_ADD, &Step::NONE).map(drop)
+    }
+
+    /// Records the evaluation and `gradient = ∂R/∂θ`, from one read of the weights.
+    ///
+    /// # Errors
+    ///
+    /// As [`record_gradient_into`](ParameterSet::record_gradient_into).
+    #[doc = include_str!("../../docs/encoder.md")]
+    pub fn record_evaluate_and_gradient_into(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+    ) -> Result<Pending<Reports>> {
+        self.record(encoder, EVALUATE_AND_GRADIENT_INTO, &Step::NONE)
     }
 
     /// Records the evaluation and `gradient += ∂R/∂θ`, from one read of the weights.
     ///
     /// # Errors
     ///
-    /// As [`record_gradient_add`](ParameterSet::record_gradient_add).
+    /// As [`record_gradient_into`](ParameterSet::record_gradient_into).
     #[doc = include_str!("../../docs/encoder.md")]
-    pub fn record_evaluate_and_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<PendingReports> {
-        self.record(encoder, Recording::EvaluateAndGradientAdd, &Step::NONE)
+    pub fn record_evaluate_and_gradient_add(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<Pending<Reports>> {
+        self.record(encoder, EVALUATE_AND_GRADIENT_ADD, &Step::NONE)
     }
 
     /// Records `θ = prox(θ)` for every tensor. Under [`Penalty::none`], every bit stays.
@@ -260,22 +330,22 @@ impl ParameterSet {
     /// [`Error::Parameter`] if the step is not a number ≥ 0 or is too large. Otherwise as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
-    pub fn record_prox(&mut self, encoder: &mut wgpu::CommandEncoder, step: f64) -> Result<()> {
-        self.record(encoder, Recording::Prox, &Step { size: step, ..Step::NONE }).map(drop)
+    pub fn record_prox_in_place(&mut self, encoder: &mut wgpu::CommandEncoder, step: f64) -> Result<()> {
+        self.record(encoder, PROX, &Step { size: step, ..Step::NONE }).map(drop)
     }
 
     /// Records the prox and the evaluation of the new weights, from one read.
     ///
     /// # Errors
     ///
-    /// As [`record_prox`](ParameterSet::record_prox).
+    /// As [`record_prox_in_place`](ParameterSet::record_prox_in_place).
     #[doc = include_str!("../../docs/encoder.md")]
-    pub fn record_prox_and_evaluate(
+    pub fn record_prox_and_evaluate_in_place(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         step: f64,
-    ) -> Result<PendingReports> {
-        self.record(encoder, Recording::ProxAndEvaluate, &Step { size: step, ..Step::NONE })
+    ) -> Result<Pending<Reports>> {
+        self.record(encoder, PROX_AND_EVALUATE, &Step { size: step, ..Step::NONE })
     }
 
     /// Records a proximal step of gradient descent and the evaluation of the new weights, from one read of the weights,
@@ -287,13 +357,8 @@ impl ParameterSet {
     /// was given no gradients, or has momentum but was given no first state. Otherwise as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
-    pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<PendingReports> {
-        let recording = match sgd.momentum {
-            Momentum::None => Recording::Sgd,
-            Momentum::HeavyBall { .. } => Recording::SgdHeavyBall,
-            Momentum::Nesterov { .. } => Recording::SgdNesterov,
-        };
-        self.record(encoder, recording, &Step { size: sgd.prox_step()?, scalars: sgd.scalars()? })
+    pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<Pending<Reports>> {
+        self.record(encoder, (sgd.operation(), true), &Step { size: sgd.prox_step()?, scalars: sgd.scalars()? })
     }
 
     /// Records a proximal step of Adam and the evaluation of the new weights, from one read of the weights, the
@@ -305,9 +370,9 @@ impl ParameterSet {
     /// gradients or states. [`Error::InParameter`] if a penalty has no prox in the step's [`Metric`]. Otherwise as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
-    pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<PendingReports> {
+    pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<Pending<Reports>> {
         let step = Step { size: adam.step, scalars: adam.scalars()? };
-        self.record(encoder, Recording::Adam(adam.metric), &step)
+        self.record(encoder, (adam.operation(), true), &step)
     }
 
     /// Records that a step's results become `f32` in a buffer that your own shaders bind. Record it behind the step,
@@ -332,17 +397,11 @@ impl ParameterSet {
     pub fn record_resolve(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        pending: &PendingReports,
+        pending: &Pending<Reports>,
         output: &Operand<'_>,
     ) -> Result<()> {
         self.check_output(output)?;
-        for recorder in &mut self.recorders {
-            if recorder.record_resolve(encoder, &pending.0, output)? {
-                return Ok(());
-            }
-        }
-        let rule = "it must be of this set";
-        Err(Error::Operand { operand: "the step", rule, found: "another set's".into() })
+        self.recorders.record_resolve(encoder, &pending.recorded, output)
     }
 
     /// Where a step's exact results are on the device: the buffer, the offset and the size in bytes, for your own
@@ -353,66 +412,26 @@ impl ParameterSet {
     /// words are Σ|θ| as an integer in units of 2^-149, and 20 words are Σθ² in units of 2^-298. Then come the counts
     /// of non-zero, NaN and infinite weights with 64 bits each, the bits of max|θ|, and one unused word. The last 12
     /// words are the term sum, if the penalty has one, in units of 2^-149.
-    pub fn results(&self, pending: &PendingReports) -> Option<(&wgpu::Buffer, u64, u64)> {
-        self.recorders.iter().find_map(|recorder| recorder.results_of(&pending.0))
+    pub fn results(&self, pending: &Pending<Reports>) -> Option<(&wgpu::Buffer, u64, u64)> {
+        self.recorders.results_of(&pending.recorded)
     }
 
     fn record(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        recording: Recording,
+        pass: SummedOperation,
         step: &Step,
-    ) -> Result<PendingReports> {
-        let at = self.recorder(recording)?;
-        self.recorders[at].record(encoder, (&self.plan, &self.penalties), step).map(PendingReports)
-    }
-
-    /// The index of this operation's recorder, laid out for the current placement and formulas.
-    fn recorder(&mut self, recording: Recording) -> Result<usize> {
-        let (operation, sums) = recording.pass();
-        let lists = lists(operation);
-        for list in lists.into_iter().flatten() {
-            one_each(operation.name(), NAMES[list], self.plan.segments.len(), self.bound.len_of(list))?;
-        }
-        self.match_penalties()?;
-        if let Some(at) = self.without_gradient {
-            self.plan.segments[at].about(operation.admits(&self.penalties.list()[at]))?;
-        }
-        if self.kinds.0 != self.penalties.version() {
-            let same = |((formula, groups), penalty): (&(&'static Descriptor, Option<Groups>), &Penalty)| {
-                *formula == penalty.formula() && groups.as_ref() == penalty.groups()
-            };
-            if !self.kinds.1.iter().zip(self.penalties.list()).all(same) {
-                self.kinds.1.clear();
-                self.kinds.1.extend(self.penalties.list().iter().map(kind_of));
-                self.generation += 1;
-            }
-            self.kinds.0 = self.penalties.version();
-        }
-        let placement = self.bound.placement(lists);
-        let (pass, of) = ((operation, sums), (&self.plan, &self.penalties));
-        let at = match self.recorders.iter().position(|r| (r.operation, r.sums) == pass) {
-            Some(at) => at,
-            None => {
-                let recorder = Recorder::new(&self.gpu, pass, of, &placement, self.generation, self.slots)?;
-                self.recorders.push(recorder);
-                self.recorders.len() - 1
-            }
-        };
-        let recorder = &mut self.recorders[at];
-        if recorder.generation != self.generation {
-            recorder.rebind(of, &placement, self.generation)?;
-        }
-        Ok(at)
+    ) -> Result<Pending<Reports>> {
+        self.recorders.record(encoder, pass, step).map(|recorded| Pending::new(recorded, reports))
     }
 
     /// Rejects an output that results cannot be resolved to.
     fn check_output(&self, output: &Operand<'_>) -> Result<()> {
         let name = "the output";
         output.validate(name)?;
-        let rows = self.plan.segments.len() as u64 + 1;
+        let rows = self.recorders.plan.segments.len() as u64 + 1;
         same_shape(name, (4 * rows, Dtype::F32), (output.len, output.dtype))?;
-        let alignment = self.gpu.device().limits().min_storage_buffer_offset_alignment;
+        let alignment = self.recorders.gpu.device().limits().min_storage_buffer_offset_alignment;
         if !output.offset.is_multiple_of(alignment.into()) {
             let rule = "its offset must be a multiple of the device's min_storage_buffer_offset_alignment";
             let found = format!("{} with an alignment of {alignment}", output.offset);
@@ -420,23 +439,4 @@ impl ParameterSet {
         }
         Ok(())
     }
-
-    /// Rejects penalties whose element weights are missing or superfluous, and custom penalties that were not checked.
-    fn match_penalties(&mut self) -> Result<()> {
-        let of = Some((self.penalties.version(), self.generation));
-        if self.matched != of {
-            for (at, (segment, penalty)) in self.plan.segments.iter().zip(self.penalties.list()).enumerate() {
-                let given = self.bound.has_element_weights(at);
-                segment.about(matched(penalty, given).and_then(|()| self.gpu.checked(penalty)))?;
-            }
-            self.without_gradient = self.penalties.list().iter().position(|penalty| !penalty.has_gradient());
-            self.matched = of;
-        }
-        Ok(())
-    }
-}
-
-/// What a penalty's kernels and their layout depend on.
-fn kind_of(penalty: &Penalty) -> (&'static Descriptor, Option<Groups>) {
-    (penalty.formula(), penalty.groups().cloned())
 }

@@ -2,25 +2,36 @@
 //! there is [`ParameterSet`](super::ParameterSet).
 
 use super::device::Gpu;
-use super::operand::{Located, Operand};
+use super::operand::Operand;
+use super::pending::{Pending, report};
 use super::placement::Placement;
-use super::readback::PendingReport;
-use super::recorder::{Step, once};
+use super::recorder::{Recorder, Step, SummedOperation};
 #[cfg(doc)]
-use crate::Error;
+use crate::Penalty;
 use crate::penalty::element_weights::Weighted;
+use crate::penalty::sum::Terms;
 use crate::plan::operands::{ELEMENT_WEIGHTS, GRADIENT, WEIGHTS, same_shape};
 use crate::plan::operation::Operation;
 use crate::plan::penalties::Penalties;
 use crate::plan::{Name, Segment};
-use crate::{Penalty, Result};
+use crate::report::Report;
+use crate::{Error, Result};
 
 impl Gpu {
-    /// Records the evaluation of weights on the device. The report stays there until you ask the [`PendingReport`] for
-    /// it, after the encoder was submitted.
+    /// Records the evaluation of weights on the device. The report stays there until you ask the [`Pending`] for it,
+    /// after the encoder was submitted.
     ///
     /// A [weighted](Penalty::is_weighted) penalty comes [with its element weights](Penalty::with_operand), here and in
-    /// the other calls.
+    /// the other calls. Calls for values and gradients also take a [`Sum`](crate::Sum).
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::Operand;
+    /// # use penalty::{Gpu, Penalty, wgpu};
+    /// # fn recorded(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, weights: Operand) -> penalty::Result<()> {
+    /// let pending = gpu.record_evaluate(encoder, &Penalty::l1(0.1)?, &weights)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -33,18 +44,23 @@ impl Gpu {
     pub fn record_evaluate<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
-        penalty: impl Into<Weighted<'a, Operand<'a>>>,
+        penalty: impl Into<Terms<'a, Operand<'a>>>,
         weights: &Operand<'_>,
-    ) -> Result<PendingReport> {
-        weights.validate(WEIGHTS)?;
-        let (penalty, own) = self.own(penalty.into(), &[(WEIGHTS, weights)])?;
-        let plan = self.plan(vec![segment(weights)]);
-        let placement = Placement { roles: [Some(&[weights.located()]), None, None, None], element_weights: &[own] };
-        once(self, encoder, (Operation::Evaluate, true), (&plan, &one(penalty)), &placement, &Step::NONE)
-            .map(PendingReport)
+    ) -> Result<Pending<Report>> {
+        let operands = (weights, None);
+        self.record_single(encoder, (Operation::Evaluate, true), penalty.into().list(), operands, 0.0)
     }
 
     /// Records `gradient = ∂R/∂θ`.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::Operand;
+    /// # use penalty::{Gpu, Penalty, wgpu};
+    /// # fn recorded(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, weights: Operand, gradient: Operand) -> penalty::Result<()> {
+    /// gpu.record_gradient_into(encoder, &Penalty::l2_squared(0.1)?, &weights, &gradient)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -53,33 +69,107 @@ impl Gpu {
     /// in length or type. [`Error::Device`] if memory cannot be allocated. After an error, nothing is recorded. For
     /// weighted and custom penalties, see [`record_evaluate`](Gpu::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
-    pub fn record_gradient<'a>(
+    pub fn record_gradient_into<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
-        penalty: impl Into<Weighted<'a, Operand<'a>>>,
+        penalty: impl Into<Terms<'a, Operand<'a>>>,
         weights: &Operand<'_>,
         gradient: &Operand<'_>,
     ) -> Result<()> {
-        self.record_gradient_operation(encoder, Operation::Gradient, penalty.into(), weights, gradient)
+        let operands = (weights, Some(gradient));
+        self.record_single(encoder, (Operation::Gradient, false), penalty.into().list(), operands, 0.0).map(drop)
     }
 
     /// Records `gradient += ∂R/∂θ`. With [`Penalty::none`], every bit stays.
     ///
+    /// ```no_run
+    /// # use penalty::gpu::Operand;
+    /// # use penalty::{Gpu, Penalty, wgpu};
+    /// # fn recorded(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, weights: Operand, gradient: Operand) -> penalty::Result<()> {
+    /// gpu.record_gradient_add(encoder, &Penalty::l1(0.1)?, &weights, &gradient)?; // the loss's gradient
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// As [`record_gradient`](Gpu::record_gradient).
+    /// As [`record_gradient_into`](Gpu::record_gradient_into).
     #[doc = include_str!("../../docs/encoder.md")]
     pub fn record_gradient_add<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
-        penalty: impl Into<Weighted<'a, Operand<'a>>>,
+        penalty: impl Into<Terms<'a, Operand<'a>>>,
         weights: &Operand<'_>,
         gradient: &Operand<'_>,
     ) -> Result<()> {
-        self.record_gradient_operation(encoder, Operation::AddGradient, penalty.into(), weights, gradient)
+        let operands = (weights, Some(gradient));
+        self.record_single(encoder, (Operation::AddGradient, false), penalty.into().list(), operands, 0.0).map(drop)
+    }
+
+    /// Records the evaluation and `gradient = ∂R/∂θ`, from one read of the weights.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::Operand;
+    /// # use penalty::{Gpu, Penalty, wgpu};
+    /// # fn recorded(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, weights: Operand, gradient: Operand) -> penalty::Result<()> {
+    /// let huber = Penalty::huber(0.1, 1.0)?;
+    /// let pending = gpu.record_evaluate_and_gradient_into(encoder, &huber, &weights, &gradient)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`record_gradient_into`](Gpu::record_gradient_into).
+    #[doc = include_str!("../../docs/encoder.md")]
+    pub fn record_evaluate_and_gradient_into<'a>(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        penalty: impl Into<Terms<'a, Operand<'a>>>,
+        weights: &Operand<'_>,
+        gradient: &Operand<'_>,
+    ) -> Result<Pending<Report>> {
+        let operands = (weights, Some(gradient));
+        self.record_single(encoder, (Operation::Gradient, true), penalty.into().list(), operands, 0.0)
+    }
+
+    /// Records the evaluation and `gradient += ∂R/∂θ`, from one read of the weights.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::Operand;
+    /// # use penalty::{Gpu, Penalty, wgpu};
+    /// # fn recorded(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, weights: Operand, gradient: Operand) -> penalty::Result<()> {
+    /// let l1 = Penalty::l1(0.1)?;
+    /// let pending = gpu.record_evaluate_and_gradient_add(encoder, &l1, &weights, &gradient)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`record_gradient_into`](Gpu::record_gradient_into).
+    #[doc = include_str!("../../docs/encoder.md")]
+    pub fn record_evaluate_and_gradient_add<'a>(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        penalty: impl Into<Terms<'a, Operand<'a>>>,
+        weights: &Operand<'_>,
+        gradient: &Operand<'_>,
+    ) -> Result<Pending<Report>> {
+        let operands = (weights, Some(gradient));
+        self.record_single(encoder, (Operation::AddGradient, true), penalty.into().list(), operands, 0.0)
     }
 
     /// Records `θ = prox(θ)` with this step. With [`Penalty::none`], every bit stays.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::Operand;
+    /// # use penalty::{Gpu, Penalty, wgpu};
+    /// # fn recorded(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, weights: Operand) -> penalty::Result<()> {
+    /// gpu.record_prox_in_place(encoder, &Penalty::l1(0.1)?, &weights, 0.01)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -87,63 +177,90 @@ impl Gpu {
     /// rule of [`Operand`]. [`Error::Device`] if memory cannot be allocated. After an error, nothing is recorded. For
     /// weighted and custom penalties, see [`record_evaluate`](Gpu::record_evaluate).
     #[doc = include_str!("../../docs/encoder.md")]
-    pub fn record_prox<'a>(
+    pub fn record_prox_in_place<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         penalty: impl Into<Weighted<'a, Operand<'a>>>,
         weights: &Operand<'_>,
         step: f64,
     ) -> Result<()> {
-        weights.validate(WEIGHTS)?;
-        let (penalty, own) = self.own(penalty.into(), &[(WEIGHTS, weights)])?;
-        let plan = self.plan(vec![segment(weights)]);
-        let located = [weights.located()];
-        let placement = Placement { roles: [Some(&located), Some(&located), None, None], element_weights: &[own] };
-        let step = Step { size: step, ..Step::NONE };
-        once(self, encoder, (Operation::Prox, false), (&plan, &one(penalty)), &placement, &step).map(drop)
+        self.record_single(encoder, (Operation::Prox, false), vec![penalty.into()], (weights, None), step).map(drop)
     }
 
-    fn record_gradient_operation(
+    /// Records the prox and the evaluation of the new weights, from one read.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::Operand;
+    /// # use penalty::{Gpu, Penalty, wgpu};
+    /// # fn recorded(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, weights: Operand) -> penalty::Result<()> {
+    /// let l1 = Penalty::l1(0.1)?;
+    /// let pending = gpu.record_prox_and_evaluate_in_place(encoder, &l1, &weights, 0.01)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`record_prox_in_place`](Gpu::record_prox_in_place).
+    #[doc = include_str!("../../docs/encoder.md")]
+    pub fn record_prox_and_evaluate_in_place<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
-        operation: Operation,
-        penalty: Weighted<'_, Operand<'_>>,
+        penalty: impl Into<Weighted<'a, Operand<'a>>>,
         weights: &Operand<'_>,
-        gradient: &Operand<'_>,
-    ) -> Result<()> {
-        weights.validate(WEIGHTS)?;
-        gradient.validate(GRADIENT)?;
-        same_shape(GRADIENT, (weights.len, weights.dtype), (gradient.len, gradient.dtype))?;
-        Operand::apart(&[(WEIGHTS, weights), (GRADIENT, gradient)])?;
-        let (penalty, own) = self.own(penalty, &[(WEIGHTS, weights), (GRADIENT, gradient)])?;
-        let plan = self.plan(vec![segment(weights)]);
-        let located: [&[Located]; 2] = [&[weights.located()], &[gradient.located()]];
-        let placement = Placement { roles: [Some(located[0]), Some(located[1]), None, None], element_weights: &[own] };
-        once(self, encoder, (operation, false), (&plan, &one(penalty)), &placement, &Step::NONE).map(drop)
+        step: f64,
+    ) -> Result<Pending<Report>> {
+        self.record_single(encoder, (Operation::Prox, true), vec![penalty.into()], (weights, None), step)
     }
 
-    /// The penalty and where its element weights lie. Rejects a custom penalty that was not checked, and element
-    /// weights that overlap the other operands or differ from the first of them in length or type.
-    fn own<'a>(
+    /// Records one operation for each term. A gradient after the first is added.
+    fn record_single(
         &self,
-        weighted: Weighted<'a, Operand<'_>>,
-        others: &[(&'static str, &Operand<'_>)],
-    ) -> Result<(&'a Penalty, Option<Located>)> {
-        let (penalty, own) = weighted.parts()?;
-        self.checked(penalty)?;
-        let Some(own) = own else { return Ok((penalty, None)) };
-        own.validate(ELEMENT_WEIGHTS)?;
-        let (_, first) = others[0];
-        same_shape(ELEMENT_WEIGHTS, (first.len, first.dtype), (own.len, own.dtype))?;
-        Operand::apart(&[others, &[(ELEMENT_WEIGHTS, own)]].concat())?;
-        Ok((penalty, Some(own.located())))
+        encoder: &mut wgpu::CommandEncoder,
+        (operation, sums): SummedOperation,
+        terms: Vec<Weighted<'_, Operand<'_>>>,
+        (weights, gradient): (&Operand<'_>, Option<&Operand<'_>>),
+        step: f64,
+    ) -> Result<Pending<Report>> {
+        weights.validate(WEIGHTS)?;
+        if let Some(gradient) = gradient {
+            gradient.validate(GRADIENT)?;
+            same_shape(GRADIENT, (weights.len, weights.dtype), (gradient.len, gradient.dtype))?;
+        }
+        let segment = Segment { name: Name::Alone, len: weights.len, dtype: weights.dtype };
+        let plan = self.plan(vec![segment]);
+        let step = Step { size: step, ..Step::NONE };
+        let mut recorders = Vec::with_capacity(terms.len());
+        for (at, term) in terms.into_iter().enumerate() {
+            let operation = match operation {
+                Operation::Gradient if at > 0 => Operation::AddGradient,
+                _ => operation,
+            };
+            let (penalty, element_weights) = term.parts()?;
+            self.checked(penalty)?;
+            if let Some(element_weights) = element_weights {
+                element_weights.validate(ELEMENT_WEIGHTS)?;
+                let found = (element_weights.len, element_weights.dtype);
+                same_shape(ELEMENT_WEIGHTS, (weights.len, weights.dtype), found)?;
+            }
+            let operands = [(WEIGHTS, Some(weights)), (GRADIENT, gradient), (ELEMENT_WEIGHTS, element_weights)];
+            let given = operands.into_iter().filter_map(|(name, operand)| Some((name, operand?)));
+            Operand::apart(&given.collect::<Vec<_>>())?;
+
+            let source = [weights.located()];
+            let output = [gradient.unwrap_or(weights).located()];
+            let written = if operation == Operation::Evaluate { None } else { Some(&output[..]) };
+            let element_weights = [element_weights.map(Operand::located)];
+            let placement =
+                Placement { roles: [Some(&source), written, None, None], element_weights: &element_weights };
+            let penalties = Penalties::new(vec![penalty.clone()]);
+            let recorder = Recorder::for_one_step(self, (operation, sums), (&plan, &penalties), &placement, &step)?;
+            recorders.push((recorder, penalties));
+        }
+        let record =
+            |(mut recorder, penalties): (Recorder, Penalties)| recorder.record(encoder, (&plan, &penalties), &step);
+        let mut recorded = recorders.into_iter().map(record);
+        let first = recorded.next().unwrap_or(Err(Error::Sum { found: "no penalty" }))?;
+        Ok(Pending::new(first, report).and(recorded.collect::<Result<Vec<_>>>()?))
     }
-}
-
-fn segment(operand: &Operand<'_>) -> Segment {
-    Segment { name: Name::Alone, len: operand.len, dtype: operand.dtype }
-}
-
-fn one(penalty: &Penalty) -> Penalties {
-    Penalties::new(vec![penalty.clone()])
 }

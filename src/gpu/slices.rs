@@ -47,6 +47,9 @@ impl Slices for Waited<'_> {
         let (segment, coefficients) = update.accept(source, output.as_slice())?;
         self.gpu.check_once(update.penalty, self.wait).await?;
         if !update.sums && CoefficientRecord::untouched(&coefficients) {
+            if let (Operation::Prox, Some(source)) = (update.operation, source) {
+                output.into_bytes().copy_from_slice(source.bytes());
+            }
             return Ok(Partial::default());
         }
         let source = source.unwrap_or(output.as_slice());

@@ -54,7 +54,7 @@ impl Results {
 
 /// What a recorder keeps of groups on the device.
 #[derive(Debug)]
-pub(super) struct Groups {
+pub(super) struct GroupMemory {
     /// Two coefficients for each group. Steps follow one another on the device, so they share this buffer.
     pub(super) numbers: wgpu::Buffer,
     /// The indices of groups that are lists.
@@ -70,8 +70,8 @@ pub(super) fn group_sizes(layout: &Layout) -> [u64; 3] {
     [8 * layout.spans.groups, 4 * layout.spans.lists.len() as u64, 4 * layout.spans.partial_sums]
 }
 
-impl Groups {
-    pub(super) fn new(gpu: &Gpu, layout: &Layout) -> Result<Option<Groups>> {
+impl GroupMemory {
+    pub(super) fn new(gpu: &Gpu, layout: &Layout) -> Result<Option<GroupMemory>> {
         if layout.spans.groups == 0 {
             return Ok(None);
         }
@@ -94,7 +94,7 @@ impl Groups {
             0 => None,
             size => Some(gpu.storage_buffer("penalty groups", size)?),
         };
-        Ok(Some(Groups { numbers, lists, partial_sums, sizes }))
+        Ok(Some(GroupMemory { numbers, lists, partial_sums, sizes }))
     }
 }
 

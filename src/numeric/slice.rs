@@ -5,6 +5,16 @@ use std::ops::Range;
 use super::element::{Dtype, Element};
 
 /// A slice to read, of weights or of other operands, of any [`Dtype`].
+///
+/// ```
+/// use penalty::{Cpu, HostSet, Parameter, Penalty, Slice};
+///
+/// let set = HostSet::new(Cpu::new(), vec![Parameter::new("a", Penalty::l1(1.0)?), Parameter::new("b", Penalty::l1(1.0)?)]);
+/// let (a, b) = ([1.0f32, -2.0], [penalty::half::f16::ONE]);
+/// let weights: [Slice; 2] = [a[..].into(), b[..].into()]; // of different types
+/// assert_eq!(set.evaluate(&weights)?.total.value, 4.0);
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Slice<'a> {
     dtype: Dtype,
@@ -12,6 +22,17 @@ pub struct Slice<'a> {
 }
 
 /// A slice to write, of weights or of other operands, of any [`Dtype`].
+///
+/// ```
+/// use penalty::{Cpu, HostSet, Parameter, Penalty, SliceMut};
+///
+/// let set = HostSet::new(Cpu::new(), vec![Parameter::new("a", Penalty::l1(1.0)?)]);
+/// let mut a = [1.5f32, -0.5];
+/// let mut weights: [SliceMut; 1] = [a[..].as_mut().into()];
+/// set.prox_in_place(&mut weights, 1.0)?;
+/// assert_eq!(a, [0.5, 0.0]);
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct SliceMut<'a> {
     dtype: Dtype,
@@ -52,17 +73,23 @@ impl<'a, E: Element> From<&'a mut [E]> for SliceMut<'a> {
 }
 
 impl<'a> Slice<'a> {
-    pub(crate) fn dtype(&self) -> Dtype {
+    /// The type of its elements.
+    pub fn dtype(&self) -> Dtype {
         self.dtype
+    }
+
+    /// How many elements it has.
+    pub fn len(&self) -> usize {
+        self.bytes.len() / self.dtype.size()
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.bytes
-    }
-
-    /// How many elements it has.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len() / self.dtype.size()
     }
 
     /// The number of elements and their type.
@@ -76,6 +103,13 @@ impl<'a> Slice<'a> {
         Slice { bytes: &self.bytes[elements.start * size..elements.end * size], ..*self }
     }
 
+    /// A copy, in memory that is aligned for every type.
+    pub(crate) fn to_words(self) -> Vec<u32> {
+        let mut words = vec![0; self.bytes.len().div_ceil(4)];
+        bytemuck::cast_slice_mut(&mut words)[..self.bytes.len()].copy_from_slice(self.bytes);
+        words
+    }
+
     /// The elements. `E` must be the slice's type.
     pub(crate) fn elements<E: Element>(&self) -> &'a [E] {
         bytemuck::cast_slice(self.bytes)
@@ -83,12 +117,13 @@ impl<'a> Slice<'a> {
 }
 
 impl<'a> SliceMut<'a> {
-    pub(crate) fn dtype(&self) -> Dtype {
-        self.dtype
+    /// Words as a slice of the same shape as another.
+    pub(crate) fn of_words(like: Slice<'_>, words: &'a mut [u32]) -> SliceMut<'a> {
+        SliceMut { dtype: like.dtype, bytes: &mut bytemuck::cast_slice_mut(words)[..like.bytes.len()] }
     }
 
     /// The same slice, read-only.
-    pub(crate) fn as_slice(&self) -> Slice<'_> {
+    pub fn as_slice(&self) -> Slice<'_> {
         Slice { dtype: self.dtype, bytes: self.bytes }
     }
 

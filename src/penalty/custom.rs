@@ -115,7 +115,7 @@ pub use crate::numeric::bits::{bounded, flush, signed, threshold};
 /// - Use [`quotient`] in place of `/`, [`root`] in place of `sqrt`, and [`ln`] and [`ln_1p`] in place of `log`.
 /// - Do not test for NaN or infinity, which WGSL may assume away. Let nothing overflow, or limit it with [`bounded`].
 pub trait Elementwise: 'static {
-    /// What errors call it. A [`Partial`](crate::Partial) knows whose value it holds by this name and the term's
+    /// What errors call it. A [`Partial`](crate::exact::Partial) knows whose value it holds by this name and the term's
     /// coefficients.
     const NAME: &'static str;
     /// Its functions for a device, in WGSL.

@@ -55,10 +55,6 @@ impl<'a, W: ?Sized> Weighted<'a, W> {
         Ok(Weighted { penalty, weights: Some(weights) })
     }
 
-    pub(crate) fn penalty(self) -> &'a Penalty {
-        self.penalty
-    }
-
     /// The penalty, and its element weights if it takes any.
     ///
     /// # Errors

@@ -55,7 +55,8 @@ impl Operation {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Operation::Evaluate => "evaluating",
-            Operation::Gradient | Operation::AddGradient => "adding gradients",
+            Operation::Gradient => "the gradient",
+            Operation::AddGradient => "adding gradients",
             Operation::Prox => "the prox",
             Operation::Sgd(Direction::Gradient) => "a step of gradient descent",
             Operation::Sgd(Direction::Momentum) => "a step with momentum",

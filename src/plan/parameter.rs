@@ -1,34 +1,36 @@
 //! The tensors of a parameter set, on the host or on a device.
 
-use super::penalties::Penalties;
 use super::{Name, Segment};
 use crate::Penalty;
 use crate::numeric::element::Dtype;
 
-/// One tensor of a parameter set.
+/// One tensor of a parameter set. How long it is and of what type, its weights say.
+///
+/// ```
+/// use penalty::{Parameter, Penalty};
+///
+/// let weight = Parameter::new("layer1.weight", Penalty::l1(1e-4)?);
+/// let bias = Parameter::new("layer1.bias", Penalty::none()); // takes part in statistics and steps only
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
     /// Its name, for errors and to find it.
     pub name: String,
-    /// How many weights it has.
-    pub len: u64,
-    /// Their type.
-    pub dtype: Dtype,
     /// Its penalty. With [`Penalty::none`], the tensor only takes part in statistics and steps.
     pub penalty: Penalty,
 }
 
 impl Parameter {
     /// A tensor with its penalty.
-    pub fn new(name: impl Into<String>, len: u64, dtype: Dtype, penalty: Penalty) -> Parameter {
-        Parameter { name: name.into(), len, dtype, penalty }
+    pub fn new(name: impl Into<String>, penalty: Penalty) -> Parameter {
+        Parameter { name: name.into(), penalty }
     }
 }
 
-/// The tensors to plan with, and their penalties.
-pub(crate) fn segments(parameters: Vec<Parameter>) -> (Vec<Segment>, Penalties) {
-    let split =
-        |Parameter { name, len, dtype, penalty }| (Segment { name: Name::Called(name.into()), len, dtype }, penalty);
-    let (segments, penalties) = parameters.into_iter().map(split).unzip();
-    (segments, Penalties::new(penalties))
+impl Segment {
+    /// A set's tensor of this length and type.
+    pub(crate) fn called(name: &str, (len, dtype): (u64, Dtype)) -> Segment {
+        Segment { name: Name::Called(name.into()), len, dtype }
+    }
 }

@@ -1,7 +1,8 @@
 //! Which adapters and instruction sets can be asked for?
 
+use penalty::cpu::InstructionSet;
 use penalty::gpu::Choice;
-use penalty::{Cpu, Error, Gpu, InstructionSet, gpu};
+use penalty::{Cpu, Error, Gpu, gpu};
 
 #[test]
 fn an_adapter_that_nobody_has_is_rejected_with_those_that_there_are() {

@@ -1,7 +1,8 @@
 //! Which steps, lengths and weights do calls on slices take?
 
+use penalty::exact::TILE;
 use penalty::half::f16;
-use penalty::{Backend, Error, Penalty, Result, TILE};
+use penalty::{Backend, Error, Penalty, Result};
 
 use super::constructors::HALF_MAX;
 

@@ -1,6 +1,6 @@
 //! Which parameters and steps do custom penalties take?
 
-use penalty::{Adam, Cpu, Dtype, Error, HostSet, Metric, Parameter, Penalty, Result};
+use penalty::{Adam, Cpu, Error, HostSet, Metric, Parameter, Penalty, Result};
 
 use crate::common::custom::{L1, Pinball, RIGHT, berhu, inner, pinball};
 
@@ -15,11 +15,11 @@ fn parameters_and_steps_are_rejected() {
     // Adam's metric is that of penalties that have a prox in it.
     let adam = Adam { metric: Metric::Adam, ..Adam::default() };
     let step = |penalty: Penalty| {
-        let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", 4, Dtype::F32, penalty)]);
+        let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", penalty)]);
         let [mut weights, mut first, mut second] = [[1.0f32; 4]; 3];
         let states = [&mut weights, &mut first, &mut second].map(|slice| [(&mut slice[..]).into()]);
         let [mut weights, mut first, mut second] = states;
-        set.adam(&adam, &[(&[1.0f32; 4][..]).into()], &mut weights, &mut first, &mut second).map(drop)
+        set.adam(&mut weights, &[(&[1.0f32; 4][..]).into()], &mut first, &mut second, &adam).map(drop)
     };
     assert_eq!(step(berhu(0.1, 0.5)), Ok(()));
     let rejected = Err(Error::NoMetricProx { penalty: "pinball" });

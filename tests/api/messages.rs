@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use penalty::{Dtype, Error, InstructionSet, Penalty};
+use penalty::cpu::InstructionSet;
+use penalty::{Dtype, Error, Penalty};
 
 #[test]
 fn every_error_is_one_line_that_says_what_was_expected_and_what_was_found() {

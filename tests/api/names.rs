@@ -1,6 +1,7 @@
 //! What are penalties and tensors called?
 
-use penalty::{Adam, Backend, Cpu, Dtype, Error, Groups, HostSet, Metric, Parameter, Penalty, Result, TILE};
+use penalty::exact::TILE;
+use penalty::{Adam, Backend, Cpu, Error, Groups, HostSet, Metric, Parameter, Penalty, Result};
 
 /// Every penalty that is not named as its formula is, and some that are, by constructor.
 fn constructed() -> Result<Vec<(Penalty, &'static str)>> {
@@ -32,7 +33,7 @@ fn errors_call_a_penalty_as_the_caller_does() -> Result<()> {
         assert_eq!(with_some(&penalty), format!("{name} must be given no element weights, found some"));
         // A copy, and one in a set.
         assert!(with_some(&penalty.clone()).starts_with(&format!("{name} ")));
-        let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", 1, Dtype::F32, penalty.clone())]);
+        let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", penalty.clone())]);
         let one = [1.0f32];
         let set = set.with_element_weights(&[Some((&one[..]).into())])?;
         let error = set.evaluate(&[(&one[..]).into()]).unwrap_err().to_string();
@@ -79,11 +80,11 @@ fn every_error_that_names_a_penalty_names_it_so() -> Result<()> {
         other,
         "the value of top_k needs partials made for it, with the same parameters and groups; found others"
     );
-    let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", 2, Dtype::F32, lasso)]);
+    let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", lasso)]);
     let (gradient, [mut w, mut m, mut v]) = ([1.0f32; 2], [[1.0f32; 2]; 3]);
     let adam = Adam { metric: Metric::Adam, ..Adam::default() };
     let [w, m, v] = [&mut w, &mut m, &mut v].map(|slice| [(&mut slice[..]).into()]);
-    let rejected = set.adam(&adam, &[(&gradient[..]).into()], &mut { w }, &mut { m }, &mut { v }).unwrap_err();
+    let rejected = set.adam(&mut { w }, &[(&gradient[..]).into()], &mut { m }, &mut { v }, &adam).unwrap_err();
     assert!(
         text(rejected.clone()).starts_with("\"w\": ") && text(rejected.clone()).contains("group_lasso"),
         "{rejected}"
@@ -118,14 +119,14 @@ fn an_error_of_one_of_several_tensors_says_which() -> Result<()> {
     assert_eq!(Backend::cpu().evaluate(&rows, &[1.0f32; 12]).unwrap_err().to_string(), covered);
 
     // The neighbours of the same penalty and length come first, and it is none of theirs.
-    let at = |name: &str, len, penalty: &Penalty| Parameter::new(name, len, Dtype::F32, penalty.clone());
+    let at = |name: &str, penalty: &Penalty| Parameter::new(name, penalty.clone());
     let steep = Penalty::l2_squared(1e38)?;
     let (a, b, c) = ([1.0f32; 10], [1.0f32; 10], [1.0f32; 12]);
     let run = |penalties: [&Penalty; 3], step| {
         let [p, q, r] = penalties;
-        let set = HostSet::new(Cpu::new(), vec![at("a", 10, p), at("b", 10, q), at("a \"c\"\n", 12, r)]);
+        let set = HostSet::new(Cpu::new(), vec![at("a", p), at("b", q), at("a \"c\"\n", r)]);
         let (mut a, mut b, mut c) = (a, b, c);
-        let rejected = set.prox(&mut [(&mut a[..]).into(), (&mut b[..]).into(), (&mut c[..]).into()], step);
+        let rejected = set.prox_in_place(&mut [(&mut a[..]).into(), (&mut b[..]).into(), (&mut c[..]).into()], step);
         assert!(a == [1.0; 10] && b == [1.0; 10] && c == [1.0; 12], "nothing is written");
         rejected.unwrap_err().to_string()
     };

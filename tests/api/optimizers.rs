@@ -6,11 +6,11 @@ use crate::common::minimizer::{LAMBDA, set};
 
 #[test]
 fn momentum_and_dampening_are_in_their_ranges() {
-    let set = set(1, &Penalty::l1(LAMBDA).expect("the λ is valid"));
+    let set = set(&Penalty::l1(LAMBDA).expect("the λ is valid"));
     let step = |momentum| {
         let (mut theta, mut v) = ([1f32], [0f32]);
         let (theta, v) = ((&mut theta[..]).into(), (&mut v[..]).into());
-        set.sgd(&Sgd { step: 0.1, momentum }, &[(&[1f32][..]).into()], &mut [theta], &mut [v]).map(drop)
+        set.sgd(&mut [theta], &[(&[1f32][..]).into()], &mut [v], &Sgd { step: 0.1, momentum }).map(drop)
     };
     for kind in [
         |momentum, dampening| Momentum::HeavyBall { momentum, dampening },
@@ -34,7 +34,7 @@ fn momentum_and_dampening_are_in_their_ranges() {
 
 #[test]
 fn a_step_names_itself_and_what_it_lacks() {
-    let l1 = set(1, &Penalty::l1(LAMBDA).expect("the λ is valid"));
+    let l1 = set(&Penalty::l1(LAMBDA).expect("the λ is valid"));
     let mut theta = [1f32];
     for (momentum, name) in [
         (Momentum::None, "a step of gradient descent"),
@@ -44,7 +44,7 @@ fn a_step_names_itself_and_what_it_lacks() {
         let mut v = [0f32];
         let (theta, v) = ((&mut theta[..]).into(), (&mut v[..]).into());
         let rejected =
-            l1.sgd(&Sgd { step: 0.1, momentum }, &[], &mut [theta], &mut [v]).expect_err("it has no gradient");
+            l1.sgd(&mut [theta], &[], &mut [v], &Sgd { step: 0.1, momentum }).expect_err("it has no gradient");
         assert_eq!(rejected.to_string(), format!("{name} needs the gradient for each of the 1 tensors, found 0"));
     }
 }
@@ -52,11 +52,11 @@ fn a_step_names_itself_and_what_it_lacks() {
 /// In its default metric, and says what the other one does.
 #[test]
 fn adam_rejects_groups_in_its_own_metric() {
-    let set = set(1, &Penalty::l2_norm(0.5).expect("the λ is valid"));
+    let set = set(&Penalty::l2_norm(0.5).expect("the λ is valid"));
     let step = |metric| {
         let [mut theta, mut m, mut v] = [[1f32]; 3];
         let [theta, m, v] = [&mut theta, &mut m, &mut v].map(|state| (&mut state[..]).into());
-        set.adam(&Adam { metric, ..Adam::default() }, &[(&[1f32][..]).into()], &mut [theta], &mut [m], &mut [v])
+        set.adam(&mut [theta], &[(&[1f32][..]).into()], &mut [m], &mut [v], &Adam { metric, ..Adam::default() })
     };
     let rejected = step(Metric::default()).expect_err("a norm has no prox in this metric").to_string();
     assert!(rejected.contains("Metric::Plain") && rejected.contains("another objective"), "{rejected}");

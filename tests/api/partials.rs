@@ -1,6 +1,7 @@
 //! Which bytes are partials, and of which penalty do they tell the value?
 
-use penalty::{Backend, Error, Partial, Penalty, Result, TILE};
+use penalty::exact::{Partial, TILE};
+use penalty::{Backend, Error, Penalty, Result};
 
 use crate::common::cases::noise;
 use crate::common::custom::{Lawless, RIGHT, berhu, l1_with, pinball};

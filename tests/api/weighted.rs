@@ -1,7 +1,8 @@
 //! Which weights of elements go with a penalty?
 
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Cpu, Dtype, Error, HostSet, Parameter, Penalty, Result, TILE};
+use penalty::{Backend, Cpu, Error, HostSet, Parameter, Penalty, Result};
 
 use crate::common::weighted::l1;
 
@@ -61,7 +62,7 @@ fn what_does_not_fit_is_rejected() {
     }
 
     let parameters = || {
-        let at = |name: &str, penalty: &Penalty| Parameter::new(name, 3, Dtype::F32, penalty.clone());
+        let at = |name: &str, penalty: &Penalty| Parameter::new(name, penalty.clone());
         vec![at("a", &weighted), at("b", &plain)]
     };
     let slices = |theta: &[f32; 3]| -> Result<()> {

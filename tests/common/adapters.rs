@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use penalty::cpu::InstructionSet;
 use penalty::gpu::Options;
-use penalty::{Backend, Cpu, Gpu, InstructionSet, gpu, wgpu};
+use penalty::{Backend, Cpu, Gpu, gpu, wgpu};
 
 /// A test of devices, and its name.
 pub(crate) type DeviceTest = (&'static str, fn(&Device));

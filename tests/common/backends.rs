@@ -1,6 +1,7 @@
 //! The CPU with each instruction set, and on a number of threads.
 
-use penalty::{Backend, Cpu, InstructionSet};
+use penalty::cpu::InstructionSet;
+use penalty::{Backend, Cpu};
 
 pub(crate) fn reference() -> Backend {
     Backend::Cpu(Cpu::with_instructions(InstructionSet::Baseline).expect("every processor has these"))

@@ -1,7 +1,8 @@
 //! Weights to test with: every scale, every trap, every edge. The same on every machine.
 
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Penalty, Result, TILE};
+use penalty::{Penalty, Result};
 
 /// Lengths around every edge of vectors, workgroups, lanes and tiles.
 pub(crate) const LENGTHS: [usize; 22] = [

@@ -2,9 +2,10 @@
 //!
 //! `tests/data/hashes.txt` holds the hashes, so that a change of any bit shows, also one that all backends share.
 
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
 use penalty::{
-    Adam, Backend, Cpu, Dtype, Element, Gpu, Groups, Metric, Momentum, Penalty, Report, Reports, Result, Sgd, TILE,
+    Adam, Backend, Cpu, Dtype, Element, Gpu, Groups, Metric, Momentum, Penalty, Report, Reports, Result, Sgd,
 };
 
 use crate::common::cases::{at_scale, noise};

@@ -120,9 +120,9 @@ impl Calls<'_> {
         let [theta, gradient]: [&Operand<'_>; 2] = [&operands.weights[1], &operands.gradients[1]];
         let mut encoder = common::device::encoder(gpu);
         groups("record_evaluate", gpu.record_evaluate(&mut encoder, penalty, theta).map(drop));
-        groups("record_gradient", gpu.record_gradient(&mut encoder, penalty, theta, gradient));
+        groups("record_gradient_into", gpu.record_gradient_into(&mut encoder, penalty, theta, gradient));
         groups("record_gradient_add", gpu.record_gradient_add(&mut encoder, penalty, theta, gradient));
-        groups("record_prox", gpu.record_prox(&mut encoder, penalty, theta, STEP));
+        groups("record_prox_in_place", gpu.record_prox_in_place(&mut encoder, penalty, theta, STEP));
         let mut set = common::tensors::set(gpu, &before, &images, &buffers, 1);
         for call in calls {
             groups("a set on a device", common::tensors::record(&mut set, &mut encoder, call).map(drop));

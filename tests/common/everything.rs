@@ -1,6 +1,8 @@
 //! Everything that a penalty does with some weights, held against the plainest instructions of the CPU bit by bit.
 
-use penalty::{Backend, Cpu, Error, InstructionSet, Partial, Report, Weighted};
+use penalty::cpu::InstructionSet;
+use penalty::exact::Partial;
+use penalty::{Backend, Cpu, Error, Report, Weighted};
 
 use crate::common::adapters::sample;
 use crate::common::compare::same_bits;

@@ -1,19 +1,19 @@
 //! Optimizers that minimize f = ½‖θ − c‖² and R = ½‖θ‖₁, and where they end on the CPU.
 
-use penalty::{Adam, Cpu, Dtype, HostSet, Metric, Momentum, Parameter, Penalty, Sgd};
+use penalty::{Adam, Cpu, HostSet, Metric, Momentum, Parameter, Penalty, Sgd};
 
 use super::tensors::Call;
 
-pub(crate) fn set(len: usize, penalty: &Penalty) -> HostSet<'static> {
-    HostSet::new(Cpu::new(), vec![Parameter::new("theta", len as u64, Dtype::F32, penalty.clone())])
+pub(crate) fn set(penalty: &Penalty) -> HostSet<'static> {
+    HostSet::new(Cpu::new(), vec![Parameter::new("theta", penalty.clone())])
 }
 
 pub(crate) fn sgd(set: &HostSet, sgd: &Sgd, g: &[f32], theta: &mut [f32], b: &mut [f32]) {
-    set.sgd(sgd, &[g.into()], &mut [theta.into()], &mut [b.into()]).expect("the step is valid");
+    set.sgd(&mut [theta.into()], &[g.into()], &mut [b.into()], sgd).expect("the step is valid");
 }
 
 pub(crate) fn adam(set: &HostSet, adam: &Adam, g: &[f32], theta: &mut [f32], [m, v]: [&mut [f32]; 2]) {
-    set.adam(adam, &[g.into()], &mut [theta.into()], &mut [m.into()], &mut [v.into()]).expect("the step is valid");
+    set.adam(&mut [theta.into()], &[g.into()], &mut [m.into()], &mut [v.into()], adam).expect("the step is valid");
 }
 
 /// f = ½‖θ − c‖² and R = ½‖θ‖₁ have their minimum at `MINIMIZER`.
@@ -52,7 +52,7 @@ pub(crate) fn distance(theta: &[f32]) -> f32 {
 /// f's gradient is that of ½θ², a penalty too, added to −c: so the device and the host compute it alike.
 pub(crate) fn sets<S>(set: impl Fn(Parameter) -> S) -> [S; 2] {
     [Penalty::l2_squared(0.5), Penalty::l1(LAMBDA)]
-        .map(|penalty| set(Parameter::new("theta", 4, Dtype::F32, penalty.expect("the λ is valid"))))
+        .map(|penalty| set(Parameter::new("theta", penalty.expect("the λ is valid"))))
 }
 
 /// Where an optimizer ends on the CPU, from 0.

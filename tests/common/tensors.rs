@@ -1,9 +1,10 @@
 //! Many tensors with their gradients and an optimizer's states, in host memory and in any buffers of a device.
 
-use penalty::gpu::{Operand, Operands, ParameterSet, PendingReports};
+use penalty::exact::TILE;
+use penalty::gpu::{Operand, Operands, ParameterSet, Pending};
 use penalty::half::{bf16, f16};
 use penalty::{
-    Adam, Cpu, Dtype, Gpu, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut, TILE, wgpu,
+    Adam, Cpu, Dtype, Gpu, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut, wgpu,
 };
 
 use crate::common::adapters::sample;
@@ -15,9 +16,18 @@ use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit}
 pub(crate) const ROLES: usize = 5;
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
 
+/// A tensor of a set, with its length and type.
+#[derive(Debug, Clone)]
+pub(crate) struct Shaped {
+    pub(crate) name: String,
+    pub(crate) len: u64,
+    pub(crate) dtype: Dtype,
+    pub(crate) penalty: Penalty,
+}
+
 #[derive(Clone)]
 pub(crate) struct Tensors {
-    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) parameters: Vec<Shaped>,
     /// For each role and tensor its elements, as words; an odd half word is poison. Penalty weights only where the penalty takes some.
     pub(crate) words: [Vec<Vec<u32>>; ROLES],
 }
@@ -26,7 +36,9 @@ pub(crate) struct Tensors {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Call {
     Evaluate,
+    GradientInto,
     GradientAdd,
+    EvaluateAndGradientInto,
     EvaluateAndGradientAdd,
     Prox(f64),
     ProxAndEvaluate(f64),
@@ -65,11 +77,11 @@ impl Tensors {
     pub(crate) fn with(lens: &[usize], dtype: impl Fn(usize) -> Dtype, penalties: &[Penalty]) -> Tensors {
         let parameter = |(i, &len): (usize, &usize)| {
             let penalty = penalties[i % penalties.len()].clone();
-            Parameter::new(format!("tensor {i}"), len as u64, dtype(i), penalty)
+            Shaped { name: format!("tensor {i}"), len: len as u64, dtype: dtype(i), penalty }
         };
-        let parameters: Vec<Parameter> = lens.iter().enumerate().map(parameter).collect();
+        let parameters: Vec<Shaped> = lens.iter().enumerate().map(parameter).collect();
         let words = std::array::from_fn(|role| {
-            let fill = |(i, p): (usize, &Parameter)| {
+            let fill = |(i, p): (usize, &Shaped)| {
                 let len = if role < 4 || p.penalty.is_weighted() { p.len } else { 0 };
                 let seed = (i * ROLES + role) as u64;
                 // A second state is a mean of squares; a element weight is no less than 0.
@@ -105,21 +117,29 @@ impl Tensors {
         let [weights, gradients, first, second, _] = &mut self.words;
         match call {
             Call::Evaluate => set.evaluate(&read(weights, parameters)).map(Some),
+            Call::GradientInto => {
+                set.gradient_into(&read(weights, parameters), &mut write(gradients, parameters)).map(|()| None)
+            }
+            Call::EvaluateAndGradientInto => {
+                set.evaluate_and_gradient_into(&read(weights, parameters), &mut write(gradients, parameters)).map(Some)
+            }
             Call::GradientAdd => {
                 set.gradient_add(&read(weights, parameters), &mut write(gradients, parameters)).map(|()| None)
             }
             Call::EvaluateAndGradientAdd => {
                 set.evaluate_and_gradient_add(&read(weights, parameters), &mut write(gradients, parameters)).map(Some)
             }
-            Call::Prox(step) => set.prox(&mut write(weights, parameters), step).map(|()| None),
-            Call::ProxAndEvaluate(step) => set.prox_and_evaluate(&mut write(weights, parameters), step).map(Some),
+            Call::Prox(step) => set.prox_in_place(&mut write(weights, parameters), step).map(|()| None),
+            Call::ProxAndEvaluate(step) => {
+                set.prox_and_evaluate_in_place(&mut write(weights, parameters), step).map(Some)
+            }
             Call::Sgd(sgd) => {
                 let first = &mut write(first, parameters);
-                set.sgd(&sgd, &read(gradients, parameters), &mut write(weights, parameters), first).map(Some)
+                set.sgd(&mut write(weights, parameters), &read(gradients, parameters), first, &sgd).map(Some)
             }
             Call::Adam(adam) => {
                 let (first, second) = (&mut write(first, parameters), &mut write(second, parameters));
-                set.adam(&adam, &read(gradients, parameters), &mut write(weights, parameters), first, second).map(Some)
+                set.adam(&mut write(weights, parameters), &read(gradients, parameters), first, second, &adam).map(Some)
             }
         }
     }
@@ -179,7 +199,7 @@ impl Images {
 
     pub(crate) fn operands<'a>(&self, tensors: &Tensors, buffers: &'a [wgpu::Buffer]) -> Lists<'a> {
         let [weights, gradients, first, second, own] = self.ranges.each_ref().map(|ranges| {
-            let operand = |(&(buffer, offset), p): (&(usize, usize), &Parameter)| Operand {
+            let operand = |(&(buffer, offset), p): (&(usize, usize), &Shaped)| Operand {
                 buffer: &buffers[buffer],
                 offset: offset as u64,
                 len: p.len,
@@ -187,7 +207,7 @@ impl Images {
             };
             ranges.iter().zip(&tensors.parameters).map(operand).collect::<Vec<Operand<'a>>>()
         });
-        let weighted = |(own, p): (Operand<'a>, &Parameter)| p.penalty.is_weighted().then_some(own);
+        let weighted = |(own, p): (Operand<'a>, &Shaped)| p.penalty.is_weighted().then_some(own);
         let element_weights = own.into_iter().zip(&tensors.parameters).map(weighted).collect();
         Lists { roles: [weights, gradients, first, second], element_weights }
     }
@@ -204,11 +224,16 @@ pub(crate) fn operands<'a>(lists: &'a Lists<'a>) -> Operands<'a> {
     Operands { weights, gradients, first, second, element_weights: &lists.element_weights }
 }
 
+/// What a set is told of these tensors beside their operands.
+pub(crate) fn named(parameters: &[Shaped]) -> Vec<Parameter> {
+    parameters.iter().map(|p| Parameter::new(&p.name, p.penalty.clone())).collect()
+}
+
 /// A set of these tensors on the host, with these element weights where the penalties take some.
-pub(crate) fn host_set<'w>(cpu: Cpu, parameters: &[Parameter], element_weights: &'w [Vec<u32>]) -> HostSet<'w> {
-    let own = |(words, p): (&'w Vec<u32>, &Parameter)| p.penalty.is_weighted().then(|| slice(words, p));
+pub(crate) fn host_set<'w>(cpu: Cpu, parameters: &[Shaped], element_weights: &'w [Vec<u32>]) -> HostSet<'w> {
+    let own = |(words, p): (&'w Vec<u32>, &Shaped)| p.penalty.is_weighted().then(|| slice(words, p));
     let own: Vec<Option<Slice<'w>>> = element_weights.iter().zip(parameters).map(own).collect();
-    HostSet::new(cpu, parameters.to_vec()).with_element_weights(&own).expect("the element weights are valid")
+    HostSet::new(cpu, named(parameters)).with_element_weights(&own).expect("the element weights are valid")
 }
 
 fn penalties() -> [Penalty; 5] {
@@ -231,22 +256,39 @@ pub(crate) fn set(
     slots: usize,
 ) -> ParameterSet {
     let lists = images.operands(tensors, buffers);
-    ParameterSet::new(gpu, tensors.parameters.clone(), &operands(&lists), slots).expect("the operands are valid")
+    ParameterSet::new(gpu, named(&tensors.parameters), &operands(&lists), slots).expect("the operands are valid")
 }
 
 pub(crate) fn record(
     set: &mut ParameterSet,
     encoder: &mut wgpu::CommandEncoder,
     call: Call,
-) -> Result<Option<PendingReports>> {
+) -> Result<Option<Pending<Reports>>> {
     match call {
         Call::Evaluate => set.record_evaluate(encoder).map(Some),
+        Call::GradientInto => set.record_gradient_into(encoder).map(|()| None),
         Call::GradientAdd => set.record_gradient_add(encoder).map(|()| None),
+        Call::EvaluateAndGradientInto => set.record_evaluate_and_gradient_into(encoder).map(Some),
         Call::EvaluateAndGradientAdd => set.record_evaluate_and_gradient_add(encoder).map(Some),
-        Call::Prox(step) => set.record_prox(encoder, step).map(|()| None),
-        Call::ProxAndEvaluate(step) => set.record_prox_and_evaluate(encoder, step).map(Some),
+        Call::Prox(step) => set.record_prox_in_place(encoder, step).map(|()| None),
+        Call::ProxAndEvaluate(step) => set.record_prox_and_evaluate_in_place(encoder, step).map(Some),
         Call::Sgd(sgd) => set.record_sgd(encoder, &sgd).map(Some),
         Call::Adam(adam) => set.record_adam(encoder, &adam).map(Some),
+    }
+}
+
+/// Prepares a call.
+pub(crate) fn prepare(set: &mut ParameterSet, call: Call) -> Result<()> {
+    match call {
+        Call::Evaluate => set.prepare_evaluate(),
+        Call::GradientInto => set.prepare_gradient_into(),
+        Call::GradientAdd => set.prepare_gradient_add(),
+        Call::EvaluateAndGradientInto => set.prepare_evaluate_and_gradient_into(),
+        Call::EvaluateAndGradientAdd => set.prepare_evaluate_and_gradient_add(),
+        Call::Prox(_) => set.prepare_prox_in_place(),
+        Call::ProxAndEvaluate(_) => set.prepare_prox_and_evaluate_in_place(),
+        Call::Sgd(sgd) => set.prepare_sgd(&sgd),
+        Call::Adam(adam) => set.prepare_adam(&adam),
     }
 }
 
@@ -262,7 +304,7 @@ pub(crate) fn words(dtype: Dtype, numbers: &[f32]) -> Vec<u32> {
 }
 
 /// Elements as numbers.
-pub(crate) fn numbers(words: &[u32], p: &Parameter) -> Vec<f32> {
+pub(crate) fn numbers(words: &[u32], p: &Shaped) -> Vec<f32> {
     let len = p.len as usize;
     match p.dtype {
         Dtype::F32 => bytemuck::cast_slice(words).to_vec(),
@@ -271,7 +313,7 @@ pub(crate) fn numbers(words: &[u32], p: &Parameter) -> Vec<f32> {
     }
 }
 
-pub(crate) fn slice<'a>(words: &'a [u32], p: &Parameter) -> Slice<'a> {
+pub(crate) fn slice<'a>(words: &'a [u32], p: &Shaped) -> Slice<'a> {
     let len = p.len as usize;
     match p.dtype {
         Dtype::F32 => bytemuck::cast_slice::<u32, f32>(words)[..len].into(),
@@ -280,12 +322,12 @@ pub(crate) fn slice<'a>(words: &'a [u32], p: &Parameter) -> Slice<'a> {
     }
 }
 
-fn read<'a>(lists: &'a [Vec<u32>], parameters: &[Parameter]) -> Vec<Slice<'a>> {
+fn read<'a>(lists: &'a [Vec<u32>], parameters: &[Shaped]) -> Vec<Slice<'a>> {
     lists.iter().zip(parameters).map(|(words, p)| slice(words, p)).collect()
 }
 
-fn write<'a>(lists: &'a mut [Vec<u32>], parameters: &[Parameter]) -> Vec<SliceMut<'a>> {
-    let slice = |(words, p): (&'a mut Vec<u32>, &Parameter)| -> SliceMut<'a> {
+fn write<'a>(lists: &'a mut [Vec<u32>], parameters: &[Shaped]) -> Vec<SliceMut<'a>> {
+    let slice = |(words, p): (&'a mut Vec<u32>, &Shaped)| -> SliceMut<'a> {
         let len = p.len as usize;
         match p.dtype {
             Dtype::F32 => (&mut bytemuck::cast_slice_mut::<u32, f32>(words)[..len]).into(),
@@ -341,9 +383,11 @@ pub(crate) fn equal_step_by_step(gpu: &Gpu, mut tensors: Tensors, penalties: &[P
 }
 
 /// Everything whose bits the contract promises.
-pub(crate) const EXACT: [Call; 8] = [
+pub(crate) const EXACT: [Call; 10] = [
     Call::Evaluate,
+    Call::GradientInto,
     Call::GradientAdd,
+    Call::EvaluateAndGradientInto,
     Call::EvaluateAndGradientAdd,
     Call::Prox(0.5),
     Call::ProxAndEvaluate(0.25),

@@ -6,12 +6,12 @@
 use std::alloc::{GlobalAlloc, Layout as Memory, System};
 use std::cell::Cell;
 
-use penalty::gpu::{Operand, ParameterSet, Recording};
+use penalty::gpu::{Operand, ParameterSet};
 use penalty::{Adam, Dtype, Gpu, Metric, Momentum, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest, sample};
 use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
-use crate::common::tensors::{Call, Layout, Tensors, record, set};
+use crate::common::tensors::{Call, Layout, Tensors, prepare, record, set};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     the_counter_counts,
@@ -90,21 +90,23 @@ fn once(gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> u64 {
     count
 }
 
-/// Every call, what prepares it, the buffers it binds and whether it reports. Adam's first iteration is as good as any here.
-fn calls(step: f64) -> [(Call, Recording, usize, bool); 10] {
+/// Every call, the buffers it binds and whether it reports. Adam's first iteration is as good as any here.
+fn calls(step: f64) -> [(Call, usize, bool); 12] {
     let sgd = |momentum| Call::Sgd(Sgd { step, momentum });
     let adam = |metric| Call::Adam(Adam { step, metric, ..Adam::default() });
     [
-        (Call::Evaluate, Recording::Evaluate, 1, true),
-        (Call::GradientAdd, Recording::GradientAdd, 2, false),
-        (Call::EvaluateAndGradientAdd, Recording::EvaluateAndGradientAdd, 2, true),
-        (Call::Prox(step), Recording::Prox, 1, false),
-        (Call::ProxAndEvaluate(step), Recording::ProxAndEvaluate, 1, true),
-        (sgd(Momentum::None), Recording::Sgd, 2, true),
-        (sgd(Momentum::heavy_ball(0.9)), Recording::SgdHeavyBall, 3, true),
-        (sgd(Momentum::nesterov(0.9)), Recording::SgdNesterov, 3, true),
-        (adam(Metric::Plain), Recording::Adam(Metric::Plain), 4, true),
-        (adam(Metric::Adam), Recording::Adam(Metric::Adam), 4, true),
+        (Call::Evaluate, 1, true),
+        (Call::GradientInto, 2, false),
+        (Call::GradientAdd, 2, false),
+        (Call::EvaluateAndGradientInto, 2, true),
+        (Call::EvaluateAndGradientAdd, 2, true),
+        (Call::Prox(step), 1, false),
+        (Call::ProxAndEvaluate(step), 1, true),
+        (sgd(Momentum::None), 2, true),
+        (sgd(Momentum::heavy_ball(0.9)), 3, true),
+        (sgd(Momentum::nesterov(0.9)), 3, true),
+        (adam(Metric::Plain), 4, true),
+        (adam(Metric::Adam), 4, true),
     ]
 }
 
@@ -117,7 +119,7 @@ fn recording_allocates_what_bare_wgpu_does(device: &Device) {
         let buffers = images.upload(gpu);
         let out = output_buffer(gpu, tensors.len());
         let mut set = set(gpu, &tensors, &images, &buffers, 3);
-        for (i, (call, _, operands, sums)) in calls(0.0).into_iter().enumerate() {
+        for (i, (call, operands, sums)) in calls(0.0).into_iter().enumerate() {
             let mut k = 0.0;
             let ours = fewest(gpu, |encoder| {
                 k += 1e-3;
@@ -144,12 +146,12 @@ fn the_first_recording_allocates_what_bare_wgpu_does(device: &Device) {
         let images = tensors.lay_out(Layout::PagePerRole);
         let buffers = images.upload(gpu);
         let out = output_buffer(gpu, tensors.len());
-        for (call, recording, operands, sums) in calls(0.1) {
+        for (call, operands, sums) in calls(0.1) {
             let rounds = [(); FRESH].map(|()| {
                 let mut set = set(gpu, &tensors, &images, &buffers, 3);
-                set.prepare(&[recording]).expect("the set has all operands");
+                prepare(&mut set, call).expect("the set has all operands");
                 if sums {
-                    set.prepare_resolve(recording, &output(&out)).expect("the output is valid");
+                    set.prepare_resolve(&output(&out)).expect("the output is valid");
                 }
                 let ours = once(gpu, |encoder| record_and_finish(&mut set, encoder, call, &output(&out)));
                 let dispatches = dispatches(&set);

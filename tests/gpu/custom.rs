@@ -1,7 +1,7 @@
 //! Which custom penalties does a device take? None that was not checked, and none whose halves disagree.
 
-use penalty::gpu::{Operand, Operands, ParameterSet, Poller, Recording};
-use penalty::{Backend, Dtype, Error, Gpu, Metric, Parameter, Penalty, Result};
+use penalty::gpu::{Operand, Operands, ParameterSet, Poller};
+use penalty::{Adam, Backend, Dtype, Error, Gpu, Metric, Parameter, Penalty, Result};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::cases::noise;
@@ -30,11 +30,11 @@ fn a_constraint_has_no_gradient_on_a_device(device: &Device) {
     let [theta, g] = [0, 16].map(|offset| Operand { buffer: &page, offset, len: 4, dtype: Dtype::F32 });
     let mut encoder = encoder(gpu);
     let rejected = Err(Error::NoGradient { penalty: "at_least" });
-    assert_eq!(gpu.record_gradient(&mut encoder, &penalty, &theta, &g), rejected);
+    assert_eq!(gpu.record_gradient_into(&mut encoder, &penalty, &theta, &g), rejected);
     assert_eq!(gpu.record_gradient_add(&mut encoder, &penalty, &theta, &g), rejected);
     let mut set = small_set(gpu, &penalty).expect("the operands are valid");
     assert_eq!(set.record_gradient_add(&mut encoder).map_err(inner), rejected);
-    assert_eq!(set.record_prox(&mut encoder, 1.0), Ok(()));
+    assert_eq!(set.record_prox_in_place(&mut encoder, 1.0), Ok(()));
     submit(gpu, encoder);
 }
 
@@ -45,7 +45,7 @@ fn small_set(gpu: &Gpu, penalty: &Penalty) -> Result<ParameterSet> {
     let (weights, gradients, first, second) = (at(0), at(64), at(128), at(192));
     let operands =
         Operands { weights: &weights, gradients: &gradients, first: &first, second: &second, ..Operands::default() };
-    ParameterSet::new(gpu, vec![Parameter::new("w", 4, Dtype::F32, penalty.clone())], &operands, 1)
+    ParameterSet::new(gpu, vec![Parameter::new("w", penalty.clone())], &operands, 1)
 }
 
 fn what_was_not_checked_is_not_recorded(device: &Device) {
@@ -57,28 +57,28 @@ fn what_was_not_checked_is_not_recorded(device: &Device) {
     let page = buffer(gpu, &[0; 64], USAGES);
     let [theta, g] = [0, 16].map(|offset| Operand { buffer: &page, offset, len: 4, dtype: Dtype::F32 });
     let mut encoder = encoder(gpu);
-    assert_eq!(gpu.record_prox(&mut encoder, &penalty, &theta, 0.5), Err(unchecked.clone()));
-    assert_eq!(gpu.record_gradient(&mut encoder, &penalty, &theta, &g), Err(unchecked.clone()));
+    assert_eq!(gpu.record_prox_in_place(&mut encoder, &penalty, &theta, 0.5), Err(unchecked.clone()));
+    assert_eq!(gpu.record_gradient_into(&mut encoder, &penalty, &theta, &g), Err(unchecked.clone()));
     assert_eq!(gpu.record_gradient_add(&mut encoder, &penalty, &theta, &g), Err(unchecked.clone()));
     assert_eq!(gpu.record_evaluate(&mut encoder, &penalty, &theta).map(drop), Err(unchecked.clone()));
     assert_eq!(small_set(gpu, &penalty).map(drop).map_err(inner), Err(unchecked.clone()));
     // A set whose penalty becomes one that was not checked.
     let l1 = Penalty::l1(0.1).expect("its parameters are valid");
     let mut set = small_set(gpu, &l1).expect("the operands are valid");
-    set.prepare(&[Recording::Prox]).expect("the set is valid");
+    set.prepare_prox_in_place().expect("the set is valid");
     set.penalties_mut().for_each(|(_, p)| *p = penalty.clone());
-    assert_eq!(set.record_prox(&mut encoder, 0.5).map_err(inner), Err(unchecked.clone()));
-    assert_eq!(set.prepare(&[Recording::Evaluate]).map_err(inner), Err(unchecked));
+    assert_eq!(set.record_prox_in_place(&mut encoder, 0.5).map_err(inner), Err(unchecked.clone()));
+    assert_eq!(set.prepare_evaluate().map_err(inner), Err(unchecked));
     // Calls on host slices check by themselves, and other parameters of the type need no check.
     let weights = [1.0f32, -1.0, 0.0, 2.0];
     assert_eq!(Backend::Gpu(gpu.clone()).prox(&penalty, &weights, 0.5), Backend::cpu().prox(&penalty, &weights, 0.5));
     set.penalties_mut().for_each(|(_, p)| *p = pinball(0.3, 0.5));
-    assert_eq!(set.record_prox(&mut encoder, 0.5), Ok(()));
-    assert_eq!(gpu.record_gradient(&mut encoder, &penalty, &theta, &g), Ok(()));
+    assert_eq!(set.record_prox_in_place(&mut encoder, 0.5), Ok(()));
+    assert_eq!(gpu.record_gradient_into(&mut encoder, &penalty, &theta, &g), Ok(()));
     // In Adam's metric it has no prox, and no WGSL is compiled that lacks one.
     let rejected = Error::NoMetricProx { penalty: "pinball" };
-    assert_eq!(set.prepare(&[Recording::Adam(Metric::Adam)]).map_err(inner), Err(rejected));
-    assert_eq!(set.prepare(&[Recording::Adam(Metric::Plain)]), Ok(()));
+    assert_eq!(set.prepare_adam(&Adam::default()).map_err(inner), Err(rejected));
+    assert_eq!(set.prepare_adam(&Adam { metric: Metric::Plain, ..Adam::default() }), Ok(()));
     submit(gpu, encoder);
 }
 
@@ -99,7 +99,7 @@ fn halves_that_disagree_are_rejected(device: &Device) {
     let penalty = l1_with::<IN_GRADIENT>();
     let page = buffer(gpu, &[0; 64], USAGES);
     let theta = Operand { buffer: &page, offset: 0, len: 4, dtype: Dtype::F32 };
-    assert_eq!(gpu.record_prox(&mut encoder(gpu), &penalty, &theta, 0.5), Err(gradient.clone()));
+    assert_eq!(gpu.record_prox_in_place(&mut encoder(gpu), &penalty, &theta, 0.5), Err(gradient.clone()));
     assert_eq!(Backend::Gpu(gpu.clone()).prox(&penalty, &[1.0f32], 0.5), Err(gradient.clone()));
     assert_eq!(small_set(gpu, &penalty).map(drop).map_err(inner), Err(gradient));
     // Functions that break a rule.

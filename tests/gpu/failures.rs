@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use penalty::gpu::{Operands, ParameterSet};
+use penalty::gpu::{Operands, ParameterSet, guarded};
 use penalty::wgpu;
-use penalty::{Backend, Dtype, Error, Parameter};
+use penalty::{Backend, Error, Parameter};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::compare::same_bytes;
@@ -39,8 +39,8 @@ fn a_destroyed_device_is_an_error(device: &Device) {
         let mut encoder = self::encoder(&gpu);
         let (theta, gradient) = (self::operand::<f32>(&held, 0, 5000), self::operand::<f32>(&other, 0, 5000));
         assert!(gpu.record_evaluate(&mut encoder, &penalty(), &theta).is_err());
-        assert!(gpu.record_prox(&mut encoder, &penalty(), &theta, 1.0).is_err());
-        assert!(gpu.record_gradient(&mut encoder, &penalty(), &theta, &gradient).is_err());
+        assert!(gpu.record_prox_in_place(&mut encoder, &penalty(), &theta, 1.0).is_err());
+        assert!(gpu.record_gradient_into(&mut encoder, &penalty(), &theta, &gradient).is_err());
         let backend = Backend::Gpu(gpu);
         assert!(backend.evaluate(&penalty(), &[1.0f32]).is_err());
         assert!(backend.prox(&penalty(), &[1.0f32], 1.0).is_err());
@@ -61,8 +61,8 @@ fn foreign_and_destroyed_buffers_are_errors(device: &Device) {
         let evaluated = gpu.record_evaluate(&mut encoder, &penalty(), &bad).map(drop);
         let results = [
             evaluated,
-            gpu.record_prox(&mut encoder, &penalty(), &bad, 1.0),
-            gpu.record_gradient(&mut encoder, &penalty(), &bad, &good),
+            gpu.record_prox_in_place(&mut encoder, &penalty(), &bad, 1.0),
+            gpu.record_gradient_into(&mut encoder, &penalty(), &bad, &good),
             gpu.record_gradient_add(&mut encoder, &penalty(), &good, &bad),
         ];
         for result in results {
@@ -80,22 +80,22 @@ fn an_encoder_of_another_device_fails_late(device: &Device) {
     let (gpu, other) = (device.plain(), own(device));
     let (mine, held) = weights(gpu, 5000, 1);
     let theta = operand::<f32>(&held, 0, 5000);
-    let parameters = vec![Parameter::new("w", 5000, Dtype::F32, penalty())];
+    let parameters = vec![Parameter::new("w", penalty())];
     let operands = Operands { weights: &[theta], ..Operands::default() };
     let mut set = ParameterSet::new(gpu, parameters, &operands, 1).expect("the operands are valid");
     let not_submitted = |error: Error| assert!(matches!(error, Error::NotSubmitted { .. }), "{error}");
     let rejected = |foreign: wgpu::CommandEncoder| {
         // A scope takes what would end the program otherwise.
-        let error = other.guarded(|| foreign.finish()).map(drop).expect_err("the devices differ");
+        let error = guarded(&other, || foreign.finish()).map(drop).expect_err("the devices differ");
         assert!(matches!(error, Error::Device(_)) && !error.to_string().contains('\n'), "{error}");
     };
     let mut foreign = encoder(&other);
     let pending = gpu.record_evaluate(&mut foreign, &penalty(), &theta).expect("nothing tells");
-    gpu.record_prox(&mut foreign, &penalty(), &theta, 0.5).expect("nothing tells");
+    gpu.record_prox_in_place(&mut foreign, &penalty(), &theta, 0.5).expect("nothing tells");
     rejected(foreign);
     not_submitted(pending.wait(PATIENCE).expect_err("it was not submitted"));
     let mut foreign = encoder(&other);
-    let pending = set.record_prox_and_evaluate(&mut foreign, 0.5).expect("nothing tells");
+    let pending = set.record_prox_and_evaluate_in_place(&mut foreign, 0.5).expect("nothing tells");
     rejected(foreign);
     not_submitted(pending.wait(PATIENCE).map(drop).expect_err("it was not submitted"));
     // Both devices, and the set's only slot, are as they were.

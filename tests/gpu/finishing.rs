@@ -85,7 +85,7 @@ fn exact_results_lie_on_the_device(device: &Device) {
     let (results, offset, size) = set.results(&pending).expect("the step is the set's");
     assert_eq!(size, 4 * 52 * 5, "a header, a row a tensor, the total");
     let words: Vec<u32> = bytemuck::pod_collect_to_vec(&contents(gpu, results)[offset as usize..]);
-    let mut total = penalty::Partial::default();
+    let mut total = penalty::exact::Partial::default();
     for (row, partial) in words[52..].chunks(52).zip(&partials) {
         assert_eq!(bytemuck::cast_slice::<u32, u8>(&row[..32]), &partial.to_bytes()[..128]);
         total.merge(partial);

@@ -29,7 +29,7 @@ fn the_callers_error_handlers_stay(device: &Device) {
     destroyed.destroy();
     let bad = operand::<f32>(&destroyed, 0, 1024);
     let mut encoder = encoder(&gpu);
-    gpu.record_prox(&mut encoder, &penalty(), &bad, 1.0).expect_err("the buffer is destroyed");
+    gpu.record_prox_in_place(&mut encoder, &penalty(), &bad, 1.0).expect_err("the buffer is destroyed");
     gpu.record_evaluate(&mut encoder, &penalty(), &bad).expect_err("the buffer is destroyed");
     submit(&gpu, encoder);
     Backend::Gpu(gpu.clone()).prox(&penalty(), &[1.0f32], 0.5).expect("the device lives");

@@ -1,7 +1,8 @@
 //! Which limits does the library need, and does it say so?
 
-use penalty::gpu::{Operands, Options, ParameterSet, Recording};
-use penalty::{Backend, Determinism, Dtype, Gpu, Groups, Metric, Parameter, Penalty, TILE, wgpu};
+use penalty::exact::TILE;
+use penalty::gpu::{Operands, Options, ParameterSet};
+use penalty::{Adam, Backend, Determinism, Gpu, Groups, Metric, Parameter, Penalty, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::cases::noise;
@@ -97,7 +98,7 @@ fn limits_that_are_just_enough_are_enough(device: &Device) {
     let lone = |role: &str, penalty: &Penalty| (role.to_owned(), penalty.clone());
     let columns = Penalty::l2_norm(0.5).and_then(|norm| norm.over(Groups::columns(2)?)).expect("it is valid");
     let set = |tensors: usize, len: u64, (name, penalty): (String, Penalty)| {
-        let parameters = vec![Parameter::new(name, len, Dtype::F32, penalty); tensors];
+        let parameters = vec![Parameter::new(name, penalty); tensors];
         let buffers: [Vec<wgpu::Buffer>; 4] =
             std::array::from_fn(|_| (0..tensors).map(|_| buffer(&gpu, &vec![0; 4 * len as usize], USAGES)).collect());
         let [weights, gradients, first, second] = buffers
@@ -115,16 +116,16 @@ fn limits_that_are_just_enough_are_enough(device: &Device) {
     let text = |result: penalty::Result<()>| result.expect_err("a limit is too small").to_string();
     let mut one = set(1, 4, lone("w", &penalty()));
     let storage = "the device's limit max_storage_buffers_per_shader_stage must be at least";
-    let adam = text(one.prepare(&[Recording::Adam(Metric::Plain)]));
+    let adam = text(one.prepare_adam(&Adam { metric: Metric::Plain, ..Adam::default() }));
     assert_eq!(adam, format!("{storage} 6 for Adam's step, found 3"));
     let binding = "the device's limit max_storage_buffer_binding_size must be at least";
     let mut large = set(1, 8192, lone("w \"1\"", &columns));
     let alignment = u64::from(gpu.device().limits().min_storage_buffer_offset_alignment);
     let want = format!("{binding} {} for a tensor whose groups are no runs, found 16640", 4 * 8192 + alignment);
-    assert_eq!(text(large.prepare(&[Recording::Prox])), format!("\"w \\\"1\\\"\": {want}"));
+    assert_eq!(text(large.prepare_prox_in_place()), format!("\"w \\\"1\\\"\": {want}"));
     let mut many = set(100, 1, lone("w", &penalty()));
     // A row for the header, for each tensor and for the total, of 52 words.
     let results = 4 * 52 * 102;
     let want = format!("{binding} {results} for the results of 100 tensors, found 16640");
-    assert_eq!(text(many.prepare(&[Recording::Evaluate])), want);
+    assert_eq!(text(many.prepare_evaluate()), want);
 }

@@ -4,9 +4,10 @@
 
 use std::ops::Range;
 
+use penalty::exact::TILE;
 use penalty::gpu::Options;
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Gpu, TILE, wgpu};
+use penalty::{Backend, Gpu, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::cases::{LENGTHS, noise};
@@ -119,7 +120,7 @@ fn evaluate_and_prox_ranges<E: Weight>(gpu: &Gpu, before: &Image) {
     for (i, &(offset, len)) in before.ranges.iter().enumerate() {
         let operand = operand::<E>(&held, offset, len);
         pending.push(gpu.record_evaluate(&mut encoder, &penalty(), &operand).expect("the range is valid"));
-        gpu.record_prox(&mut encoder, &penalty(), &operand, 0.5).expect("the range is valid");
+        gpu.record_prox_in_place(&mut encoder, &penalty(), &operand, 0.5).expect("the range is valid");
         pending.push(gpu.record_evaluate(&mut encoder, &penalty(), &operand).expect("the range is valid"));
         after.set(i, &cpu.prox(&penalty(), &before.get::<E>(i), 0.5).expect("the CPU does not fail"));
     }
@@ -128,8 +129,8 @@ fn evaluate_and_prox_ranges<E: Weight>(gpu: &Gpu, before: &Image) {
     for (i, &(offset, len)) in before.ranges.iter().enumerate() {
         for (image, pending) in [before, &after].into_iter().zip(&pending[2 * i..]) {
             let want = cpu.partial(0, &image.get::<E>(i)).expect("the CPU does not fail");
-            let got = pending.wait_partial(PATIENCE).expect("it was submitted");
-            assert_eq!(want.to_bytes(), got.to_bytes(), "evaluate {len} × {} at {offset}", E::DTYPE);
+            let got = pending.wait_partials(PATIENCE).expect("it was submitted");
+            assert_eq!(want.to_bytes(), got[0].to_bytes(), "evaluate {len} × {} at {offset}", E::DTYPE);
         }
     }
 }
@@ -158,7 +159,7 @@ fn gradient_ranges<E: Weight>(gpu: &Gpu, sources: &Image, outputs: &Image, add: 
             let to = if buffers.len() == 1 { to } else { to - base };
             let weights = operand::<E>(&buffers[0], from, len);
             let gradient = operand::<E>(&buffers[buffers.len() - 1], to, len);
-            let record = if add { Gpu::record_gradient_add } else { Gpu::record_gradient };
+            let record = if add { Gpu::record_gradient_add } else { Gpu::record_gradient_into };
             record(gpu, &mut encoder, &penalty(), &weights, &gradient).expect("the ranges are valid");
         }
         submit(gpu, encoder);

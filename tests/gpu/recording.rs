@@ -1,6 +1,6 @@
 //! Do recordings keep their own numbers and their order?
 
-use penalty::gpu::{Operand, PendingReport};
+use penalty::gpu::{Operand, Pending};
 use penalty::{Backend, Dtype, Gpu, Penalty, Report};
 
 use crate::common::adapters::{Device, DeviceTest};
@@ -23,10 +23,10 @@ fn train(gpu: &Gpu, steps: &[(f64, f64)], len: usize) {
     let (on_device, on_device_gradient) = (operand::<f32>(&held, 0, len), operand::<f32>(&held_gradient, 0, len));
     let cpu = Backend::cpu();
     let mut encoder = encoder(gpu);
-    let mut reports: Vec<(PendingReport, Report)> = Vec::new();
+    let mut reports: Vec<(Pending<Report>, Report)> = Vec::new();
     for &(lambda, step) in steps {
         let net = Penalty::elastic_net(lambda, 0.5).expect("the λ is valid");
-        gpu.record_prox(&mut encoder, &net, &on_device, step).expect("the range is valid");
+        gpu.record_prox_in_place(&mut encoder, &net, &on_device, step).expect("the range is valid");
         gpu.record_gradient_add(&mut encoder, &net, &on_device, &on_device_gradient).expect("the ranges are valid");
         let pending = gpu.record_evaluate(&mut encoder, &net, &on_device).expect("the range is valid");
         cpu.prox_in_place(&net, &mut theta, step).expect("the CPU does not fail");
@@ -57,7 +57,7 @@ fn the_order_is_that_of_submission(device: &Device) {
     let theta_on_device = operand::<f32>(&held, 0, 5000);
     let [mut first, mut second] = [encoder(gpu), encoder(gpu)];
     let pending = gpu.record_evaluate(&mut first, &penalty(), &theta_on_device).expect("the range is valid");
-    gpu.record_prox(&mut second, &penalty(), &theta_on_device, 0.5).expect("the range is valid");
+    gpu.record_prox_in_place(&mut second, &penalty(), &theta_on_device, 0.5).expect("the range is valid");
     submit(gpu, second);
     submit(gpu, first);
     let shrunk = Backend::cpu().prox(&penalty(), &theta, 0.5).expect("the CPU does not fail");
@@ -71,7 +71,7 @@ fn none_leaves_every_bit_and_still_reports(device: &Device) {
     let gradient = buffer(gpu, bytemuck::cast_slice(&image), USAGES);
     let (theta, on_device) = (operand::<f32>(&held, 0, 6), operand::<f32>(&gradient, 0, 6));
     let mut encoder = encoder(gpu);
-    gpu.record_prox(&mut encoder, &Penalty::none(), &theta, 1.0).expect("the range is valid");
+    gpu.record_prox_in_place(&mut encoder, &Penalty::none(), &theta, 1.0).expect("the range is valid");
     gpu.record_gradient_add(&mut encoder, &Penalty::none(), &theta, &on_device).expect("the ranges are valid");
     let pending = gpu.record_evaluate(&mut encoder, &Penalty::none(), &theta).expect("the range is valid");
     submit(gpu, encoder);
@@ -81,7 +81,7 @@ fn none_leaves_every_bit_and_still_reports(device: &Device) {
     }
     // A gradient that is written, not added, is 0; a NaN stays.
     let mut encoder = self::encoder(gpu);
-    gpu.record_gradient(&mut encoder, &Penalty::none(), &theta, &on_device).expect("the ranges are valid");
+    gpu.record_gradient_into(&mut encoder, &Penalty::none(), &theta, &on_device).expect("the ranges are valid");
     submit(gpu, encoder);
     for x in image.iter_mut().filter(|x| !x.is_nan()) {
         *x = 0.0;
@@ -97,8 +97,8 @@ fn operands_without_elements_are_fine(device: &Device) {
             let empty = Operand { buffer: &held, offset, len: 0, dtype };
             let mut encoder = encoder(gpu);
             let pending = gpu.record_evaluate(&mut encoder, &penalty(), &empty).expect("an empty range is valid");
-            gpu.record_prox(&mut encoder, &penalty(), &empty, 1.0).expect("an empty range is valid");
-            gpu.record_gradient(&mut encoder, &penalty(), &empty, &empty).expect("empty ranges do not overlap");
+            gpu.record_prox_in_place(&mut encoder, &penalty(), &empty, 1.0).expect("an empty range is valid");
+            gpu.record_gradient_into(&mut encoder, &penalty(), &empty, &empty).expect("empty ranges do not overlap");
             gpu.record_gradient_add(&mut encoder, &penalty(), &empty, &empty).expect("empty ranges do not overlap");
             submit(gpu, encoder);
             assert_eq!(pending.wait(PATIENCE), Backend::cpu().evaluate::<f32>(&penalty(), &[]));

@@ -1,6 +1,6 @@
 //! Which operands are rejected, and do they record nothing?
 
-use penalty::gpu::{Operand, Operands, ParameterSet, Recording};
+use penalty::gpu::{Operand, Operands, ParameterSet};
 use penalty::wgpu::{self, BufferUsages};
 use penalty::{Adam, Backend, Cpu, Dtype, Error, Gpu, HostSet, Parameter, Penalty, Slice, SliceMut};
 
@@ -70,10 +70,10 @@ fn rejected_operands_record_nothing(device: &Device) {
         let weights = format!("the weights: {rule}");
         let text = |result: penalty::Result<()>| result.expect_err(rule).to_string();
         assert_eq!(text(gpu.record_evaluate(&mut encoder, &penalty, bad).map(drop)), weights);
-        assert_eq!(text(gpu.record_prox(&mut encoder, &penalty, bad, 1.0)), weights);
+        assert_eq!(text(gpu.record_prox_in_place(&mut encoder, &penalty, bad, 1.0)), weights);
         // Even where nothing would be done.
-        assert_eq!(text(gpu.record_prox(&mut encoder, &Penalty::none(), bad, 1.0)), weights);
-        for record in [Gpu::record_gradient, Gpu::record_gradient_add] {
+        assert_eq!(text(gpu.record_prox_in_place(&mut encoder, &Penalty::none(), bad, 1.0)), weights);
+        for record in [Gpu::record_gradient_into, Gpu::record_gradient_add] {
             assert_eq!(text(record(gpu, &mut encoder, &penalty, bad, &good)), weights);
             assert_eq!(text(record(gpu, &mut encoder, &penalty, &good, bad)), format!("the gradient: {rule}"));
         }
@@ -85,16 +85,16 @@ fn rejected_operands_record_nothing(device: &Device) {
         (at(&held, 396, 100, Dtype::F32), "the weights and the gradient overlap: each must have memory of its own"),
     ];
     for (gradient, want) in &gradients {
-        for record in [Gpu::record_gradient, Gpu::record_gradient_add] {
+        for record in [Gpu::record_gradient_into, Gpu::record_gradient_add] {
             let error = record(gpu, &mut encoder, &penalty, &good, gradient).expect_err(want);
             assert_eq!(error.to_string(), *want);
         }
     }
     // The halves of a word belong to one range.
     let (odd, behind) = (at(&held, 0, 3, Dtype::F16), at(&held, 4, 3, Dtype::F16));
-    assert!(gpu.record_gradient(&mut encoder, &penalty, &odd, &behind).is_err());
+    assert!(gpu.record_gradient_into(&mut encoder, &penalty, &odd, &behind).is_err());
     for step in [-1.0, f64::NAN, f64::INFINITY] {
-        let error = gpu.record_prox(&mut encoder, &penalty, &good, step).expect_err("the step is bad");
+        let error = gpu.record_prox_in_place(&mut encoder, &penalty, &good, step).expect_err("the step is bad");
         assert!(matches!(error, Error::Parameter { name: "step", .. }), "{error}");
     }
     submit(gpu, encoder);
@@ -112,7 +112,8 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
     let mut short = [0.0f32; 2];
     for backend in [Backend::cpu(), Backend::Gpu(gpu.clone())] {
         let on_host = backend.gradient_into(&penalty(), &[1.0f32; 3], &mut short).expect_err("it is too short");
-        let on_device = gpu.record_gradient(&mut recorded, &penalty(), &at(0, 3), &at(256, 2)).expect_err("so is this");
+        let on_device =
+            gpu.record_gradient_into(&mut recorded, &penalty(), &at(0, 3), &at(256, 2)).expect_err("so is this");
         assert_eq!(on_host, on_device);
         let weighted = Penalty::weighted_l1(0.5).expect("it is valid");
         let (own, own_at) = ([1.0f32; 2], at(512, 2));
@@ -122,7 +123,7 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
         assert_eq!(on_host.map(drop).expect_err("too few"), on_device.expect_err("too few"));
     }
     // Sets, each of whose operands is too short in turn, and then missing.
-    let parameters = || vec![Parameter::new("w", 3, Dtype::F32, penalty())];
+    let parameters = || vec![Parameter::new("w", penalty())];
     let (host, adam) = (HostSet::new(Cpu::new(), parameters()), Adam::default());
     let on_host = |[weights, gradient, first, second]: [&mut [f32]; 4], missing: usize| {
         let mut written = [weights, first, second].map(|slice| vec![SliceMut::from(slice)]);
@@ -133,13 +134,13 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
             role => written[role - 1].clear(),
         }
         let [weights, first, second] = &mut written;
-        host.adam(&adam, &read, weights, first, second).map(drop).expect_err("an operand is wrong")
+        host.adam(weights, &read, first, second, &adam).map(drop).expect_err("an operand is wrong")
     };
     let on_device = |lists: [&[Operand<'_>]; 4]| {
         let [weights, gradients, first, second] = lists;
         let operands = Operands { weights, gradients, first, second, ..Operands::default() };
         let mut set = ParameterSet::new(gpu, parameters(), &operands, 1)?;
-        set.prepare(&[Recording::Adam(adam.metric)])
+        set.prepare_adam(&adam)
     };
     let full: [[Operand<'_>; 1]; 4] = std::array::from_fn(|role| [at(256 * role, 3)]);
     for (role, name) in ["the weights", "the gradient", "the first state", "the second state"].into_iter().enumerate() {
@@ -147,7 +148,12 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
         let mut slices = slices.each_mut().map(|slice| &mut slice[..]);
         slices[role] = &mut short;
         let error = on_host(slices, 0);
-        assert_eq!(error.to_string(), format!("\"w\": {name} must have 3 elements, found 2"));
+        // The weights say how long the tensor is.
+        let want = match role {
+            0 => "the gradient must have 2 elements, found 3".into(),
+            _ => format!("{name} must have 3 elements, found 2"),
+        };
+        assert_eq!(error.to_string(), format!("\"w\": {want}"));
         let cut = [at(256 * role, 2)];
         let mut lists = full.each_ref().map(|list| &list[..]);
         lists[role] = &cut;
@@ -173,17 +179,16 @@ fn no_gradient_is_recorded_of_what_has_none(device: &Device) {
         let operands = common::tensors::operands(&lists);
         let mut encoder = common::device::encoder(gpu);
         let (theta, gradient) = (&operands.weights[1], &operands.gradients[1]);
-        for record in [Gpu::record_gradient, Gpu::record_gradient_add] {
+        for record in [Gpu::record_gradient_into, Gpu::record_gradient_add] {
             let rejected = record(gpu, &mut encoder, &penalty, theta, gradient);
             assert!(matches!(rejected, Err(Error::NoGradient { .. })), "{rejected:?}");
         }
         let mut set = common::tensors::set(gpu, &tensors, &images, &buffers, 1);
-        for call in [Call::GradientAdd, Call::EvaluateAndGradientAdd] {
+        for call in [Call::GradientAdd, Call::EvaluateAndGradientAdd, Call::GradientInto] {
             names_the_second(record(&mut set, &mut encoder, call).map(drop));
         }
-        for recording in [Recording::GradientAdd, Recording::EvaluateAndGradientAdd] {
-            names_the_second(set.prepare(&[recording]));
-        }
+        names_the_second(set.prepare_gradient_add());
+        names_the_second(set.prepare_evaluate_and_gradient_into());
         common::device::submit(gpu, encoder);
         same_bytes(&images.bytes[0], &contents(gpu, &buffers[0])).expect("nothing was recorded");
         // With another penalty it has one, and with the first it has none again.

@@ -31,7 +31,8 @@ fn a_report_is_an_error_until_it_is_submitted(device: &Device) {
     let want = Backend::cpu().evaluate(&penalty(), &theta);
     assert_eq!(pending.wait(PATIENCE), want);
     assert_eq!(pending.wait(PATIENCE), want, "it can be read again");
-    assert_eq!(pending.wait_partial(PATIENCE), Backend::cpu().partial(0, &theta));
+    assert_eq!(pending.try_read(), want.map(Some), "it is there without waiting");
+    assert_eq!(pending.wait_partials(PATIENCE), Backend::cpu().partial(0, &theta).map(|partial| vec![partial]));
 }
 
 fn a_report_whose_encoder_was_dropped_is_an_error(device: &Device) {
@@ -49,7 +50,9 @@ fn a_report_whose_encoder_was_dropped_is_an_error(device: &Device) {
     drop(dropped);
     let error = pending.wait(PATIENCE).expect_err("it was never submitted");
     assert!(matches!(error, Error::NotSubmitted { .. }), "{error}");
-    let error = pending.wait_partial(PATIENCE).expect_err("it was never submitted");
+    let error = pending.wait_partials(PATIENCE).expect_err("it was never submitted");
+    assert!(matches!(error, Error::NotSubmitted { .. }), "{error}");
+    let error = pending.try_read().expect_err("it was never submitted");
     assert!(matches!(error, Error::NotSubmitted { .. }), "{error}");
 }
 

@@ -122,7 +122,7 @@ fn an_async_loop_reads_with_a_lag(device: &Device) {
         submit(gpu, encoder);
         let want = tensors.host(call).expect("it is valid").expect("it reports");
         if let Some((want, pending)) = earlier.replace((want, pending)) {
-            let pending: penalty::gpu::PendingReports = pending;
+            let pending: penalty::gpu::Pending<penalty::Reports> = pending;
             reports_equal(&want, &pollster::block_on(pending.read()).expect("it was submitted"), &k);
         }
     }

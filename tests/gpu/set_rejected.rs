@@ -1,11 +1,11 @@
 //! Which operands and numbers does a set reject?
 
-use penalty::gpu::{Operand, Operands, ParameterSet, Recording};
-use penalty::{Adam, Dtype, Error, Metric, Momentum, Parameter, Penalty, Sgd, wgpu};
+use penalty::gpu::{Operand, Operands, ParameterSet};
+use penalty::{Adam, Dtype, Error, Momentum, Parameter, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
-use crate::common::tensors::{Call, EXACT, record};
+use crate::common::tensors::{Call, EXACT, prepare, record};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![what_breaks_a_rule_is_rejected,];
 
@@ -21,7 +21,7 @@ fn what_breaks_a_rule_is_rejected(device: &Device) {
     let at = |buffer, offset| Operand { buffer, offset, len: 64, dtype: Dtype::F32 };
     let parameters = || {
         let l1 = Penalty::l1(0.1).expect("the λ is valid");
-        vec![Parameter::new("a", 64, Dtype::F32, l1.clone()), Parameter::new("b", 64, Dtype::F32, l1)]
+        vec![Parameter::new("a", l1.clone()), Parameter::new("b", l1)]
     };
     let reject = |weights: [Operand<'_>; 2], gradients: &[Operand<'_>], text: &str| {
         let operands = Operands { weights: &weights, gradients, ..Operands::default() };
@@ -43,9 +43,12 @@ fn what_breaks_a_rule_is_rejected(device: &Device) {
     reject([at(&held, 0), at(&foreign, 0)], &[], "\"b\": the device failed");
     reject([at(&held, 0), at(&destroyed, 0)], &[], "\"b\": the device failed");
     reject(good, &[at(&other, 0)], "a set needs the gradient for each of the 2 tensors, found 1");
-    reject([at(&held, 0), Operand { len: 63, ..at(&held, 256) }], &[], "\"b\": the weights must have 64 elements");
-    let half = Operand { dtype: Dtype::F16, ..at(&held, 256) };
-    reject([at(&held, 0), half], &[], "\"b\": the weights must hold F32");
+    let gradients = |second| [at(&other, 0), second];
+    let short = Operand { len: 63, ..at(&other, 256) };
+    reject(good, &gradients(short), "\"b\": the gradient must have 64 elements, found 63");
+    let half = Operand { dtype: Dtype::F16, ..at(&other, 256) };
+    reject(good, &gradients(half), "\"b\": the gradient must hold F32, found F16");
+    reject([at(&held, 0), Operand { len: 1 << 61, ..at(&held, 256) }], &[], "\"b\": the weights: its range must end");
 
     let operands = Operands { weights: &good, ..Operands::default() };
     let none = ParameterSet::new(gpu, parameters(), &operands, 0).map(drop);
@@ -54,22 +57,22 @@ fn what_breaks_a_rule_is_rejected(device: &Device) {
     let mut encoder = encoder(gpu);
     let bad = [
         record(&mut set, &mut encoder, Call::GradientAdd),
-        record(&mut set, &mut encoder, EXACT[5]),
+        record(&mut set, &mut encoder, EXACT[7]),
         record(&mut set, &mut encoder, Call::Adam(Adam::default())),
     ];
-    let recordings = [Recording::GradientAdd, Recording::Sgd, Recording::Adam(Metric::Plain)];
-    for (result, recording) in bad.into_iter().zip(recordings) {
+    for (result, call) in bad.into_iter().zip([Call::GradientAdd, EXACT[7], Call::Adam(Adam::default())]) {
         let error = result.map(drop).expect_err("there are no gradients");
         assert!(matches!(error, Error::Missing { operand: "the gradient", .. }), "{error}");
-        assert_eq!(set.prepare(&[Recording::Evaluate, recording]), Err(error));
+        assert_eq!(prepare(&mut set, call), Err(error));
     }
     let output = Operand { len: 12, ..at(&other, 0) };
-    let rejected = set.prepare_resolve(Recording::Prox, &output);
-    assert!(matches!(rejected, Err(Error::Operand { operand: "the recording", .. })), "{rejected:?}");
-    let rejected = set.prepare_resolve(Recording::Evaluate, &at(&other, 0));
+    set.prepare_prox_in_place().expect("the set has all operands");
+    let rejected = set.prepare_resolve(&output).expect_err("no prepared call reports").to_string();
+    assert_eq!(rejected, "the output: a call that reports must be prepared before it, found none");
+    set.prepare_evaluate().expect("the set has all operands");
+    let rejected = set.prepare_resolve(&at(&other, 0));
     assert!(matches!(rejected, Err(Error::Length { operand: "the output", .. })), "{rejected:?}");
-    let rejected = set.prepare_resolve(Recording::Sgd, &output);
-    assert!(matches!(rejected, Err(Error::Missing { operand: "the gradient", .. })), "{rejected:?}");
+    set.prepare_resolve(&output).expect("the output is valid");
     let numbers = [
         Call::Prox(-1.0),
         Call::Prox(f64::NAN),

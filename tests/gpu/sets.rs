@@ -1,14 +1,15 @@
 //! Do a set's steps keep their own numbers and places?
 
-use penalty::gpu::{Operand, Recording};
-use penalty::{Cpu, Dtype, HostSet, Momentum, Penalty, Sgd, TILE};
+use penalty::exact::TILE;
+use penalty::gpu::Operand;
+use penalty::{Cpu, Dtype, HostSet, Momentum, Penalty, Sgd};
 
 use crate::common;
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::compare::same_bytes;
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
-use crate::common::tensors::{Call, EXACT, Images, Layout, Tensors, lens, operands, record, reports_equal, set};
+use crate::common::tensors::{Call, EXACT, Images, Layout, Tensors, lens, named, operands, record, reports_equal, set};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_dispatch_for_each_buffer_and_type,
@@ -59,7 +60,7 @@ fn every_step_of_an_encoder_has_its_own_numbers(device: &Device) {
     let images = tensors.lay_out(Layout::PagePerRole);
     let buffers = images.upload(gpu);
     let mut set = set(gpu, &tensors, &images, &buffers, 6);
-    let mut host = HostSet::new(Cpu::new(), tensors.parameters.clone());
+    let mut host = HostSet::new(Cpu::new(), named(&tensors.parameters));
     let mut encoder = encoder(gpu);
     let mut pending = Vec::new();
     for k in 1..=6 {
@@ -94,7 +95,7 @@ fn penalties_may_begin_as_none(device: &Device) {
         set.penalties_mut().for_each(|(_, penalty)| penalty.clone_from(&l1));
         tensors.parameters.iter_mut().for_each(|p| p.penalty = l1.clone());
         let mut encoder = encoder(gpu);
-        set.record_prox(&mut encoder, 1.0).expect("the step is valid");
+        set.record_prox_in_place(&mut encoder, 1.0).expect("the step is valid");
         submit(gpu, encoder);
         tensors.host(Call::Prox(1.0)).expect("the step is valid");
         same_bytes(&images.with(&tensors).bytes[0], &contents(gpu, &buffers[0])).expect("the weights");
@@ -136,7 +137,7 @@ fn a_set_is_prepared_between_steps(device: &Device) {
     let mut tensors = Tensors::of(Dtype::F32, &[5000, 17, 300, 4096]);
     let page = tensors.lay_out(Layout::Page);
     let mut set = set(gpu, &tensors, &page, &page.upload(gpu), 2);
-    let mut host = HostSet::new(Cpu::new(), tensors.parameters.clone());
+    let mut host = HostSet::new(Cpu::new(), named(&tensors.parameters));
     let mut encoder = encoder(gpu);
     let mut steps = Vec::new();
     let penalties =
@@ -150,8 +151,9 @@ fn a_set_is_prepared_between_steps(device: &Device) {
         set.rebind(&operands(&lists)).expect("the operands are valid");
         let out = buffer(gpu, &[0; 16 * 5], USAGES);
         let output = Operand { buffer: &out, offset: 0, len: 4 * 5, dtype: Dtype::F32 };
-        set.prepare(&[Recording::GradientAdd, Recording::ProxAndEvaluate]).expect("the set has all operands");
-        set.prepare_resolve(Recording::ProxAndEvaluate, &output).expect("the output is valid");
+        set.prepare_gradient_add().expect("the set has all operands");
+        set.prepare_prox_and_evaluate_in_place().expect("the set has all operands");
+        set.prepare_resolve(&output).expect("the output is valid");
         let call = Call::ProxAndEvaluate(0.5);
         let want = tensors.call(&host, call).expect("the call is valid").expect("it reports");
         let pending = record(&mut set, &mut encoder, call).expect("there is a slot").expect("it reports");

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use penalty::exact::TILE;
 use penalty::wgpu::PollType;
-use penalty::{Backend, Error, Gpu, Penalty, TILE};
+use penalty::{Backend, Error, Gpu, Penalty};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::backends::reference;

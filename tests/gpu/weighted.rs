@@ -8,7 +8,7 @@ use crate::common::cases::noise;
 use crate::common::compare::close;
 use crate::common::device::{PATIENCE, USAGES, buffer, encoder, submit};
 use crate::common::oracle::SUM;
-use crate::common::tensors::{host_set, slice};
+use crate::common::tensors::{Shaped, host_set, slice};
 use crate::common::weighted::l1;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] =
@@ -26,7 +26,7 @@ fn a_penalty_may_become_one_without_weights(device: &Device) {
     let (weights, element_weights) = ([operand(&page)], [Some(operand(&other))]);
     let with = Operands { weights: &weights, element_weights: &element_weights, ..Operands::default() };
     let without = Operands { weights: &weights, element_weights: &[None], ..Operands::default() };
-    let parameters = vec![Parameter::new("theta", 64, Dtype::F32, l1(0.5))];
+    let parameters = vec![Parameter::new("theta", l1(0.5))];
     let mut set = ParameterSet::new(gpu, parameters.clone(), &with, 4).expect("the operands are valid");
     let evaluate = |set: &mut ParameterSet| -> Result<f64> {
         let mut encoder = encoder(gpu);
@@ -35,9 +35,10 @@ fn a_penalty_may_become_one_without_weights(device: &Device) {
         Ok(pending.wait(PATIENCE).expect("it was submitted").total.value)
     };
     let own_words = [bytemuck::cast_slice(&own).to_vec()];
-    let host = host_set(Cpu::new(), &parameters, &own_words);
+    let shaped = Shaped { name: "theta".into(), len: 64, dtype: Dtype::F32, penalty: l1(0.5) };
+    let host = host_set(Cpu::new(), std::slice::from_ref(&shaped), &own_words);
     let words: Vec<u32> = bytemuck::cast_slice(&theta).to_vec();
-    let want = host.evaluate(&[slice(&words, &parameters[0])]).expect("the slices fit").total.value;
+    let want = host.evaluate(&[slice(&words, &shaped)]).expect("the slices fit").total.value;
     assert_eq!(evaluate(&mut set), Ok(want));
     let rejected = |error: Error, text: &str| assert_eq!(error.to_string(), text);
     set.penalties_mut().for_each(|(_, p)| *p = Penalty::l1(0.5).expect("the λ is valid"));
@@ -71,21 +72,21 @@ fn what_breaks_a_rule_is_rejected(device: &Device) {
     for (own, want) in &rejected {
         let weighted = penalty.with_operand(own).expect("it takes weights");
         assert_eq!(text(gpu.record_evaluate(&mut encoder, weighted, &theta).map(drop)), *want);
-        assert_eq!(text(gpu.record_gradient(&mut encoder, weighted, &theta, &gradient)), *want);
+        assert_eq!(text(gpu.record_gradient_into(&mut encoder, weighted, &theta, &gradient)), *want);
         assert_eq!(text(gpu.record_gradient_add(&mut encoder, weighted, &theta, &gradient)), *want);
-        assert_eq!(text(gpu.record_prox(&mut encoder, weighted, &theta, 1.0)), *want);
+        assert_eq!(text(gpu.record_prox_in_place(&mut encoder, weighted, &theta, 1.0)), *want);
     }
     let onto = at(&other, 128, 64);
     let onto = penalty.with_operand(&onto).expect("it takes weights");
     let overlaps = "the gradient and the element weights overlap: each must have memory of its own";
-    assert_eq!(text(gpu.record_gradient(&mut encoder, onto, &theta, &gradient)), overlaps);
-    assert_eq!(text(gpu.record_prox(&mut encoder, &penalty, &theta, 1.0)), missing);
-    assert_eq!(text(gpu.record_gradient(&mut encoder, &penalty, &theta, &gradient)), missing);
+    assert_eq!(text(gpu.record_gradient_into(&mut encoder, onto, &theta, &gradient)), overlaps);
+    assert_eq!(text(gpu.record_prox_in_place(&mut encoder, &penalty, &theta, 1.0)), missing);
+    assert_eq!(text(gpu.record_gradient_into(&mut encoder, &penalty, &theta, &gradient)), missing);
     let plain = Penalty::l2_squared(1.0).expect("the λ is valid");
     assert_eq!(text(plain.with_operand(&theta).map(drop)), "l2_squared must be given no element weights, found some");
 
     let reject = |gpu: &Gpu, element_weights: &[Option<Operand<'_>>], want: &str| {
-        let parameters = ["a", "b"].map(|name| Parameter::new(name, 64, Dtype::F32, l1(0.5))).to_vec();
+        let parameters = ["a", "b"].map(|name| Parameter::new(name, l1(0.5))).to_vec();
         let weights = [at(&held, 0, 64), at(&held, 256, 64)];
         let operands = Operands { weights: &weights, element_weights, ..Operands::default() };
         let error = ParameterSet::new(gpu, parameters, &operands, 1).map(drop).expect_err(want).to_string();

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use libtest_mimic::{Failed, Trial};
-use penalty::{Backend, Cpu, Gpu, InstructionSet, Penalty};
+use penalty::cpu::InstructionSet;
+use penalty::{Backend, Cpu, Gpu, Penalty};
 
 use crate::common::adapters::{Device, DeviceTest, LEAST_SAMPLE, sample};
 use crate::common::catalogue::{Entry, Hashes, Sample, entries};

@@ -1,7 +1,8 @@
 //! Have custom penalties the reference's bits, and a built-in one written again those of the built-in one?
 
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Adam, Backend, Dtype, Error, Metric, Momentum, Penalty, Sgd, TILE};
+use penalty::{Adam, Backend, Dtype, Error, Metric, Momentum, Penalty, Sgd};
 
 use crate::common::adapters::{BackendTest, Device, DeviceTest, sample};
 use crate::common::cases::{self, noise};
@@ -99,7 +100,7 @@ fn recording_on_buffers_equals_the_host(device: &Device) {
         buffers.each_ref().map(|buffer| Operand { buffer, offset: 0, len: weights.len() as u64, dtype: Dtype::F32 });
     let mut encoder = encoder(gpu);
     gpu.record_gradient_add(&mut encoder, &penalty, &theta, &g).expect("the operands are valid");
-    gpu.record_prox(&mut encoder, &penalty, &theta, 0.5).expect("the operands are valid");
+    gpu.record_prox_in_place(&mut encoder, &penalty, &theta, 0.5).expect("the operands are valid");
     let pending = gpu.record_evaluate(&mut encoder, &penalty, &theta).expect("the operands are valid");
     submit(gpu, encoder);
     cpu.gradient_add(&penalty, &weights, &mut gradient).expect("the CPU does not fail");

@@ -14,16 +14,19 @@ mod large_groups;
 mod separable;
 mod sets;
 mod sums;
+mod terms;
 mod updates;
 mod weighted;
 
 use common::adapters::{on_every_cpu, run};
 
 fn main() {
-    let everywhere = [separable::EVERYWHERE, groups::EVERYWHERE, weighted::EVERYWHERE, custom::EVERYWHERE];
+    let everywhere =
+        [separable::EVERYWHERE, groups::EVERYWHERE, weighted::EVERYWHERE, custom::EVERYWHERE, terms::EVERYWHERE];
     let on_devices = [
         catalogue::ON_DEVICES,
         sums::ON_DEVICES,
+        terms::ON_DEVICES,
         updates::ON_DEVICES,
         separable::ON_DEVICES,
         groups::ON_DEVICES,

@@ -1,7 +1,8 @@
 //! Have separable penalties the reference's bits at every edge, and in sets of several formulas?
 
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Adam, Backend, Dtype, Metric, Momentum, Penalty, Sgd, TILE};
+use penalty::{Adam, Backend, Dtype, Metric, Momentum, Penalty, Sgd};
 
 use crate::common::adapters::{BackendTest, Device, DeviceTest, has_turn};
 use crate::common::cases::{self, family_by_formula};

@@ -1,7 +1,8 @@
 //! Is a set on a device what it is in host memory, wherever its tensors lie?
 
+use penalty::exact::TILE;
 use penalty::gpu::Options;
-use penalty::{Adam, Metric, TILE, wgpu};
+use penalty::{Adam, Metric, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::compare::same_bytes;
@@ -59,7 +60,7 @@ fn a_set_of_checked_kernels_equals_the_host(device: &Device) {
 
 fn a_thousand_tensors(device: &Device, layout: Layout) {
     let tensors = Tensors::new(&thousand());
-    for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::ProxAndEvaluate(0.5), EXACT[5]] {
+    for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::ProxAndEvaluate(0.5), EXACT[7]] {
         equal(device.plain(), &tensors, layout, call);
     }
 }
@@ -91,7 +92,7 @@ fn sets_without_weights_are_fine(device: &Device) {
     let gpu = device.plain();
     for lens in [&[][..], &[0], &[0, 3, 0]] {
         let tensors = Tensors::in_turn(0, lens);
-        for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::Prox(1.0), EXACT[6]] {
+        for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::Prox(1.0), EXACT[8]] {
             equal(gpu, &tensors, Layout::PagePerRole, call);
         }
     }

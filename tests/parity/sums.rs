@@ -1,7 +1,8 @@
 //! Have sums of every length, scale and type the reference's bits?
 
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Penalty, TILE};
+use penalty::{Backend, Penalty};
 
 use crate::common::adapters::{BackendTest, Device, DeviceTest};
 use crate::common::backends::{on_one_thread, on_threads};

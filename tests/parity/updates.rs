@@ -1,7 +1,8 @@
 //! Have gradients and proxes of every length and type the reference's bits?
 
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Penalty, TILE};
+use penalty::{Backend, Penalty};
 
 use super::sums::same_sums;
 

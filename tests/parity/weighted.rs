@@ -1,8 +1,9 @@
 //! Have penalties that weigh every element the reference's bits, on slices, on buffers and in sets?
 
+use penalty::exact::TILE;
 use penalty::gpu::{Operand, Options};
 use penalty::half::{bf16, f16};
-use penalty::{Adam, Backend, Dtype, Metric, Momentum, Penalty, Sgd, TILE, wgpu};
+use penalty::{Adam, Backend, Dtype, Metric, Momentum, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{BackendTest, Device, DeviceTest, sample};
 use crate::common::cases::{self, noise};
@@ -122,9 +123,9 @@ fn any_bits_are_weights_on_the_device(device: &Device) {
         let on_device = penalty.with_operand(&own).expect(ok);
         let mut encoder = encoder(gpu);
         let before = gpu.record_evaluate(&mut encoder, on_device, &operand).expect(ok);
-        gpu.record_gradient(&mut encoder, on_device, &operand, &output).expect(ok);
+        gpu.record_gradient_into(&mut encoder, on_device, &operand, &output).expect(ok);
         gpu.record_gradient_add(&mut encoder, on_device, &operand, &output).expect(ok);
-        gpu.record_prox(&mut encoder, on_device, &operand, 0.5).expect(ok);
+        gpu.record_prox_in_place(&mut encoder, on_device, &operand, 0.5).expect(ok);
         submit(gpu, encoder);
         assert_eq!(before.wait(PATIENCE).expect("it was submitted"), cpu.evaluate(weighted, theta).expect(ok));
         let mut gradient = cpu.gradient(weighted, theta).expect(ok);

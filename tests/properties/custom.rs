@@ -1,6 +1,8 @@
 //! What holds of custom penalties on the CPU?
 
-use penalty::{Backend, Cpu, InstructionSet, Penalty, TILE};
+use penalty::cpu::InstructionSet;
+use penalty::exact::TILE;
+use penalty::{Backend, Cpu, Penalty};
 
 use crate::common::cases::{self, noise};
 use crate::common::custom::Lawless;

@@ -1,11 +1,12 @@
 //! Is a set in host memory as many calls, one for each tensor?
 
+use penalty::exact::TILE;
 use penalty::half::{self, bf16, f16};
-use penalty::{Backend, Dtype, Parameter, TILE};
+use penalty::{Backend, Dtype};
 
 use crate::common::compare::same_bits;
 use crate::common::oracle::{Formula, Weight, statistics};
-use crate::common::tensors::{Call, ROLES, Tensors, lens, numbers, reports_equal, thousand};
+use crate::common::tensors::{Call, ROLES, Shaped, Tensors, lens, numbers, reports_equal, thousand};
 use crate::common::weighted::tensors;
 
 #[test]
@@ -36,8 +37,8 @@ fn a_host_set_equals_calls_per_tensor() {
 }
 
 /// The gradient and the prox of tensor `i` by calls of its own.
-fn per_tensor(cpu: &Backend, p: &Parameter, [before, after, shrunk]: [&[Vec<Vec<u32>>; ROLES]; 3], i: usize) {
-    fn check<E: penalty::Element>(cpu: &Backend, p: &Parameter, [b, g, a, s]: [&[u32]; 4], i: usize) {
+fn per_tensor(cpu: &Backend, p: &Shaped, [before, after, shrunk]: [&[Vec<Vec<u32>>; ROLES]; 3], i: usize) {
+    fn check<E: penalty::Element>(cpu: &Backend, p: &Shaped, [b, g, a, s]: [&[u32]; 4], i: usize) {
         let elements = |words| bytemuck::cast_slice::<u32, E>(words)[..p.len as usize].to_vec();
         let (theta, mut gradient) = (elements(b), elements(g));
         cpu.gradient_add(&p.penalty, &theta, &mut gradient).expect("the CPU does not fail");
@@ -61,7 +62,7 @@ fn a_weighted_host_set_equals_calls_per_tensor() {
     let (mut after, mut shrunk) = (before.clone(), before.clone());
     let reports = after.host(Call::EvaluateAndGradientAdd).expect("it is valid").expect("it reports");
     let left = shrunk.host(Call::ProxAndEvaluate(0.5)).expect("it is valid").expect("it reports");
-    fn check<E: Weight>(p: &Parameter, [theta, own, gradient, want, shrunk]: [&[u32]; 5], at: [&penalty::Report; 2]) {
+    fn check<E: Weight>(p: &Shaped, [theta, own, gradient, want, shrunk]: [&[u32]; 5], at: [&penalty::Report; 2]) {
         let elements =
             |words| bytemuck::cast_slice::<u32, E>(words).iter().copied().take(p.len as usize).collect::<Vec<E>>();
         let (cpu, mut theta, own, mut gradient) = (Backend::cpu(), elements(theta), elements(own), elements(gradient));

@@ -1,6 +1,7 @@
 //! What holds of sums that are taken apart, merged, scaled and serialized?
 
-use penalty::{Backend, Partial, Penalty, Report, TILE};
+use penalty::exact::{Partial, TILE};
+use penalty::{Backend, Penalty, Report};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

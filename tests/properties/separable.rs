@@ -1,6 +1,7 @@
 //! What holds of the separable penalties beside the elastic net?
 
-use penalty::{Adam, Backend, Cpu, Dtype, HostSet, Metric, Parameter, Penalty, TILE};
+use penalty::exact::TILE;
+use penalty::{Adam, Backend, Cpu, HostSet, Metric, Parameter, Penalty};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -98,9 +99,9 @@ proptest! {
     fn the_prox_in_adams_metric_is_the_global_minimum(family in family(), step in step(), v in weight(), g in 0.01f32..10.0) {
         // With β = 0 the step is by −η·g/d with d = |g| + ε, and d is the metric.
         let adam = Adam { step, beta1: 0.0, beta2: 0.0, epsilon: 1e-8, metric: Metric::Adam, ..Adam::default() };
-        let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", 1, Dtype::F32, family.penalty())]);
+        let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", family.penalty())]);
         let (mut theta, mut m, mut s) = ([v], [0f32], [0f32]);
-        set.adam(&adam, &[(&[g][..]).into()], &mut [(&mut theta[..]).into()], &mut [(&mut m[..]).into()], &mut [(&mut s[..]).into()])
+        set.adam(&mut [(&mut theta[..]).into()], &[(&[g][..]).into()], &mut [(&mut m[..]).into()], &mut [(&mut s[..]).into()], &adam)
             .expect("the step is valid");
         let d = f64::from(g) + 1e-8;
         let u = f64::from(v) - step * f64::from(g) / d;

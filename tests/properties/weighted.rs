@@ -1,6 +1,7 @@
 //! What holds of penalties that weigh every element?
 
-use penalty::{Adam, Backend, Cpu, Dtype, HostSet, Metric, Parameter, Penalty, Result, TILE};
+use penalty::exact::TILE;
+use penalty::{Adam, Backend, Cpu, HostSet, Metric, Parameter, Penalty, Result};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -35,7 +36,7 @@ fn metric_prox(set: &HostSet<'_>, step: f64, theta: &[f32], g: &[f32]) -> Vec<f3
     let (mut theta, mut m, mut v) = (theta.to_vec(), vec![0f32; theta.len()], vec![0f32; theta.len()]);
     let [theta_slice, m, v] = [&mut theta, &mut m, &mut v].map(|list| [(&mut list[..]).into()]);
     let (mut theta_slice, mut m, mut v) = (theta_slice, m, v);
-    set.adam(&adam, &[g.into()], &mut theta_slice, &mut m, &mut v).expect("the step is valid");
+    set.adam(&mut theta_slice, &[g.into()], &mut m, &mut v, &adam).expect("the step is valid");
     theta
 }
 
@@ -64,7 +65,7 @@ fn weights_of_one_are_the_penalty_without() {
         let (want, got) = (value(cpu.evaluate(&without, &theta)), value(cpu.evaluate(weighted, &theta)));
         close(want, got, 2.0 * SUM).unwrap_or_else(|error| panic!("{error}"));
 
-        let parameter = |penalty| vec![Parameter::new("theta", theta.len() as u64, Dtype::F32, penalty)];
+        let parameter = |penalty| vec![Parameter::new("theta", penalty)];
         let own = [Some((&ones[..]).into())];
         let set = HostSet::new(Cpu::new(), parameter(with.clone())).with_element_weights(&own).expect(ok);
         bits(
@@ -123,7 +124,7 @@ fn each_element_is_penalised_by_its_weight() {
 fn the_prox_in_adams_metric_is_the_minimum() {
     let cases = (step(), alpha(), step(), weight(), element_weight(), 0.01f32..10.0);
     law(&cases, |(lambda, alpha, step, v, w, g)| {
-        let parameters = vec![Parameter::new("theta", 1, Dtype::F32, net(lambda, alpha))];
+        let parameters = vec![Parameter::new("theta", net(lambda, alpha))];
         let own = [w];
         let set = HostSet::new(Cpu::new(), parameters).with_element_weights(&[Some((&own[..]).into())]);
         let found = f64::from(metric_prox(&set.expect("the weight is valid"), step, &[v], &[g])[0]);

@@ -1,7 +1,8 @@
 //! Have sums the bits of the numeric contract? It is written here a second time, naively, sharing no code with `src`. The backends
 //! agree with each other elsewhere; this holds them to the bits that were promised, so that they cannot drift together.
 
-use penalty::{Backend, TILE};
+use penalty::Backend;
+use penalty::exact::TILE;
 
 use crate::common::cases::{self, LENGTHS, at_scale, noise};
 

@@ -20,7 +20,7 @@ fn elastic_net() -> (Penalty, Formula) {
 fn steps_of_gradient_descent_are_the_formulas() {
     let (penalty, formula) = elastic_net();
     let len = 5000;
-    let set = set(len, &penalty);
+    let set = set(&penalty);
     let kinds = [
         (Momentum::None, 0.0, 0.0, false),
         (Momentum::heavy_ball(0.75), 0.75, 0.0, false),
@@ -55,7 +55,7 @@ fn steps_of_gradient_descent_are_the_formulas() {
 fn steps_of_adam_are_the_formulas() {
     let (penalty, formula) = elastic_net();
     let len = 5000;
-    let set = set(len, &penalty);
+    let set = set(&penalty);
     for (metric, decay) in [(Metric::Plain, 0.0), (Metric::Plain, 0.5), (Metric::Adam, 0.0), (Metric::Adam, 0.5)] {
         let (mut theta, mut m, mut v) = (noise(len, 1), vec![0f32; len], vec![0f32; len]);
         for iteration in 1..=STEPS {
@@ -94,7 +94,7 @@ fn every_optimizer_ends_at_the_minimizer() {
     for momentum in [0.0, 0.5, 0.95] {
         for dampening in [0.0, 0.1, 0.5, 0.875] {
             for kind in [Momentum::HeavyBall { momentum, dampening }, Momentum::Nesterov { momentum, dampening }] {
-                let set = set(4, &Penalty::l1(LAMBDA).expect("the λ is valid"));
+                let set = set(&Penalty::l1(LAMBDA).expect("the λ is valid"));
                 let [mut theta, mut v] = [[0f32; 4]; 2];
                 for _ in 0..2000 {
                     let g: [f32; 4] = std::array::from_fn(|i| theta[i] - CENTRE[i]);
@@ -109,7 +109,7 @@ fn every_optimizer_ends_at_the_minimizer() {
 /// f = ½(θ − 1)² and R = 2|θ| have their minimum at 0.
 #[test]
 fn zeros_are_exact_at_the_minimizer() {
-    let set = set(1, &Penalty::l1(2.0).expect("the λ is valid"));
+    let set = set(&Penalty::l1(2.0).expect("the λ is valid"));
     for momentum in [Momentum::None, Momentum::heavy_ball(0.9), Momentum::Nesterov { momentum: 0.9, dampening: 0.1 }] {
         let (mut theta, mut b) = ([3f32], [0f32]);
         for _ in 0..2000 {
@@ -129,7 +129,7 @@ fn zeros_are_exact_at_the_minimizer() {
 /// Kernels have μ as an `f32`, and the prox must be as long as that μ makes the steps: at 1 − 1e-6, 1.3 % of it is the rounding.
 #[test]
 fn momentum_near_one_stays_at_the_minimizer() {
-    let set = set(1, &Penalty::l1(LAMBDA).expect("the λ is valid"));
+    let set = set(&Penalty::l1(LAMBDA).expect("the λ is valid"));
     let momentum = 1.0 - 1e-6;
     let limit = (1.0 / (1.0 - f64::from(momentum as f32))) as f32;
     // At the minimizer ½ of ½(θ − 1)² + ½|θ|, where the gradient is −½, and its momentum what that ends at.
@@ -148,7 +148,7 @@ fn momentum_near_one_stays_at_the_minimizer() {
 #[test]
 fn without_a_penalty_they_are_the_plain_optimizers() {
     let len = 1000;
-    let set = set(len, &Penalty::none());
+    let set = set(&Penalty::none());
     let (mut theta, mut b) = (noise(len, 1), vec![0f32; len]);
     let (old, g) = (theta.clone(), noise(len, 2));
     sgd(&set, &Sgd { step: 0.5, momentum: Momentum::heavy_ball(0.5) }, &g, &mut theta, &mut b);
@@ -174,8 +174,8 @@ fn a_step_is_the_prox_of_the_plain_step() {
     let (mut fused, mut plain) = (start.clone(), start);
     let step = Sgd { step: 0.3, momentum: Momentum::None };
     let (theta, none) = (&mut fused[..], &mut [][..]);
-    let reports = set(len, &penalty).sgd(&step, &[(&g[..]).into()], &mut [theta.into()], none).expect("it is valid");
-    sgd(&set(len, &Penalty::none()), &step, &g, &mut plain, &mut []);
+    let reports = set(&penalty).sgd(&mut [theta.into()], &[(&g[..]).into()], none, &step).expect("it is valid");
+    sgd(&set(&Penalty::none()), &step, &g, &mut plain, &mut []);
     Backend::cpu().prox_in_place(&penalty, &mut plain, 0.3).expect("the step is valid");
     assert_eq!(fused, plain);
     assert_eq!(reports.total, Backend::cpu().evaluate(&penalty, &fused).expect("the CPU does not fail"));
@@ -184,7 +184,7 @@ fn a_step_is_the_prox_of_the_plain_step() {
 /// A NaN never becomes sparsity, and a weight that is not finite stays where nothing moves it.
 #[test]
 fn what_is_not_finite_stays_or_spoils() {
-    let set = set(8, &Penalty::l1(1.0).expect("the λ is valid"));
+    let set = set(&Penalty::l1(1.0).expect("the λ is valid"));
     let nan = |payload: u32| f32::from_bits(0x7fc0_0000 | payload);
     let inf = f32::INFINITY;
     let start = [nan(1), inf, -inf, 1.0, 1.0, 1.0, inf, 1e-40];

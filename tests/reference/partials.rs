@@ -1,7 +1,8 @@
 //! Do serialized partials keep their bytes from release to release?
 
 use penalty::custom::Elementwise;
-use penalty::{Backend, Groups, Partial, Penalty};
+use penalty::exact::Partial;
+use penalty::{Backend, Groups, Penalty};
 
 /// Θ² of a user's own.
 enum Square {}

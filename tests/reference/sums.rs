@@ -1,7 +1,8 @@
 //! Are the sums and values right? Of every type, length and scale, against sums in `f64`.
 
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Penalty, Result, TILE};
+use penalty::{Backend, Penalty, Result};
 
 use crate::common::cases::{self, LENGTHS, noise, power};
 use crate::common::compare::close;

@@ -1,7 +1,8 @@
 //! Are gradients and proxes right? Of every type, length and scale, against the formulas in `f64`.
 
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Penalty, Result, TILE};
+use penalty::{Backend, Penalty, Result};
 
 use super::sums::FORMULA;
 use crate::common::cases::{self, COEFFICIENTS, LENGTHS, at_scale};

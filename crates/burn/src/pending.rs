@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use penalty::Reports;
-use penalty::gpu::PendingReports;
+use penalty::gpu;
 
 use crate::Error;
 
@@ -22,7 +22,7 @@ pub struct Pending {
 #[derive(Debug)]
 enum State {
     Ready(Reports),
-    Device(PendingReports),
+    Device(gpu::Pending<Reports>),
 }
 
 impl Pending {
@@ -30,7 +30,7 @@ impl Pending {
         Pending { names, state: State::Ready(reports) }
     }
 
-    pub(crate) fn device(names: Arc<[String]>, reports: PendingReports) -> Pending {
+    pub(crate) fn device(names: Arc<[String]>, reports: gpu::Pending<Reports>) -> Pending {
         Pending { names, state: State::Device(reports) }
     }
 
@@ -43,7 +43,7 @@ impl Pending {
     ///
     /// # Errors
     ///
-    /// [`Error::Penalty`] with what [`PendingReports::wait`] says.
+    /// [`Error::Penalty`] with what [`gpu::Pending<Reports>::wait`] says.
     pub fn wait(&self, timeout: Duration) -> Result<Reports, Error> {
         match &self.state {
             State::Ready(reports) => Ok(reports.clone()),

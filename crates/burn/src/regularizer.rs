@@ -8,13 +8,13 @@ use burn_core::tensor::wgpu::WgpuSetup;
 use burn_core::tensor::{DType, Device};
 use burn_cubecl::CubeDevice;
 use burn_optim::GradientsParams;
-use penalty::{Dtype, Parameter, Penalty};
+use penalty::{Dtype, Penalty};
 
 use crate::host::Host;
 use crate::memory::{Copies, Way};
 use crate::pending::Pending;
 use crate::rules::Choice;
-use crate::walk::{self, Found, Members, WEIGHTS};
+use crate::walk::{self, Found, Members, Shaped, WEIGHTS};
 use crate::{Error, Rejected, Rules, wgpu};
 
 /// Penalizes a module's parameters as [`Rules`] say, by one of two routes.
@@ -280,7 +280,7 @@ impl Regularizer {
         self.rules.check(&found)?;
         let chosen = found.iter().filter_map(|f| Some((f.clone(), self.rules.choose(f)?)));
         let (members, chosen): (Vec<Found>, Vec<Choice>) = chosen.unzip();
-        let mut parameters = Vec::with_capacity(members.len());
+        let mut tensors = Vec::with_capacity(members.len());
         for member in &members {
             let dtype = match member.dtype {
                 DType::F32 => Dtype::F32,
@@ -298,11 +298,11 @@ impl Regularizer {
                     found: format!("{:?}", member.device),
                 });
             }
-            parameters.push(Parameter::new(&member.path, member.len(), dtype, Penalty::none()));
+            tensors.push(Shaped { path: member.path.clone(), len: member.len(), dtype });
         }
         match &mut self.route {
-            Route::Wgpu(device, _) => device.prepare(parameters),
-            Route::Host(host) => host.prepare(parameters),
+            Route::Wgpu(device, _) => device.prepare(tensors),
+            Route::Host(host) => host.prepare(tensors),
         }
         self.names = members.iter().map(|member| member.path.clone()).collect();
         (self.found, self.members, self.chosen) = (found, members, chosen);

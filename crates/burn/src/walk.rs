@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use burn_core::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn_core::tensor::{DType, Device, GradientCheckpointingStrategy, Tensor};
 use burn_optim::GradientsParams;
+use penalty::Dtype;
 
 use crate::Error;
 use crate::memory::{Copies, Memory, Way};
@@ -34,6 +35,14 @@ impl Found {
     pub(crate) fn len(&self) -> u64 {
         self.shape.iter().map(|&n| n as u64).product()
     }
+}
+
+/// A penalized parameter as its memory must hold it.
+#[derive(Debug, Clone)]
+pub(crate) struct Shaped {
+    pub(crate) path: String,
+    pub(crate) len: u64,
+    pub(crate) dtype: Dtype,
 }
 
 /// The float parameters of a module, each once, in its order.

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use burn_cubecl::cubecl::server::BufferBinding;
 use burn_cubecl::cubecl::wgpu::WgpuResource;
-use penalty::gpu::{Operand, Operands, ParameterSet, PendingReports};
-use penalty::{Dtype, Gpu, Parameter, Penalty, wgpu};
+use penalty::gpu::{self, Operand, Operands, ParameterSet, guarded};
+use penalty::{Dtype, Gpu, Parameter, Penalty, Reports, wgpu};
 
 use crate::Error;
 use crate::memory::{Memory, Server};
-use crate::walk::{GRADIENT, WEIGHTS};
+use crate::walk::{GRADIENT, Shaped, WEIGHTS};
+
+type Pending = gpu::Pending<Reports>;
 
 /// How many steps of an operation may be under way before the next one waits for the oldest.
 const STEPS: usize = 16;
@@ -19,7 +21,7 @@ const STEPS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Device {
     gpu: Gpu,
-    parameters: Vec<Parameter>,
+    tensors: Vec<Shaped>,
     set: Option<ParameterSet>,
     /// As the set has them.
     penalties: Vec<Penalty>,
@@ -36,15 +38,15 @@ struct Pinned {
 
 impl Device {
     pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue) -> Result<Device, Error> {
-        Ok(Device { gpu: Gpu::from_device(device, queue)?, parameters: Vec::new(), set: None, penalties: Vec::new() })
+        Ok(Device { gpu: Gpu::from_device(device, queue)?, tensors: Vec::new(), set: None, penalties: Vec::new() })
     }
 
     /// From now on these parameters.
-    pub(crate) fn prepare(&mut self, parameters: Vec<Parameter>) {
-        (self.parameters, self.set, self.penalties) = (parameters, None, Vec::new());
+    pub(crate) fn prepare(&mut self, tensors: Vec<Shaped>) {
+        (self.tensors, self.set, self.penalties) = (tensors, None, Vec::new());
     }
 
-    pub(crate) fn evaluate(&mut self, penalties: &[Penalty], weights: &[Memory]) -> Result<PendingReports, Error> {
+    pub(crate) fn evaluate(&mut self, penalties: &[Penalty], weights: &[Memory]) -> Result<Pending, Error> {
         self.run(penalties, weights, &[], |set, encoder| set.record_evaluate(encoder))
     }
 
@@ -53,17 +55,12 @@ impl Device {
         penalties: &[Penalty],
         weights: &[Memory],
         gradients: &[Memory],
-    ) -> Result<PendingReports, Error> {
+    ) -> Result<Pending, Error> {
         self.run(penalties, weights, gradients, |set, encoder| set.record_evaluate_and_gradient_add(encoder))
     }
 
-    pub(crate) fn prox(
-        &mut self,
-        penalties: &[Penalty],
-        weights: &[Memory],
-        step: f64,
-    ) -> Result<PendingReports, Error> {
-        self.run(penalties, weights, &[], |set, encoder| set.record_prox_and_evaluate(encoder, step))
+    pub(crate) fn prox(&mut self, penalties: &[Penalty], weights: &[Memory], step: f64) -> Result<Pending, Error> {
+        self.run(penalties, weights, &[], |set, encoder| set.record_prox_and_evaluate_in_place(encoder, step))
     }
 
     /// [`submit`](Device::submit), of penalties of the caller's own behind their check.
@@ -72,8 +69,8 @@ impl Device {
         penalties: &[Penalty],
         weights: &[Memory],
         gradients: &[Memory],
-        record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<PendingReports>,
-    ) -> Result<PendingReports, Error> {
+        record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<Pending>,
+    ) -> Result<Pending, Error> {
         match self.submit(penalties, weights, gradients, &record) {
             Err(Error::Penalty(error)) if is_unchecked(&error) => {
                 penalties.iter().try_for_each(|penalty| self.gpu.check(penalty))?;
@@ -89,8 +86,8 @@ impl Device {
         penalties: &[Penalty],
         weights: &[Memory],
         gradients: &[Memory],
-        record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<PendingReports>,
-    ) -> Result<PendingReports, Error> {
+        record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<Pending>,
+    ) -> Result<Pending, Error> {
         let weights = self.pin(WEIGHTS, weights)?;
         let gradients = self.pin(GRADIENT, gradients)?;
         let [weight_operands, gradient_operands] = [&weights, &gradients].map(|pins| operands(pins));
@@ -100,7 +97,12 @@ impl Device {
                 set.rebind(&operands)?;
                 set
             }
-            None => self.set.insert(ParameterSet::new(&self.gpu, self.parameters.clone(), &operands, STEPS)?),
+            None => {
+                let parameter = |(tensor, penalty): (&Shaped, &Penalty)| Parameter::new(&tensor.path, penalty.clone());
+                let parameters = self.tensors.iter().zip(penalties).map(parameter).collect();
+                self.penalties = penalties.to_vec();
+                self.set.insert(ParameterSet::new(&self.gpu, parameters, &operands, STEPS)?)
+            }
         };
         // Asked for only where one has changed: a set sends its coefficients again after it.
         if self.penalties != penalties {
@@ -112,7 +114,7 @@ impl Device {
         let device = self.gpu.device();
         // Guarded, since Burn's own handler of errors would end the program.
         let mut encoder =
-            self.gpu.guarded(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
+            guarded(&self.gpu, || device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
         let began = Instant::now();
         let pending = loop {
             match record(set, &mut encoder) {
@@ -127,7 +129,7 @@ impl Device {
                 other => break other?,
             }
         };
-        self.gpu.guarded(|| self.gpu.queue().submit([encoder.finish()]))?;
+        guarded(&self.gpu, || self.gpu.queue().submit([encoder.finish()]))?;
         Ok(pending)
     }
 
@@ -135,14 +137,14 @@ impl Device {
     fn pin(&self, operand: &'static str, tensors: &[Memory]) -> Result<Vec<Pinned>, Error> {
         let mut pins = Vec::with_capacity(tensors.len());
         let mut streams = HashMap::new();
-        for (memory, parameter) in tensors.iter().zip(&self.parameters) {
-            let problem = |problem| Error::Storage { operand, parameter: parameter.name.clone(), problem };
+        for (memory, parameter) in tensors.iter().zip(&self.tensors) {
+            let problem = |problem| Error::Storage { operand, parameter: parameter.path.clone(), problem };
             let Memory::Device(tensor) = memory else { return Err(problem("a tensor on the host".into())) };
             let pin = tensor.handle.clone().binding();
             let resource = tensor.client.get_resource::<Server>(tensor.handle.clone());
             let resource = resource.map_err(|error| problem(error.to_string()))?.resource().clone();
             pins.push(Pinned { resource, len: parameter.len, dtype: parameter.dtype, _pin: pin });
-            streams.entry(tensor.handle.stream).or_insert((tensor, &parameter.name));
+            streams.entry(tensor.handle.stream).or_insert((tensor, &parameter.path));
         }
         // All buffers first, which encodes Burn's work on them, then what submits it: on this thread, and on each that made them.
         for (stream, (tensor, name)) in streams {

@@ -9,8 +9,9 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use penalty::exact::{Partial, TILE};
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Dtype, Element, Partial, Penalty, TILE, Weighted};
+use penalty::{Backend, Dtype, Element, Penalty, Weighted};
 use rayon::prelude::*;
 
 use crate::checkpoint::Tensor;

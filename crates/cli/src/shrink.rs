@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use penalty::{Backend, Partial, Penalty, Reports};
+use penalty::exact::Partial;
+use penalty::{Backend, Penalty, Reports};
 use serde_json::{Value, json};
 
 use crate::args;

@@ -8,7 +8,7 @@
 //! a + b ≤ 1. So their product falls to a quarter or less at each step: it begins below 2^122 units and is below 1
 //! after 61 steps.
 
-use super::{Found, Group, Halves, Members, PARALLEL, Sum, with_group};
+use super::{Found, Group, Halves, Members, PARALLEL, PartialSum, with_group};
 use crate::formula::rule::{Purpose, Rule};
 use crate::formula::{Coefficients, Formula};
 use crate::numeric::arithmetic::quotient;
@@ -82,7 +82,7 @@ pub(super) fn find<F: Formula>(
                 |b| u64::from(b > MAGNITUDE),
             )
         } else {
-            Sum::default()
+            PartialSum::default()
         };
         let total = all.total.saturating_sub(u128::from(all.count) * u128::from(BIAS));
         let least = if simplex { units.least_on_simplex(r) } else { 0 };
@@ -107,7 +107,7 @@ pub(super) fn find<F: Formula>(
         let marked = f32::from_bits(second.to_bits() & !1 | u32::from(attempt > 0));
         let numbers = [first, if loses { marked } else { second }];
         let c = with_group(c, numbers);
-        let Sum { total, count } = group.sum_stored::<F>(
+        let PartialSum { total, count } = group.sum_stored::<F>(
             &c,
             #[inline(always)]
             |b| fine(b, units.e),
@@ -169,7 +169,7 @@ impl<'a> Units<'a> {
     }
 
     /// The sum and the count of the weights above a level.
-    fn above(&self, level: u64) -> Sum {
+    fn above(&self, level: u64) -> PartialSum {
         if self.from_top {
             self.group.sum(
                 #[inline(always)]
@@ -184,7 +184,7 @@ impl<'a> Units<'a> {
     }
 
     /// The smallest level that is not too low, from the sum of all weights.
-    fn level(&self, all: Sum, r: u128) -> u64 {
+    fn level(&self, all: PartialSum, r: u128) -> u64 {
         match self.group.members {
             Members::Gathered(bits) if bits.len() <= FEW => {
                 self.level_of_few(bits, &mut [0; FEW][..bits.len()], all, r)
@@ -197,7 +197,7 @@ impl<'a> Units<'a> {
         }
     }
 
-    fn level_of_few(&self, bits: &[u32], units: &mut [u64], all: Sum, r: u128) -> u64 {
+    fn level_of_few(&self, bits: &[u32], units: &mut [u64], all: PartialSum, r: u128) -> u64 {
         let set = self.group.set;
         set.run(
             #[inline(always)]
@@ -266,17 +266,17 @@ fn over(units: u64, level: u64) -> u64 {
 
 /// The sum and the count of the units above a level.
 #[inline(always)]
-fn sum_above(units: &[u64], level: u64) -> Sum {
+fn sum_above(units: &[u64], level: u64) -> PartialSum {
     let (mut total, mut count) = (Halves::default(), 0);
     for &u in units {
         total.add(over(u, level));
         count += u64::from(u > level);
     }
-    Sum { total: total.sum(), count }
+    PartialSum { total: total.sum(), count }
 }
 
 /// The smallest level with Σ max(units − level, 0) ≤ r, from the sum of all units and of those above a level.
-fn level(all: Sum, r: u128, above: impl Fn(u64) -> Sum) -> u64 {
+fn level(all: PartialSum, r: u128, above: impl Fn(u64) -> PartialSum) -> u64 {
     let (mut level, mut sum) = (0, all);
     for _ in 0..STEPS {
         level = share(sum.total.saturating_sub(r), sum.count).max(level);
@@ -331,9 +331,9 @@ mod tests {
             let above = |level: u64| {
                 steps.set(steps.get() + 1);
                 let above = units.iter().filter(|&&u| u > level);
-                Sum { total: above.clone().map(|&u| u128::from(u)).sum(), count: above.count() as u64 }
+                PartialSum { total: above.clone().map(|&u| u128::from(u)).sum(), count: above.count() as u64 }
             };
-            let all = Sum { total: units.iter().map(|&u| u128::from(u)).sum(), count: units.len() as u64 };
+            let all = PartialSum { total: units.iter().map(|&u| u128::from(u)).sum(), count: units.len() as u64 };
             let left = |level: u64| units.iter().map(|&u| u128::from(u.saturating_sub(level))).sum::<u128>();
             for r in [0, 1, all.total / 100, all.total / 3, all.total - 1] {
                 steps.set(0);

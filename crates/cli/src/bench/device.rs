@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use penalty::gpu::Operand;
+use penalty::gpu::{Operand, guarded};
 use penalty::{Backend, Dtype, Error as Failure, Gpu, Penalty, wgpu};
 use penalty_bandwidth::gpu::Kernels;
 
@@ -48,14 +48,15 @@ pub(super) fn rows(gpu: &Gpu, penalty: &Penalty, len: usize) -> Result<Vec<Row>>
         Pair {
             operation: "gradient",
             ours: bench.kernel(2 * bytes, |b, e| {
-                Ok(b.gpu.record_gradient(e, b.penalty, &b.operand(&b.theta), &b.operand(&b.output))?)
+                Ok(b.gpu.record_gradient_into(e, b.penalty, &b.operand(&b.theta), &b.operand(&b.output))?)
             }),
             machine: bench
                 .kernel(2 * vectors, move |b, e| Ok(b.kernels.record_copy(e, &b.theta, &b.output, vectors)?)),
         },
         Pair {
             operation: "prox",
-            ours: bench.kernel(2 * bytes, |b, e| Ok(b.gpu.record_prox(e, b.penalty, &b.operand(&b.output), STEP)?)),
+            ours: bench
+                .kernel(2 * bytes, |b, e| Ok(b.gpu.record_prox_in_place(e, b.penalty, &b.operand(&b.output), STEP)?)),
             machine: bench.kernel(2 * vectors, move |b, e| Ok(b.kernels.record_scale(e, &b.output, vectors)?)),
         },
     ];
@@ -70,7 +71,7 @@ impl<'a> Bench<'a> {
         let features = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
         let timed = device.features().contains(features);
         let words = kernels.words_size(size);
-        let (theta, output, words, clock) = gpu.guarded(|| {
+        let (theta, output, words, clock) = guarded(gpu, || {
             let buffer = |size, usage| {
                 device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
             };
@@ -101,14 +102,14 @@ impl<'a> Bench<'a> {
         let mut encoder = self.encoder();
         let pending = self.gpu.record_evaluate(&mut encoder, self.penalty, &self.operand(&self.theta))?;
         let (source, output) = (self.operand(&self.theta), self.operand(&self.output));
-        self.gpu.record_gradient(&mut encoder, self.penalty, &source, &output)?;
+        self.gpu.record_gradient_into(&mut encoder, self.penalty, &source, &output)?;
         self.submit(encoder)?;
         expect_report(&pending.wait(Gpu::TIMEOUT)?, &cpu.evaluate(self.penalty, &theta)?, self.len)?;
         expect_weights("gradient", &self.read_back(&self.output)?, &cpu.gradient(self.penalty, &theta)?)?;
 
         self.write(&self.output, &theta)?;
         let mut encoder = self.encoder();
-        self.gpu.record_prox(&mut encoder, self.penalty, &self.operand(&self.output), STEP)?;
+        self.gpu.record_prox_in_place(&mut encoder, self.penalty, &self.operand(&self.output), STEP)?;
         self.submit(encoder)?;
         cpu.prox_in_place(self.penalty, &mut theta, STEP)?;
         expect_weights("prox", &self.read_back(&self.output)?, &theta)
@@ -153,7 +154,7 @@ impl<'a> Bench<'a> {
 
     /// Submits, and waits until the device is done.
     fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
-        let submission = self.gpu.guarded(|| self.gpu.queue().submit([encoder.finish()]))?;
+        let submission = guarded(&self.gpu, || self.gpu.queue().submit([encoder.finish()]))?;
         wait(self.gpu.device(), submission)
     }
 
@@ -178,7 +179,7 @@ impl<'a> Bench<'a> {
 
     fn bytes(&self, buffer: &wgpu::Buffer, offset: u64, size: u64) -> Result<Vec<u8>> {
         let device = self.gpu.device();
-        let (staging, submission) = self.gpu.guarded(|| {
+        let (staging, submission) = guarded(&self.gpu, || {
             let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
             let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
             let staging = device.create_buffer(&descriptor);

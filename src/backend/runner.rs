@@ -1,0 +1,168 @@
+//! The calls on slices whose type is a value: their code is compiled in this crate, not in its callers'.
+
+use std::pin::Pin;
+
+use super::Backend;
+use crate::cpu::Cpu;
+#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+use crate::gpu::Gpu;
+#[cfg(feature = "gpu")]
+use crate::gpu::slices::Waited;
+#[cfg(feature = "gpu")]
+use crate::gpu::wait::WaitMode;
+use crate::numeric::element::Element;
+use crate::numeric::slice::{Slice, SliceMut};
+use crate::numeric::tile::TILE;
+use crate::penalty::element_weights::matched;
+use crate::penalty::sum::Terms;
+use crate::plan::operation::Operation;
+use crate::report::{Partial, Report, Reports};
+use crate::slices::{Slices, Tensor, Term, Update};
+use crate::{Error, Penalty, Result};
+
+/// A call under way. The box keeps its code in this crate, whoever awaits it.
+pub(super) type Future<'a, T> = Pin<Box<dyn std::future::Future<Output = Result<T>> + Send + 'a>>;
+
+/// Who does the work, and how the call waits for its end.
+pub(super) enum Runner<'a> {
+    Cpu(&'a Cpu),
+    #[cfg(feature = "gpu")]
+    Gpu(Waited<'a>),
+}
+
+impl Backend {
+    /// Runs a call to its end on this thread.
+    pub(super) fn block_on<'a, T>(&'a self, call: impl FnOnce(Runner<'a>) -> Future<'a, T>) -> Result<T> {
+        pollster::block_on(call(self.blocking()?))
+    }
+
+    fn blocking(&self) -> Result<Runner<'_>> {
+        match self {
+            Backend::Cpu(cpu) => Ok(Runner::Cpu(cpu)),
+            #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+            Backend::Gpu(gpu) => Ok(Runner::Gpu(Waited { gpu, wait: WaitMode::Block(Gpu::TIMEOUT) })),
+            #[cfg(all(feature = "gpu", target_family = "wasm"))]
+            Backend::Gpu(_) => Err(Error::Device("a browser must not block: call the form that ends in _async".into())),
+        }
+    }
+
+    /// Who does the work for a call that awaits its end.
+    pub(super) fn waiting(&self) -> Runner<'_> {
+        match self {
+            Backend::Cpu(cpu) => Runner::Cpu(cpu),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(gpu) => Runner::Gpu(Waited { gpu, wait: WaitMode::PolledElsewhere }),
+        }
+    }
+}
+
+impl Slices for Runner<'_> {
+    async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>> {
+        match self {
+            Runner::Cpu(cpu) => cpu.partials(tensors).await,
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(gpu) => gpu.partials(tensors).await,
+        }
+    }
+
+    async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {
+        match self {
+            Runner::Cpu(cpu) => cpu.update(update, source, output).await,
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(gpu) => gpu.update(update, source, output).await,
+        }
+    }
+}
+
+/// The terms of a call, without the type of their element weights.
+pub(super) fn erased<'a, E: Element>(penalty: impl Into<Terms<'a, [E]>>) -> Vec<Term<'a>> {
+    penalty.into().list().into_iter().map(Term::from).collect()
+}
+
+/// The value of a sum of terms, and the statistics.
+pub(super) fn evaluate<'a>(runner: Runner<'a>, terms: Vec<Term<'a>>, weights: Slice<'a>) -> Future<'a, Report> {
+    Box::pin(async move {
+        let tensors: Vec<Tensor<'_>> = terms.iter().map(|term| Tensor::new(*term, weights)).collect();
+        let partials = runner.partials(&tensors).await?;
+        Report::of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
+    })
+}
+
+/// A report for each tensor, and the total.
+pub(super) fn evaluate_all<'a>(
+    runner: Runner<'a>,
+    penalty: &'a Penalty,
+    weights: Vec<Slice<'a>>,
+) -> Future<'a, Reports> {
+    Box::pin(async move {
+        // This call takes no element weights; a `HostSet` does.
+        matched(penalty, false)?;
+        let tensor = |(index, weights): (usize, &Slice<'a>)| Tensor {
+            index: Some(index),
+            ..Tensor::new(Term { penalty, element_weights: None }, *weights)
+        };
+        let tensors: Vec<Tensor<'_>> = weights.iter().enumerate().map(tensor).collect();
+        let partials = runner.partials(&tensors).await?;
+        Reports::new(partials.iter().map(|partial| (partial, penalty)))
+    })
+}
+
+/// The partial of a chunk of a tensor that starts at this element.
+pub(super) fn partial<'a>(runner: Runner<'a>, term: Term<'a>, start: u64, weights: Slice<'a>) -> Future<'a, Partial> {
+    Box::pin(async move {
+        if !start.is_multiple_of(TILE as u64) {
+            return Err(Error::ChunkStart { found: start });
+        }
+        if start > 0 && term.penalty.groups().is_some() {
+            return Err(Error::GroupsOfChunk { penalty: term.penalty.name(), found: start });
+        }
+        let partials = runner.partials(&[Tensor::new(term, weights)]).await?;
+        Ok(partials.into_iter().next().unwrap_or_default())
+    })
+}
+
+/// Writes the gradient of a sum of terms, or adds it, and evaluates the sum if the call `sums`.
+pub(super) fn gradient<'a>(
+    runner: Runner<'a>,
+    (operation, sums): (Operation, bool),
+    terms: Vec<Term<'a>>,
+    weights: Slice<'a>,
+    mut output: SliceMut<'a>,
+) -> Future<'a, Report> {
+    Box::pin(async move {
+        let update = |at: usize, term: &Term<'a>| {
+            let operation = if at == 0 { operation } else { Operation::AddGradient };
+            Update { sums, ..Update::new(operation, *term) }
+        };
+        for (at, term) in terms.iter().enumerate() {
+            update(at, term).accept(Some(weights), output.as_slice())?;
+        }
+        let mut partials = Vec::with_capacity(terms.len());
+        if let [term] = terms[..] {
+            partials.push(runner.update(&update(0, &term), Some(weights), output).await?);
+        } else {
+            // If a later term fails, the output must be as it was.
+            let mut held = output.as_slice().to_words();
+            let mut result = SliceMut::of_words(output.as_slice(), &mut held);
+            for (at, term) in terms.iter().enumerate() {
+                partials.push(runner.update(&update(at, term), Some(weights), result.reborrow()).await?);
+            }
+            output.reborrow().into_bytes().copy_from_slice(result.as_slice().bytes());
+        }
+        Report::of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
+    })
+}
+
+/// Writes the prox of a source, or of what the output holds, and evaluates it if the call `sums`.
+pub(super) fn prox<'a>(
+    runner: Runner<'a>,
+    (term, sums): (Term<'a>, bool),
+    step: f64,
+    source: Option<Slice<'a>>,
+    output: SliceMut<'a>,
+) -> Future<'a, Report> {
+    Box::pin(async move {
+        let update = Update { sums, step, ..Update::new(Operation::Prox, term) };
+        runner.update(&update, source, output).await?.report(term.penalty)
+    })
+}
