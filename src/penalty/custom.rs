@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use super::Penalty;
 use super::validate::factor;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
 use crate::{Error, Result};
 
 pub use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
@@ -228,7 +228,9 @@ impl<E: Elementwise> Formula for Adapted<E> {
     fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
         numbers("the numbers of the prox", E::metric_coefficients(p, step)?)
     }
+}
 
+impl<E: Elementwise> PerWeight<f32> for Adapted<E> {
     #[inline(always)]
     fn term(theta: f32, t: &TermCoefficients) -> f32 {
         E::term(finite(theta), t)

@@ -25,3 +25,6 @@ pub(crate) mod recorded;
 pub(crate) mod rejected;
 pub(crate) mod tensors;
 pub(crate) mod weighted;
+
+// For `formulas`, which the library's unit tests include too.
+use penalty::Penalty;
