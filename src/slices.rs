@@ -111,5 +111,5 @@ impl<'a> Update<'a> {
 /// elements.
 fn accept(penalty: &Penalty, element_weights: Option<Slice<'_>>, elements: Slice<'_>) -> Result<()> {
     matched(penalty, element_weights.is_some())?;
-    element_weights.map_or(Ok(()), |own| same_shape(ELEMENT_WEIGHTS, elements.shape(), own.shape()))
+    element_weights.map_or(Ok(()), |weights| same_shape(ELEMENT_WEIGHTS, elements.shape(), weights.shape()))
 }
