@@ -42,6 +42,7 @@ mod kernel;
 mod layout;
 mod limits;
 mod lock;
+mod memo;
 mod open;
 mod operand;
 mod pipeline;
