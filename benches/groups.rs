@@ -7,15 +7,15 @@
 #[allow(dead_code, reason = "the other benchmarks use more of it")]
 mod common;
 #[allow(dead_code, reason = "the tests use more of it")]
-#[path = "../tests/common/laws.rs"]
-mod laws;
+#[path = "../tests/common/properties.rs"]
+mod properties;
 
 use std::hint::black_box;
 
 use common::{interleaved, interleaved_seconds, seconds, weights};
-use laws::{Law, largest, laws, wide};
 use penalty::{Backend, Penalty, Result};
 use penalty_bandwidth::cpu as machine;
+use properties::{Properties, largest, properties, wide};
 
 const STEP: f64 = 0.25;
 const ROW: usize = 1024;
@@ -29,10 +29,10 @@ fn main() -> Result<()> {
     let (weights, mut work) = (weights(len), vec![0f32; len]);
     println!("{:<28} {:^22} {:^22} {:^22}", "", "evaluate, read", "gradient_into, copy", "prox_in_place, scale");
     for (of, size) in [("all", len), ("rows of 1024", ROW), ("runs of 8", RUN)] {
-        for rule in 0..laws(1.0, 0.5, 1).len() {
-            check(&law(rule, size.min(CHECKED)), size.min(CHECKED), &weights[..CHECKED.min(len)])?;
-            let law = law(rule, size);
-            row(&format!("{}, {of}", law.name), &law.penalty, &weights, &mut work, rounds)?;
+        for rule in 0..properties(1.0, 0.5, 1).len() {
+            check(&known(rule, size.min(CHECKED)), size.min(CHECKED), &weights[..CHECKED.min(len)])?;
+            let known = known(rule, size);
+            row(&format!("{}, {of}", known.name), &known.penalty, &weights, &mut work, rounds)?;
         }
     }
     let two_of_four = Penalty::n_of_m(2, 4)?;
@@ -41,9 +41,9 @@ fn main() -> Result<()> {
 }
 
 /// A rule over groups of so many weights, with a bound that leaves about a tenth of them, or half where it is a count.
-fn law(rule: usize, size: usize) -> Law {
+fn known(rule: usize, size: usize) -> Properties {
     let n = size as f64;
-    let bound = match laws(1.0, 0.5, 1)[rule].name {
+    let bound = match properties(1.0, 0.5, 1)[rule].name {
         "sparse_group_lasso" => 0.5,
         "l2_norm" => n.sqrt(),
         "linf_norm" => n / 5.0,
@@ -51,7 +51,7 @@ fn law(rule: usize, size: usize) -> Law {
         "top_k" => n / 2.0,
         _ => n / 20.0,
     };
-    laws(bound, 0.5, size).swap_remove(rule)
+    properties(bound, 0.5, size).swap_remove(rule)
 }
 
 fn row(name: &str, penalty: &Penalty, weights: &[f32], work: &mut [f32], rounds: usize) -> Result<()> {
@@ -95,17 +95,17 @@ fn row(name: &str, penalty: &Penalty, weights: &[f32], work: &mut [f32], rounds:
     Ok(())
 }
 
-fn check(law: &Law, size: usize, weights: &[f32]) -> Result<()> {
+fn check(known: &Properties, size: usize, weights: &[f32]) -> Result<()> {
     let backend = Backend::cpu();
-    let found = backend.evaluate(&law.penalty, weights)?.value;
-    let want: f64 = weights.chunks(size).map(|group| (law.value)(&wide(group))).sum();
-    assert!(found == want || (found - want).abs() <= 1e-6 * want, "{}: {found}, not {want}", law.name);
-    let proxes = backend.prox(&law.penalty, weights, STEP)?;
+    let found = backend.evaluate(&known.penalty, weights)?.value;
+    let want: f64 = weights.chunks(size).map(|group| (known.value)(&wide(group))).sum();
+    assert!(found == want || (found - want).abs() <= 1e-6 * want, "{}: {found}, not {want}", known.name);
+    let proxes = backend.prox(&known.penalty, weights, STEP)?;
     for (x, v) in proxes.chunks(size).zip(weights.chunks(size)) {
-        let want = (law.prox)(v, STEP);
+        let want = (known.prox)(v, STEP);
         let scale = largest(&want).max(largest(&wide(v)) / 16.0);
         for (x, want) in x.iter().zip(&want) {
-            assert!((f64::from(*x) - want).abs() <= 1e-6 * scale, "{}: {x}, not {want}", law.name);
+            assert!((f64::from(*x) - want).abs() <= 1e-6 * scale, "{}: {x}, not {want}", known.name);
         }
     }
     Ok(())

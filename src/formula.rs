@@ -12,20 +12,21 @@ pub(crate) mod sgd;
 use rule::Rule;
 
 use crate::numeric::element::Dtype;
+use crate::numeric::float::Float;
 use crate::{Error, Result};
 
 /// A kernel's coefficients for a penalty, each rounded once to `f32`; unused ones are 0. In a weighted formula, the
 /// last one is replaced by the element weight.
-pub(crate) type Coefficients = [f32; 5];
+pub(crate) type Coefficients<F = f32> = [F; 5];
 /// The coefficients of the term sum, Σterm(θ). In a weighted formula, the last one is replaced by the element weight.
-pub(crate) type TermCoefficients = [f32; 3];
+pub(crate) type TermCoefficients<F = f32> = [F; 3];
 /// A penalty's parameters, in the order of its constructor.
 pub(crate) type Parameters = [f64; 2];
 
-/// The formula of a separable penalty, or what a group penalty does with each weight. Its functions of `f32` see finite
-/// numbers only: +0, or at least 2^-120 in magnitude.
-pub(crate) trait Formula {
-    /// Whether the value needs a term sum: of [`term`](Formula::term), or of the groups' shares.
+/// The formula of a separable penalty, or what a group penalty does with each weight: what follows from its parameters,
+/// on the host.
+pub(crate) trait Formula: PerWeight<f32> {
+    /// Whether the value needs a term sum: of [`term`](PerWeight::term), or of the groups' shares.
     const SUMS_TERMS: bool = true;
     /// How a group's two coefficients are found; they replace the last two of the segment's. `None` if the penalty is
     /// separable.
@@ -38,6 +39,10 @@ pub(crate) trait Formula {
 
     /// The factors of Σ|θ|, Σθ² and Σterm in the value. An infinite factor makes a constraint of its sum.
     fn factors(p: Parameters) -> [f64; 3];
+    /// Whether the penalty has a gradient. A constraint, whose factor in the value is infinite, has none.
+    fn has_gradient(p: Parameters) -> bool {
+        Self::factors(p).iter().all(|weight| weight.is_finite())
+    }
     /// The limit that the rule compares a group's sum with, in a prox at this step. The value uses the limit at step 0.
     fn bound(_p: Parameters, _step: f64) -> f64 {
         0.0
@@ -60,28 +65,31 @@ pub(crate) trait Formula {
     fn metric_coefficients(_p: Parameters, _step: f64) -> Result<[f64; 5]> {
         Err(Error::NoMetricProx { penalty: Self::NAME })
     }
+}
 
+/// What a formula does with one weight. The formulas of separable penalties have it for every [`Float`]. Those of group
+/// penalties and of custom penalties have it for `f32` only: their coefficients are the bits that a group reduction
+/// makes, and their functions are a user's.
+///
+/// Weights and coefficients are finite. In `f32` they are +0, or at least 2^-120 in magnitude.
+pub(crate) trait PerWeight<F: Float> {
     /// A weight's term in the value: ≥ 0, and 0 at 0 unless 0 is forbidden. It is finite. If |θ| < 2^57, it is at most
     /// 2^115, so that the 4096 terms of a tile can be summed.
-    fn term(_theta: f32, _t: &TermCoefficients) -> f32 {
-        0.0
-    }
-    /// Whether the penalty has a gradient. A constraint, whose factor in the value is infinite, has none.
-    fn has_gradient(p: Parameters) -> bool {
-        Self::factors(p).iter().all(|weight| weight.is_finite())
+    fn term(_theta: F, _t: &TermCoefficients<F>) -> F {
+        F::ZERO
     }
     /// ∂R/∂θ, 0 at a kink. Never called if the penalty has no gradient.
-    fn gradient(_theta: f32, _c: &Coefficients) -> f32 {
-        0.0
+    fn gradient(_theta: F, _c: &Coefficients<F>) -> F {
+        F::ZERO
     }
     /// The limits of the gradient as θ → −∞ and as θ → +∞. Never called if the penalty has no gradient.
-    fn gradient_limits(_c: &Coefficients) -> [f32; 2] {
-        [0.0; 2]
+    fn gradient_limits(_c: &Coefficients<F>) -> [F; 2] {
+        [F::ZERO; 2]
     }
     /// argmin over x of step·R(x) + ½(x − v)².
-    fn prox(v: f32, c: &Coefficients) -> f32;
+    fn prox(v: F, c: &Coefficients<F>) -> F;
     /// argmin over x of step·R(x) + d/2·(x − v)², with d > 0.
-    fn metric_prox(v: f32, _d: f32, _c: &Coefficients) -> f32 {
+    fn metric_prox(v: F, _d: F, _c: &Coefficients<F>) -> F {
         v
     }
 }

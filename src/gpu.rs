@@ -43,6 +43,7 @@ mod layout;
 mod limits;
 mod lists;
 mod lock;
+mod memo;
 mod open;
 mod operand;
 mod pending;

@@ -84,6 +84,12 @@ pub mod exact {
     pub use crate::report::Partial;
 }
 
+// What the formulas are held against, shared with the tests and benches that see this crate from outside.
+#[cfg(test)]
+#[allow(dead_code, reason = "others use more of it")]
+#[path = "../tests/common/formulas.rs"]
+mod formulas;
+
 // The code of these pages is compiled and run with the other examples.
 #[doc = include_str!("../README.md")]
 #[cfg(all(doctest, feature = "gpu"))]

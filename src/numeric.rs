@@ -6,6 +6,7 @@ pub(crate) mod arithmetic;
 pub(crate) mod bits;
 pub(crate) mod element;
 pub(crate) mod fixed;
+pub(crate) mod float;
 pub(crate) mod hash;
 pub(crate) mod simd;
 pub(crate) mod slice;

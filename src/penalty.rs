@@ -13,6 +13,8 @@ pub(crate) mod validate;
 mod elastic_net;
 mod group_lasso;
 mod huber;
+#[cfg(test)]
+mod in_f64;
 mod interval;
 mod l0;
 mod l1_ball;

@@ -126,5 +126,5 @@ impl<'a> Update<'a> {
 /// elements.
 fn accept(penalty: &Penalty, element_weights: Option<Slice<'_>>, elements: Slice<'_>) -> Result<()> {
     matched(penalty, element_weights.is_some())?;
-    element_weights.map_or(Ok(()), |slice| same_shape(ELEMENT_WEIGHTS, elements.shape(), slice.shape()))
+    element_weights.map_or(Ok(()), |weights| same_shape(ELEMENT_WEIGHTS, elements.shape(), weights.shape()))
 }

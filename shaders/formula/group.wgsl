@@ -19,7 +19,7 @@ struct Group {
 }
 
 struct Found {
-    numbers: vec2<u32>,
+    coefficients: vec2<u32>,
     // The group's share of the term sum, scaled by 2^-exponent.
     share: f32,
     exponent: i32,
@@ -43,11 +43,11 @@ fn largest_of(thread: u32, group: Group) -> u32 {
 }
 
 // The segment's coefficients with those of a group in the last two places.
-fn with_group(c: Coefficients, own: vec2<u32>) -> Coefficients {
-    var numbers = c;
-    numbers[3] = bitcast<vec4<f32>>(vec4<u32>(own.x));
-    numbers[4] = bitcast<vec4<f32>>(vec4<u32>(own.y));
-    return numbers;
+fn with_group(c: Coefficients, of_group: vec2<u32>) -> Coefficients {
+    var both = c;
+    both[3] = bitcast<vec4<f32>>(vec4<u32>(of_group.x));
+    both[4] = bitcast<vec4<f32>>(vec4<u32>(of_group.y));
+    return both;
 }
 
 // The bits of a weight after the prox with these coefficients, rounded to its type.
@@ -63,7 +63,7 @@ fn value_bound_of(terms: TermCoefficients) -> Bound {
     return bitcast<vec3<u32>>(vec3<f32>(terms[0].x, terms[1].x, terms[2].x));
 }
 
-fn found_numbers(first: f32, second: f32) -> Found {
+fn found_coefficients(first: f32, second: f32) -> Found {
     return Found(vec2<u32>(bitcast<u32>(first), bitcast<u32>(second)), 0.0, 0);
 }
 

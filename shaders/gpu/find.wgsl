@@ -4,7 +4,7 @@
 // `find` comes from one of the files in shaders/formula/group.
 
 // Each group's coefficients.
-@group(0) @binding(8) var<storage, read_write> numbers: array<vec2<u32>>;
+@group(0) @binding(8) var<storage, read_write> group_coefficients: array<vec2<u32>>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         if (begins(thread, group.places)) {
             let found = find(thread, group, span);
             if (ends(thread, group.places)) {
-                numbers[geometry.numbers + number] = found.numbers;
+                group_coefficients[geometry.coefficients + number] = found.coefficients;
                 add_share(found);
             }
         }

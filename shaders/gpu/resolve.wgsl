@@ -90,9 +90,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         let l1 = rounded(segment, L1, L2_SQUARED - L1, -149);
         let l2_squared = rounded(segment, L2_SQUARED, NONZERO - L2_SQUARED, -298);
         let terms = rounded(segment, TERMS, WORDS - TERMS, -149);
-        let own = value_of(segment, vec3<f32>(l1, l2_squared, terms));
-        value = opaque_one(value + own);
-        write_finished(segment, segment + 1u, own, l1, l2_squared);
+        let of_segment = value_of(segment, vec3<f32>(l1, l2_squared, terms));
+        value = opaque_one(value + of_segment);
+        write_finished(segment, segment + 1u, of_segment, l1, l2_squared);
         // Counts are added as limbs are: a count's upper word never overflows.
         for (var limb = 0u; limb < WORDS; limb++) {
             if (limb == LARGEST) {

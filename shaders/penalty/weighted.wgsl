@@ -6,7 +6,7 @@ const LARGE_FROM: f32 = 144115188075855872.0;
 const LARGEST_SHARE: u32 = 0x79000000u;
 
 // The elastic net's coefficients for these element weights.
-fn own(c: Coefficients) -> array<vec4<f32>, 2> {
+fn weighed(c: Coefficients) -> array<vec4<f32>, 2> {
     return array(bounded(c[0] * c[4]), bounded(c[1] * c[4]));
 }
 
@@ -19,7 +19,7 @@ fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> {
 }
 
 fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
-    let n = own(c);
+    let n = weighed(c);
     let bits = bitcast<vec4<u32>>(theta);
     let sign = bits & vec4<u32>(0x80000000u);
     let kink = select(bitcast<vec4<u32>>(n[0]) | sign, vec4<u32>(0u), bits == vec4<u32>(0u));
@@ -28,19 +28,19 @@ fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
 }
 
 fn gradient_limits(c: Coefficients) -> Limits {
-    let n = own(c);
+    let n = weighed(c);
     let limit = select(vec4<u32>(INFINITY), bitcast<vec4<u32>>(n[0]), bitcast<vec4<u32>>(n[1]) == vec4<u32>(0u));
     return Limits(limit | vec4<u32>(0x80000000u), limit);
 }
 
 // (v − clamp(v, −c₀w, c₀w))/(1 + c₁w).
 fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> {
-    let n = own(c);
+    let n = weighed(c);
     return threshold(v, n[0]) * quotient(vec4<f32>(1.0), bounded(1.0 + n[1]));
 }
 
 // (v − clamp(v, −c₀w/d, c₀w/d))·d/(d + c₁w).
 fn metric_prox(v: vec4<f32>, d: vec4<f32>, c: Coefficients) -> vec4<f32> {
-    let n = own(c);
+    let n = weighed(c);
     return threshold(v, quotient(n[0], d)) * quotient(d, bounded(d + n[1]));
 }

@@ -42,7 +42,7 @@ impl GroupCoefficients<'_> {
             let index = at + filled as u64;
             let (group, run) = self.geometry.at(index);
             let run = run.min((len - filled) as u64) as usize;
-            let [a, b] = self.found[group as usize].numbers;
+            let [a, b] = self.found[group as usize].coefficients;
             if self.rule == Rule::Select {
                 // Among weights of the smallest kept magnitude, only those up to the last kept index are kept.
                 for (kept, i) in first[filled..filled + run].iter_mut().zip(index..) {
@@ -74,7 +74,7 @@ impl Cpu {
             let (segment, penalty) = (&pass.segments[at], &pass.penalties[at]);
             // Coverage of the segment by the groups was checked before.
             let (Some(rule), Ok(Some(geometry))) = (penalty.rule(), penalty.geometry(segment.len)) else { continue };
-            let own = operands[at].take(segment.len as usize);
+            let operands = operands[at].take(segment.len as usize);
             let sums = if pass.sums { &mut sums[at..=at] } else { &mut [] };
             let alone = Pass {
                 segments: &pass.segments[at..=at],
@@ -83,7 +83,7 @@ impl Cpu {
                 ..*pass
             };
             let spans: Vec<Span> = spans.iter().map(|span| Span { segment: 0, ..*span }).collect();
-            self.run_segment(&spans, &alone, (rule, &geometry), own, sums);
+            self.run_segment(&spans, &alone, (rule, &geometry), operands, sums);
         }
     }
 
@@ -101,8 +101,8 @@ impl Cpu {
             match part {
                 Part::Each => {
                     let evaluates = pass.operation == Operation::Evaluate;
-                    let own = &mut [operands.reborrow()];
-                    self.visit(spans, &Pass { sums: evaluates, ..*pass }, None, own, sums);
+                    let operands = &mut [operands.reborrow()];
+                    self.visit(spans, &Pass { sums: evaluates, ..*pass }, None, operands, sums);
                 }
                 Part::Find(purpose) => {
                     let read = match pass.operation {
@@ -117,13 +117,13 @@ impl Cpu {
                 }
                 Part::Apply => {
                     let operation = pass.operation.applied();
-                    let mut own = operands.reborrow();
+                    let mut operands = operands.reborrow();
                     if operation != pass.operation {
-                        own.source = &[];
+                        operands.source = &[];
                     }
-                    let numbers = GroupCoefficients { geometry, found: &found, rule };
+                    let groups = GroupCoefficients { geometry, found: &found, rule };
                     let pass = Pass { operation, scalars: Scalars::default(), ..*pass };
-                    self.visit(spans, &pass, Some(&numbers), &mut [own], sums);
+                    self.visit(spans, &pass, Some(&groups), &mut [operands], sums);
                 }
             }
         }
@@ -144,17 +144,17 @@ impl Cpu {
             let group_of = Group { members, dtype: E::DTYPE, set: self.set };
             let mut found =
                 (loops.find)(&group_of, rule, purpose, &coefficients.c, coefficients.terms.map(f32::to_bits));
-            if rule == Rule::Select && found.numbers[1].to_bits() != u32::MAX {
-                let last = geometry.index(group, found.numbers[1].to_bits().into());
-                found.numbers[1] = f32::from_bits(last as u32);
+            if rule == Rule::Select && found.coefficients[1].to_bits() != u32::MAX {
+                let last = geometry.index(group, found.coefficients[1].to_bits().into());
+                found.coefficients[1] = f32::from_bits(last as u32);
             }
             found
         };
         if geometry.is_contiguous() && geometry.largest() >= PARALLEL as u64 {
             let size = geometry.largest() as usize;
             let find = |group: u64| {
-                let own = &weights[group as usize * size..][..size];
-                find(group, Members::Read(size, &|first, bits| self.clean(&own[first..], soft, bits)))
+                let weights = &weights[group as usize * size..][..size];
+                find(group, Members::Read(size, &|first, bits| self.clean(&weights[first..], soft, bits)))
             };
             return (0..geometry.count).map(find).collect();
         }
@@ -182,9 +182,9 @@ impl Cpu {
                 self.gather(geometry, together.clone(), weights, soft, &mut bits);
                 let mut rest = &bits[..];
                 for group in together {
-                    let (own, others) = rest.split_at(geometry.size(group) as usize);
+                    let (members, others) = rest.split_at(geometry.size(group) as usize);
                     rest = others;
-                    found.push(find(group, Members::Gathered(own)));
+                    found.push(find(group, Members::Gathered(members)));
                 }
             }
             found

@@ -34,7 +34,7 @@ impl Cpu {
         &self,
         spans: &[Span],
         pass: &Pass<'_>,
-        own: Option<&GroupCoefficients<'_>>,
+        groups: Option<&GroupCoefficients<'_>>,
         operands: &mut [SegmentOperands<'_, E>],
         sums: &mut [Sums],
     ) {
@@ -48,7 +48,7 @@ impl Cpu {
                     pass,
                     loops: &penalty.formula().loops,
                     c: &pass.coefficients[span.segment as usize],
-                    own,
+                    groups,
                     grouped: penalty.rule().is_some(),
                 };
                 task.visit(span.start, operands)

@@ -26,8 +26,8 @@ impl Slices for Cpu {
         for stage in &plan.stages {
             with_element!(stage.dtype, E => {
             let operands = tensors.iter().map(|Tensor { weights, element_weights, .. }| {
-                let own = element_weights.map_or(&[][..], |own| own.elements());
-                SegmentOperands::read(weights.elements(), own)
+                let element_weights = element_weights.map_or(&[][..], |weights| weights.elements());
+                SegmentOperands::read(weights.elements(), element_weights)
             });
                 let mut operands: Vec<SegmentOperands<'_, E>> = operands.collect();
                 self.run(stage, &pass, &mut operands, &mut sums);
@@ -51,8 +51,8 @@ impl Slices for Cpu {
         if let Some(stage) = plan.stages.first() {
             with_element!(stage.dtype, E => {
                 let source = source.map(|source| source.elements());
-                let own = update.element_weights.map_or(&[][..], |own| own.elements());
-                let operands = SegmentOperands::<'_, E>::update(source, own, output.into_elements());
+                let element_weights = update.element_weights.map_or(&[][..], |weights| weights.elements());
+                let operands = SegmentOperands::<'_, E>::update(source, element_weights, output.into_elements());
                 self.run(stage, &pass, &mut [operands], &mut sums);
             });
         }

@@ -3,7 +3,7 @@
 use super::groups::{GroupCoefficients, OfGroups};
 use super::pass::{Pass, SegmentOperands};
 use crate::formula::group::with_group;
-use crate::formula::loops::{Loops, Own};
+use crate::formula::loops::{Loops, Weighed};
 use crate::formula::scalars::{Direction, Metric};
 use crate::formula::{Coefficients, adam, sgd};
 use crate::numeric::accumulator::Sums;
@@ -28,7 +28,7 @@ pub(super) struct Task<'a> {
     pub(super) loops: &'static Loops,
     pub(super) c: &'a CoefficientRecord,
     /// The coefficients of the weights' groups, once these are reduced.
-    pub(super) own: Option<&'a GroupCoefficients<'a>>,
+    pub(super) groups: Option<&'a GroupCoefficients<'a>>,
     /// Whether the weights are in groups.
     pub(super) grouped: bool,
 }
@@ -82,9 +82,9 @@ impl Task<'_> {
                 let row = left.take(BLOCK);
                 let shares = &mut shares[..row.source.len()];
                 let bits = bits_of(self.set, row.source, &mut bits);
-                let own =
-                    Own { numbers: &self.c.terms, weights: bits_of(self.set, row.element_weights, &mut weight_bits) };
-                (self.loops.terms)(self.set, bits, own, shares);
+                let element_weights = bits_of(self.set, row.element_weights, &mut weight_bits);
+                let t = Weighed { coefficients: &self.c.terms, element_weights };
+                (self.loops.terms)(self.set, bits, t, shares);
                 self.set.run(
                     #[inline(always)]
                     || lanes.add(shares),
@@ -114,24 +114,26 @@ impl Task<'_> {
         let (set, loops, s) = (self.set, self.loops, &self.pass.scalars);
         let SegmentOperands { source, element_weights, written: [output, first, second] } = operands;
         let mut weight_bits = None;
-        let weights = bits_of(set, element_weights, &mut weight_bits);
+        let element_weights = bits_of(set, element_weights, &mut weight_bits);
         match self.pass.operation {
             Operation::Evaluate => {}
             Operation::AddGradient if self.c.untouched() => {}
             Operation::AddGradient => {
-                onto_bits(set, source, output, true, |source, bits| self.add_gradient(at, source, bits, weights));
+                onto_bits(set, source, output, true, |source, bits| {
+                    self.add_gradient(at, source, bits, element_weights)
+                });
             }
             Operation::Gradient => {
-                onto_bits(set, source, output, false, |source, bits| self.gradient(at, source, bits, weights));
+                onto_bits(set, source, output, false, |source, bits| self.gradient(at, source, bits, element_weights));
             }
             Operation::Prox if source.is_empty() => {
                 if !self.c.untouched() {
-                    on_bits(set, output, |bits| self.prox_in_place(at, bits, weights));
+                    on_bits(set, output, |bits| self.prox_in_place(at, bits, element_weights));
                 }
             }
             Operation::Prox if self.c.untouched() => output.copy_from_slice(source),
             Operation::Prox => {
-                onto_bits(set, source, output, false, |source, bits| self.prox(at, source, bits, weights));
+                onto_bits(set, source, output, false, |source, bits| self.prox(at, source, bits, element_weights));
             }
             Operation::Sgd(direction) => on_bits(set, output, |bits| {
                 set.run(
@@ -153,7 +155,7 @@ impl Task<'_> {
                         }
                     },
                 );
-                self.prox_in_place(at, bits, weights);
+                self.prox_in_place(at, bits, element_weights);
             }),
             Operation::Adam(metric) => on_bits(set, output, |bits| {
                 let mut metrics = [0.0; BLOCK];
@@ -169,10 +171,10 @@ impl Task<'_> {
                     },
                 );
                 match metric {
-                    Metric::Plain => self.prox_in_place(at, bits, weights),
+                    Metric::Plain => self.prox_in_place(at, bits, element_weights),
                     Metric::Adam => {
-                        let own = Own { numbers: &self.c.c, weights };
-                        (loops.metric_prox_in_place)(set, bits, &metrics, own);
+                        let c = Weighed { coefficients: &self.c.c, element_weights };
+                        (loops.metric_prox_in_place)(set, bits, &metrics, c);
                     }
                 }
             }),
@@ -180,23 +182,23 @@ impl Task<'_> {
     }
 }
 
-/// Gradients and proxes of at most a block of weights, given as bits; `at` is the index of the first. `weights` holds
-/// the bits of their element weights. Weights in groups use their groups' coefficients.
+/// Gradients and proxes of at most a block of weights, given as bits; `at` is the index of the first.
+/// `element_weights` holds bits too. Weights in groups use their groups' coefficients.
 impl Task<'_> {
-    fn gradient(&self, at: u64, source: &[u32], output: &mut [u32], weights: &[u32]) {
-        self.with_numbers(at, source.len(), |numbers, own| match own {
-            None => (self.loops.gradient)(self.set, source, output, Own { numbers, weights }),
-            Some(own) => (self.loops.gradient_of_each)(self.set, source, output, numbers, own),
+    fn gradient(&self, at: u64, source: &[u32], output: &mut [u32], element_weights: &[u32]) {
+        self.with_coefficients(at, source.len(), |coefficients, of_groups| match of_groups {
+            None => (self.loops.gradient)(self.set, source, output, Weighed { coefficients, element_weights }),
+            Some(of_groups) => (self.loops.gradient_of_each)(self.set, source, output, coefficients, of_groups),
         });
     }
 
-    fn add_gradient(&self, at: u64, source: &[u32], output: &mut [u32], weights: &[u32]) {
-        self.with_numbers(at, source.len(), |numbers, own| match own {
-            None => (self.loops.add_gradient)(self.set, source, output, Own { numbers, weights }),
-            Some(own) => {
+    fn add_gradient(&self, at: u64, source: &[u32], output: &mut [u32], element_weights: &[u32]) {
+        self.with_coefficients(at, source.len(), |coefficients, of_groups| match of_groups {
+            None => (self.loops.add_gradient)(self.set, source, output, Weighed { coefficients, element_weights }),
+            Some(of_groups) => {
                 let mut gradient = [0; BLOCK];
                 let gradient = &mut gradient[..source.len()];
-                (self.loops.gradient_of_each)(self.set, source, gradient, numbers, own);
+                (self.loops.gradient_of_each)(self.set, source, gradient, coefficients, of_groups);
                 self.set.run(
                     #[inline(always)]
                     || output.iter_mut().zip(&*gradient).for_each(|(out, more)| *out = bits::add(*out, *more)),
@@ -205,38 +207,38 @@ impl Task<'_> {
         });
     }
 
-    fn prox(&self, at: u64, source: &[u32], output: &mut [u32], weights: &[u32]) {
-        self.with_numbers(at, source.len(), |numbers, own| match own {
-            None => (self.loops.prox)(self.set, source, output, Own { numbers, weights }),
-            Some(own) => (self.loops.prox_of_each)(self.set, source, output, numbers, own),
+    fn prox(&self, at: u64, source: &[u32], output: &mut [u32], element_weights: &[u32]) {
+        self.with_coefficients(at, source.len(), |coefficients, of_groups| match of_groups {
+            None => (self.loops.prox)(self.set, source, output, Weighed { coefficients, element_weights }),
+            Some(of_groups) => (self.loops.prox_of_each)(self.set, source, output, coefficients, of_groups),
         });
     }
 
-    fn prox_in_place(&self, at: u64, bits: &mut [u32], weights: &[u32]) {
+    fn prox_in_place(&self, at: u64, bits: &mut [u32], element_weights: &[u32]) {
         // Weights in groups are only stepped until their groups are reduced; their prox comes later.
-        if self.grouped && self.own.is_none() {
+        if self.grouped && self.groups.is_none() {
             return;
         }
-        self.with_numbers(at, bits.len(), |numbers, own| match own {
-            None => (self.loops.prox_in_place)(self.set, bits, Own { numbers, weights }),
-            Some(own) => {
+        self.with_coefficients(at, bits.len(), |coefficients, of_groups| match of_groups {
+            None => (self.loops.prox_in_place)(self.set, bits, Weighed { coefficients, element_weights }),
+            Some(of_groups) => {
                 let mut source = [0; BLOCK];
                 let source = &mut source[..bits.len()];
                 source.copy_from_slice(bits);
-                (self.loops.prox_of_each)(self.set, source, bits, numbers, own);
+                (self.loops.prox_of_each)(self.set, source, bits, coefficients, of_groups);
             }
         });
     }
 
     /// Calls `f` with the coefficients that all of these weights share, and with those of each weight's group if they
     /// differ.
-    fn with_numbers(&self, at: u64, len: usize, f: impl FnOnce(&Coefficients, Option<[&[f32]; 2]>)) {
+    fn with_coefficients(&self, at: u64, len: usize, f: impl FnOnce(&Coefficients, Option<[&[f32]; 2]>)) {
         let c = &self.c.c;
-        let Some(own) = self.own else { return f(c, None) };
+        let Some(groups) = self.groups else { return f(c, None) };
         let [mut first, mut second] = [[0.0; BLOCK]; 2];
-        match own.of(at, [&mut first[..len], &mut second[..len]]) {
-            OfGroups::Alike(own) => f(&with_group(c, own), None),
-            OfGroups::Each(own) => f(c, Some(own)),
+        match groups.of(at, [&mut first[..len], &mut second[..len]]) {
+            OfGroups::Alike(of_group) => f(&with_group(c, of_group), None),
+            OfGroups::Each(of_groups) => f(c, Some(of_groups)),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::numeric::simd::InstructionSet;
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Found {
     /// The group's coefficients: the last two of those that its weights get.
-    pub(crate) numbers: [f32; 2],
+    pub(crate) coefficients: [f32; 2],
     /// The group's share of the term sum, scaled by 2^-`exponent`.
     pub(crate) share: f32,
     pub(crate) exponent: i32,
@@ -229,6 +229,6 @@ fn stored<F: Formula, E: Bits>(b: u32, c: &Coefficients) -> u32 {
 
 /// A segment's coefficients with those of a group in the last two places.
 #[inline(always)]
-pub(crate) fn with_group(c: &Coefficients, own: [f32; 2]) -> Coefficients {
-    [c[0], c[1], c[2], own[0], own[1]]
+pub(crate) fn with_group(c: &Coefficients, of_group: [f32; 2]) -> Coefficients {
+    [c[0], c[1], c[2], of_group[0], of_group[1]]
 }

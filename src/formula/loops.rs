@@ -17,38 +17,39 @@ type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32];
 
 /// The loops of a formula, from a source to an output or in place.
 pub(crate) struct Loops {
-    pub(crate) gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Coefficients>),
-    pub(crate) add_gradient: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Coefficients>),
-    pub(crate) prox: fn(InstructionSet, &[u32], &mut [u32], Own<'_, Coefficients>),
-    pub(crate) prox_in_place: fn(InstructionSet, &mut [u32], Own<'_, Coefficients>),
+    pub(crate) gradient: fn(InstructionSet, &[u32], &mut [u32], Weighed<'_, Coefficients>),
+    pub(crate) add_gradient: fn(InstructionSet, &[u32], &mut [u32], Weighed<'_, Coefficients>),
+    pub(crate) prox: fn(InstructionSet, &[u32], &mut [u32], Weighed<'_, Coefficients>),
+    pub(crate) prox_in_place: fn(InstructionSet, &mut [u32], Weighed<'_, Coefficients>),
     /// In the metric that the second slice holds.
-    pub(crate) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], Own<'_, Coefficients>),
+    pub(crate) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], Weighed<'_, Coefficients>),
     /// The weights' terms in the term sum.
-    pub(crate) terms: fn(InstructionSet, &[u32], Own<'_, TermCoefficients>, &mut [f32]),
+    pub(crate) terms: fn(InstructionSet, &[u32], Weighed<'_, TermCoefficients>, &mut [f32]),
     pub(crate) gradient_of_each: UpdateEach,
     pub(crate) prox_of_each: UpdateEach,
     pub(crate) find: fn(&Group<'_>, Rule, Purpose, &Coefficients, [u32; 3]) -> Found,
 }
 
-/// A penalty's coefficients, and the element weights if it is weighted.
+/// A formula's coefficients, and the element weights if it is weighted.
 #[derive(Clone, Copy)]
-pub(crate) struct Own<'a, N> {
-    pub(crate) numbers: &'a N,
+pub(crate) struct Weighed<'a, C> {
+    pub(crate) coefficients: &'a C,
     /// As bits; empty if the formula is not weighted.
-    pub(crate) weights: &'a [u32],
+    pub(crate) element_weights: &'a [u32],
 }
 
 /// The same for a loop over a given number of elements. The coefficients are copied: behind a reference, every write of
 /// a weight could change them.
-struct Each<'a, N> {
-    numbers: N,
-    weights: &'a [u32],
+struct Each<'a, C> {
+    coefficients: C,
+    element_weights: &'a [u32],
 }
 
-impl<'a, N: Copy> Own<'a, N> {
+impl<'a, C: Copy> Weighed<'a, C> {
     #[inline(always)]
-    fn each<F: Formula>(&self, len: usize) -> Each<'a, N> {
-        Each { numbers: *self.numbers, weights: if F::WEIGHTED { &self.weights[..len] } else { &[] } }
+    fn each<F: Formula>(&self, len: usize) -> Each<'a, C> {
+        let element_weights = if F::WEIGHTED { &self.element_weights[..len] } else { &[] };
+        Each { coefficients: *self.coefficients, element_weights }
     }
 }
 
@@ -56,17 +57,18 @@ impl<'a, const N: usize> Each<'a, [f32; N]> {
     /// An element's coefficients.
     #[inline(always)]
     fn at<F: Formula>(&self, i: usize) -> [f32; N] {
-        let mut numbers = self.numbers;
+        let mut c = self.coefficients;
         if F::WEIGHTED {
-            numbers[N - 1] = bits::element_weight(self.weights[i]);
+            c[N - 1] = bits::element_weight(self.element_weights[i]);
         }
-        numbers
+        c
     }
 
     /// The part for `len` elements from `start` on.
     #[inline(always)]
     fn part<F: Formula>(&self, start: usize, len: usize) -> Each<'a, [f32; N]> {
-        Each { numbers: self.numbers, weights: if F::WEIGHTED { &self.weights[start..start + len] } else { &[] } }
+        let element_weights = if F::WEIGHTED { &self.element_weights[start..start + len] } else { &[] };
+        Each { element_weights, ..*self }
     }
 }
 
@@ -106,22 +108,22 @@ fn each_in_place(bits: &mut [u32], f: impl Fn(usize, u32) -> u32) {
     }
 }
 
-fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Coefficients>) {
+fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
-            let c = own.each::<F>(source.len());
+            let c = c.each::<F>(source.len());
             each(source, output, |i, theta, _| pointwise::gradient::<F>(theta, &c.at::<F>(i)));
         },
     );
 }
 
 /// Blocks without NaN and infinity, as nearly all are, take half as many instructions.
-fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Coefficients>) {
+fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
-            let all = own.each::<F>(source.len());
+            let all = c.each::<F>(source.len());
             let (sources, source) = source.as_chunks::<BLOCK>();
             let (outputs, output) = output.as_chunks_mut::<BLOCK>();
             for (block, (source, output)) in sources.iter().zip(outputs).enumerate() {
@@ -159,21 +161,21 @@ fn finite(block: &[u32; BLOCK]) -> bool {
     block.iter().fold(true, |finite, b| finite & (b & MAGNITUDE < INFINITY))
 }
 
-fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], own: Own<'_, Coefficients>) {
+fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
-            let c = own.each::<F>(source.len());
+            let c = c.each::<F>(source.len());
             each(source, output, |i, v, _| pointwise::prox::<F>(v, &c.at::<F>(i)));
         },
     );
 }
 
-fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], own: Own<'_, Coefficients>) {
+fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], c: Weighed<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
-            let all = own.each::<F>(bits.len());
+            let all = c.each::<F>(bits.len());
             let (blocks, rest) = bits.as_chunks_mut::<BLOCK>();
             let start = blocks.len() * BLOCK;
             for (block, bits) in blocks.iter_mut().enumerate() {
@@ -191,22 +193,27 @@ fn shrink<F: Formula>(bits: &mut [u32], c: &Each<'_, Coefficients>) {
     each_in_place(bits, |i, v| pointwise::prox::<F>(v, &c.at::<F>(i)));
 }
 
-fn metric_prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], metric: &[f32], own: Own<'_, Coefficients>) {
+fn metric_prox_in_place<F: Formula>(
+    set: InstructionSet,
+    bits: &mut [u32],
+    metric: &[f32],
+    c: Weighed<'_, Coefficients>,
+) {
     set.run(
         #[inline(always)]
         || {
-            let c = own.each::<F>(bits.len());
+            let c = c.each::<F>(bits.len());
             let metric = &metric[..bits.len()];
             each_in_place(bits, |i, v| pointwise::metric_prox::<F>(v, metric[i], &c.at::<F>(i)));
         },
     );
 }
 
-fn terms<F: Formula>(set: InstructionSet, bits: &[u32], own: Own<'_, TermCoefficients>, terms: &mut [f32]) {
+fn terms<F: Formula>(set: InstructionSet, bits: &[u32], t: Weighed<'_, TermCoefficients>, terms: &mut [f32]) {
     set.run(
         #[inline(always)]
         || {
-            let t = own.each::<F>(bits.len());
+            let t = t.each::<F>(bits.len());
             let terms = &mut terms[..bits.len()];
             for i in 0..bits.len() {
                 terms[i] = pointwise::term::<F>(bits[i], &t.at::<F>(i));
@@ -220,17 +227,9 @@ fn gradient_of_each<F: Formula>(
     source: &[u32],
     output: &mut [u32],
     c: &Coefficients,
-    [first, second]: [&[f32]; 2],
+    of_groups: [&[f32]; 2],
 ) {
-    set.run(
-        #[inline(always)]
-        || {
-            let c = *c;
-            for (((out, theta), a), b) in output.iter_mut().zip(source).zip(first).zip(second) {
-                *out = pointwise::gradient::<F>(*theta, &with_group(&c, [*a, *b]));
-            }
-        },
-    );
+    of_each(set, source, output, c, of_groups, pointwise::gradient::<F>);
 }
 
 fn prox_of_each<F: Formula>(
@@ -238,15 +237,27 @@ fn prox_of_each<F: Formula>(
     source: &[u32],
     output: &mut [u32],
     c: &Coefficients,
-    [first, second]: [&[f32]; 2],
+    of_groups: [&[f32]; 2],
+) {
+    of_each(set, source, output, c, of_groups, pointwise::prox::<F>);
+}
+
+/// Applies `f` to each weight and its coefficients, the last two of which are its group's.
+#[inline(always)]
+fn of_each(
+    set: InstructionSet,
+    source: &[u32],
+    output: &mut [u32],
+    c: &Coefficients,
+    of_groups: [&[f32]; 2],
+    f: impl Fn(u32, &Coefficients) -> u32,
 ) {
     set.run(
         #[inline(always)]
         || {
             let c = *c;
-            for (((out, v), a), b) in output.iter_mut().zip(source).zip(first).zip(second) {
-                *out = pointwise::prox::<F>(*v, &with_group(&c, [*a, *b]));
-            }
+            let [first, second] = of_groups.map(|of_groups| &of_groups[..source.len()]);
+            each(source, output, |i, x, _| f(x, &with_group(&c, [first[i], second[i]])));
         },
     );
 }

@@ -3,7 +3,6 @@
 use super::device::{Gpu, one_line};
 use super::kernel::Kernel;
 use super::limits::at_least;
-use super::lock::lock;
 use super::pipeline::{PARAMETERS, Pipeline, compile, storage};
 use super::source;
 use crate::{Error, Result};
@@ -11,13 +10,13 @@ use crate::{Error, Result};
 impl Gpu {
     /// The compiled kernel, from the cache if it was compiled before.
     pub(super) fn pipeline(&self, kernel: Kernel) -> Result<Pipeline> {
-        let mut pipelines = lock(&self.inner.pipelines);
-        if let Some(pipeline) = pipelines.get(&kernel) {
-            return Ok(pipeline.clone());
-        }
+        self.inner.pipelines.get(kernel, || self.compile(kernel))
+    }
+
+    fn compile(&self, kernel: Kernel) -> Result<Pipeline> {
         let custom = kernel.subject.formula().filter(|formula| formula.custom);
         // Compilers repeat the label in their messages.
-        let label = custom.map_or_else(|| format!("penalty {kernel:?}"), |own| format!("penalty {own:?}"));
+        let label = custom.map_or_else(|| format!("penalty {kernel:?}"), |formula| format!("penalty {formula:?}"));
         // Nothing is proved of a user's functions.
         let checked = self.inner.checked || custom.is_some();
         let layout = kernel.layout();
@@ -27,25 +26,18 @@ impl Gpu {
         at_least(limit, kernel.operation.name(), storage, most.into())?;
         let (pipeline, error) = self.scoped(|| compile(self.device(), &label, kernel.source(), &layout, checked))?;
         match (custom, error) {
-            (_, None) => {}
-            (Some(own), Some(error @ wgpu::Error::Validation { .. })) => {
-                return Err(Error::Wgsl { penalty: own.name, error: one_line(&error) });
+            (_, None) => Ok(pipeline),
+            (Some(formula), Some(error @ wgpu::Error::Validation { .. })) => {
+                Err(Error::Wgsl { penalty: formula.name, error: one_line(&error) })
             }
-            (_, Some(error)) => return Err(Error::Device(one_line(&error))),
+            (_, Some(error)) => Err(Error::Device(one_line(&error))),
         }
-        pipelines.insert(kernel, pipeline.clone());
-        Ok(pipeline)
     }
 
     /// The kernel that resolves results on the device, also compiled once.
     pub(super) fn resolve_pipeline(&self) -> Result<Pipeline> {
-        let mut resolve = lock(&self.inner.resolve);
-        if let Some(pipeline) = &*resolve {
-            return Ok(pipeline.clone());
-        }
         let layout = [(0, PARAMETERS), (1, storage(true, true)), (2, storage(false, true)), (3, storage(false, false))];
-        let pipeline =
-            self.guarded(|| compile(self.device(), "penalty resolve", source::resolve(), &layout, self.inner.checked))?;
-        Ok(resolve.insert(pipeline).clone())
+        let compile = || compile(self.device(), "penalty resolve", source::resolve(), &layout, self.inner.checked);
+        self.inner.resolve.get((), || self.guarded(compile))
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::determinism::Determinism;
 use super::kernel::Kernel;
+use super::memo::Memo;
 use super::pipeline::Pipeline;
 use super::reply::Waiting;
 use crate::formula::Parameters;
@@ -27,10 +28,11 @@ pub(super) struct Inner {
     pub(super) determinism: Determinism,
     pub(super) checked: bool,
     pub(super) window: u64,
-    pub(super) pipelines: Mutex<HashMap<Kernel, Pipeline>>,
+    pub(super) pipelines: Memo<Kernel, Pipeline>,
     /// The verdict on each type of custom penalty that was checked here.
     pub(super) verdicts: Mutex<HashMap<TypeId, Verdict>>,
-    pub(super) resolve: Mutex<Option<Pipeline>>,
+    /// The kernel that resolves results.
+    pub(super) resolve: Memo<(), Pipeline>,
     pub(super) serial: AtomicU32,
     pub(super) waiting: Waiting,
     pub(super) process: u32,

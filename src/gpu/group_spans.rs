@@ -35,15 +35,13 @@ impl Spans {
         (segment, penalty, spans): (&Segment, &Penalty, &[Span]),
         geometry: &Geometry,
     ) -> Result<()> {
-        // Rejects steps that group penalties do not take.
-        segment.about(kernel.operation.coefficients(segment, penalty, 0.0))?;
         let bytes = segment.len * segment.dtype.size() as u64;
         let reaches = |bytes: u64| bytes + limits.alignment <= limits.binding;
         if !geometry.is_contiguous() {
             let purpose = "a tensor whose groups are no runs";
             segment.about(at_least(limits.bound_by, purpose, bytes + limits.alignment, limits.binding))?;
         }
-        let numbers = [self.groups as u32, 0, 0, 0];
+        let first = [self.groups as u32, 0, 0, 0];
         self.groups += geometry.count;
         let sides = match &geometry.lists {
             None => [geometry.columns, geometry.height, geometry.width, geometry.across].map(|side| side as u32),
@@ -57,7 +55,7 @@ impl Spans {
                 [firsts[0], firsts[1], firsts[2], 0]
             }
         };
-        self.geometries.push([sides, numbers]);
+        self.geometries.push([sides, first]);
         let largest = geometry.largest();
         let sums_for = |part| match (part, penalty.rule()) {
             (Part::Find(purpose), Some(rule)) => sums(rule, purpose),

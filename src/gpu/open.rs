@@ -8,6 +8,7 @@ use super::check;
 use super::determinism::Determinism;
 use super::device::{self, Gpu, Inner};
 use super::limits::{self, LARGEST_BINDING, SMALLEST_WINDOW};
+use super::memo::Memo;
 use super::reply::Waiting;
 use super::wait::WaitMode;
 use crate::{Error, Result};
@@ -107,9 +108,9 @@ impl Gpu {
             determinism: Determinism::NotGuaranteed,
             checked: options.checked,
             window,
-            pipelines: Mutex::default(),
+            pipelines: Memo::default(),
             verdicts: Mutex::default(),
-            resolve: Mutex::default(),
+            resolve: Memo::default(),
             serial: AtomicU32::new(1),
             waiting: Waiting::default(),
             process: device::process(),

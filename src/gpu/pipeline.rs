@@ -1,7 +1,7 @@
 //! A kernel's bindings, and compiling it.
 
 use super::kernel::{Kernel, Team};
-use super::table::{FIRST_OPERAND, LISTS, NUMBERS, PARAMETERS_BOUND, PARTIAL_SUMS};
+use super::table::{FIRST_OPERAND, GROUP_COEFFICIENTS, LISTS, PARAMETERS_BOUND, PARTIAL_SUMS};
 use crate::plan::operation::Part;
 
 /// A compiled kernel.
@@ -32,7 +32,7 @@ impl Kernel {
         let operands = self.bindings.writable.iter().take(self.bindings.count());
         layout.extend((FIRST_OPERAND..).zip(operands.map(|&writable| storage(!writable, false))));
         if let Some(groups) = self.groups {
-            layout.push((NUMBERS, storage(self.part == Part::Apply, false)));
+            layout.push((GROUP_COEFFICIENTS, storage(self.part == Part::Apply, false)));
             if groups.lists {
                 layout.push((LISTS, storage(true, false)));
             }

@@ -16,7 +16,8 @@ use super::slot_memory::{
     GroupMemory, Results, Table, entry, group_sizes, parameters_size, rows_before, rows_size, whole,
 };
 use super::table::{
-    BINDINGS, FIRST_OPERAND, LISTS, NUMBERS, PARAMETERS, PARAMETERS_BOUND, PARTIAL_SUMS, ROW, ROW_BYTES, SEGMENTS,
+    BINDINGS, FIRST_OPERAND, GROUP_COEFFICIENTS, LISTS, PARAMETERS, PARAMETERS_BOUND, PARTIAL_SUMS, ROW, ROW_BYTES,
+    SEGMENTS,
 };
 use crate::Result;
 use crate::formula::scalars::Scalars;
@@ -174,7 +175,8 @@ impl Recorder {
                 entries[at] = Some(entry(at, buffer, dispatch.windows[binding]));
             }
             if let (Some(groups), Some(grouped)) = (&self.groups, dispatch.kernel.groups) {
-                entries[NUMBERS] = Some(entry(NUMBERS, &groups.numbers, whole(&groups.numbers)));
+                entries[GROUP_COEFFICIENTS] =
+                    Some(entry(GROUP_COEFFICIENTS, &groups.coefficients, whole(&groups.coefficients)));
                 let lists = groups.lists.as_ref().filter(|_| grouped.lists);
                 entries[LISTS] = lists.map(|lists| entry(LISTS, lists, whole(lists)));
                 let partial_sums = groups.partial_sums.as_ref().filter(|_| grouped.team == Team::Grid);

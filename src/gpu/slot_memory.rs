@@ -56,7 +56,7 @@ impl Results {
 #[derive(Debug)]
 pub(super) struct GroupMemory {
     /// Two coefficients for each group. Steps follow one another on the device, so they share this buffer.
-    pub(super) numbers: wgpu::Buffer,
+    pub(super) coefficients: wgpu::Buffer,
     /// The indices of groups that are lists.
     pub(super) lists: Option<wgpu::Buffer>,
     /// The partial sums of many workgroups.
@@ -76,12 +76,13 @@ impl GroupMemory {
             return Ok(None);
         }
         let sizes = group_sizes(layout);
-        for (purpose, size) in ["the groups' numbers", "the groups' indices", "the groups' sums"].into_iter().zip(sizes)
+        for (purpose, size) in
+            ["the groups' coefficients", "the groups' indices", "the groups' sums"].into_iter().zip(sizes)
         {
             gpu.binds(purpose, size)?;
         }
-        let [numbers, _, partial_sums] = sizes;
-        let numbers = gpu.storage_buffer("penalty groups", numbers)?;
+        let [coefficients, _, partial_sums] = sizes;
+        let coefficients = gpu.storage_buffer("penalty groups", coefficients)?;
         let lists = if layout.spans.lists.is_empty() {
             None
         } else {
@@ -94,7 +95,7 @@ impl GroupMemory {
             0 => None,
             size => Some(gpu.storage_buffer("penalty groups", size)?),
         };
-        Ok(Some(GroupMemory { numbers, lists, partial_sums, sizes }))
+        Ok(Some(GroupMemory { coefficients, lists, partial_sums, sizes }))
     }
 }
 

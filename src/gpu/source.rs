@@ -138,7 +138,7 @@ impl Kernel {
         };
         let write = if self.operation == Operation::Evaluate { "" } else { write };
         let sums_terms = of.is_some_and(|formula| formula.sums_terms && rule.is_none());
-        let own = match self.part {
+        let element_coefficients = match self.part {
             Part::Apply => shader!("penalty/element_weights/group"),
             _ if of.is_some_and(|formula| formula.weighted) => shader!("penalty/element_weights/present"),
             _ => shader!("penalty/element_weights/absent"),
@@ -152,7 +152,7 @@ impl Kernel {
         let run = if self.sums { &sums[..] } else { &[shader!("gpu/update")] };
         let operands = self.bindings.source();
         let common = [&prelude(), read, write, &operands, element, &constants, geometry];
-        [&common[..], formula, &[own], &operation, run].concat().concat()
+        [&common[..], formula, &[element_coefficients], &operation, run].concat().concat()
     }
 
     /// The constants that a group penalty's kernel is compiled with.

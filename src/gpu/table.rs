@@ -8,7 +8,7 @@ use crate::plan::coefficients::{CoefficientRecord, UNTOUCHED};
 /// The binding of the first operand. The parameters, the table and the results come before it.
 pub(super) const FIRST_OPERAND: usize = 3;
 /// The bindings of the groups' coefficients, of their lists of indices, and of the partial sums of many workgroups.
-pub(super) const NUMBERS: usize = 8;
+pub(super) const GROUP_COEFFICIENTS: usize = 8;
 pub(super) const LISTS: usize = 9;
 pub(super) const PARTIAL_SUMS: usize = 10;
 /// One more than the last binding.

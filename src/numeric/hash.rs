@@ -6,6 +6,11 @@ pub(crate) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
+/// The hash of some integers, taken as little-endian bytes.
+pub(crate) fn fnv1a_of(integers: impl IntoIterator<Item = u64>) -> u64 {
+    fnv1a(integers.into_iter().flat_map(u64::to_le_bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

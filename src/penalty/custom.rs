@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use super::Penalty;
 use super::validate::factor;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
 use crate::{Error, Result};
 
 pub use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
@@ -184,9 +184,9 @@ impl Penalty {
         if of_terms != f64::INFINITY {
             factor("the factor", of_terms)?;
         }
-        numbers("the numbers of the term", E::term_coefficients(parameters))?;
-        numbers("the numbers of the gradient", E::gradient_coefficients(parameters))?;
-        numbers("the limits of the gradient", E::gradient_limits(parameters))?;
+        not_nan("the coefficients of the term", E::term_coefficients(parameters))?;
+        not_nan("the coefficients of the gradient", E::gradient_coefficients(parameters))?;
+        not_nan("the limits of the gradient", E::gradient_limits(parameters))?;
         let formula =
             const { &Descriptor::custom::<Adapted<E>>(E::WGSL, include_str!("../../shaders/penalty/custom.wgsl")) };
         Ok(Penalty::of(formula, parameters))
@@ -194,9 +194,9 @@ impl Penalty {
 }
 
 /// Rejects NaN.
-fn numbers<const N: usize>(name: &'static str, numbers: [f64; N]) -> Result<[f64; N]> {
-    match numbers.into_iter().find(|x| x.is_nan()) {
-        None => Ok(numbers),
+fn not_nan<const N: usize>(name: &'static str, coefficients: [f64; N]) -> Result<[f64; N]> {
+    match coefficients.into_iter().find(|x| x.is_nan()) {
+        None => Ok(coefficients),
         Some(found) => Err(Error::Parameter { name, expected: "numbers", found }),
     }
 }
@@ -222,13 +222,15 @@ impl<E: Elementwise> Formula for Adapted<E> {
     }
 
     fn prox_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
-        numbers("the numbers of the prox", E::prox_coefficients(p, step)?)
+        not_nan("the coefficients of the prox", E::prox_coefficients(p, step)?)
     }
 
     fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
-        numbers("the numbers of the prox", E::metric_coefficients(p, step)?)
+        not_nan("the coefficients of the prox", E::metric_coefficients(p, step)?)
     }
+}
 
+impl<E: Elementwise> PerWeight<f32> for Adapted<E> {
     #[inline(always)]
     fn term(theta: f32, t: &TermCoefficients) -> f32 {
         E::term(finite(theta), t)

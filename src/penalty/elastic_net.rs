@@ -5,9 +5,8 @@ use super::named::Named;
 use super::validate::{factor, ratio, shrink};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
-use crate::numeric::arithmetic::quotient;
-use crate::numeric::bits::{flush, threshold};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor =
     Descriptor::of::<ElasticNet>(include_str!("../../shaders/penalty/elastic_net.wgsl"));
@@ -139,37 +138,38 @@ impl Formula for ElasticNet {
         let [threshold, shrink] = scaled(p, step)?;
         Ok([threshold, shrink, 0.0, 0.0, 0.0])
     }
+}
 
+impl<F: Float> PerWeight<F> for ElasticNet {
     #[inline(always)]
-    fn term(_: f32, _: &TermCoefficients) -> f32 {
-        0.0
+    fn term(_: F, _: &TermCoefficients<F>) -> F {
+        F::ZERO
     }
 
     /// c₀·sign θ + c₁·θ.
     #[inline(always)]
-    fn gradient(theta: f32, c: &Coefficients) -> f32 {
-        let sign = theta.to_bits() & 0x8000_0000;
-        let kink = if theta.to_bits() == 0 { 0 } else { c[0].to_bits() | sign };
-        let slope = flush(c[1] * theta);
-        f32::from_bits(kink) + slope
+    fn gradient(theta: F, c: &Coefficients<F>) -> F {
+        let kink = if theta == F::ZERO { F::ZERO } else { F::signed(c[0], theta) };
+        let slope = F::flush(c[1] * theta);
+        kink + slope
     }
 
     #[inline(always)]
-    fn gradient_limits(c: &Coefficients) -> [f32; 2] {
-        let limit = if c[1].to_bits() == 0 { c[0] } else { f32::INFINITY };
+    fn gradient_limits(c: &Coefficients<F>) -> [F; 2] {
+        let limit = if c[1] == F::ZERO { c[0] } else { F::INFINITY };
         [-limit, limit]
     }
 
     /// (v − clamp(v, −c₀, c₀))·c₁.
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
-        threshold(v, c[0]) * c[1]
+    fn prox(v: F, c: &Coefficients<F>) -> F {
+        F::threshold(v, c[0]) * c[1]
     }
 
     /// (v − clamp(v, −c₀/d, c₀/d))·d/(d + c₁).
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
-        threshold(v, quotient(c[0], d)) * quotient(d, d + c[1])
+    fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
+        F::threshold(v, F::quotient(c[0], d)) * F::quotient(d, d + c[1])
     }
 }
 

@@ -5,7 +5,7 @@ use super::named::Named;
 use super::validate::{factor, ratio, whole};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Coefficients, Formula, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight};
 use crate::numeric::arithmetic::times_wide;
 use crate::numeric::bits::{flush, threshold};
 use crate::{Groups, Result};
@@ -112,7 +112,9 @@ impl Formula for GroupLasso {
     fn prox_coefficients([l1, _]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step * l1, 0.0, 0.0, 0.0, 0.0])
     }
+}
 
+impl PerWeight<f32> for GroupLasso {
     #[inline(always)]
     fn gradient(theta: f32, c: &Coefficients) -> f32 {
         let kink = if theta > 0.0 {

@@ -5,9 +5,8 @@ use super::named::Named;
 use super::validate::{factor, shape, shrink};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
-use crate::numeric::arithmetic::quotient;
-use crate::numeric::bits::{signed, threshold};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Huber>(include_str!("../../shaders/penalty/huber.wgsl"));
 
@@ -75,34 +74,36 @@ impl Formula for Huber {
         let shrink = shrink("step·lambda", step * lambda)?;
         Ok([shrink, delta, shrink * delta, 0.0, 0.0])
     }
+}
 
+impl<F: Float> PerWeight<F> for Huber {
     /// θ²/(2δ) up to δ; beyond it, |θ| − δ/2.
     #[inline(always)]
-    fn term(theta: f32, t: &TermCoefficients) -> f32 {
+    fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
         let w = if a < t[0] { a } else { t[0] };
         (w * t[1]) * w + (a - w)
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Coefficients) -> f32 {
+    fn gradient(theta: F, c: &Coefficients<F>) -> F {
         let a = theta.abs();
-        signed(c[0] * if a < c[1] { a } else { c[1] }, theta)
+        F::signed(c[0] * if a < c[1] { a } else { c[1] }, theta)
     }
 
     #[inline(always)]
-    fn gradient_limits(c: &Coefficients) -> [f32; 2] {
+    fn gradient_limits(c: &Coefficients<F>) -> [F; 2] {
         [-(c[0] * c[1]), c[0] * c[1]]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
-        if v.abs() <= c[0] { v * c[1] } else { threshold(v, c[2]) }
+    fn prox(v: F, c: &Coefficients<F>) -> F {
+        if v.abs() <= c[0] { v * c[1] } else { F::threshold(v, c[2]) }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
-        let t = quotient(c[2], d);
-        if v.abs() <= c[1] + t { v * quotient(d, d + c[0]) } else { threshold(v, t) }
+    fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
+        let t = F::quotient(c[2], d);
+        if v.abs() <= c[1] + t { v * F::quotient(d, d + c[0]) } else { F::threshold(v, t) }
     }
 }

@@ -3,7 +3,8 @@
 use super::named::Named;
 use super::{Penalty, constraint};
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 use crate::{Dtype, Error, Result};
 use half::{bf16, f16};
 
@@ -76,21 +77,23 @@ impl Formula for Interval {
     fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
         Interval::prox_coefficients(p, step)
     }
+}
 
+impl<F: Float> PerWeight<F> for Interval {
     /// 1 if θ is forbidden, else 0.
     #[inline(always)]
-    fn term(theta: f32, t: &TermCoefficients) -> f32 {
-        if theta < t[0] || theta > t[1] { 1.0 } else { 0.0 }
+    fn term(theta: F, t: &TermCoefficients<F>) -> F {
+        if theta < t[0] || theta > t[1] { F::ONE } else { F::ZERO }
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
+    fn prox(v: F, c: &Coefficients<F>) -> F {
         let raised = if v > c[0] { v } else { c[0] };
         if raised < c[1] { raised } else { c[1] }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, _: f32, c: &Coefficients) -> f32 {
+    fn metric_prox(v: F, _: F, c: &Coefficients<F>) -> F {
         Interval::prox(v, c)
     }
 }

@@ -5,8 +5,8 @@ use super::named::Named;
 use super::validate::factor;
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
-use crate::numeric::arithmetic::{quotient, root};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<L0>(include_str!("../../shaders/penalty/l0.wgsl"));
 
@@ -63,19 +63,21 @@ impl Formula for L0 {
     fn metric_coefficients([lambda, _]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([2.0 * step * lambda, 0.0, 0.0, 0.0, 0.0])
     }
+}
 
+impl<F: Float> PerWeight<F> for L0 {
     #[inline(always)]
-    fn term(theta: f32, _: &TermCoefficients) -> f32 {
-        if theta == 0.0 { 0.0 } else { 1.0 }
+    fn term(theta: F, _: &TermCoefficients<F>) -> F {
+        if theta == F::ZERO { F::ZERO } else { F::ONE }
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
-        if v.abs() > c[0] { v } else { 0.0 }
+    fn prox(v: F, c: &Coefficients<F>) -> F {
+        if v.abs() > c[0] { v } else { F::ZERO }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
-        if v.abs() > root(quotient(c[0], d)) { v } else { 0.0 }
+    fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
+        if v.abs() > F::root(F::quotient(c[0], d)) { v } else { F::ZERO }
     }
 }

@@ -5,7 +5,7 @@ use super::validate::radius;
 use super::{Penalty, constraint};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Coefficients, Formula, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight};
 use crate::numeric::bits::{signed, toward_zero};
 use crate::{Dtype, Groups, Result};
 
@@ -66,7 +66,9 @@ impl Formula for L1Ball {
     fn prox_coefficients([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
     }
+}
 
+impl PerWeight<f32> for L1Ball {
     /// The threshold has two parts. If the rest is small, the first part is subtracted without rounding. The last bit
     /// of the second part says whether the result is rounded toward 0.
     #[inline(always)]

@@ -5,7 +5,7 @@ use super::validate::radius;
 use super::{Penalty, constraint};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Coefficients, Formula, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight};
 use crate::numeric::arithmetic::times_wide;
 use crate::numeric::bits::toward_zero;
 use crate::{Dtype, Groups, Result};
@@ -67,7 +67,9 @@ impl Formula for L2Ball {
     fn prox_coefficients([radius, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([radius, lost_bits, 0.0, 0.0, 0.0])
     }
+}
 
+impl PerWeight<f32> for L2Ball {
     #[inline(always)]
     fn prox(v: f32, c: &Coefficients) -> f32 {
         toward_zero(times_wide(v, c[3]), c[1], c[4] != 0.0)

@@ -5,7 +5,7 @@ use super::named::Named;
 use super::validate::factor;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Coefficients, Formula, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight};
 use crate::numeric::arithmetic::times_wide;
 use crate::{Groups, Result};
 
@@ -61,7 +61,9 @@ impl Formula for L2Norm {
     fn gradient_coefficients([lambda, _]: Parameters) -> [f64; 5] {
         [0.0, lambda, 0.0, 0.0, 0.0]
     }
+}
 
+impl PerWeight<f32> for L2Norm {
     #[inline(always)]
     fn gradient(theta: f32, c: &Coefficients) -> f32 {
         times_wide(theta, c[3])

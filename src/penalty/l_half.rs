@@ -5,12 +5,11 @@ use super::named::Named;
 use super::validate::factor;
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
-use crate::numeric::arithmetic::{quotient, root};
-use crate::numeric::bits::signed;
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 
 /// (2/3)^(3/2): from this p on, the prox is 0.
-const LARGEST: f32 = 0.544_331_1;
+const LARGEST: f64 = 0.544_331_053_951_817_4;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<LHalf>(include_str!("../../shaders/penalty/l_half.wgsl"));
 
@@ -68,52 +67,61 @@ impl Formula for LHalf {
     fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
         LHalf::prox_coefficients(p, step)
     }
+}
 
+impl<F: Float> PerWeight<F> for LHalf {
     #[inline(always)]
-    fn term(theta: f32, _: &TermCoefficients) -> f32 {
-        root(theta.abs())
+    fn term(theta: F, _: &TermCoefficients<F>) -> F {
+        F::root(theta.abs())
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Coefficients) -> f32 {
-        let slope = signed(quotient(c[0], root(theta.abs())), theta);
-        if theta == 0.0 { 0.0 } else { slope }
+    fn gradient(theta: F, c: &Coefficients<F>) -> F {
+        let slope = F::signed(F::quotient(c[0], F::root(theta.abs())), theta);
+        if theta == F::ZERO { F::ZERO } else { slope }
     }
 
     #[inline(always)]
-    fn gradient_limits(_: &Coefficients) -> [f32; 2] {
-        [0.0; 2]
+    fn gradient_limits(_: &Coefficients<F>) -> [F; 2] {
+        [F::ZERO; 2]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
+    fn prox(v: F, c: &Coefficients<F>) -> F {
         half_threshold(v, c[0])
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
-        half_threshold(v, quotient(c[0], d))
+    fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
+        half_threshold(v, F::quotient(c[0], d))
     }
 }
 
 /// With p = k·|v|^(−3/2), the prox is v·q(p), where q is the larger root of q − 1 + p/(2√q) = 0. Up to the p where the
 /// prox jumps, (1 − q)/p is smooth. Here it is a polynomial whose error is within 2e-8, relative to q.
 #[inline(always)]
-fn half_threshold(v: f32, k: f32) -> f32 {
+fn half_threshold<F: Float>(v: F, k: F) -> F {
     let a = v.abs();
-    let p = quotient(quotient(k, a), root(a));
-    let mut h = 10.478_734_f32;
-    h = h * p + -22.558_804;
-    h = h * p + 21.633_81;
-    h = h * p + -11.491_652;
-    h = h * p + 3.822_508_8;
-    h = h * p + -0.708_529_7;
-    h = h * p + 0.150_615_89;
-    h = h * p + 0.055_830_32;
-    h = h * p + 0.078_363_8;
-    h = h * p + 0.124_996_71;
-    h = h * p + 0.5;
-    let x = v - v * (p * h);
+    let p = F::quotient(F::quotient(k, a), F::root(a));
+    let mut h = F::of(10.478_734);
+    h = h * p + F::of(-22.558_804);
+    h = h * p + F::of(21.633_81);
+    h = h * p + F::of(-11.491_652);
+    h = h * p + F::of(3.822_508_8);
+    h = h * p + F::of(-0.708_529_7);
+    h = h * p + F::of(0.150_615_89);
+    h = h * p + F::of(0.055_830_32);
+    h = h * p + F::of(0.078_363_8);
+    h = h * p + F::of(0.124_996_71);
+    h = h * p + F::of(0.5);
+    let mut lost = p * h;
+    if F::DOUBLE {
+        // One step of Newton's method for 1 − q squares the polynomial's error.
+        let q = F::ONE - lost;
+        let half_slope = F::quotient(F::of(0.5) * p, F::root(q));
+        lost = lost + F::quotient(half_slope - lost, F::ONE - F::quotient(F::of(0.5) * half_slope, q));
+    }
+    let x = v - v * lost;
     // At v = 0 the quotients are meaningless.
-    if p < LARGEST && a > 0.0 { x } else { 0.0 }
+    if p < F::of(LARGEST) && a > F::ZERO { x } else { F::ZERO }
 }

@@ -5,7 +5,7 @@ use super::named::Named;
 use super::validate::factor;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Coefficients, Formula, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight};
 use crate::numeric::bits::signed;
 use crate::{Groups, Result};
 
@@ -62,7 +62,9 @@ impl Formula for LInfNorm {
     fn gradient_coefficients([lambda, _]: Parameters) -> [f64; 5] {
         [lambda, 0.0, 0.0, 0.0, 0.0]
     }
+}
 
+impl PerWeight<f32> for LInfNorm {
     #[inline(always)]
     fn gradient(theta: f32, c: &Coefficients) -> f32 {
         let a = theta.abs();

@@ -5,11 +5,10 @@ use super::named::Named;
 use super::validate::{factor, shape};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
-use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
-use crate::numeric::bits::signed;
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 
-/// If |θ|/ε is above this, 1 + |θ|/ε counts as |θ|/ε.
+/// If |θ|/ε is above this in `f32`, 1 + |θ|/ε counts as |θ|/ε.
 const LARGE: f64 = (1u64 << 30) as f64;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<LogSum>(include_str!("../../shaders/penalty/log_sum.wgsl"));
@@ -75,70 +74,72 @@ impl Formula for LogSum {
     fn metric_coefficients([lambda, epsilon]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, epsilon, 1.0 / epsilon, 0.0, 0.0])
     }
+}
 
+impl<F: Float> PerWeight<F> for LogSum {
     #[inline(always)]
-    fn term(theta: f32, t: &TermCoefficients) -> f32 {
+    fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
-        let large = a > t[1];
+        let large = !F::DOUBLE && a > t[1];
         // One logarithm serves both cases, ln(1 + a/ε) and ln a − ln ε: with two in branches, the loop would not be
         // vectorized.
-        let u = if large { 0.0 } else { a * t[0] };
-        let y = 1.0 + u;
-        let lost = u - (y - 1.0);
-        ln(if large { a } else { y }, lost) + if large { t[2] } else { 0.0 }
+        let u = if large { F::ZERO } else { a * t[0] };
+        let y = F::ONE + u;
+        let lost = u - (y - F::ONE);
+        F::ln(if large { a } else { y }, lost) + if large { t[2] } else { F::ZERO }
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Coefficients) -> f32 {
-        let slope = signed(quotient(c[0], c[1] + theta.abs()), theta);
-        if theta == 0.0 { 0.0 } else { slope }
+    fn gradient(theta: F, c: &Coefficients<F>) -> F {
+        let slope = F::signed(F::quotient(c[0], c[1] + theta.abs()), theta);
+        if theta == F::ZERO { F::ZERO } else { slope }
     }
 
     #[inline(always)]
-    fn gradient_limits(_: &Coefficients) -> [f32; 2] {
-        [0.0; 2]
+    fn gradient_limits(_: &Coefficients<F>) -> [F; 2] {
+        [F::ZERO; 2]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
+    fn prox(v: F, c: &Coefficients<F>) -> F {
         let a = v.abs();
         let x = larger_root(a, c[1], a - c[2], a + c[3], a + c[4]);
-        if a > c[0] { signed(x, v) } else { 0.0 }
+        if a > c[0] { F::signed(x, v) } else { F::ZERO }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
+    fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
         let a = v.abs();
-        let k = quotient(c[0], d);
-        let s = root(k);
-        let twice = 2.0 * s;
+        let k = F::quotient(c[0], d);
+        let s = F::root(k);
+        let twice = F::of(2.0) * s;
         let sum = a + c[1];
-        let excess = a - quotient(k, c[1]);
+        let excess = a - F::quotient(k, c[1]);
         let x = larger_root(a, c[1], excess, sum - twice, sum + twice);
         // If the objective is convex, the prox leaves 0 at k/ε. Otherwise it leaves 0 where the objective at x is lower
         // than at 0.
-        let positive = if x > 0.0 { x } else { 1.0 };
-        let lower = quotient(k, positive) * ln_1p(ratio(positive, c)) < a - 0.5 * positive;
-        let left = if s > c[1] { sum > twice && x > 0.0 && lower } else { excess > 0.0 };
-        if left { signed(x, v) } else { 0.0 }
+        let positive = if x > F::ZERO { x } else { F::ONE };
+        let lower = F::quotient(k, positive) * F::ln_1p(ratio(positive, c)) < a - F::of(0.5) * positive;
+        let left = if s > c[1] { sum > twice && x > F::ZERO && lower } else { excess > F::ZERO };
+        if left { F::signed(x, v) } else { F::ZERO }
     }
 }
 
-/// x/ε, but at most what `ln_1p` takes.
+/// x/ε, but in `f32` at most what `ln_1p` takes.
 #[inline(always)]
-fn ratio(x: f32, c: &Coefficients) -> f32 {
+fn ratio<F: Float>(x: F, c: &Coefficients<F>) -> F {
     let r = x * c[2];
-    if r < 1e30 { r } else { 1e30 }
+    if F::DOUBLE || r < F::of(1e30) { r } else { F::of(1e30) }
 }
 
 /// The larger root of x² + (ε − a)x + k − aε = 0, from a − k/ε and both factors of the discriminant. If the difference
 /// of its two terms would cancel, it comes from the product of both roots.
 #[inline(always)]
-fn larger_root(a: f32, epsilon: f32, excess: f32, low: f32, high: f32) -> f32 {
-    let positive = |x: f32| if x > 0.0 { x } else { 0.0 };
-    let d = root(positive(low)) * root(positive(high));
-    let near = 2.0 * epsilon * quotient(positive(excess), (epsilon - a) + d);
-    let far = 0.5 * ((a - epsilon) + d);
+fn larger_root<F: Float>(a: F, epsilon: F, excess: F, low: F, high: F) -> F {
+    let positive = |x: F| if x > F::ZERO { x } else { F::ZERO };
+    let d = F::root(positive(low)) * F::root(positive(high));
+    let near = F::of(2.0) * epsilon * F::quotient(positive(excess), (epsilon - a) + d);
+    let far = F::of(0.5) * ((a - epsilon) + d);
     if a < epsilon { near } else { far }
 }
 

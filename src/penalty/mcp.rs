@@ -5,9 +5,8 @@ use super::named::Named;
 use super::validate::{factor, shape};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
-use crate::numeric::arithmetic::{quotient, root};
-use crate::numeric::bits::{signed, threshold};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Mcp>(include_str!("../../shaders/penalty/mcp.wgsl"));
 
@@ -75,41 +74,43 @@ impl Formula for Mcp {
     fn metric_coefficients([lambda, gamma]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step * lambda, step / gamma, gamma * lambda, lambda * (gamma * step).sqrt(), 0.0])
     }
+}
 
+impl<F: Float> PerWeight<F> for Mcp {
     /// |θ| − θ²/(2γλ); beyond γλ, its value at γλ.
     #[inline(always)]
-    fn term(theta: f32, t: &TermCoefficients) -> f32 {
+    fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
         let w = if a < t[0] { a } else { t[0] };
         w - (w * t[1]) * w
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Coefficients) -> f32 {
+    fn gradient(theta: F, c: &Coefficients<F>) -> F {
         let a = theta.abs();
         let slope = c[0] - a * c[1];
-        if a > 0.0 && a < c[2] && slope > 0.0 { signed(slope, theta) } else { 0.0 }
+        if a > F::ZERO && a < c[2] && slope > F::ZERO { F::signed(slope, theta) } else { F::ZERO }
     }
 
     #[inline(always)]
-    fn gradient_limits(_: &Coefficients) -> [f32; 2] {
-        [0.0; 2]
+    fn gradient_limits(_: &Coefficients<F>) -> [F; 2] {
+        [F::ZERO; 2]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
-        if v.abs() <= c[2] { threshold(v, c[0]) * c[1] } else { v }
+    fn prox(v: F, c: &Coefficients<F>) -> F {
+        if v.abs() <= c[2] { F::threshold(v, c[0]) * c[1] } else { v }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
+    fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
         // The step over γ, both over d.
-        let share = quotient(c[1], d);
-        let firm = share < 1.0;
-        let factor = quotient(1.0, if firm { 1.0 - share } else { 1.0 });
-        let inner = threshold(v, quotient(c[0], d)) * factor;
-        let hard = quotient(c[3], root(d));
-        let inner = if firm { inner } else { 0.0 };
+        let share = F::quotient(c[1], d);
+        let firm = share < F::ONE;
+        let factor = F::quotient(F::ONE, if firm { F::ONE - share } else { F::ONE });
+        let inner = F::threshold(v, F::quotient(c[0], d)) * factor;
+        let hard = F::quotient(c[3], F::root(d));
+        let inner = if firm { inner } else { F::ZERO };
         if v.abs() <= if firm { c[2] } else { hard } { inner } else { v }
     }
 }

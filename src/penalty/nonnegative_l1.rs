@@ -5,8 +5,8 @@ use super::named::Named;
 use super::validate::factor;
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
-use crate::numeric::arithmetic::quotient;
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor =
     Descriptor::of::<NonnegativeL1>(include_str!("../../shaders/penalty/nonnegative_l1.wgsl"));
@@ -64,21 +64,23 @@ impl Formula for NonnegativeL1 {
     fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
         NonnegativeL1::prox_coefficients(p, step)
     }
+}
 
+impl<F: Float> PerWeight<F> for NonnegativeL1 {
     /// 1 if θ is forbidden, else 0.
     #[inline(always)]
-    fn term(theta: f32, _: &TermCoefficients) -> f32 {
-        if theta < 0.0 { 1.0 } else { 0.0 }
+    fn term(theta: F, _: &TermCoefficients<F>) -> F {
+        if theta < F::ZERO { F::ONE } else { F::ZERO }
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
-        if v > c[0] { v - c[0] } else { 0.0 }
+    fn prox(v: F, c: &Coefficients<F>) -> F {
+        if v > c[0] { v - c[0] } else { F::ZERO }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
-        let t = quotient(c[0], d);
-        if v > t { v - t } else { 0.0 }
+    fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
+        let t = F::quotient(c[0], d);
+        if v > t { v - t } else { F::ZERO }
     }
 }

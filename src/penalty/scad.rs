@@ -5,9 +5,8 @@ use super::named::Named;
 use super::validate::{factor, shape};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
-use crate::numeric::arithmetic::{quotient, root};
-use crate::numeric::bits::{signed, threshold};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Scad>(include_str!("../../shaders/penalty/scad.wgsl"));
 
@@ -78,50 +77,52 @@ impl Formula for Scad {
     fn metric_coefficients([lambda, a]: Parameters, step: f64) -> Result<[f64; 5]> {
         Ok([step, lambda, a, a - 1.0, a * lambda])
     }
+}
 
+impl<F: Float> PerWeight<F> for Scad {
     /// |θ| up to λ, then |θ| − (|θ| − λ)²/(2(a−1)λ); beyond aλ, its value at aλ.
     #[inline(always)]
-    fn term(theta: f32, t: &TermCoefficients) -> f32 {
+    fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
         let w = if a < t[1] { a } else { t[1] };
-        let u = if w > t[0] { w - t[0] } else { 0.0 };
+        let u = if w > t[0] { w - t[0] } else { F::ZERO };
         w - (u * t[2]) * u
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Coefficients) -> f32 {
+    fn gradient(theta: F, c: &Coefficients<F>) -> F {
         let a = theta.abs();
         let left = c[1] - a;
-        let sloped = (if left > 0.0 { left } else { 0.0 }) * c[2];
+        let sloped = (if left > F::ZERO { left } else { F::ZERO }) * c[2];
         let slope = if a <= c[0] { c[0] } else { sloped };
-        if a > 0.0 && slope > 0.0 { signed(slope, theta) } else { 0.0 }
+        if a > F::ZERO && slope > F::ZERO { F::signed(slope, theta) } else { F::ZERO }
     }
 
     #[inline(always)]
-    fn gradient_limits(_: &Coefficients) -> [f32; 2] {
-        [0.0; 2]
+    fn gradient_limits(_: &Coefficients<F>) -> [F; 2] {
+        [F::ZERO; 2]
     }
 
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
+    fn prox(v: F, c: &Coefficients<F>) -> F {
         let a = v.abs();
-        let inner = threshold(v, c[0]);
-        let outer = threshold(v, c[2]) * c[3];
+        let inner = F::threshold(v, c[0]);
+        let outer = F::threshold(v, c[2]) * c[3];
         if a <= c[1] { inner } else { if a <= c[4] { outer } else { v } }
     }
 
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
+    fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
         let a = v.abs();
-        let step = quotient(c[0], d);
+        let step = F::quotient(c[0], d);
         let rest = c[3] - step;
-        let inner = threshold(v, step * c[1]);
-        let smooth = rest > 0.0;
-        let factor = quotient(c[3], if smooth { rest } else { c[3] });
-        let outer = threshold(v, step * quotient(c[4], c[3])) * factor;
-        let soft = 0.5 * (c[4] + (c[1] + step * c[1]));
-        let hard = c[1] * root(step * (c[2] + 1.0));
-        let equal = if step < c[2] + 1.0 { soft } else { hard };
+        let inner = F::threshold(v, step * c[1]);
+        let smooth = rest > F::ZERO;
+        let factor = F::quotient(c[3], if smooth { rest } else { c[3] });
+        let outer = F::threshold(v, step * F::quotient(c[4], c[3])) * factor;
+        let soft = F::of(0.5) * (c[4] + (c[1] + step * c[1]));
+        let hard = c[1] * F::root(step * (c[2] + F::ONE));
+        let equal = if step < c[2] + F::ONE { soft } else { hard };
         let first = if smooth { c[1] + step * c[1] } else { equal };
         let second = if smooth { c[4] } else { equal };
         if a <= first { inner } else { if a <= second { outer } else { v } }

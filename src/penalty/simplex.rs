@@ -5,7 +5,7 @@ use super::validate::radius;
 use super::{Penalty, constraint};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Coefficients, Formula, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight};
 use crate::numeric::bits::toward_zero;
 use crate::{Dtype, Groups, Result};
 
@@ -70,7 +70,9 @@ impl Formula for Simplex {
     fn prox_coefficients([_, lost_bits]: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([lost_bits, 0.0, 0.0, 0.0, 0.0])
     }
+}
 
+impl PerWeight<f32> for Simplex {
     /// As the prox of the L1 ball, for signed weights.
     #[inline(always)]
     fn prox(v: f32, c: &Coefficients) -> f32 {

@@ -5,7 +5,7 @@ use super::validate::whole;
 use super::{Penalty, constraint};
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::formula::{Coefficients, Formula, Parameters};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight};
 use crate::{Error, Groups, Result};
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<TopK>(include_str!("../../shaders/penalty/top_k.wgsl"));
@@ -87,7 +87,9 @@ impl Formula for TopK {
     fn bound([k, _]: Parameters, _step: f64) -> f64 {
         k
     }
+}
 
+impl PerWeight<f32> for TopK {
     /// The coefficient is the bits of the smallest magnitude that is kept.
     #[inline(always)]
     fn prox(v: f32, c: &Coefficients) -> f32 {

@@ -6,9 +6,8 @@ use super::named::Named;
 use super::validate::{factor, ratio, shrink};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, TermCoefficients};
-use crate::numeric::arithmetic::quotient;
-use crate::numeric::bits::{bounded, threshold};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Weighted>(include_str!("../../shaders/penalty/weighted.wgsl"));
 
@@ -30,9 +29,9 @@ pub(super) const NAMED: &[Named] = &[
 pub(super) struct Weighted;
 
 /// 2^57: from here on, |θ| makes its tile one of large weights.
-const LARGE_FROM: f32 = (1u64 << 57) as f32;
+const LARGE_FROM: f64 = (1u64 << 57) as f64;
 /// 2^115: 4096 numbers that are no larger can be summed.
-const LARGEST_SHARE: f32 = (1u128 << 115) as f32;
+const LARGEST_SHARE: f64 = (1u128 << 115) as f64;
 
 impl Penalty {
     /// R(θ) = λΣwᵢ|θᵢ|, the adaptive lasso's penalty (Zou 2006). Each θᵢ has an element weight wᵢ ≥ 0; where it is 0,
@@ -93,8 +92,8 @@ impl Penalty {
 
 /// The elastic net's coefficients for this element weight.
 #[inline(always)]
-fn own(c: &Coefficients) -> Coefficients {
-    [bounded(c[0] * c[4]), bounded(c[1] * c[4]), 0.0, 0.0, 0.0]
+fn weighed<F: Float>(c: &Coefficients<F>) -> Coefficients<F> {
+    [F::bounded(c[0] * c[4]), F::bounded(c[1] * c[4]), F::ZERO, F::ZERO, F::ZERO]
 }
 
 impl Formula for Weighted {
@@ -125,37 +124,39 @@ impl Formula for Weighted {
     fn metric_coefficients(p: Parameters, step: f64) -> Result<[f64; 5]> {
         Weighted::prox_coefficients(p, step)
     }
+}
 
-    /// w|θ|(α + (1−α)|θ|), limited to what can be summed.
+impl<F: Float> PerWeight<F> for Weighted {
+    /// w|θ|(α + (1−α)|θ|), limited to what can be summed in a tile of `f32`.
     #[inline(always)]
-    fn term(theta: f32, t: &TermCoefficients) -> f32 {
+    fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
         let share = (t[2] * a) * (t[0] + t[1] * a);
-        let most = if a < LARGE_FROM { LARGEST_SHARE } else { f32::MAX };
+        let most = if !F::DOUBLE && a < F::of(LARGE_FROM) { F::of(LARGEST_SHARE) } else { F::MAX };
         if share < most { share } else { most }
     }
 
     #[inline(always)]
-    fn gradient(theta: f32, c: &Coefficients) -> f32 {
-        ElasticNet::gradient(theta, &own(c))
+    fn gradient(theta: F, c: &Coefficients<F>) -> F {
+        ElasticNet::gradient(theta, &weighed(c))
     }
 
     #[inline(always)]
-    fn gradient_limits(c: &Coefficients) -> [f32; 2] {
-        ElasticNet::gradient_limits(&own(c))
+    fn gradient_limits(c: &Coefficients<F>) -> [F; 2] {
+        ElasticNet::gradient_limits(&weighed(c))
     }
 
     /// (v − clamp(v, −c₀w, c₀w))/(1 + c₁w).
     #[inline(always)]
-    fn prox(v: f32, c: &Coefficients) -> f32 {
-        let n = own(c);
-        threshold(v, n[0]) * quotient(1.0, bounded(1.0 + n[1]))
+    fn prox(v: F, c: &Coefficients<F>) -> F {
+        let n = weighed(c);
+        F::threshold(v, n[0]) * F::quotient(F::ONE, F::bounded(F::ONE + n[1]))
     }
 
     /// (v − clamp(v, −c₀w/d, c₀w/d))·d/(d + c₁w).
     #[inline(always)]
-    fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
-        let n = own(c);
-        threshold(v, quotient(n[0], d)) * quotient(d, bounded(d + n[1]))
+    fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
+        let n = weighed(c);
+        F::threshold(v, F::quotient(n[0], d)) * F::quotient(d, F::bounded(d + n[1]))
     }
 }

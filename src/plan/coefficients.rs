@@ -4,16 +4,22 @@ use super::Segment;
 use super::operation::Operation;
 use crate::formula::scalars::Metric;
 use crate::formula::{Coefficients, TermCoefficients};
+use crate::numeric::element::Dtype;
 use crate::penalty::validate::finite_step;
 use crate::{Error, Penalty, Result};
 
 impl Operation {
-    /// Rejects a penalty that lacks what the operation asks of it.
+    /// Rejects a penalty that lacks what the operation asks of it: a gradient, or a prox in Adam's metric.
     pub(crate) fn admits(self, penalty: &Penalty) -> Result<()> {
         match self {
             Operation::Gradient | Operation::AddGradient if !penalty.has_gradient() => {
                 Err(Error::NoGradient { penalty: penalty.name() })
             }
+            // Only the formula knows whether it has a metric prox. The step does not matter.
+            Operation::Adam(metric) => match penalty.prox_coefficients(0.0, metric, Dtype::F32) {
+                Err(error @ Error::NoMetricProx { .. }) => Err(error),
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }

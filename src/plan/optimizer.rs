@@ -73,7 +73,7 @@ impl Momentum {
     }
 
     /// (μ, d).
-    fn numbers(self) -> (f64, f64) {
+    fn factors(self) -> (f64, f64) {
         match self {
             Momentum::None => (0.0, 0.0),
             Momentum::HeavyBall { momentum, dampening } | Momentum::Nesterov { momentum, dampening } => {
@@ -108,7 +108,7 @@ impl Sgd {
     /// [`Error::Parameter`] if the step, its momentum or its dampening is out of range.
     pub fn prox_step(&self) -> Result<f64> {
         self.scalars()?;
-        let (momentum, dampening) = self.momentum.numbers();
+        let (momentum, dampening) = self.momentum.factors();
         // Uses the rounded μ that kernels get: near 1, its rounding is a large part of 1 − μ.
         let momentum = f64::from(coefficient(momentum));
         let followed = match self.momentum {
@@ -121,7 +121,7 @@ impl Sgd {
 
     /// (μ, −η, 1−d).
     pub(crate) fn scalars(&self) -> Result<Scalars> {
-        let (momentum, dampening) = self.momentum.numbers();
+        let (momentum, dampening) = self.momentum.factors();
         let step = step(self.step)?;
         // A μ that rounds to 1 would never forget a gradient.
         if !(momentum >= 0.0 && coefficient(momentum) < 1.0) {

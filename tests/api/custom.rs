@@ -10,7 +10,7 @@ fn parameters_and_steps_are_rejected() {
     assert_eq!(text(Penalty::custom::<Pinball>([1.0, 2.0])), "tau must be from 0 to 1, found 2");
     let expected = "the factor must be a number from 0 to half of f32::MAX, found -1";
     assert_eq!(text(Penalty::custom::<Pinball>([-1.0, 0.5])), expected);
-    let expected = "the numbers of the term must be numbers, found NaN";
+    let expected = "the coefficients of the term must be numbers, found NaN";
     assert_eq!(text(Penalty::custom::<L1<RIGHT>>([1.0, f64::NAN])), expected);
     // Adam's metric is that of penalties that have a prox in it.
     let adam = Adam { metric: Metric::Adam, ..Adam::default() };

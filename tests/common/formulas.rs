@@ -1,6 +1,7 @@
 //! The penalties beside the elastic net in `f64`, written as the papers have them, sharing no code with `src`.
 
-use penalty::Penalty;
+// The library's own tests have it too, and know no crate of that name.
+use super::Penalty;
 
 /// A penalty of one weight with its two parameters; one that it has not is 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,25 +84,29 @@ impl Family {
         step * self.value(x) + d * (x - v) * (x - v) / 2.0
     }
 
-    /// How little the objective can be: the least of a fine search that narrows in on several starts.
+    /// The least that the objective can be.
     pub(crate) fn least(&self, step: f64, d: f64, v: f64) -> f64 {
-        let (low, high) = (v.min(0.0), v.max(0.0));
         // A box may lie elsewhere.
         let inside = |x: f64| if self.name == "box" { x.clamp(self.p[0], self.p[1]) } else { x };
-        let at = |x: f64| self.objective(step, d, v, inside(x));
-        let mut least = at(0.0).min(at(v));
-        let grid = 256;
-        let point = |i: i32| low + (high - low) * f64::from(i) / f64::from(grid);
-        let mut starts: Vec<i32> = (0..=grid).collect();
-        starts.sort_by(|&i, &j| at(point(i)).total_cmp(&at(point(j))));
-        for &i in &starts[..4] {
-            let (mut a, mut b) = (point((i - 1).max(0)), point((i + 1).min(grid)));
-            for _ in 0..200 {
-                let (third, other) = (a + (b - a) / 3.0, b - (b - a) / 3.0);
-                if at(third) < at(other) { b = other } else { a = third }
-            }
-            least = least.min(at(a)).min(at(b));
-        }
-        least
+        least(v, |x| self.objective(step, d, v, inside(x)))
     }
+}
+
+/// The least value of a function between 0 and v: a fine search that narrows in on several starts.
+pub(crate) fn least(v: f64, at: impl Fn(f64) -> f64) -> f64 {
+    let (low, high) = (v.min(0.0), v.max(0.0));
+    let mut least = at(0.0).min(at(v));
+    let grid = 256;
+    let point = |i: i32| low + (high - low) * f64::from(i) / f64::from(grid);
+    let mut starts: Vec<i32> = (0..=grid).collect();
+    starts.sort_by(|&i, &j| at(point(i)).total_cmp(&at(point(j))));
+    for &i in &starts[..4] {
+        let (mut a, mut b) = (point((i - 1).max(0)), point((i + 1).min(grid)));
+        for _ in 0..200 {
+            let (third, other) = (a + (b - a) / 3.0, b - (b - a) / 3.0);
+            if at(third) < at(other) { b = other } else { a = third }
+        }
+        least = least.min(at(a)).min(at(b));
+    }
+    least
 }

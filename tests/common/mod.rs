@@ -17,11 +17,15 @@ pub(crate) mod exact;
 pub(crate) mod formulas;
 pub(crate) mod golden;
 pub(crate) mod grouped;
-pub(crate) mod laws;
+
 pub(crate) mod minimizer;
 pub(crate) mod oracle;
+pub(crate) mod properties;
 pub(crate) mod ranges;
 pub(crate) mod recorded;
 pub(crate) mod rejected;
 pub(crate) mod tensors;
 pub(crate) mod weighted;
+
+// For `formulas`, which the library's unit tests include too.
+use penalty::Penalty;

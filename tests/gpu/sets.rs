@@ -1,14 +1,16 @@
 //! Do a set's steps keep their own numbers and places?
 
+use std::thread;
+
 use penalty::exact::TILE;
-use penalty::gpu::Operand;
-use penalty::{Cpu, Dtype, HostSet, Momentum, Penalty, Sgd};
+use penalty::gpu::{Operand, Operands, ParameterSet};
+use penalty::{Backend, Cpu, Dtype, HostSet, Momentum, Parameter, Penalty, Sgd};
 
 use crate::common;
 
 use crate::common::adapters::{Device, DeviceTest};
-use crate::common::compare::same_bytes;
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
+use crate::common::compare::{same_bits, same_bytes};
+use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, own, submit};
 use crate::common::tensors::{Call, EXACT, Images, Layout, Tensors, lens, named, operands, record, reports_equal, set};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
@@ -17,6 +19,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     penalties_may_begin_as_none,
     operands_move_from_step_to_step,
     a_set_is_prepared_between_steps,
+    threads_prepare_different_kernels_of_one_device,
 ];
 
 /// One for each distinct buffer and type, and for the ragged ends, which are loaded word by word.
@@ -169,4 +172,35 @@ fn a_set_is_prepared_between_steps(device: &Device) {
         let total: f32 = bytemuck::pod_read_unaligned(&contents(gpu, &out)[..4]);
         common::compare::close(want.total.value, total.into(), 1e-6).expect("the total value");
     }
+}
+
+fn threads_prepare_different_kernels_of_one_device(device: &Device) {
+    // Apart from those of its self-check, this device has compiled none yet.
+    let gpu = &own(device);
+    let theta = [1.5f32, -0.25, 0.0, 3.0];
+    let penalties =
+        [Penalty::scad(0.5, 3.0), Penalty::huber(0.5, 1.0), Penalty::mcp(0.5, 3.0), Penalty::scad(0.5, 3.0)];
+    let prox = |penalty: &Penalty| {
+        let weights = buffer(gpu, bytemuck::cast_slice(&theta), USAGES);
+        let at = [Operand { buffer: &weights, offset: 0, len: 4, dtype: Dtype::F32 }];
+        let parameters = vec![Parameter::new("theta", penalty.clone())];
+        let mut set = ParameterSet::new(gpu, parameters, &Operands { weights: &at, ..Operands::default() }, 1)
+            .expect("the operands are valid");
+        set.prepare_prox_in_place().expect("its kernel compiles");
+        let mut encoder = encoder(gpu);
+        set.record_prox_in_place(&mut encoder, 1.0).expect("the step is valid");
+        submit(gpu, encoder);
+        contents(gpu, &weights)
+    };
+    thread::scope(|scope| {
+        let threads = penalties.map(|penalty| {
+            let penalty = penalty.expect("the parameters are valid");
+            let want = Backend::cpu().prox(&penalty, &theta, 1.0).expect("the CPU does not fail");
+            (want, scope.spawn(move || prox(&penalty)))
+        });
+        for (want, thread) in threads {
+            let found = bytemuck::pod_collect_to_vec::<u8, f32>(&thread.join().expect("no thread panics"));
+            same_bits(&want, &found).expect("the device gives the CPU's bits");
+        }
+    });
 }

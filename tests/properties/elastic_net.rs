@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn halves_follow_the_same_laws((l1, l2, step) in coefficients(), weights in vec(any::<u16>(), 1..60)) {
+    fn halves_have_the_same_properties((l1, l2, step) in coefficients(), weights in vec(any::<u16>(), 1..60)) {
         let (penalty, cpu) = (penalty(l1, l2), Backend::cpu());
         let weights: Vec<f16> = weights.into_iter().map(f16::from_bits).collect();
         let wide: Vec<f32> = weights.iter().map(|w| w.to_f32()).collect();

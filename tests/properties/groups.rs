@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::common::coverings::every_weight_is_in_one_group_or_every_call_is_rejected;
-use crate::common::laws::{largest, laws, of, wide};
+use crate::common::properties::{largest, of, properties, wide};
 
 /// How far a result may be off, relative to the largest that is involved.
 const VECTOR: f64 = 1e-6;
@@ -35,15 +35,15 @@ proptest! {
         bound in size(), alpha in 0.0..1.0f64, step in size(), run in 1..40usize, v in vec(weight(), 120)
     ) {
         let v = &v[..120 / run * run];
-        for law in laws(bound, alpha, run) {
-            let found = prox(&law.penalty, v, step);
+        for known in properties(bound, alpha, run) {
+            let found = prox(&known.penalty, v, step);
             for (x, v) in found.chunks(run).zip(v.chunks(run)) {
-                let want = (law.prox)(v, step);
+                let want = (known.prox)(v, step);
                 // What is left of a difference is as exact as its terms.
                 let scale = largest(&want).max(2f64.powi(-4) * largest(&wide(v)));
                 for (x, want) in x.iter().zip(&want) {
                     let off = (f64::from(*x) - want).abs();
-                    prop_assert!(off <= VECTOR * scale, "{x}, not {want}, of {v:?} by {}", law.name);
+                    prop_assert!(off <= VECTOR * scale, "{x}, not {want}, of {v:?} by {}", known.name);
                 }
             }
         }
@@ -52,34 +52,34 @@ proptest! {
     #[test]
     fn values_are_those_of_the_formulas(bound in size(), alpha in 0.0..1.0f64, run in 1..40usize, v in vec(weight(), 120)) {
         let v = &v[..120 / run * run];
-        for law in laws(bound, alpha, run) {
-            let want: f64 = v.chunks(run).map(|group| (law.value)(&wide(group))).sum();
-            let found = value(&law.penalty, v);
-            prop_assert!(found == want || (found - want).abs() <= VECTOR * want, "{found}, not {want}, by {}", law.name);
+        for known in properties(bound, alpha, run) {
+            let want: f64 = v.chunks(run).map(|group| (known.value)(&wide(group))).sum();
+            let found = value(&known.penalty, v);
+            prop_assert!(found == want || (found - want).abs() <= VECTOR * want, "{found}, not {want}, by {}", known.name);
         }
     }
 
     #[test]
     fn gradients_are_slopes(bound in size(), alpha in 0.0..1.0f64, v in vec(0.01f32..10.0, 24), signs in vec(any::<bool>(), 24)) {
         let theta: Vec<f32> = v.iter().zip(&signs).map(|(v, negative)| if *negative { -v } else { *v }).collect();
-        for law in laws(bound, alpha, 8).iter().filter(|law| !law.projects) {
-            let gradient = Backend::cpu().gradient(&law.penalty, &theta).expect("the groups cover it");
+        for known in properties(bound, alpha, 8).iter().filter(|known| !known.projects) {
+            let gradient = Backend::cpu().gradient(&known.penalty, &theta).expect("the groups cover it");
             let at = wide(&theta);
             for i in 0..24 {
                 let group = i / 8 * 8..i / 8 * 8 + 8;
                 let shifted = |h: f64| {
                     let mut x = at.clone();
                     x[i] += h;
-                    (law.value)(&x[group.clone()])
+                    (known.value)(&x[group.clone()])
                 };
                 let h = 1e-6;
                 let others = || at[group.clone()].iter().filter(|x| (x.abs() - at[i].abs()).abs() < 1e-5).count();
                 // Where two weights are nearly the largest together, there is a kink.
-                if law.penalty == of(of(Penalty::linf_norm(bound)).over(Groups::runs(8).expect("it is valid"))) && others() > 1 {
+                if known.penalty == of(of(Penalty::linf_norm(bound)).over(Groups::runs(8).expect("it is valid"))) && others() > 1 {
                     continue;
                 }
                 let slope = (shifted(h) - shifted(-h)) / (2.0 * h);
-                prop_assert!((slope - f64::from(gradient[i])).abs() <= 1e-4 * bound, "{slope} {} {:?}", gradient[i], law.penalty);
+                prop_assert!((slope - f64::from(gradient[i])).abs() <= 1e-4 * bound, "{slope} {} {:?}", gradient[i], known.penalty);
             }
         }
     }
@@ -88,8 +88,8 @@ proptest! {
     fn convex_ones_are_firmly_non_expansive(
         bound in size(), alpha in 0.0..1.0f64, step in size(), a in vec(weight(), 24), b in vec(weight(), 24)
     ) {
-        for law in laws(bound, alpha, 12).iter().filter(|law| law.convex) {
-            let (pa, pb) = (wide(&prox(&law.penalty, &a, step)), wide(&prox(&law.penalty, &b, step)));
+        for known in properties(bound, alpha, 12).iter().filter(|known| known.convex) {
+            let (pa, pb) = (wide(&prox(&known.penalty, &a, step)), wide(&prox(&known.penalty, &b, step)));
             let (mut squares, mut products) = (0.0, 0.0);
             for i in 0..24 {
                 let dx = pa[i] - pb[i];
@@ -104,13 +104,13 @@ proptest! {
     #[test]
     fn projections_land_inside_and_stay(bound in size(), run in 1..40usize, v in vec(weight(), 120)) {
         let v = &v[..120 / run * run];
-        for law in laws(bound, 0.5, run).iter().filter(|law| law.projects) {
-            let once = prox(&law.penalty, v, 1.0);
+        for known in properties(bound, 0.5, run).iter().filter(|known| known.projects) {
+            let once = prox(&known.penalty, v, 1.0);
             for group in once.chunks(run) {
-                prop_assert!((law.value)(&wide(group)) == 0.0, "{group:?} by {:?}", law.penalty);
+                prop_assert!((known.value)(&wide(group)) == 0.0, "{group:?} by {:?}", known.penalty);
             }
-            prop_assert_eq!(value(&law.penalty, &once), 0.0);
-            prop_assert_eq!(&prox(&law.penalty, &once, 1.0), &once);
+            prop_assert_eq!(value(&known.penalty, &once), 0.0);
+            prop_assert_eq!(&prox(&known.penalty, &once, 1.0), &once);
         }
         // So do weights of 16 bits, whose rounding is a thousand times as coarse.
         for penalty in [Penalty::l1_ball(bound), Penalty::l2_ball(bound)] {
@@ -150,15 +150,15 @@ proptest! {
         let same = [Groups::rows(12), Groups::tiles(12, 1, 12), Groups::tiles(4, 3, 4), Groups::lists(&lists)];
         let columns: Vec<Vec<u64>> = (0..8).map(|column| (0..12).map(|row| 8 * row + column).collect()).collect();
         let others = [Groups::tiles(8, 12, 1), Groups::lists(&columns)];
-        for law in laws(bound, 0.3, 12) {
-            let of_groups = |groups: penalty::Result<Groups>| of(law.penalty.over(groups.expect("they are valid")));
+        for known in properties(bound, 0.3, 12) {
+            let of_groups = |groups: penalty::Result<Groups>| of(known.penalty.over(groups.expect("they are valid")));
             let everything = |penalty: &Penalty| {
                 let gradient = Backend::cpu().gradient(penalty, &v);
-                assert_eq!(gradient.is_ok(), !law.projects, "the groups cover it, and a projection has no gradient");
+                assert_eq!(gradient.is_ok(), !known.projects, "the groups cover it, and a projection has no gradient");
                 (prox(penalty, &v, 0.7), gradient, value(penalty, &v))
             };
             for groups in same.clone() {
-                prop_assert_eq!(everything(&law.penalty), everything(&of_groups(groups)));
+                prop_assert_eq!(everything(&known.penalty), everything(&of_groups(groups)));
             }
             for groups in others.clone() {
                 prop_assert_eq!(everything(&of_groups(Groups::columns(8))), everything(&of_groups(groups)));
@@ -171,13 +171,13 @@ proptest! {
         let (mut spoilt, mut zeroed) = (v.clone(), v);
         spoilt[at] = f32::from_bits(0x7fc0_1234);
         zeroed[at] = 0.0;
-        for law in laws(bound, 0.5, 12) {
-            let shrunk = prox(&law.penalty, &spoilt, step);
+        for known in properties(bound, 0.5, 12) {
+            let shrunk = prox(&known.penalty, &spoilt, step);
             prop_assert_eq!(shrunk[at].to_bits(), spoilt[at].to_bits());
-            let others = prox(&law.penalty, &zeroed, step);
+            let others = prox(&known.penalty, &zeroed, step);
             let same = (0..24).all(|i| i == at || shrunk[i] == others[i]);
-            prop_assert!(same, "{shrunk:?} {others:?} by {:?}", law.penalty);
-            let report = Backend::cpu().evaluate(&law.penalty, &spoilt).expect("the groups cover it");
+            prop_assert!(same, "{shrunk:?} {others:?} by {:?}", known.penalty);
+            let report = Backend::cpu().evaluate(&known.penalty, &spoilt).expect("the groups cover it");
             prop_assert!(report.value.is_nan() && report.nan == 1);
         }
     }

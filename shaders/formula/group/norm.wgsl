@@ -9,9 +9,9 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     let largest = largest_of(thread, group);
     if (largest == 0u) {
         if (PURPOSE == GRADIENT) {
-            return found_numbers(0.0, limit_of(lambda, size_float));
+            return found_coefficients(0.0, limit_of(lambda, size_float));
         }
-        return found_numbers(1.0, 0.0);
+        return found_coefficients(1.0, 0.0);
     }
     let e = exponent_below(largest);
     let sum = sum_of_squares(thread, group, e);
@@ -26,19 +26,19 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         // λ√n/‖θ‖. Both λ√n and the quotient can leave the range of f32.
         let relative = opaque_one(significand_of(lambda) * root_of(quotient_of(size_float, squared)));
         let factor = select(wide_factor(relative, exponent_below(bitcast<u32>(lambda)) + COARSE - e), 0u, lambda == 0.0);
-        return found_numbers(wide_float(factor), limit_of(lambda, size_float));
+        return found_coefficients(wide_float(factor), limit_of(lambda, size_float));
     }
     if (RULE == SCALE) {
         let scaling = scale_factor(thread, group, span.c, largest, sum);
-        return found_numbers(scaling.x, scaling.y);
+        return found_coefficients(scaling.x, scaling.y);
     }
     let bound = in_units(bound_of(span.c), size, 2 * (COARSE - e));
     // 1 − t/‖v‖, computed as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses no precision if both norms are close.
     if (at_most(sum, bound)) {
-        return found_numbers(0.0, 0.0);
+        return found_coefficients(0.0, 0.0);
     }
     let divisor = opaque_one(squared + opaque_one(root_of(squared) * root_of(nearest(bound))));
-    return found_numbers(quotient_of(nearest(subtract_wide(sum, bound)), divisor), 0.0);
+    return found_coefficients(quotient_of(nearest(subtract_wide(sum, bound)), divisor), 0.0);
 }
 
 fn sum_of_squares(thread: u32, group: Group, e: i32) -> vec3<u32> {
@@ -72,15 +72,15 @@ fn scale_factor(thread: u32, group: Group, c: Coefficients, top: u32, sum: vec3<
     let loses = c[1].x != 0.0;
     for (var attempt = 0u; attempt < ATTEMPTS; attempt++) {
         let scaling = vec2<f32>(wide_float(factor), select(0.0, 1.0, loses && attempt > 0u));
-        let own = with_group(c, bitcast<vec2<u32>>(scaling));
-        let largest = stored(top, own);
+        let grouped = with_group(c, bitcast<vec2<u32>>(scaling));
+        let largest = stored(top, grouped);
         if (largest == 0u) {
             return vec2<f32>(0.0);
         }
         let e = exponent_below(largest);
         var squares = vec3<u32>(0u);
         for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
-            let units = coarse(stored(weight_of(group, place), own), e);
+            let units = coarse(stored(weight_of(group, place), grouped), e);
             squares = add_wide(squares, vec3<u32>(product(units, units), 0u));
         }
         if (at_most(team_sum(thread, group.places, vec4<u32>(squares, 0u)).xyz, in_units(bound, 1u, 2 * (COARSE - e)))) {

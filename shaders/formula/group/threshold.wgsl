@@ -11,7 +11,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     if (RULE == CLAMP && PURPOSE == GRADIENT) {
         // If several weights tie for the largest, they share the slope.
         let ties = max(count_ties(thread, group, top), 1u);
-        return found_numbers(bitcast<f32>(top), quotient_of(span.c[0].x, nearest(vec3<u32>(ties, 0u, 0u))));
+        return found_coefficients(bitcast<f32>(top), quotient_of(span.c[0].x, nearest(vec3<u32>(ties, 0u, 0u))));
     }
     var bound = bound_of(span.c);
     if (PURPOSE == VALUE) {
@@ -21,7 +21,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
     let r = in_units(bound, 1u, FINE - units.e);
     let all_above = sum_above(thread, group, units, vec2<u32>(0u));
     if (is_inside(thread, group, units, all_above, r)) {
-        return found_numbers(0.0, 0.0);
+        return found_coefficients(0.0, 0.0);
     }
     if (PURPOSE == VALUE) {
         return found_inside(false);
@@ -38,10 +38,10 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         }
         let marked = bitcast<f32>((bitcast<u32>(nearest_floats.y) & ~1u) | select(0u, 1u, attempt > 0u));
         let floats = vec2<f32>(nearest_floats.x, select(nearest_floats.y, marked, loses));
-        let own = with_group(span.c, bitcast<vec2<u32>>(floats));
+        let grouped = with_group(span.c, bitcast<vec2<u32>>(floats));
         var sum = vec4<u32>(0u);
         for (var place = first_place(thread, group.places); place < group.places.end; place += MEMBERS) {
-            let stored_units = fine(stored(weight_of(group, place), own), units.e);
+            let stored_units = fine(stored(weight_of(group, place), grouped), units.e);
             sum = vec4<u32>(add_wide(sum.xyz, vec3<u32>(stored_units, 0u)), sum.w + select(0u, 1u, any(stored_units != vec2<u32>(0u))));
         }
         sum = team_sum(thread, group.places, sum);
@@ -54,7 +54,7 @@ fn find(thread: u32, group: Group, span: Span) -> Found {
         let step = max_one(share_of(subtract_wide(sum.xyz, r), max(sum.w, 1u)));
         level = raised(level, step, attempt);
     }
-    return found_numbers(bitcast<f32>(0x7f7fffffu), 0.0);
+    return found_coefficients(bitcast<f32>(0x7f7fffffu), 0.0);
 }
 
 fn found_threshold(floats: vec2<f32>) -> Found {

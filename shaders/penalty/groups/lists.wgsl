@@ -1,4 +1,4 @@
-// Groups that are lists of indices. Twin of src/penalty/groups.rs.
+// Groups that are lists of indices. Twin of src/penalty/groups/geometry.rs.
 
 // For each segment: where each group begins among the members, the members, and the group of each index.
 @group(0) @binding(9) var<storage, read> lists: array<u32>;
@@ -9,7 +9,7 @@ struct Geometry {
     members: u32,
     group_of: u32,
     // The index of the coefficients of its first group.
-    numbers: u32,
+    coefficients: u32,
 }
 
 fn geometry_at(row: u32) -> Geometry {

@@ -1,4 +1,4 @@
-// Groups that are tiles of a matrix. Twin of src/penalty/groups.rs.
+// Groups that are tiles of a matrix. Twin of src/penalty/groups/geometry.rs.
 
 struct Geometry {
     columns: u32,
@@ -6,7 +6,7 @@ struct Geometry {
     width: u32,
     across: u32,
     // The index of the coefficients of its first group.
-    numbers: u32,
+    coefficients: u32,
 }
 
 fn geometry_at(row: u32) -> Geometry {

@@ -28,8 +28,8 @@ pub(super) fn find<F: Formula>(
     let size_float = nearest(size.into());
     let largest = group.largest();
     if largest == 0 {
-        let numbers = if purpose == Purpose::Gradient { [0.0, limit(c[1], size_float)] } else { [1.0, 0.0] };
-        return Found { numbers, ..Found::default() };
+        let coefficients = if purpose == Purpose::Gradient { [0.0, limit(c[1], size_float)] } else { [1.0, 0.0] };
+        return Found { coefficients, ..Found::default() };
     }
     let e = exponent(largest);
     let sum = group.sum_squares(
@@ -50,9 +50,11 @@ pub(super) fn find<F: Formula>(
             // λ√n/‖θ‖. Both λ√n and the quotient can leave the range of `f32`.
             let relative = significand(c[1]) * root(quotient(size_float, squared));
             let factor = if c[1] == 0.0 { 0 } else { wide_factor(relative, exponent(c[1].to_bits()) + COARSE - e) };
-            Found { numbers: [wide_float(factor), limit(c[1], size_float)], ..Found::default() }
+            Found { coefficients: [wide_float(factor), limit(c[1], size_float)], ..Found::default() }
         }
-        (Purpose::Prox, Rule::Scale) => Found { numbers: scale::<F>(group, c, (largest, sum)), ..Found::default() },
+        (Purpose::Prox, Rule::Scale) => {
+            Found { coefficients: scale::<F>(group, c, (largest, sum)), ..Found::default() }
+        }
         (Purpose::Prox, _) => {
             let bound = Bound::from_words([c[2], c[3], c[4]].map(f32::to_bits)).in_units(size, 2 * (COARSE - e));
             // 1 − t/‖v‖, computed as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses no precision if both norms are close.
@@ -61,7 +63,7 @@ pub(super) fn find<F: Formula>(
             } else {
                 quotient(nearest(sum - bound), squared + root(squared) * root(nearest(bound)))
             };
-            Found { numbers: [factor, 0.0], ..Found::default() }
+            Found { coefficients: [factor, 0.0], ..Found::default() }
         }
     }
 }
@@ -86,8 +88,8 @@ fn scale<F: Formula>(group: &Group<'_>, c: &Coefficients, (largest, sum): (u32, 
     let mut factor = wide_factor(relative, exponent(c[0].to_bits()) + COARSE - e);
     let loses = c[1] != 0.0;
     for attempt in 0..ATTEMPTS {
-        let numbers = [wide_float(factor), if loses && attempt > 0 { 1.0 } else { 0.0 }];
-        let c = with_group(c, numbers);
+        let coefficients = [wide_float(factor), if loses && attempt > 0 { 1.0 } else { 0.0 }];
+        let c = with_group(c, coefficients);
         let largest = group.stored::<F>(largest, &c);
         if largest == 0 {
             return [0.0; 2];
@@ -99,7 +101,7 @@ fn scale<F: Formula>(group: &Group<'_>, c: &Coefficients, (largest, sum): (u32, 
             |b| coarse(b, e),
         );
         if sum <= bound.in_units(1, 2 * (COARSE - e)) {
-            return numbers;
+            return coefficients;
         }
         if loses && attempt == 0 {
             continue;

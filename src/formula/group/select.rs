@@ -31,7 +31,10 @@ pub(super) fn find(group: &Group<'_>, purpose: Purpose, c: &Coefficients, value:
         );
         return Found { share: if nonzero.total > kept { 1.0 } else { 0.0 }, ..Found::default() };
     }
-    let found = |smallest: u32, last: u32| Found { numbers: [smallest, last].map(f32::from_bits), ..Found::default() };
+    let found = |smallest: u32, last: u32| {
+        let coefficients = [smallest, last].map(f32::from_bits);
+        Found { coefficients, ..Found::default() }
+    };
     if kept == 0 {
         return found(INFINITY, 0);
     }

@@ -66,7 +66,7 @@ pub(super) fn find<F: Formula>(
                 |b| u64::from(b & MAGNITUDE == top),
             );
             let slope = quotient(c[0], nearest(ties.total.max(1)));
-            return Found { numbers: [f32::from_bits(top), slope], ..Found::default() };
+            return Found { coefficients: [f32::from_bits(top), slope], ..Found::default() };
         }
         _ => {}
     }
@@ -102,18 +102,18 @@ pub(super) fn find<F: Formula>(
     for attempt in 0..ATTEMPTS {
         let [first, second] = units.floats(threshold);
         if rule == Rule::Clamp {
-            return Found { numbers: [first, second], ..Found::default() };
+            return Found { coefficients: [first, second], ..Found::default() };
         }
         let marked = f32::from_bits(second.to_bits() & !1 | u32::from(attempt > 0));
-        let numbers = [first, if loses { marked } else { second }];
-        let c = with_group(c, numbers);
+        let coefficients = [first, if loses { marked } else { second }];
+        let c = with_group(c, coefficients);
         let PartialSum { total, count } = group.sum_stored::<F>(
             &c,
             #[inline(always)]
             |b| fine(b, units.e),
         );
         if total <= r {
-            return Found { numbers, ..Found::default() };
+            return Found { coefficients, ..Found::default() };
         }
         if loses && attempt == 0 {
             continue;
@@ -121,7 +121,7 @@ pub(super) fn find<F: Formula>(
         let step = u128::from(share(total - r, count.max(1)).max(1)) << attempt;
         threshold = (u128::from(threshold) + step).min(HIGHEST.into()) as u64;
     }
-    Found { numbers: [f32::MAX, 0.0], ..Found::default() }
+    Found { coefficients: [f32::MAX, 0.0], ..Found::default() }
 }
 
 /// A group's weights as integers, in a unit that suits the bound r.

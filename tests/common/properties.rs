@@ -60,7 +60,7 @@ type GroupProx = Box<dyn Fn(&[f32], f64) -> Vec<f64>>;
 type GroupValue = Box<dyn Fn(&[f64]) -> f64>;
 
 /// A penalty over runs, with what it does in `f64`.
-pub(crate) struct Law {
+pub(crate) struct Properties {
     pub(crate) name: &'static str,
     pub(crate) penalty: Penalty,
     pub(crate) prox: GroupProx,
@@ -70,7 +70,7 @@ pub(crate) struct Law {
 }
 
 /// Each rule with a bound, over runs of so many weights.
-pub(crate) fn laws(bound: f64, alpha: f64, run: usize) -> Vec<Law> {
+pub(crate) fn properties(bound: f64, alpha: f64, run: usize) -> Vec<Properties> {
     let groups = Groups::runs(run as u64).expect("it is valid");
     let root = (run as f64).sqrt();
     let over = |penalty: penalty::Result<Penalty>| of(of(penalty).over(groups.clone()));
@@ -78,7 +78,7 @@ pub(crate) fn laws(bound: f64, alpha: f64, run: usize) -> Vec<Law> {
     let k = (bound.ceil() as usize).max(1);
     let (l1, l2) = (bound * alpha, bound * (1.0 - alpha) * root);
     vec![
-        Law {
+        Properties {
             name: "l2_norm",
             penalty: over(Penalty::l2_norm(bound)),
             prox: Box::new(move |v, step| shrunk(&wide(v), 0.0, step * bound)),
@@ -86,7 +86,7 @@ pub(crate) fn laws(bound: f64, alpha: f64, run: usize) -> Vec<Law> {
             convex: true,
             projects: false,
         },
-        Law {
+        Properties {
             name: "sparse_group_lasso",
             penalty: over(Penalty::sparse_group_lasso(bound, alpha, Groups::whole())),
             prox: Box::new(move |v, step| shrunk(&wide(v), step * l1, step * l2)),
@@ -94,7 +94,7 @@ pub(crate) fn laws(bound: f64, alpha: f64, run: usize) -> Vec<Law> {
             convex: true,
             projects: false,
         },
-        Law {
+        Properties {
             name: "linf_norm",
             penalty: over(Penalty::linf_norm(bound)),
             prox: Box::new(move |v, step| {
@@ -105,7 +105,7 @@ pub(crate) fn laws(bound: f64, alpha: f64, run: usize) -> Vec<Law> {
             convex: true,
             projects: false,
         },
-        Law {
+        Properties {
             name: "l2_ball",
             penalty: over(Penalty::l2_ball(bound)),
             prox: Box::new(move |v, _| {
@@ -117,7 +117,7 @@ pub(crate) fn laws(bound: f64, alpha: f64, run: usize) -> Vec<Law> {
             convex: true,
             projects: true,
         },
-        Law {
+        Properties {
             name: "l1_ball",
             penalty: over(Penalty::l1_ball(bound)),
             prox: Box::new(move |v, _| onto_l1_ball(&wide(v), bound)),
@@ -125,7 +125,7 @@ pub(crate) fn laws(bound: f64, alpha: f64, run: usize) -> Vec<Law> {
             convex: true,
             projects: true,
         },
-        Law {
+        Properties {
             name: "simplex",
             penalty: over(Penalty::simplex(bound)),
             prox: Box::new(move |v, _| onto_simplex(&wide(v), bound)),
@@ -136,7 +136,7 @@ pub(crate) fn laws(bound: f64, alpha: f64, run: usize) -> Vec<Law> {
             convex: true,
             projects: true,
         },
-        Law {
+        Properties {
             name: "top_k",
             penalty: over(Penalty::top_k(k as u64)),
             prox: Box::new(move |v, _| kept(v, k)),
