@@ -85,7 +85,7 @@ impl Gpu {
 
     async fn check_anew(&self, penalty: &Penalty, wait: WaitMode) -> Result<()> {
         let Some(own) = custom(penalty) else { return Ok(()) };
-        let parameters = penalty.parameters();
+        let parameters = penalty.formula_parameters();
         match lock(&self.inner.verdicts).get(&own.id()) {
             Some(Err(error)) => return Err(error.clone()),
             Some(Ok(known)) if known.contains(&parameters) => return Ok(()),
@@ -246,7 +246,7 @@ impl Twins<'_> {
     /// Numbers of every scale and of both signs, numbers close to these coefficients and to the parameters, and
     /// non-finite ones. Their count is a multiple of four, so that one kernel takes them.
     fn probe(&self, numbers: &[f32]) -> Vec<f32> {
-        let parameters = self.penalty.parameters();
+        let parameters = self.penalty.formula_parameters();
         let single: Vec<f32> = parameters.iter().map(|&p| p as f32).chain(numbers.iter().copied()).collect();
         let sums = single.iter().flat_map(|a| single.iter().map(move |b| a + b));
         let mut kinks: Vec<u32> = single.iter().copied().chain(sums).map(|x| x.abs().to_bits()).collect();

@@ -14,6 +14,7 @@ mod messages;
 mod names;
 mod optimizers;
 mod partials;
+mod penalties;
 mod readme;
 mod sets;
 mod weighted;
