@@ -10,6 +10,8 @@ pub(crate) mod named;
 mod origin;
 mod over;
 mod scaled;
+#[cfg(feature = "serde")]
+mod serialized;
 mod text;
 pub(crate) mod validate;
 

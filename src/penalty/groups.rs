@@ -1,5 +1,8 @@
 //! How the weights of a tensor are grouped, and where a group's weights lie.
 
+#[cfg(feature = "serde")]
+mod serialized;
+
 use std::sync::Arc;
 
 use crate::numeric::hash::fnv1a;

@@ -16,5 +16,7 @@ mod optimizers;
 mod partials;
 mod penalties;
 mod readme;
+#[cfg(feature = "serde")]
+mod serialized;
 mod sets;
 mod weighted;
