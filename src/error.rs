@@ -142,6 +142,14 @@ pub enum Error {
         /// The number and the bits that were found.
         found: String,
     },
+    /// Something was asked of a custom penalty for which the library would have to know its parameters.
+    #[error("{penalty} cannot be {asked}: it is a custom penalty, and only its type knows what its parameters mean")]
+    NotBuiltIn {
+        /// The penalty's name.
+        penalty: &'static str,
+        /// What was asked.
+        asked: &'static str,
+    },
     /// A custom penalty was to be recorded for a device on which it was not checked.
     #[error("{penalty} must be checked on this device before it is recorded: call Gpu::check first")]
     Unchecked {

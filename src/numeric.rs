@@ -8,6 +8,8 @@ pub(crate) mod element;
 pub(crate) mod fixed;
 pub(crate) mod float;
 pub(crate) mod hash;
+#[cfg(feature = "serde")]
+pub(crate) mod serialized;
 pub(crate) mod simd;
 pub(crate) mod slice;
 pub(crate) mod tile;

@@ -7,7 +7,13 @@ pub mod custom;
 pub(crate) mod element_weights;
 pub(crate) mod groups;
 pub(crate) mod named;
+mod origin;
+mod over;
+mod scaled;
+#[cfg(feature = "serde")]
+mod serialized;
 pub(crate) mod sum;
+mod text;
 pub(crate) mod validate;
 
 mod elastic_net;
@@ -31,6 +37,7 @@ mod top_k;
 mod weighted;
 
 use groups::{Geometry, Groups};
+use origin::Origin;
 use validate::finite_step;
 
 use crate::formula::Parameters;
@@ -54,11 +61,11 @@ pub struct Penalty {
     parameters: Parameters,
     /// `None` if the penalty is separable.
     groups: Option<Groups>,
-    /// What the caller knows it by: the constructor's name, or the name that was looked up.
-    name: &'static str,
+    /// What it is called, and what can make it anew.
+    origin: Origin,
 }
 
-/// Two penalties are equal whichever constructors made them: the name is only for errors.
+/// Two penalties are equal whichever constructors made them.
 impl PartialEq for Penalty {
     fn eq(&self, other: &Penalty) -> bool {
         let key = |p: &Penalty| (p.formula, p.parameters);
@@ -67,39 +74,56 @@ impl PartialEq for Penalty {
 }
 
 impl Penalty {
-    pub(crate) fn of(formula: &'static Descriptor, parameters: Parameters) -> Penalty {
-        Penalty { formula, parameters, groups: None, name: formula.name }
+    fn of(formula: &'static Descriptor, parameters: Parameters, origin: Origin) -> Penalty {
+        Penalty { formula, parameters, groups: None, origin }
     }
 
-    fn of_groups(formula: &'static Descriptor, parameters: Parameters, groups: Groups) -> Penalty {
-        Penalty { groups: Some(groups), ..Penalty::of(formula, parameters) }
+    fn of_groups(formula: &'static Descriptor, parameters: Parameters, origin: Origin, groups: Groups) -> Penalty {
+        Penalty { groups: Some(groups), ..Penalty::of(formula, parameters, origin) }
     }
 
-    /// The same penalty under the name that errors use: for a constructor whose name differs from its formula's.
-    fn called(self, name: &'static str) -> Penalty {
-        Penalty { name, ..self }
-    }
-
-    /// The same group penalty over other groups: one norm, one ball or one selection for each group.
+    /// What it is called: the name of its constructor, or that under which [`named`](Penalty::named) found it. Errors
+    /// call it so. A [`custom`](Penalty::custom) penalty has the name of its type.
     ///
     /// ```
-    /// use penalty::{Backend, Groups, Penalty};
+    /// use penalty::Penalty;
     ///
-    /// let rows = Penalty::l1_ball(1.0)?.over(Groups::rows(2)?)?;
-    /// assert_eq!(Backend::cpu().prox(&rows, &[3.0f32, 2.5, 0.25, -0.5], 1.0)?, [0.75, 0.25, 0.25, -0.5]);
+    /// assert_eq!(Penalty::glmnet(0.1, 0.5)?.name(), "glmnet");
+    /// assert_eq!(Penalty::interval(0.0, 1.0)?.name(), "interval");
+    /// assert_eq!(Penalty::named("box", &[("lower", 0.0), ("upper", 1.0)])?.name(), "box");
     /// # Ok::<(), penalty::Error>(())
     /// ```
+    pub fn name(&self) -> &'static str {
+        self.origin.name
+    }
+
+    /// The numbers that its constructor was given, with their names and to the bit. Groups are apart, in
+    /// [`groups`](Penalty::groups). None of a [`custom`](Penalty::custom) penalty, whose parameters have no names.
     ///
-    /// # Errors
+    /// ```
+    /// use penalty::Penalty;
     ///
-    /// [`Error::Groups`] if the penalty is separable.
-    pub fn over(&self, groups: Groups) -> Result<Penalty> {
-        if self.groups.is_none() {
-            let expected = "go with a penalty that takes weights together".into();
-            let found = format!("found {}, a penalty of single weights", self.name);
-            return Err(Error::Groups { groups: groups.to_string(), expected, found });
-        }
-        Ok(Penalty { groups: Some(groups), ..self.clone() })
+    /// let penalty = Penalty::glmnet(0.1, 0.5)?;
+    /// assert_eq!(penalty.parameters(), [("lambda", 0.1), ("alpha", 0.5)]);
+    /// assert_eq!(Penalty::named(penalty.name(), &penalty.parameters())?, penalty);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    pub fn parameters(&self) -> Vec<(&'static str, f64)> {
+        self.origin.keys.iter().copied().zip(self.origin.numbers().iter().copied()).collect()
+    }
+
+    /// Which weights form a group; `None` if the penalty is separable.
+    ///
+    /// ```
+    /// use penalty::{Groups, Penalty};
+    ///
+    /// assert_eq!(Penalty::n_of_m(2, 4)?.groups(), Some(&Groups::runs(4)?));
+    /// assert_eq!(Penalty::l2_norm(0.1)?.groups(), Some(&Groups::whole()));
+    /// assert_eq!(Penalty::l1(0.1)?.groups(), None);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    pub fn groups(&self) -> Option<&Groups> {
+        self.groups.as_ref()
     }
 
     /// Rejects a tensor length that the penalty's groups do not fit: every operation on such a tensor would fail. So a
@@ -158,10 +182,6 @@ impl Penalty {
         self.formula.rule
     }
 
-    pub(crate) fn groups(&self) -> Option<&Groups> {
-        self.groups.as_ref()
-    }
-
     /// Where its groups lie in a tensor of this many weights; `None` if the penalty is separable.
     pub(crate) fn geometry(&self, len: u64) -> Result<Option<Geometry>> {
         self.groups.as_ref().map(|groups| groups.geometry(len)).transpose()
@@ -214,13 +234,9 @@ impl Penalty {
         self.formula
     }
 
-    pub(crate) fn parameters(&self) -> Parameters {
+    /// The parameters of the formula.
+    pub(crate) fn formula_parameters(&self) -> Parameters {
         self.parameters
-    }
-
-    /// What errors call it: the caller's name for it.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
     }
 
     /// Whether the value has a term sum, Σterm(θ), beside Σ|θ| and Σθ².
@@ -273,7 +289,7 @@ impl Penalty {
         let numbers = numbers((formula.on)(self.parameters, dtype), step).map_err(|mut error| {
             // A formula knows only its own name, not the caller's.
             if let Error::NoMetricProx { penalty, .. } = &mut error {
-                *penalty = self.name;
+                *penalty = self.name();
             }
             error
         });

@@ -7,6 +7,8 @@ pub(crate) mod operation;
 pub(crate) mod optimizer;
 pub(crate) mod parameter;
 pub(crate) mod penalties;
+#[cfg(feature = "serde")]
+mod serialized;
 
 use std::sync::Arc;
 

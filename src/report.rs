@@ -1,6 +1,9 @@
 //! The results of an evaluation: [`Partial`], exact and mergeable, and [`Report`], the `f64` numbers that follow from
 //! it.
 
+#[cfg(feature = "serde")]
+mod serialized;
+
 use crate::numeric::accumulator::{L1_LIMBS, L2_LIMBS, Sums};
 use crate::numeric::element::Dtype;
 use crate::numeric::hash::fnv1a;

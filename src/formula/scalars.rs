@@ -16,6 +16,7 @@ pub(crate) enum Direction {
 
 /// How the prox after [`Adam`](crate::Adam)'s step measures distance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Metric {
     /// ½‖x − u‖², as everywhere else: the threshold is ηλ for every weight. Every penalty has this prox, and it is the
     /// usual choice. But its fixed points do not minimize f + R: Adam scales the gradients of f, and nothing scales

@@ -74,7 +74,7 @@ impl Gpu {
 
     async fn check_anew(&self, penalty: &Penalty, wait: WaitMode) -> Result<()> {
         let Some(formula) = custom(penalty) else { return Ok(()) };
-        let parameters = penalty.parameters();
+        let parameters = penalty.formula_parameters();
         match lock(&self.inner.verdicts).get(&formula.id()) {
             Some(Err(error)) => return Err(error.clone()),
             Some(Ok(known)) if known.contains(&parameters) => return Ok(()),

@@ -6,6 +6,7 @@ use std::fmt;
 
 /// The type of the weights in a slice or a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Dtype {
     /// IEEE 754 binary32.
     F32,

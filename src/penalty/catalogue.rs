@@ -1,9 +1,10 @@
 //! Which penalties exist: their formulas, and the names by which users look them up.
 
-use super::Penalty;
+use super::groups::Groups;
 use super::named::Named;
+use super::origin::Origin;
 use super::{
-    elastic_net, group_lasso, huber, interval, l_half, l0, l1_ball, l2_ball, l2_norm, linf_norm, log_sum, mcp,
+    Penalty, elastic_net, group_lasso, huber, interval, l_half, l0, l1_ball, l2_ball, l2_norm, linf_norm, log_sum, mcp,
     nonnegative_l1, scad, simplex, top_k, weighted,
 };
 use crate::formula::descriptor::Descriptor;
@@ -12,28 +13,54 @@ use crate::{Error, Result};
 /// A formula, and its penalties that have names.
 struct Entry {
     formula: &'static Descriptor,
-    named: &'static [Named],
+    named: &'static [&'static Named],
 }
 
 static CATALOGUE: [Entry; 17] = [
-    Entry { formula: &elastic_net::FORMULA, named: elastic_net::NAMED },
-    Entry { formula: &l0::FORMULA, named: l0::NAMED },
-    Entry { formula: &l_half::FORMULA, named: l_half::NAMED },
-    Entry { formula: &log_sum::FORMULA, named: log_sum::NAMED },
-    Entry { formula: &mcp::FORMULA, named: mcp::NAMED },
-    Entry { formula: &scad::FORMULA, named: scad::NAMED },
-    Entry { formula: &huber::FORMULA, named: huber::NAMED },
-    Entry { formula: &nonnegative_l1::FORMULA, named: nonnegative_l1::NAMED },
-    Entry { formula: &interval::FORMULA, named: interval::NAMED },
-    Entry { formula: &weighted::FORMULA, named: weighted::NAMED },
-    Entry { formula: &l2_norm::FORMULA, named: l2_norm::NAMED },
-    Entry { formula: &group_lasso::FORMULA, named: group_lasso::NAMED },
-    Entry { formula: &l2_ball::FORMULA, named: l2_ball::NAMED },
-    Entry { formula: &linf_norm::FORMULA, named: linf_norm::NAMED },
-    Entry { formula: &l1_ball::FORMULA, named: l1_ball::NAMED },
-    Entry { formula: &simplex::FORMULA, named: simplex::NAMED },
-    Entry { formula: &top_k::FORMULA, named: top_k::NAMED },
+    Entry {
+        formula: &elastic_net::FORMULA,
+        named: &[&elastic_net::L1, &elastic_net::L2_SQUARED, &elastic_net::ELASTIC_NET],
+    },
+    Entry { formula: &l0::FORMULA, named: &[&l0::NAMED] },
+    Entry { formula: &l_half::FORMULA, named: &[&l_half::NAMED] },
+    Entry { formula: &log_sum::FORMULA, named: &[&log_sum::NAMED] },
+    Entry { formula: &mcp::FORMULA, named: &[&mcp::NAMED] },
+    Entry { formula: &scad::FORMULA, named: &[&scad::NAMED] },
+    Entry { formula: &huber::FORMULA, named: &[&huber::NAMED] },
+    Entry { formula: &nonnegative_l1::FORMULA, named: &[&nonnegative_l1::NAMED] },
+    Entry { formula: &interval::FORMULA, named: &[&interval::BOX] },
+    Entry { formula: &weighted::FORMULA, named: &[&weighted::WEIGHTED_L1, &weighted::WEIGHTED_ELASTIC_NET] },
+    Entry { formula: &l2_norm::FORMULA, named: &[&l2_norm::NAMED] },
+    Entry {
+        formula: &group_lasso::FORMULA,
+        named: &[
+            &group_lasso::GROUP_LASSO_OF_RUNS,
+            &group_lasso::GROUP_LASSO,
+            &group_lasso::SPARSE_GROUP_LASSO_OF_RUNS,
+            &group_lasso::SPARSE_GROUP_LASSO,
+        ],
+    },
+    Entry { formula: &l2_ball::FORMULA, named: &[&l2_ball::NAMED] },
+    Entry { formula: &linf_norm::FORMULA, named: &[&linf_norm::NAMED] },
+    Entry { formula: &l1_ball::FORMULA, named: &[&l1_ball::NAMED] },
+    Entry { formula: &simplex::FORMULA, named: &[&simplex::NAMED] },
+    Entry { formula: &top_k::FORMULA, named: &[&top_k::TOP_K, &top_k::N_OF_M] },
 ];
+
+/// Constructors that give penalties of the catalogue by other names or other conventions, and that of no penalty.
+static OTHERS: [&Named; 6] = [
+    &elastic_net::NONE,
+    &elastic_net::SCIKIT_LEARN,
+    &elastic_net::GLMNET,
+    &elastic_net::KERAS,
+    &elastic_net::WEIGHT_DECAY,
+    &interval::INTERVAL,
+];
+
+/// All constructors that go by a name.
+fn constructors() -> impl Iterator<Item = &'static Named> {
+    Penalty::all().chain(OTHERS)
+}
 
 /// The built-in formulas.
 pub(crate) fn formulas() -> impl Iterator<Item = &'static Descriptor> {
@@ -42,7 +69,10 @@ pub(crate) fn formulas() -> impl Iterator<Item = &'static Descriptor> {
 
 impl Penalty {
     /// The penalty with this name and these parameters, as a command or a configuration file gives them. The names are
-    /// those of the constructors, except that [`interval`](Penalty::interval) is `box`; `-` and `_` are the same.
+    /// those of the constructors, [`custom`](Penalty::custom) apart; `-` and `_` are the same.
+    /// [`interval`](Penalty::interval) is also `box`, and the group lassos also take their `group_size`.
+    ///
+    /// [`name`](Penalty::name) and [`parameters`](Penalty::parameters) are its inverse.
     ///
     /// ```
     /// use penalty::Penalty;
@@ -55,13 +85,13 @@ impl Penalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Name`] if the name is none of [`all`](Penalty::all), or the parameters are not those of the penalty.
+    /// [`Error::Name`] if there is no such name, or the parameters are not those of the penalty.
     /// [`Error::Parameter`] as from its constructor.
     pub fn named(name: &str, parameters: &[(&str, f64)]) -> Result<Penalty> {
         let stem = name.replace('-', "_");
-        let mut known = Penalty::all().filter(|named| named.name == stem).peekable();
+        let mut known = constructors().filter(|named| named.name == stem).peekable();
         if known.peek().is_none() {
-            let mut names: Vec<&str> = Penalty::all().map(|named| named.name).collect();
+            let mut names: Vec<&str> = constructors().map(|named| named.name).collect();
             names.dedup();
             return Err(Error::Name {
                 what: "the penalty".into(),
@@ -75,7 +105,7 @@ impl Penalty {
         for named in known {
             let values: Option<Vec<f64>> = named.parameters.iter().map(value).collect();
             if let Some(values) = values.filter(|values| values.len() == given.len()) {
-                return (named.new)(&values).map(|penalty| penalty.called(named.name));
+                return (named.new)(&values);
             }
             expected.push(named.parameters.join(", "));
         }
@@ -86,8 +116,29 @@ impl Penalty {
         })
     }
 
-    /// The penalties that have names.
+    /// The penalties that there are, each by one name. [`named`](Penalty::named) also knows [`none`](Penalty::none),
+    /// `interval` for `box`, and the constructors of other libraries' conventions.
+    ///
+    /// ```
+    /// use penalty::Penalty;
+    ///
+    /// let mcp = Penalty::all().find(|named| named.name == "mcp").expect("it is in the list");
+    /// assert_eq!(mcp.parameters, ["lambda", "gamma"]);
+    /// assert_eq!(mcp.formula, "Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2");
+    /// ```
     pub fn all() -> impl Iterator<Item = &'static Named> {
-        CATALOGUE.iter().flat_map(|entry| entry.named)
+        CATALOGUE.iter().flat_map(|entry| entry.named).copied()
+    }
+
+    /// The constructor that made it; `None` if the penalty is custom.
+    pub(super) fn constructor(&self) -> Option<&'static Named> {
+        let Origin { name, keys, .. } = self.origin;
+        constructors().filter(|_| !self.formula.custom).find(|named| named.name == name && named.parameters == keys)
+    }
+
+    /// Its groups, unless they are those that its name and its parameters say.
+    pub(super) fn other_groups(&self) -> Option<&Groups> {
+        let made = (self.constructor()?.new)(self.origin.numbers()).ok()?;
+        self.groups.as_ref().filter(|_| made.groups != self.groups)
     }
 }

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 
 use super::Penalty;
+use super::origin::Origin;
 use super::validate::factor;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
@@ -189,7 +190,7 @@ impl Penalty {
         not_nan("the limits of the gradient", E::gradient_limits(parameters))?;
         let formula =
             const { &Descriptor::custom::<Adapted<E>>(E::WGSL, include_str!("../../shaders/penalty/custom.wgsl")) };
-        Ok(Penalty::of(formula, parameters))
+        Ok(Penalty::of(formula, parameters, Origin::new(E::NAME, &[], [])))
     }
 }
 

@@ -11,23 +11,66 @@ use crate::numeric::float::Float;
 pub(super) static FORMULA: Descriptor =
     Descriptor::of::<ElasticNet>(include_str!("../../shaders/penalty/elastic_net.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[
-    Named { name: "l1", parameters: &["lambda"], formula: "λΣ|θ|", new: |p| Penalty::l1(p[0]) },
-    Named { name: "l2_squared", parameters: &["lambda"], formula: "λΣθ²", new: |p| Penalty::l2_squared(p[0]) },
-    Named {
-        name: "elastic_net",
-        parameters: &["lambda", "alpha"],
-        formula: "λ(αΣ|θ| + (1−α)Σθ²)",
-        new: |p| Penalty::elastic_net(p[0], p[1]),
-    },
-];
+pub(super) static NONE: Named =
+    Named { name: "none", parameters: &[], lambdas: 0, formula: "0", new: |_| Ok(Penalty::none()) };
+
+pub(super) static L1: Named =
+    Named { name: "l1", parameters: &["lambda"], lambdas: 1, formula: "λΣ|θ|", new: |p| Penalty::l1(p[0]) };
+
+pub(super) static L2_SQUARED: Named = Named {
+    name: "l2_squared",
+    parameters: &["lambda"],
+    lambdas: 1,
+    formula: "λΣθ²",
+    new: |p| Penalty::l2_squared(p[0]),
+};
+
+pub(super) static ELASTIC_NET: Named = Named {
+    name: "elastic_net",
+    parameters: &["lambda", "alpha"],
+    lambdas: 1,
+    formula: "λ(αΣ|θ| + (1−α)Σθ²)",
+    new: |p| Penalty::elastic_net(p[0], p[1]),
+};
+
+pub(super) static SCIKIT_LEARN: Named = Named {
+    name: "scikit_learn",
+    parameters: &["alpha", "l1_ratio"],
+    lambdas: 1,
+    formula: "α(ρΣ|θ| + ½(1−ρ)Σθ²), with ρ = l1-ratio",
+    new: |p| Penalty::scikit_learn(p[0], p[1]),
+};
+
+pub(super) static GLMNET: Named = Named {
+    name: "glmnet",
+    parameters: &["lambda", "alpha"],
+    lambdas: 1,
+    formula: "λ(αΣ|θ| + ½(1−α)Σθ²)",
+    new: |p| Penalty::glmnet(p[0], p[1]),
+};
+
+pub(super) static KERAS: Named = Named {
+    name: "keras",
+    parameters: &["l1", "l2"],
+    lambdas: 2,
+    formula: "l1·Σ|θ| + l2·Σθ²",
+    new: |p| Penalty::keras(p[0], p[1]),
+};
+
+pub(super) static WEIGHT_DECAY: Named = Named {
+    name: "weight_decay",
+    parameters: &["weight_decay"],
+    lambdas: 1,
+    formula: "½λΣθ², with λ = weight-decay",
+    new: |p| Penalty::weight_decay(p[0]),
+};
 
 pub(super) struct ElasticNet;
 
 impl Penalty {
     /// R(θ) = 0. Its prox leaves every bit as it is. Evaluating it still gives the statistics.
     pub fn none() -> Penalty {
-        Penalty::of(&FORMULA, [0.0, 0.0]).called("none")
+        Penalty::of(&FORMULA, [0.0, 0.0], NONE.given([]))
     }
 
     /// R(θ) = λΣ|θ|, the lasso's penalty (Tibshirani 1996).
@@ -36,7 +79,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0]).called("l1"))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0], L1.given([lambda])))
     }
 
     /// R(θ) = λΣθ², ridge (Hoerl and Kennard 1970), **without a ½**: the gradient is 2λθ.
@@ -45,7 +88,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l2_squared(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [0.0, factor("lambda", lambda)?]).called("l2_squared"))
+        Ok(Penalty::of(&FORMULA, [0.0, factor("lambda", lambda)?], L2_SQUARED.given([lambda])))
     }
 
     /// R(θ) = λ(αΣ|θ| + (1−α)Σθ²), the elastic net (Zou and Hastie 2005) without a ½.
@@ -57,7 +100,7 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn elastic_net(lambda: f64, alpha: f64) -> Result<Penalty> {
         let (lambda, alpha) = (factor("lambda", lambda)?, ratio("alpha", alpha)?);
-        Ok(Penalty::of(&FORMULA, [lambda * alpha, lambda * (1.0 - alpha)]))
+        Ok(Penalty::of(&FORMULA, [lambda * alpha, lambda * (1.0 - alpha)], ELASTIC_NET.given([lambda, alpha])))
     }
 
     /// scikit-learn's `ElasticNet(alpha, l1_ratio)`: R(θ) = α·ρΣ|θ| + ½α(1−ρ)Σθ², where ρ is `l1_ratio`.
@@ -69,7 +112,8 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ α ≤ `f32::MAX`/2 and 0 ≤ ρ ≤ 1.
     pub fn scikit_learn(alpha: f64, l1_ratio: f64) -> Result<Penalty> {
         let (alpha, rho) = (factor("alpha", alpha)?, ratio("l1_ratio", l1_ratio)?);
-        Ok(Penalty::of(&FORMULA, [alpha * rho, 0.5 * alpha * (1.0 - rho)]).called("scikit_learn"))
+        let parameters = [alpha * rho, 0.5 * alpha * (1.0 - rho)];
+        Ok(Penalty::of(&FORMULA, parameters, SCIKIT_LEARN.given([alpha, l1_ratio])))
     }
 
     /// glmnet's `lambda` and `alpha`: R(θ) = λ(αΣ|θ| + ½(1−α)Σθ²) (Friedman, Hastie and Tibshirani 2010, eq. 3).
@@ -81,7 +125,7 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn glmnet(lambda: f64, alpha: f64) -> Result<Penalty> {
         let (lambda, alpha) = (factor("lambda", lambda)?, ratio("alpha", alpha)?);
-        Ok(Penalty::of(&FORMULA, [lambda * alpha, 0.5 * lambda * (1.0 - alpha)]).called("glmnet"))
+        Ok(Penalty::of(&FORMULA, [lambda * alpha, 0.5 * lambda * (1.0 - alpha)], GLMNET.given([lambda, alpha])))
     }
 
     /// Keras' `regularizers.L1L2(l1, l2)`: R(θ) = l1·Σ|θ| + l2·Σθ². There is no ½ in Keras either.
@@ -90,7 +134,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless both are in 0 ..= `f32::MAX`/2.
     pub fn keras(l1: f64, l2: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("l1", l1)?, factor("l2", l2)?]).called("keras"))
+        Ok(Penalty::of(&FORMULA, [factor("l1", l1)?, factor("l2", l2)?], KERAS.given([l1, l2])))
     }
 
     /// PyTorch's `weight_decay` as `SGD` and `Adam` apply it, adding λθ to the gradient: R(θ) = ½λΣθ².
@@ -101,7 +145,8 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn weight_decay(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [0.0, 0.5 * factor("weight_decay", lambda)?]).called("weight_decay"))
+        let parameters = [0.0, 0.5 * factor("weight_decay", lambda)?];
+        Ok(Penalty::of(&FORMULA, parameters, WEIGHT_DECAY.given([lambda])))
     }
 }
 

@@ -13,32 +13,37 @@ use crate::{Groups, Result};
 pub(super) static FORMULA: Descriptor =
     Descriptor::of::<GroupLasso>(include_str!("../../shaders/penalty/group_lasso.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[
-    Named {
-        name: "group_lasso",
-        parameters: &["lambda", "group_size"],
-        formula: "λΣ√n‖θ_g‖₂ over runs of n = group-size weights",
-        new: |p| Penalty::group_lasso(p[0], Groups::runs(whole("group_size", p[1])?)?),
-    },
-    Named {
-        name: "group_lasso",
-        parameters: &["lambda"],
-        formula: "λΣ√n_g‖θ_g‖₂ over groups of n_g weights",
-        new: |p| Penalty::group_lasso(p[0], Groups::whole()),
-    },
-    Named {
-        name: "sparse_group_lasso",
-        parameters: &["lambda", "alpha", "group_size"],
-        formula: "λ(αΣ|θ| + (1−α)Σ√n‖θ_g‖₂) over runs of n = group-size weights",
-        new: |p| Penalty::sparse_group_lasso(p[0], p[1], Groups::runs(whole("group_size", p[2])?)?),
-    },
-    Named {
-        name: "sparse_group_lasso",
-        parameters: &["lambda", "alpha"],
-        formula: "λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂) over groups of n_g weights",
-        new: |p| Penalty::sparse_group_lasso(p[0], p[1], Groups::whole()),
-    },
-];
+pub(super) static GROUP_LASSO_OF_RUNS: Named = Named {
+    name: "group_lasso",
+    parameters: &["lambda", "group_size"],
+    lambdas: 1,
+    formula: "λΣ√n‖θ_g‖₂ over runs of n = group-size weights",
+    new: |p| Penalty::group_lasso(p[0], Groups::runs(whole("group_size", p[1])?)?),
+};
+
+pub(super) static GROUP_LASSO: Named = Named {
+    name: "group_lasso",
+    parameters: &["lambda"],
+    lambdas: 1,
+    formula: "λΣ√n_g‖θ_g‖₂ over groups of n_g weights",
+    new: |p| Penalty::group_lasso(p[0], Groups::whole()),
+};
+
+pub(super) static SPARSE_GROUP_LASSO_OF_RUNS: Named = Named {
+    name: "sparse_group_lasso",
+    parameters: &["lambda", "alpha", "group_size"],
+    lambdas: 1,
+    formula: "λ(αΣ|θ| + (1−α)Σ√n‖θ_g‖₂) over runs of n = group-size weights",
+    new: |p| Penalty::sparse_group_lasso(p[0], p[1], Groups::runs(whole("group_size", p[2])?)?),
+};
+
+pub(super) static SPARSE_GROUP_LASSO: Named = Named {
+    name: "sparse_group_lasso",
+    parameters: &["lambda", "alpha"],
+    lambdas: 1,
+    formula: "λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂) over groups of n_g weights",
+    new: |p| Penalty::sparse_group_lasso(p[0], p[1], Groups::whole()),
+};
 
 pub(super) struct GroupLasso;
 
@@ -64,7 +69,8 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn group_lasso(lambda: f64, groups: Groups) -> Result<Penalty> {
-        Ok(Penalty::sparse_group_lasso(lambda, 0.0, groups)?.called("group_lasso"))
+        let penalty = Penalty::sparse_group_lasso(lambda, 0.0, groups)?;
+        Ok(Penalty { origin: GROUP_LASSO.given([lambda]), ..penalty })
     }
 
     /// R(θ) = λ(αΣ|θ| + (1−α)Σ√n_g‖θ_g‖₂): the sparse-group lasso (Simon et al. 2013). Whole groups become zero, and
@@ -87,7 +93,8 @@ impl Penalty {
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn sparse_group_lasso(lambda: f64, alpha: f64, groups: Groups) -> Result<Penalty> {
         let (lambda, alpha) = (factor("lambda", lambda)?, ratio("alpha", alpha)?);
-        Ok(Penalty::of_groups(&FORMULA, [lambda * alpha, lambda * (1.0 - alpha)], groups))
+        let parameters = [lambda * alpha, lambda * (1.0 - alpha)];
+        Ok(Penalty::of_groups(&FORMULA, parameters, SPARSE_GROUP_LASSO.given([lambda, alpha]), groups))
     }
 }
 

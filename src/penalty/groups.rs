@@ -4,6 +4,8 @@ mod covered;
 mod geometry;
 mod lists;
 mod matrix;
+#[cfg(feature = "serde")]
+mod serialized;
 mod shape;
 
 use std::fmt;

@@ -10,12 +10,13 @@ use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Huber>(include_str!("../../shaders/penalty/huber.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "huber",
     parameters: &["lambda", "delta"],
+    lambdas: 1,
     formula: "λΣ θ²/2 where |θ| ≤ δ, else δ(|θ| − δ/2)",
     new: |p| Penalty::huber(p[0], p[1]),
-}];
+};
 
 pub(super) struct Huber;
 
@@ -42,7 +43,7 @@ impl Penalty {
     pub fn huber(lambda: f64, delta: f64) -> Result<Penalty> {
         let (lambda, delta) = (factor("lambda", lambda)?, shape("delta", delta, 0.0)?);
         factor("lambda·delta", lambda * delta)?;
-        Ok(Penalty::of(&FORMULA, [lambda, delta]))
+        Ok(Penalty::of(&FORMULA, [lambda, delta], NAMED.given([lambda, delta])))
     }
 }
 

@@ -10,12 +10,16 @@ use half::{bf16, f16};
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Interval>(include_str!("../../shaders/penalty/interval.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static BOX: Named = Named {
     name: "box",
     parameters: &["lower", "upper"],
+    lambdas: 0,
     formula: "0 where lower ≤ θ ≤ upper for every θ, else ∞",
-    new: |p| Penalty::interval(p[0], p[1]),
-}];
+    new: |p| Ok(Penalty { origin: BOX.given([p[0], p[1]]), ..Penalty::interval(p[0], p[1])? }),
+};
+
+/// By the name of its constructor, since `box` is a keyword of Rust.
+pub(super) static INTERVAL: Named = Named { name: "interval", new: |p| Penalty::interval(p[0], p[1]), ..BOX };
 
 pub(super) struct Interval;
 
@@ -43,7 +47,7 @@ impl Penalty {
             return Err(Error::Parameter { name: "lower", expected: "a number", found: lower });
         }
         if lower <= upper {
-            return Ok(Penalty::of(&FORMULA, [lower, upper]).called("interval"));
+            return Ok(Penalty::of(&FORMULA, [lower, upper], INTERVAL.given([lower, upper])));
         }
         Err(Error::Parameter { name: "upper", expected: "a number that is not below lower", found: upper })
     }

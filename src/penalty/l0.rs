@@ -10,8 +10,8 @@ use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<L0>(include_str!("../../shaders/penalty/l0.wgsl"));
 
-pub(super) const NAMED: &[Named] =
-    &[Named { name: "l0", parameters: &["lambda"], formula: "λ·#{θ ≠ 0}", new: |p| Penalty::l0(p[0]) }];
+pub(super) static NAMED: Named =
+    Named { name: "l0", parameters: &["lambda"], lambdas: 1, formula: "λ·#{θ ≠ 0}", new: |p| Penalty::l0(p[0]) };
 
 pub(super) struct L0;
 
@@ -34,7 +34,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l0(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0], NAMED.given([lambda])))
     }
 }
 

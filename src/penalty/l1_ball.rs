@@ -11,12 +11,13 @@ use crate::{Dtype, Groups, Result};
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<L1Ball>(include_str!("../../shaders/penalty/l1_ball.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "l1_ball",
     parameters: &["radius"],
+    lambdas: 0,
     formula: "0 where Σ|θ| ≤ radius, else ∞",
     new: |p| Penalty::l1_ball(p[0]),
-}];
+};
 
 pub(super) struct L1Ball;
 
@@ -42,7 +43,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ radius ≤ `f32::MAX`.
     pub fn l1_ball(radius: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(&FORMULA, [self::radius(radius)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [self::radius(radius)?, 0.0], NAMED.given([radius]), Groups::whole()))
     }
 }
 

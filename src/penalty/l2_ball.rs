@@ -12,12 +12,13 @@ use crate::{Dtype, Groups, Result};
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<L2Ball>(include_str!("../../shaders/penalty/l2_ball.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "l2_ball",
     parameters: &["radius"],
+    lambdas: 0,
     formula: "0 where ‖θ‖₂ ≤ radius, else ∞",
     new: |p| Penalty::l2_ball(p[0]),
-}];
+};
 
 pub(super) struct L2Ball;
 
@@ -43,7 +44,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ radius ≤ `f32::MAX`.
     pub fn l2_ball(radius: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(&FORMULA, [self::radius(radius)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [self::radius(radius)?, 0.0], NAMED.given([radius]), Groups::whole()))
     }
 }
 

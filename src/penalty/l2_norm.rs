@@ -11,12 +11,13 @@ use crate::{Groups, Result};
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<L2Norm>(include_str!("../../shaders/penalty/l2_norm.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "l2_norm",
     parameters: &["lambda"],
+    lambdas: 1,
     formula: "λ‖θ‖₂, or λΣ‖θ_g‖₂ over groups",
     new: |p| Penalty::l2_norm(p[0]),
-}];
+};
 
 pub(super) struct L2Norm;
 
@@ -41,7 +42,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l2_norm(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(&FORMULA, [factor("lambda", lambda)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [factor("lambda", lambda)?, 0.0], NAMED.given([lambda]), Groups::whole()))
     }
 }
 

@@ -13,8 +13,10 @@ const LARGEST: f64 = 0.544_331_053_951_817_4;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<LHalf>(include_str!("../../shaders/penalty/l_half.wgsl"));
 
-pub(super) const NAMED: &[Named] =
-    &[Named { name: "l_half", parameters: &["lambda"], formula: "λΣ√|θ|", new: |p| Penalty::l_half(p[0]) }];
+pub(super) static NAMED: Named =
+    Named {
+        name: "l_half", parameters: &["lambda"], lambdas: 1, formula: "λΣ√|θ|", new: |p| Penalty::l_half(p[0])
+    };
 
 pub(super) struct LHalf;
 
@@ -38,7 +40,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn l_half(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0], NAMED.given([lambda])))
     }
 }
 

@@ -12,12 +12,13 @@ use crate::{Groups, Result};
 pub(super) static FORMULA: Descriptor =
     Descriptor::of::<LInfNorm>(include_str!("../../shaders/penalty/linf_norm.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "linf_norm",
     parameters: &["lambda"],
+    lambdas: 1,
     formula: "λ max|θ|, or λΣ max|θ_g| over groups",
     new: |p| Penalty::linf_norm(p[0]),
-}];
+};
 
 pub(super) struct LInfNorm;
 
@@ -42,7 +43,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn linf_norm(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(&FORMULA, [factor("lambda", lambda)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [factor("lambda", lambda)?, 0.0], NAMED.given([lambda]), Groups::whole()))
     }
 }
 

@@ -13,12 +13,13 @@ const LARGE: f64 = (1u64 << 30) as f64;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<LogSum>(include_str!("../../shaders/penalty/log_sum.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "log_sum",
     parameters: &["lambda", "epsilon"],
+    lambdas: 1,
     formula: "λΣln(1 + |θ|/ε)",
     new: |p| Penalty::log_sum(p[0], p[1]),
-}];
+};
 
 pub(super) struct LogSum;
 
@@ -43,7 +44,11 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 2^-100 ≤ ε ≤ 2^100.
     pub fn log_sum(lambda: f64, epsilon: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, shape("epsilon", epsilon, 0.0)?]))
+        Ok(Penalty::of(
+            &FORMULA,
+            [factor("lambda", lambda)?, shape("epsilon", epsilon, 0.0)?],
+            NAMED.given([lambda, epsilon]),
+        ))
     }
 }
 

@@ -10,12 +10,13 @@ use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Mcp>(include_str!("../../shaders/penalty/mcp.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "mcp",
     parameters: &["lambda", "gamma"],
+    lambdas: 1,
     formula: "Σ λ|θ| − θ²/(2γ) where |θ| ≤ γλ, else γλ²/2",
     new: |p| Penalty::mcp(p[0], p[1]),
-}];
+};
 
 pub(super) struct Mcp;
 
@@ -40,7 +41,11 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 2^-100 ≤ γ ≤ 2^100.
     pub fn mcp(lambda: f64, gamma: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, shape("gamma", gamma, 0.0)?]))
+        Ok(Penalty::of(
+            &FORMULA,
+            [factor("lambda", lambda)?, shape("gamma", gamma, 0.0)?],
+            NAMED.given([lambda, gamma]),
+        ))
     }
 }
 

@@ -11,12 +11,13 @@ use crate::numeric::float::Float;
 pub(super) static FORMULA: Descriptor =
     Descriptor::of::<NonnegativeL1>(include_str!("../../shaders/penalty/nonnegative_l1.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "nonnegative_l1",
     parameters: &["lambda"],
+    lambdas: 1,
     formula: "λΣθ where every θ ≥ 0, else ∞",
     new: |p| Penalty::nonnegative_l1(p[0]),
-}];
+};
 
 pub(super) struct NonnegativeL1;
 
@@ -40,7 +41,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn nonnegative_l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0], NAMED.given([lambda])))
     }
 }
 

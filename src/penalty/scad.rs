@@ -10,12 +10,13 @@ use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Scad>(include_str!("../../shaders/penalty/scad.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "scad",
     parameters: &["lambda", "a"],
+    lambdas: 1,
     formula: "Σ λ|θ| up to λ, then (2aλ|θ| − θ² − λ²)/(2(a−1)) up to aλ, then λ²(a+1)/2",
     new: |p| Penalty::scad(p[0], p[1]),
-}];
+};
 
 pub(super) struct Scad;
 
@@ -41,7 +42,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 1 < a ≤ 2^100.
     pub fn scad(lambda: f64, a: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, shape("a", a, 1.0)?]))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, shape("a", a, 1.0)?], NAMED.given([lambda, a])))
     }
 }
 

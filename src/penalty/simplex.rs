@@ -11,12 +11,13 @@ use crate::{Dtype, Groups, Result};
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Simplex>(include_str!("../../shaders/penalty/simplex.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[Named {
+pub(super) static NAMED: Named = Named {
     name: "simplex",
     parameters: &["radius"],
+    lambdas: 0,
     formula: "0 where every θ ≥ 0 and Σθ = radius, else ∞",
     new: |p| Penalty::simplex(p[0]),
-}];
+};
 
 pub(super) struct Simplex;
 
@@ -46,7 +47,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ radius ≤ `f32::MAX`.
     pub fn simplex(radius: f64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(&FORMULA, [self::radius(radius)?, 0.0], Groups::whole()))
+        Ok(Penalty::of_groups(&FORMULA, [self::radius(radius)?, 0.0], NAMED.given([radius]), Groups::whole()))
     }
 }
 

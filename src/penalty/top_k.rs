@@ -10,20 +10,21 @@ use crate::{Error, Groups, Result};
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<TopK>(include_str!("../../shaders/penalty/top_k.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[
-    Named {
-        name: "top_k",
-        parameters: &["k"],
-        formula: "0 where at most k weights are not 0, else ∞",
-        new: |p| Penalty::top_k(whole("k", p[0])?),
-    },
-    Named {
-        name: "n_of_m",
-        parameters: &["n", "m"],
-        formula: "0 where at most n of every m weights are not 0, else ∞",
-        new: |p| Penalty::n_of_m(whole("n", p[0])?, whole("m", p[1])?),
-    },
-];
+pub(super) static TOP_K: Named = Named {
+    name: "top_k",
+    parameters: &["k"],
+    lambdas: 0,
+    formula: "0 where at most k weights are not 0, else ∞",
+    new: |p| Penalty::top_k(whole("k", p[0])?),
+};
+
+pub(super) static N_OF_M: Named = Named {
+    name: "n_of_m",
+    parameters: &["n", "m"],
+    lambdas: 0,
+    formula: "0 where at most n of every m weights are not 0, else ∞",
+    new: |p| Penalty::n_of_m(whole("n", p[0])?, whole("m", p[1])?),
+};
 
 pub(super) struct TopK;
 
@@ -47,7 +48,8 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 1 ≤ k < 2^32.
     pub fn top_k(k: u64) -> Result<Penalty> {
-        Ok(Penalty::of_groups(&FORMULA, [whole("k", k as f64)? as f64, 0.0], Groups::whole()).called("top_k"))
+        let k = whole("k", k as f64)? as f64;
+        Ok(Penalty::of_groups(&FORMULA, [k, 0.0], TOP_K.given([k]), Groups::whole()))
     }
 
     /// R(θ) = 0 where at most n of every m consecutive weights are not zero, else ∞: [`top_k`](Penalty::top_k) over
@@ -72,7 +74,8 @@ impl Penalty {
         if n > m {
             return Err(Error::Parameter { name: "n", expected: "at most m", found: n as f64 });
         }
-        Ok(Penalty::of_groups(&FORMULA, [n as f64, 0.0], Groups::runs(m)?))
+        let origin = N_OF_M.given([n as f64, m as f64]);
+        Ok(Penalty::of_groups(&FORMULA, [n as f64, 0.0], origin, Groups::runs(m)?))
     }
 }
 

@@ -7,10 +7,14 @@ const MAX_LAMBDA: f64 = f32::MAX as f64 / 2.0;
 
 /// Rejects a prox's step that is not a finite number ≥ 0.
 pub(crate) fn finite_step(step: f64) -> Result<()> {
-    if step >= 0.0 && step.is_finite() {
+    finite("step", step)
+}
+
+pub(crate) fn finite(name: &'static str, x: f64) -> Result<()> {
+    if x >= 0.0 && x.is_finite() {
         Ok(())
     } else {
-        Err(Error::Parameter { name: "step", expected: "a finite number ≥ 0", found: step })
+        Err(Error::Parameter { name, expected: "a finite number ≥ 0", found: x })
     }
 }
 

@@ -11,20 +11,21 @@ use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor = Descriptor::of::<Weighted>(include_str!("../../shaders/penalty/weighted.wgsl"));
 
-pub(super) const NAMED: &[Named] = &[
-    Named {
-        name: "weighted_l1",
-        parameters: &["lambda"],
-        formula: "λΣw|θ|, a weight w ≥ 0 for each θ",
-        new: |p| Penalty::weighted_l1(p[0]),
-    },
-    Named {
-        name: "weighted_elastic_net",
-        parameters: &["lambda", "alpha"],
-        formula: "λΣw(α|θ| + (1−α)θ²)",
-        new: |p| Penalty::weighted_elastic_net(p[0], p[1]),
-    },
-];
+pub(super) static WEIGHTED_L1: Named = Named {
+    name: "weighted_l1",
+    parameters: &["lambda"],
+    lambdas: 1,
+    formula: "λΣw|θ|, a weight w ≥ 0 for each θ",
+    new: |p| Penalty::weighted_l1(p[0]),
+};
+
+pub(super) static WEIGHTED_ELASTIC_NET: Named = Named {
+    name: "weighted_elastic_net",
+    parameters: &["lambda", "alpha"],
+    lambdas: 1,
+    formula: "λΣw(α|θ| + (1−α)θ²)",
+    new: |p| Penalty::weighted_elastic_net(p[0], p[1]),
+};
 
 pub(super) struct Weighted;
 
@@ -60,7 +61,7 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2.
     pub fn weighted_l1(lambda: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 1.0]).called("weighted_l1"))
+        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 1.0], WEIGHTED_L1.given([lambda])))
     }
 
     /// R(θ) = λΣwᵢ(α|θᵢ| + (1−α)θᵢ²), the elastic net with an element weight wᵢ ≥ 0 for each θᵢ, without a ½ (Zou and
@@ -86,7 +87,8 @@ impl Penalty {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
     pub fn weighted_elastic_net(lambda: f64, alpha: f64) -> Result<Penalty> {
-        Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, ratio("alpha", alpha)?]))
+        let parameters = [factor("lambda", lambda)?, ratio("alpha", alpha)?];
+        Ok(Penalty::of(&FORMULA, parameters, WEIGHTED_ELASTIC_NET.given([lambda, alpha])))
     }
 }
 

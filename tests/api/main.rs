@@ -14,6 +14,9 @@ mod messages;
 mod names;
 mod optimizers;
 mod partials;
+mod penalties;
 mod readme;
+#[cfg(feature = "serde")]
+mod serialized;
 mod sets;
 mod weighted;

@@ -21,7 +21,9 @@ fn constructed() -> Result<Vec<(Penalty, &'static str)>> {
         (Penalty::l2_norm(0.5)?, "l2_norm"),
         (Penalty::top_k(2)?, "top_k"),
         (Penalty::n_of_m(2, 4)?, "n_of_m"),
-        (Penalty::n_of_m(2, 4)?.over(Groups::runs(8)?)?, "n_of_m"),
+        (Penalty::n_of_m(2, 4)?.over(Groups::runs(4)?)?, "n_of_m"),
+        // Its m says its groups, so over others it is another.
+        (Penalty::n_of_m(2, 4)?.over(Groups::runs(8)?)?, "top_k"),
     ])
 }
 
@@ -144,7 +146,7 @@ fn names_are_found_and_others_rejected() {
         |name, parameters: &[(&str, f64)]| Penalty::named(name, parameters).expect_err("it is wrong").to_string();
     assert_eq!(
         text("lasso", &[]),
-        "the penalty must be one of l1, l2_squared, elastic_net, l0, l_half, log_sum, mcp, scad, huber, nonnegative_l1, box, weighted_l1, weighted_elastic_net, l2_norm, group_lasso, sparse_group_lasso, l2_ball, linf_norm, l1_ball, simplex, top_k, n_of_m; found lasso"
+        "the penalty must be one of l1, l2_squared, elastic_net, l0, l_half, log_sum, mcp, scad, huber, nonnegative_l1, box, weighted_l1, weighted_elastic_net, l2_norm, group_lasso, sparse_group_lasso, l2_ball, linf_norm, l1_ball, simplex, top_k, n_of_m, none, scikit_learn, glmnet, keras, weight_decay, interval; found lasso"
     );
     assert_eq!(text("mcp", &[("lambda", 1.0)]), "mcp must have the parameters lambda, gamma; found lambda");
     assert_eq!(text("l0", &[]), "l0 must have the parameters lambda; found none");

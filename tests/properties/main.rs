@@ -9,5 +9,6 @@ mod elastic_net;
 mod groups;
 mod host_sets;
 mod partials;
+mod scaled;
 mod separable;
 mod weighted;

@@ -68,12 +68,12 @@ pub(crate) fn parse(text: &str) -> Result<Grouping, String> {
 
 /// Whether a penalty takes weights together, so that a tensor cannot be cut.
 pub(crate) fn are_taken_by(penalty: &Penalty) -> bool {
-    penalty.over(Groups::whole()).is_ok()
+    penalty.groups().is_some()
 }
 
 /// Whether a penalty takes weights together and leaves open which.
 pub(crate) fn are_open_in(penalty: &Penalty) -> bool {
-    penalty.over(Groups::whole()).is_ok_and(|whole| whole == *penalty)
+    penalty.groups() == Some(&Groups::whole())
 }
 
 /// The penalty of each of the tensors, over its groups, which cover it; where a number of weights must lie in rows, it divides them.

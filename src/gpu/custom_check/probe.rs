@@ -5,7 +5,7 @@ use crate::Penalty;
 /// Numbers of every scale and of both signs, numbers close to these coefficients and to the parameters, and
 /// non-finite ones. Their count is a multiple of four, so that one kernel takes them.
 pub(super) fn probe(penalty: &Penalty, coefficients: &[f32]) -> Vec<f32> {
-    let parameters = penalty.parameters();
+    let parameters = penalty.formula_parameters();
     let single: Vec<f32> = parameters.iter().map(|&p| p as f32).chain(coefficients.iter().copied()).collect();
     let sums = single.iter().flat_map(|a| single.iter().map(move |b| a + b));
     let mut kinks: Vec<u32> = single.iter().copied().chain(sums).map(|x| x.abs().to_bits()).collect();

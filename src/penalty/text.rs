@@ -1,0 +1,36 @@
+//! A penalty as text.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::Penalty;
+use super::interval::{BOX, INTERVAL};
+use crate::error::shortest;
+
+/// As the command's `--penalty` takes it, then its groups unless its parameters say them. Numbers are in the fewest
+/// digits that parse back to the same bits.
+///
+/// ```
+/// use penalty::{Groups, Penalty};
+///
+/// assert_eq!(Penalty::mcp(0.1, 3.0)?.to_string(), "mcp:lambda=0.1,gamma=3");
+/// let rows = Penalty::group_lasso(1e-7, Groups::rows(64)?)?;
+/// assert_eq!(rows.to_string(), "group-lasso:lambda=1e-7 over groups of rows of 64");
+/// # Ok::<(), penalty::Error>(())
+/// ```
+impl Display for Penalty {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = if self.name() == INTERVAL.name { BOX.name } else { self.name() };
+        let parameters = self.parameters();
+        let mut text = name.to_owned();
+        for (i, (key, number)) in parameters.into_iter().enumerate() {
+            text += if i == 0 { ":" } else { "," };
+            text += &format!("{key}={}", shortest(number));
+        }
+        text = text.replace('_', "-");
+        if let Some(groups) = self.other_groups() {
+            // Some end in a comma, since a verb follows in errors.
+            text += &format!(" over {}", groups.to_string().trim_end_matches(','));
+        }
+        f.pad(&text)
+    }
+}
