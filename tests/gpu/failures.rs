@@ -7,10 +7,10 @@ use penalty::wgpu;
 use penalty::{Backend, Dtype, Error, Parameter};
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::small;
 use crate::common::compare::same_bytes;
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, own, submit, without_hanging};
 use crate::common::recorded::{operand, penalty, weights};
-use crate::common::tensors::small;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_destroyed_device_is_an_error,

@@ -4,8 +4,9 @@ use penalty::gpu::{Operand, Operands, ParameterSet, Recording};
 use penalty::{Adam, Dtype, Error, Metric, Momentum, Parameter, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::record;
 use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
-use crate::common::tensors::{Call, EXACT, record};
+use crate::common::tensors::{Call, EXACT};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![what_breaks_a_rule_is_rejected,];
 

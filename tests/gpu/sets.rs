@@ -6,9 +6,10 @@ use penalty::{Cpu, Dtype, HostSet, Momentum, Penalty, Sgd, TILE};
 use crate::common;
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{Images, Layout, operands, record, set};
 use crate::common::compare::same_bytes;
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
-use crate::common::tensors::{Call, EXACT, Images, Layout, Tensors, lens, operands, record, reports_equal, set};
+use crate::common::tensors::{Call, EXACT, Tensors, lens, reports_equal};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_dispatch_for_each_buffer_and_type,

@@ -4,9 +4,10 @@ use penalty::gpu::Options;
 use penalty::{Adam, Metric, TILE, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{Layout, equal, record, set};
 use crate::common::compare::same_bytes;
 use crate::common::device::{PATIENCE, contents, encoder, open, submit};
-use crate::common::tensors::{Call, EXACT, Layout, Tensors, equal, lens, record, reports_equal, set, thousand};
+use crate::common::tensors::{Call, EXACT, Tensors, lens, reports_equal, thousand};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_set_equals_the_host,

@@ -6,11 +6,12 @@ use penalty::{Backend, Dtype, Groups, Penalty, wgpu};
 
 use crate::common;
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{Layout, equal};
 use crate::common::cases::noise;
 use crate::common::everything;
 use crate::common::grouped::{CALLS, penalties, weights, with_gradients};
 use crate::common::oracle::Weight;
-use crate::common::tensors::{Call, Layout, Tensors, equal};
+use crate::common::tensors::{Call, Tensors};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     large_groups_are_found_by_many_workgroups,
@@ -119,12 +120,12 @@ fn sets_of_large_groups_equal_the_host(device: &Device) {
     const STEPS: [f64; 3] = [0.25, 2.0, 0.5];
     let images = [Layout::Page, Layout::Scattered(2)].map(|layout| tensors.lay_out(layout));
     let buffers = images.each_ref().map(|images| images.upload(device.plain()));
-    let mut set = common::tensors::set(device.plain(), &tensors, &images[0], &buffers[0], STEPS.len());
+    let mut set = common::buffers::set(device.plain(), &tensors, &images[0], &buffers[0], STEPS.len());
     for (images, buffers) in images.iter().zip(&buffers) {
         let lists = images.operands(&tensors, buffers);
-        set.rebind(&common::tensors::operands(&lists)).expect("they are valid");
+        set.rebind(&common::buffers::operands(&lists)).expect("they are valid");
         let (mut after, mut encoder) = (tensors.clone(), common::device::encoder(device.plain()));
-        let record = |&step| common::tensors::record(&mut set, &mut encoder, Call::ProxAndEvaluate(step));
+        let record = |&step| common::buffers::record(&mut set, &mut encoder, Call::ProxAndEvaluate(step));
         let pending: Vec<_> = STEPS.iter().map(record).collect();
         common::device::submit(device.plain(), encoder);
         for (pending, step) in pending.into_iter().zip(STEPS) {
