@@ -2,7 +2,7 @@
 //!
 //! | environment variable | meaning |
 //! | --- | --- |
-//! | `PENALTY_SAMPLE` | devices compute one in so many of the catalogue's pairs of operations and types, and less than all of what compiles many kernels elsewhere; 32 if it is not set; 1: everything |
+//! | `PENALTY_SAMPLE` | devices compute one in so many of the catalogue's pairs of operations and types, and less than all of what compiles many kernels elsewhere; 32 if it is not set; 1: everything; `brief`: as 32, and leaves out more of the rest |
 
 use libtest_mimic::{Arguments, Trial};
 use penalty::{Backend, Cpu, InstructionSet};
@@ -20,12 +20,19 @@ macro_rules! named {
 /// One in so many is the least that a device does: it still has every penalty, operation and type.
 pub(crate) const LEAST_SAMPLE: usize = 32;
 
-/// Of how many things that need a kernel each a device does one.
+/// A device computes one of this many things that each need a kernel of their own.
 pub(crate) fn sample() -> usize {
-    let asked =
-        std::env::var("PENALTY_SAMPLE").map_or(LEAST_SAMPLE, |text| text.parse().expect("PENALTY_SAMPLE is a number"));
-    assert!((1..=LEAST_SAMPLE).contains(&asked), "PENALTY_SAMPLE must be from 1 to {LEAST_SAMPLE}, found {asked}");
-    asked
+    let asked = std::env::var("PENALTY_SAMPLE").ok().filter(|text| text != BRIEF);
+    let one_in = asked.map_or(LEAST_SAMPLE, |text| text.parse().expect("PENALTY_SAMPLE is a number, or `brief`"));
+    assert!((1..=LEAST_SAMPLE).contains(&one_in), "PENALTY_SAMPLE must be from 1 to {LEAST_SAMPLE}, found {one_in}");
+    one_in
+}
+
+const BRIEF: &str = "brief";
+
+/// Whether a device also leaves out what compiles many kernels for paths that other trials take too.
+pub(crate) fn is_brief() -> bool {
+    std::env::var("PENALTY_SAMPLE").is_ok_and(|text| text == BRIEF)
 }
 
 /// Whether a device does the `turn`th of things that need kernels of their own: all of them, or every third.
