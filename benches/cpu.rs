@@ -1,19 +1,17 @@
 //! The CPU path beside what the machine's memory allows and beside the loops that one would write without the library.
 //!
-//! `cargo bench --bench cpu`. Answers are checked before anything is timed. At the end comes a table of ratios from
+//! `cargo bench -p penalty-benches --bench cpu`. Answers are checked before anything is timed. At the end comes a table of ratios from
 //! rounds in which machine, library and loop take turns, so that a machine whose speed drifts is fair to all three. With
 //! `--test` everything runs once, on small data.
-
-mod common;
 
 use std::hint::black_box;
 use std::time::Duration;
 
-use common::{interleaved, weights};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use half::{bf16, f16};
 use penalty::{Backend, Element, Penalty, Report, Result, half};
 use penalty_bandwidth::cpu as machine;
+use penalty_benches::{interleaved, weights};
 use rayon::prelude::*;
 
 const STEP: f64 = 0.01;

@@ -1,20 +1,19 @@
-//! Every penalty on the CPU beside what the machine's memory allows.
+//! Every separable penalty on the CPU beside what the machine's memory allows.
 //!
-//! `cargo bench --bench family`. Each answer is held against its formula in `f64` before it is timed; then machine and library take
-//! turns, and the table has the medians in GB/s of the bytes that a perfect implementation moves. With `--test` everything runs once,
-//! on few weights.
+//! `cargo bench -p penalty-benches --bench family`. Each answer is compared with its formula in `f64` before it is timed. Then the
+//! machine and the library take turns. The table has the medians in GB/s of the bytes that a perfect implementation moves. With
+//! `--test`, everything runs once, on few weights.
 
-mod common;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/common/formulas.rs"]
 mod formulas;
 
 use std::hint::black_box;
 
-use common::{interleaved, weights};
 use formulas::{Family, NAMES};
 use penalty::{Backend, Error, Penalty, Result, Weighted};
 use penalty_bandwidth::cpu as machine;
+use penalty_benches::{interleaved, weights};
 use rayon::prelude::*;
 
 const STEP: f64 = 0.25;

@@ -1,20 +1,18 @@
-//! Penalties that take weights together, on the CPU, beside what the machine's memory allows.
+//! Group penalties on the CPU beside what the machine's memory allows: over the whole tensor, over rows and over short runs.
 //!
-//! `cargo bench --bench groups`. Of the whole tensor, of rows and of short runs. Each answer is held against its formula in `f64` before it
-//! is timed; then machine and library take turns, and the table has the medians in GB/s of the bytes that a perfect implementation
-//! moves: weights are read once, and what is written is written once. With `--test` everything runs once, on few weights.
+//! `cargo bench -p penalty-benches --bench groups`. Each answer is compared with its formula in `f64` before it is timed. Then the
+//! machine and the library take turns. The table has the medians in GB/s of the bytes that a perfect implementation moves: it reads
+//! each weight once and writes each result once. With `--test`, everything runs once, on few weights.
 
-#[allow(dead_code, reason = "the other benchmarks use more of it")]
-mod common;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/common/properties.rs"]
 mod properties;
 
 use std::hint::black_box;
 
-use common::{interleaved, interleaved_seconds, seconds, weights};
 use penalty::{Backend, Penalty, Result};
 use penalty_bandwidth::cpu as machine;
+use penalty_benches::{interleaved, interleaved_seconds, seconds, weights};
 use properties::{Properties, largest, properties, wide};
 
 const STEP: f64 = 0.25;

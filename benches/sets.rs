@@ -1,15 +1,12 @@
 //! Parameter sets beside the same tensors one call at a time, on the CPU and on a device, and what recording a step costs.
 //!
-//! `cargo bench --bench sets`. Answers are checked before anything is timed: a set's reports and gradients are the single
-//! calls', bit for bit. Then rounds in which all contenders take turns, so that a machine whose speed drifts is fair to
-//! them; the table has the medians. With `--test` everything runs once, on few tensors.
-
-mod common;
+//! `cargo bench -p penalty-benches --bench sets`. Answers are checked before anything is timed: a set's reports and gradients are
+//! the single calls', bit for bit. Then there are rounds in which all contenders take turns, so that a machine whose speed drifts is
+//! fair to them; the table has the medians. With `--test`, everything runs once, on few tensors.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use common::{interleaved, median, weights};
 use criterion::{Criterion, Throughput};
 use penalty::gpu::{Choice, Operand, Operands, ParameterSet};
 use penalty::wgpu::{self, BufferUsages, PollType};
@@ -17,6 +14,7 @@ use penalty::{
     Backend, Cpu, Dtype, Gpu, HostSet, Momentum, Parameter, Penalty, Report, Reports, Result, Sgd, Slice, SliceMut,
 };
 use penalty_bandwidth::cpu as machine;
+use penalty_benches::{interleaved, median, weights};
 use rayon::prelude::*;
 
 const PATIENCE: Duration = Gpu::TIMEOUT;

@@ -25,6 +25,8 @@ failures=()
 export PENALTY_REQUIRE_ADAPTER=1
 # Nothing is built twice here, so what makes a second build faster only takes time and space.
 export CARGO_INCREMENTAL=0
+# More jobs than processors, so that the build gets its share of a machine that others use too.
+export CARGO_BUILD_JOBS=${CARGO_BUILD_JOBS:-$(($(nproc) + 2))}
 
 say() {
     printf '\n==== %s (after %d s)\n' "$*" "$SECONDS"
@@ -74,16 +76,17 @@ finish() {
 }
 
 # Settings of a step: the Vulkan manifest (also by the older loaders' name), the text that picks the adapter, and one in how many
-# pairs of an operation and a type a device computes. Then the command.
+# pairs of an operation and a type a device computes (`brief`: also less of the rest). Then the command.
 on() {
     local manifest=$1 adapter=$2 sample=$3
     shift 3
     VK_DRIVER_FILES=$manifest VK_ICD_FILENAMES=$manifest PENALTY_ADAPTER=$adapter PENALTY_SAMPLE=$sample "$@"
 }
 
-# Tests of all packages but penalty-burn. Always of all, since cargo would build the dependencies anew for a part of them.
+# Tests of all packages but penalty-burn, and but the benches, which have none. Always of all, since cargo would build the
+# dependencies anew for a part of them.
 tests() {
-    cargo test --quiet --no-fail-fast --workspace --exclude penalty-burn "$@"
+    cargo test --quiet --no-fail-fast --workspace --exclude penalty-burn --exclude penalty-benches "$@"
 }
 cpu_trials() {
     PENALTY_TRIALS=cpu tests "$@"
@@ -125,27 +128,35 @@ fi
 
 # ---- Steps
 
-step "build" build tests --no-run || finish
 short=32 long=4
-sample=$([ "$all" = 1 ] && echo $long || echo $short)
-# Each half waits most of the time for one thread that compiles kernels.
+sample=$([ "$all" = 1 ] && echo $long || echo brief)
+# The device's trials in parts: each waits most of the time for one thread that compiles kernels.
 running=()
-start_halves() {
-    local name=$1 log=$2 manifest=$3 adapter=$4 sample=$5 half
-    shift 5
-    say "$name: two halves in the background"
-    running=()
-    for half in gpu parity; do
-        run "$name, $half" "$log-$half" on "$manifest" "$adapter" "$sample" device_trials --test "$half" -- "$@" &
-        running+=($!)
-    done
+part() {
+    local name=$1 log=$2
+    shift 2
+    run "$name" "$log" "$@" &
+    running+=($!)
 }
-report_halves() {
+start_parts() {
+    local name=$1 log=$2 on=(on "$3" "$4" "$5" device_trials)
+    shift 5
+    say "$name: in three parts in the background"
+    running=()
+    part "$name, gpu" "$log-gpu" "${on[@]}" --test gpu -- "$@"
+    part "$name, parity" "$log-parity" "${on[@]}" --test parity -- --skip parity::devices::sets "$@"
+    part "$name, parity of sets" "$log-sets" "${on[@]}" --test parity -- parity::devices::sets "$@"
+}
+report_parts() {
     wait "${running[@]}"
     report "$1-gpu"
     report "$1-parity"
+    report "$1-sets"
 }
-[ -z "$lavapipe" ] || start_halves lavapipe lavapipe "$lavapipe" vulkan "$sample"
+# First what devices are tested with, since lavapipe takes longest.
+step "build, first part" build-first tests --no-run --test gpu --test parity || finish
+[ -z "$lavapipe" ] || start_parts lavapipe lavapipe "$lavapipe" vulkan "$sample"
+step "build, the rest" build tests --no-run || finish
 step "CPU" cpu on "$lavapipe" vulkan "$sample" cpu_trials
 if [ "$all" = 1 ]; then
     step "CPU, as users build it" release on "$lavapipe" vulkan 1 cpu_trials --release --test parity
@@ -153,17 +164,17 @@ if [ "$all" = 1 ]; then
     [ -z "$lavapipe" ] ||
         step "lavapipe, penalty-burn" burn on "$lavapipe" vulkan 1 cargo test --quiet --no-fail-fast -p penalty-burn --profile dev
 fi
-[ -z "$lavapipe" ] || report_halves lavapipe
+[ -z "$lavapipe" ] || report_parts lavapipe
 if [ "$all" = 1 ]; then
     # What wgpu allocates is compared on Vulkan alone. Of what compiles for minutes on a driver, a part is left out there: the checked
     # kernels of custom penalties and of every range over OpenGL, and custom penalties with mistakes on SwiftShader.
     if [ -n "$swiftshader" ]; then
-        start_halves SwiftShader swiftshader "$swiftshader" swiftshader "$short" --skip ::allocations:: --skip halves_that_disagree
-        report_halves swiftshader
+        start_parts SwiftShader swiftshader "$swiftshader" swiftshader "$short" --skip ::allocations:: --skip halves_that_disagree
+        report_parts swiftshader
         step "SwiftShader, bandwidth" bandwidth on "$swiftshader" swiftshader 1 tests --lib -- answers_are_right_on_every_adapter
     fi
-    start_halves "llvmpipe over OpenGL" opengl "" "(Gl," "$short" --skip ::allocations:: --skip ::custom:: --skip ranges::checked_kernels
-    report_halves opengl
+    start_parts "llvmpipe over OpenGL" opengl "" "(Gl," "$short" --skip ::allocations:: --skip ::custom:: --skip ranges::checked_kernels
+    report_parts opengl
     step "llvmpipe over OpenGL, bandwidth" bandwidth on "" "(Gl," 1 tests --lib -- answers_are_right_on_every_adapter
 fi
 

@@ -1,9 +1,8 @@
 //! The loops over weights as bits. They are compiled for each formula and each instruction set, but not for each type
 //! of weights.
 
-use super::group::find::find;
-use super::group::{Found, Group, with_group};
-use super::rule::{Purpose, Rule};
+use super::group::find::{self, Find};
+use super::group::with_group;
 use super::{Coefficients, Formula, TermCoefficients, pointwise};
 use crate::numeric::bits::{self, INFINITY, MAGNITUDE};
 use crate::numeric::simd::InstructionSet;
@@ -27,7 +26,7 @@ pub(crate) struct Loops {
     pub(crate) terms: fn(InstructionSet, &[u32], Weighed<'_, TermCoefficients>, &mut [f32]),
     pub(crate) gradient_of_each: UpdateEach,
     pub(crate) prox_of_each: UpdateEach,
-    pub(crate) find: fn(&Group<'_>, Rule, Purpose, &Coefficients, [u32; 3]) -> Found,
+    pub(crate) find: Find,
 }
 
 /// A formula's coefficients, and the element weights if it is weighted.
@@ -81,9 +80,10 @@ impl Loops {
             prox_in_place: prox_in_place::<F>,
             metric_prox_in_place: metric_prox_in_place::<F>,
             terms: terms::<F>,
-            gradient_of_each: gradient_of_each::<F>,
-            prox_of_each: prox_of_each::<F>,
-            find: find::<F>,
+            // The weights of a separable formula have no coefficients of their group, so these are not compiled for it.
+            gradient_of_each: if F::RULE.is_some() { gradient_of_each::<F> } else { |_, _, _, _, _| {} },
+            prox_of_each: if F::RULE.is_some() { prox_of_each::<F> } else { |_, _, _, _, _| {} },
+            find: find::of::<F>(),
         }
     }
 }

@@ -169,6 +169,7 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use rayon::prelude::*;
+    use wgpu::naga;
 
     use super::*;
     use crate::gpu::kernel::READ;

@@ -3,12 +3,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod backends;
+#[cfg(feature = "gpu")]
+mod adapters;
 mod calls;
 mod constructors;
 mod custom;
 mod gradients;
 mod groups;
+mod instructions;
 mod layers;
 mod messages;
 mod names;

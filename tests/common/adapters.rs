@@ -3,7 +3,6 @@
 //! | environment variable | meaning |
 //! | --- | --- |
 //! | `PENALTY_TRIALS` | `cpu`: only trials that need no device; `device`: only the others; otherwise all |
-//! | `PENALTY_SAMPLE` | devices compute one in so many of the catalogue's pairs of operations and types, and less than all of what compiles many kernels elsewhere; 32 if it is not set; 1: everything |
 //! | `VK_DRIVER_FILES` | the Vulkan loader's own: which drivers there are |
 //! | `PENALTY_ADAPTER` | only adapters whose `NAME (BACKEND, DRIVER)` contains this text, whatever its case |
 //! | `PENALTY_REQUIRE_ADAPTER=1` | no adapter is a failure; otherwise the device tests are ignored, and said to be |
@@ -12,21 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use penalty::cpu::InstructionSet;
 use penalty::gpu::Options;
-use penalty::{Backend, Cpu, Gpu, gpu, wgpu};
+use penalty::{Backend, Gpu, gpu, wgpu};
+
+use super::trials::{BackendTest, on_every_cpu};
 
 /// A test of devices, and its name.
 pub(crate) type DeviceTest = (&'static str, fn(&Device));
-/// A test of every backend, the CPU with each instruction set among them, and its name.
-pub(crate) type BackendTest = (&'static str, fn(&Backend));
-
-/// Tests with their names.
-macro_rules! named {
-    ($($test:ident),* $(,)?) => {
-        &[$((concat!(module_path!(), "::", stringify!($test)), $test)),*]
-    };
-}
 
 /// An adapter under test, and the library's device on it, opened once.
 pub(crate) struct Device {
@@ -63,22 +54,6 @@ impl Device {
     pub(crate) fn backend(&self) -> Backend {
         Backend::Gpu(self.plain().clone())
     }
-}
-
-/// One in so many is the least that a device does: it still has every penalty, operation and type.
-pub(crate) const LEAST_SAMPLE: usize = 32;
-
-/// Of how many things that need a kernel each a device does one.
-pub(crate) fn sample() -> usize {
-    let asked =
-        std::env::var("PENALTY_SAMPLE").map_or(LEAST_SAMPLE, |text| text.parse().expect("PENALTY_SAMPLE is a number"));
-    assert!((1..=LEAST_SAMPLE).contains(&asked), "PENALTY_SAMPLE must be from 1 to {LEAST_SAMPLE}, found {asked}");
-    asked
-}
-
-/// Whether a device does the `turn`th of things that need kernels of their own: all of them, or every third.
-pub(crate) fn has_turn(turn: usize) -> bool {
-    turn.is_multiple_of(sample().min(3))
 }
 
 fn describe(info: &wgpu::AdapterInfo) -> String {
@@ -142,20 +117,6 @@ fn trials(devices: &[Arc<Device>], tests: &[(&'static str, Test)]) -> Vec<Trial>
     eprintln!("ignored: no adapter; {} device tests did not run", tests.len());
     let run = || Err(Failed::from("there is no adapter to run it on"));
     tests.iter().map(|&(name, _)| Trial::test(name, run).with_kind("no adapter").with_ignored_flag(true)).collect()
-}
-
-/// A trial for each of these tests and each instruction set of the processor.
-pub(crate) fn on_every_cpu(tests: &[BackendTest]) -> Vec<Trial> {
-    let trial = |&(name, test): &BackendTest| {
-        InstructionSet::available().into_iter().map(move |set| {
-            let run = move || {
-                test(&Backend::Cpu(Cpu::with_instructions(set).expect("the processor has them")));
-                Ok(())
-            };
-            Trial::test(name, run).with_kind(format!("CPU, {set:?}"))
-        })
-    };
-    tests.iter().flat_map(trial).collect()
 }
 
 /// The `main` of a test binary: trials that need no device, tests of every CPU and every device, and tests of devices.

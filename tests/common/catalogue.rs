@@ -4,13 +4,10 @@
 
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{
-    Adam, Backend, Cpu, Dtype, Element, Gpu, Groups, Metric, Momentum, Penalty, Report, Reports, Result, Sgd,
-};
+use penalty::{Adam, Backend, Cpu, Dtype, Element, Groups, Metric, Momentum, Penalty, Report, Reports, Result, Sgd};
 
 use crate::common::cases::{at_scale, noise};
-use crate::common::device::{PATIENCE, contents, encoder, submit};
-use crate::common::tensors::{self, Call, Layout, Tensors, host_set, record};
+use crate::common::tensors::{Call, Tensors, host_set};
 
 /// A penalty, and the step of its prox.
 pub(crate) struct Entry {
@@ -197,28 +194,12 @@ impl Entry {
         })
     }
 
-    /// Every operation on a set of buffers.
-    pub(crate) fn device_set(&self, gpu: &Gpu, sample: Sample) -> Hashes {
-        self.set(sample, |before, call| {
-            let images = before.lay_out(Layout::PagePerRole);
-            let buffers = images.upload(gpu);
-            let mut set = tensors::set(gpu, before, &images, &buffers, 1);
-            let mut encoder = encoder(gpu);
-            let pending = record(&mut set, &mut encoder, call)?;
-            submit(gpu, encoder);
-            let reports = pending.map(|pending| pending.wait(PATIENCE)).transpose()?;
-            let pages: Vec<Vec<u8>> = buffers.iter().map(|buffer| contents(gpu, buffer)).collect();
-            let mut bytes = Vec::new();
-            for (ranges, tensors) in images.ranges.iter().zip(&before.words) {
-                for (&(page, offset), words) in ranges.iter().zip(tensors) {
-                    bytes.extend_from_slice(&pages[page][offset..offset + 4 * words.len()]);
-                }
-            }
-            Ok((bytes, reports))
-        })
-    }
-
-    fn set(&self, sample: Sample, run: impl Fn(&Tensors, Call) -> Result<(Vec<u8>, Option<Reports>)>) -> Hashes {
+    /// Every operation on a set, done by `run`: the bytes of all tensors behind it, and the reports.
+    pub(crate) fn set(
+        &self,
+        sample: Sample,
+        run: impl Fn(&Tensors, Call) -> Result<(Vec<u8>, Option<Reports>)>,
+    ) -> Hashes {
         let of = |(dtype, name, call): (Dtype, &str, Call)| {
             let before = Tensors::with(self.lens, |_| dtype, std::slice::from_ref(&self.penalty));
             let (mut bytes, reports) =

@@ -1,27 +1,33 @@
 //! Every call with groups that cover a tensor, or do not.
 
-use penalty::gpu::Operand;
-use penalty::{Backend, Dtype, Error, Gpu, Penalty, Result};
+use penalty::{Backend, Dtype, Error, Penalty, Result};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::covering::coverings;
 use super::grouped::CALLS;
-use super::tensors::{Call, Layout, Tensors, equal};
+use super::tensors::{Call, Tensors};
 use crate::common;
 
-/// Every call with groups and a tensor of some length, on slices and in sets, and on a device also recorded.
-pub(crate) fn every_weight_is_in_one_group_or_every_call_is_rejected(cases: u32, backend: &Backend, gpu: Option<&Gpu>) {
+/// Every call with groups and a tensor of some length, on slices and in sets. The second of the tensors that `also` gets has them,
+/// and `also` knows whether they cover it.
+pub(crate) fn every_weight_is_in_one_group_or_every_call_is_rejected(
+    cases: u32,
+    backend: &Backend,
+    also: impl Fn(&Tensors, bool),
+) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let run = runner.run(&coverings(), |(covering, len)| {
         let Ok(groups) = covering.groups() else { return Ok(()) };
         let penalty = Penalty::l2_norm(LAMBDA).and_then(|norm| norm.over(groups)).expect("it is valid");
         let theta: Vec<f32> = (0..len).map(|i| ((i * 37 % 101 + 1) as f32).copysign((i % 3) as f32 - 0.5)).collect();
-        let calls = Calls { backend, gpu, penalty: &penalty, theta: &theta };
-        match covering.group_of(len) {
-            Some(group_of) => calls.take_each_group(&group_of),
+        let calls = Calls { backend, penalty: &penalty, theta: &theta };
+        let group_of = covering.group_of(len);
+        match &group_of {
+            Some(group_of) => calls.take_each_group(group_of),
             None => calls.are_rejected(),
         }
+        also(&calls.tensors(), group_of.is_some());
         Ok(())
     });
     run.unwrap_or_else(|error| panic!("{error}"));
@@ -29,12 +35,31 @@ pub(crate) fn every_weight_is_in_one_group_or_every_call_is_rejected(cases: u32,
 
 const LAMBDA: f64 = 0.5;
 
-const STEP: f64 = 3.0;
+pub(crate) const STEP: f64 = 3.0;
+
+/// Calls of a set that groups are found for.
+pub(crate) const ALL: [Call; 7] = [
+    Call::Evaluate,
+    Call::GradientAdd,
+    Call::EvaluateAndGradientAdd,
+    Call::Prox(STEP),
+    Call::ProxAndEvaluate(STEP),
+    CALLS[1],
+    CALLS[2],
+];
+
+/// Asserts that a call is rejected because the groups do not cover the tensor.
+pub(crate) fn is_rejected(what: &str, penalty: &Penalty, result: Result<()>) {
+    let error = match result.expect_err(what) {
+        Error::InParameter { error, .. } => *error,
+        error => error,
+    };
+    assert!(matches!(error, Error::Groups { .. }), "{what} by {penalty:?}: {error}");
+}
 
 /// Calls of a penalty that has groups.
 struct Calls<'a> {
     backend: &'a Backend,
-    gpu: Option<&'a Gpu>,
     penalty: &'a Penalty,
     theta: &'a [f32],
 }
@@ -68,22 +93,12 @@ impl Calls<'_> {
         let mut tensors = self.tensors();
         tensors.host(Call::Prox(STEP)).expect("they cover it");
         assert_eq!(common::tensors::numbers(&tensors.words[0][1], &tensors.parameters[1]), shrunk);
-        if let Some(gpu) = self.gpu {
-            equal(gpu, &self.tensors(), Layout::Page, Call::Prox(STEP));
-            equal(gpu, &self.tensors(), Layout::Page, Call::EvaluateAndGradientAdd);
-        }
     }
 
     /// Nothing is written or recorded.
     fn are_rejected(&self) {
         let Calls { backend, penalty, theta, .. } = *self;
-        let groups = |what: &str, result: Result<()>| {
-            let error = match result.expect_err(what) {
-                Error::InParameter { error, .. } => *error,
-                error => error,
-            };
-            assert!(matches!(error, Error::Groups { .. }), "{what} by {penalty:?}: {error}");
-        };
+        let groups = |what: &str, result: Result<()>| is_rejected(what, penalty, result);
         let mut written = theta.to_vec();
         groups("check_len", penalty.check_len(theta.len() as u64));
         groups("evaluate", backend.evaluate(penalty, theta).map(drop));
@@ -97,39 +112,12 @@ impl Calls<'_> {
         let evaluated = backend.prox_and_evaluate_in_place(penalty, &mut written, STEP);
         groups("prox_and_evaluate_in_place", evaluated.map(drop));
         assert_eq!(written, theta, "{penalty:?}");
-        let calls = [
-            Call::Evaluate,
-            Call::GradientAdd,
-            Call::EvaluateAndGradientAdd,
-            Call::Prox(STEP),
-            Call::ProxAndEvaluate(STEP),
-            CALLS[1],
-            CALLS[2],
-        ];
         let before = self.tensors();
-        for call in calls {
+        for call in ALL {
             let mut after = before.clone();
             groups("a set on the host", after.host(call).map(drop));
             assert_eq!(before.words, after.words, "{call:?} by {penalty:?}");
         }
-        let Some(gpu) = self.gpu else { return };
-        let images = before.lay_out(Layout::Page);
-        let buffers = images.upload(gpu);
-        let lists = images.operands(&before, &buffers);
-        let operands = common::tensors::operands(&lists);
-        let [theta, gradient]: [&Operand<'_>; 2] = [&operands.weights[1], &operands.gradients[1]];
-        let mut encoder = common::device::encoder(gpu);
-        groups("record_evaluate", gpu.record_evaluate(&mut encoder, penalty, theta).map(drop));
-        groups("record_gradient_into", gpu.record_gradient_into(&mut encoder, penalty, theta, gradient));
-        groups("record_gradient_add", gpu.record_gradient_add(&mut encoder, penalty, theta, gradient));
-        groups("record_prox_in_place", gpu.record_prox_in_place(&mut encoder, penalty, theta, STEP));
-        let mut set = common::tensors::set(gpu, &before, &images, &buffers, 1);
-        for call in calls {
-            groups("a set on a device", common::tensors::record(&mut set, &mut encoder, call).map(drop));
-        }
-        common::device::submit(gpu, encoder);
-        let held = common::device::contents(gpu, &buffers[0]);
-        common::compare::same_bytes(&images.bytes[0], &held).expect("nothing was recorded");
     }
 
     /// A tensor of L1, and one of these weights.

@@ -4,9 +4,9 @@ use penalty::cpu::InstructionSet;
 use penalty::exact::Partial;
 use penalty::{Backend, Cpu, Error, Report, Weighted};
 
-use crate::common::adapters::sample;
 use crate::common::compare::same_bits;
 use crate::common::oracle::Weight;
+use crate::common::trials::sample;
 
 /// What the chosen operations give. Reports compare by their bits.
 struct Everything<E> {
@@ -87,7 +87,8 @@ pub(crate) fn same_in_turn<'a, E: Weight>(
     weights: &[E],
     others: &[E],
 ) {
-    let chosen = if let Backend::Cpu(_) = backend { Operations::All } else { Operations::Turn(turn) };
+    let on_cpu = matches!(backend, Backend::Cpu(_));
+    let chosen = if on_cpu { Operations::All } else { Operations::Turn(turn) };
     compare(backend, case, name, weights, others, chosen);
 }
 

@@ -2,8 +2,6 @@
 
 #![allow(dead_code, unused_macros, reason = "each test binary uses a part of it")]
 
-#[macro_use]
-pub(crate) mod adapters;
 pub(crate) mod backends;
 pub(crate) mod cases;
 pub(crate) mod catalogue;
@@ -11,7 +9,6 @@ pub(crate) mod compare;
 pub(crate) mod covering;
 pub(crate) mod coverings;
 pub(crate) mod custom;
-pub(crate) mod device;
 pub(crate) mod everything;
 pub(crate) mod exact;
 pub(crate) mod formulas;
@@ -22,10 +19,19 @@ pub(crate) mod minimizer;
 pub(crate) mod oracle;
 pub(crate) mod properties;
 pub(crate) mod ranges;
-pub(crate) mod recorded;
 pub(crate) mod rejected;
 pub(crate) mod tensors;
+#[macro_use]
+pub(crate) mod trials;
 pub(crate) mod weighted;
 
+#[cfg(feature = "gpu")]
+pub(crate) mod adapters;
+#[cfg(feature = "gpu")]
+pub(crate) mod buffers;
+#[cfg(feature = "gpu")]
+pub(crate) mod device;
+#[cfg(feature = "gpu")]
+pub(crate) mod recorded;
 // For `formulas`, which the library's unit tests include too.
 use penalty::Penalty;

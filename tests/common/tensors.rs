@@ -1,16 +1,11 @@
-//! Many tensors with their gradients and an optimizer's states, in host memory and in any buffers of a device.
+//! Many tensors with their gradients and an optimizer's states, in host memory.
 
 use penalty::exact::TILE;
-use penalty::gpu::{Operand, Operands, ParameterSet, Pending};
 use penalty::half::{bf16, f16};
-use penalty::{
-    Adam, Cpu, Dtype, Gpu, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut, wgpu,
-};
+use penalty::{Adam, Cpu, Dtype, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut};
 
-use crate::common::adapters::sample;
 use crate::common::cases::{LENGTHS, noise};
-use crate::common::compare::{POISON, same_bytes};
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
+use crate::common::trials::sample;
 
 /// Weights, gradients, first and second state, and the element weights.
 pub(crate) const ROLES: usize = 5;
@@ -44,17 +39,6 @@ pub(crate) enum Call {
     ProxAndEvaluate(f64),
     Sgd(Sgd),
     Adam(Adam),
-}
-
-/// Where operands lie.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Layout {
-    /// All in one buffer.
-    Page,
-    /// A buffer for each role.
-    PagePerRole,
-    /// So many buffers that hold some of everything.
-    Scattered(usize),
 }
 
 impl Tensors {
@@ -143,89 +127,10 @@ impl Tensors {
             }
         }
     }
-
-    /// Lays everything out, poison between.
-    pub(crate) fn lay_out(&self, layout: Layout) -> Images {
-        let buffers = match layout {
-            Layout::Page => 1,
-            Layout::PagePerRole => ROLES,
-            Layout::Scattered(buffers) => buffers,
-        };
-        let mut images = Images { bytes: vec![POISON.repeat(8); buffers], ranges: Default::default() };
-        for role in 0..ROLES {
-            for (i, words) in self.words[role].iter().enumerate() {
-                let buffer = match layout {
-                    Layout::Page => 0,
-                    Layout::PagePerRole => role,
-                    Layout::Scattered(buffers) => (7 * i + 3 * role) % buffers,
-                };
-                let bytes = &mut images.bytes[buffer];
-                // Mostly aligned to 16 bytes, as frameworks do it, and sometimes not.
-                let gap = if i % 5 == 2 { 4 * (i % 7) } else { 16 };
-                bytes.resize((bytes.len() + gap).next_multiple_of(if i % 5 == 2 { 4 } else { 16 }), POISON[0]);
-                images.ranges[role].push((buffer, bytes.len()));
-                bytes.extend_from_slice(bytemuck::cast_slice(words));
-            }
-        }
-        for bytes in &mut images.bytes {
-            bytes.extend(POISON.repeat(8));
-        }
-        images
-    }
-}
-
-/// The bytes of buffers, and for each role and tensor its buffer and offset.
-#[derive(Clone)]
-pub(crate) struct Images {
-    pub(crate) bytes: Vec<Vec<u8>>,
-    pub(crate) ranges: [Vec<(usize, usize)>; ROLES],
-}
-
-impl Images {
-    pub(crate) fn upload(&self, gpu: &Gpu) -> Vec<wgpu::Buffer> {
-        self.bytes.iter().map(|bytes| buffer(gpu, bytes, USAGES)).collect()
-    }
-
-    /// The same places with what the tensors hold now.
-    pub(crate) fn with(&self, tensors: &Tensors) -> Images {
-        let mut images = self.clone();
-        for (role, ranges) in self.ranges.iter().enumerate() {
-            for (words, &(buffer, offset)) in tensors.words[role].iter().zip(ranges) {
-                images.bytes[buffer][offset..offset + 4 * words.len()].copy_from_slice(bytemuck::cast_slice(words));
-            }
-        }
-        images
-    }
-
-    pub(crate) fn operands<'a>(&self, tensors: &Tensors, buffers: &'a [wgpu::Buffer]) -> Lists<'a> {
-        let [weights, gradients, first, second, own] = self.ranges.each_ref().map(|ranges| {
-            let operand = |(&(buffer, offset), p): (&(usize, usize), &Shaped)| Operand {
-                buffer: &buffers[buffer],
-                offset: offset as u64,
-                len: p.len,
-                dtype: p.dtype,
-            };
-            ranges.iter().zip(&tensors.parameters).map(operand).collect::<Vec<Operand<'a>>>()
-        });
-        let weighted = |(own, p): (Operand<'a>, &Shaped)| p.penalty.is_weighted().then_some(own);
-        let element_weights = own.into_iter().zip(&tensors.parameters).map(weighted).collect();
-        Lists { roles: [weights, gradients, first, second], element_weights }
-    }
-}
-
-/// The operands of each role and tensor.
-pub(crate) struct Lists<'a> {
-    roles: [Vec<Operand<'a>>; 4],
-    element_weights: Vec<Option<Operand<'a>>>,
-}
-
-pub(crate) fn operands<'a>(lists: &'a Lists<'a>) -> Operands<'a> {
-    let [weights, gradients, first, second] = &lists.roles;
-    Operands { weights, gradients, first, second, element_weights: &lists.element_weights }
 }
 
 /// What a set is told of these tensors beside their operands.
-pub(crate) fn named(parameters: &[Shaped]) -> Vec<Parameter> {
+pub(crate) fn parameters_of(parameters: &[Shaped]) -> Vec<Parameter> {
     parameters.iter().map(|p| Parameter::new(&p.name, p.penalty.clone())).collect()
 }
 
@@ -233,7 +138,7 @@ pub(crate) fn named(parameters: &[Shaped]) -> Vec<Parameter> {
 pub(crate) fn host_set<'w>(cpu: Cpu, parameters: &[Shaped], element_weights: &'w [Vec<u32>]) -> HostSet<'w> {
     let own = |(words, p): (&'w Vec<u32>, &Shaped)| p.penalty.is_weighted().then(|| slice(words, p));
     let own: Vec<Option<Slice<'w>>> = element_weights.iter().zip(parameters).map(own).collect();
-    HostSet::new(cpu, named(parameters)).with_element_weights(&own).expect("the element weights are valid")
+    HostSet::new(cpu, parameters_of(parameters)).with_element_weights(&own).expect("the element weights are valid")
 }
 
 fn penalties() -> [Penalty; 5] {
@@ -245,51 +150,6 @@ fn penalties() -> [Penalty; 5] {
         Penalty::l1(1e-40),
     ];
     penalties.map(|penalty| penalty.expect("the λs are valid"))
-}
-
-/// A set of these tensors on the device, at the places of the images.
-pub(crate) fn set(
-    gpu: &Gpu,
-    tensors: &Tensors,
-    images: &Images,
-    buffers: &[wgpu::Buffer],
-    slots: usize,
-) -> ParameterSet {
-    let lists = images.operands(tensors, buffers);
-    ParameterSet::new(gpu, named(&tensors.parameters), &operands(&lists), slots).expect("the operands are valid")
-}
-
-pub(crate) fn record(
-    set: &mut ParameterSet,
-    encoder: &mut wgpu::CommandEncoder,
-    call: Call,
-) -> Result<Option<Pending<Reports>>> {
-    match call {
-        Call::Evaluate => set.record_evaluate(encoder).map(Some),
-        Call::GradientInto => set.record_gradient_into(encoder).map(|()| None),
-        Call::GradientAdd => set.record_gradient_add(encoder).map(|()| None),
-        Call::EvaluateAndGradientInto => set.record_evaluate_and_gradient_into(encoder).map(Some),
-        Call::EvaluateAndGradientAdd => set.record_evaluate_and_gradient_add(encoder).map(Some),
-        Call::Prox(step) => set.record_prox_in_place(encoder, step).map(|()| None),
-        Call::ProxAndEvaluate(step) => set.record_prox_and_evaluate_in_place(encoder, step).map(Some),
-        Call::Sgd(sgd) => set.record_sgd(encoder, &sgd).map(Some),
-        Call::Adam(adam) => set.record_adam(encoder, &adam).map(Some),
-    }
-}
-
-/// Prepares a call.
-pub(crate) fn prepare(set: &mut ParameterSet, call: Call) -> Result<()> {
-    match call {
-        Call::Evaluate => set.prepare_evaluate(),
-        Call::GradientInto => set.prepare_gradient_into(),
-        Call::GradientAdd => set.prepare_gradient_add(),
-        Call::EvaluateAndGradientInto => set.prepare_evaluate_and_gradient_into(),
-        Call::EvaluateAndGradientAdd => set.prepare_evaluate_and_gradient_add(),
-        Call::Prox(_) => set.prepare_prox_in_place(),
-        Call::ProxAndEvaluate(_) => set.prepare_prox_and_evaluate_in_place(),
-        Call::Sgd(sgd) => set.prepare_sgd(&sgd),
-        Call::Adam(adam) => set.prepare_adam(&adam),
-    }
 }
 
 /// Elements as words.
@@ -346,42 +206,6 @@ pub(crate) fn reports_equal(want: &Reports, got: &Reports, what: &dyn std::fmt::
     assert_eq!(want.total, got.total, "{what:?}: the total");
 }
 
-/// Does a call on the device and on the host, and compares every byte of every buffer and every report.
-pub(crate) fn equal(gpu: &Gpu, before: &Tensors, layout: Layout, call: Call) {
-    let mut after = before.clone();
-    let want = after.host(call).expect("the call is valid");
-    let images = before.lay_out(layout);
-    let buffers = images.upload(gpu);
-    let mut set = set(gpu, before, &images, &buffers, 1);
-    let mut encoder = encoder(gpu);
-    let pending = record(&mut set, &mut encoder, call).expect("the call is valid");
-    submit(gpu, encoder);
-    if let Some(want) = want {
-        let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
-        reports_equal(&want, &got, &(layout, call));
-    }
-    for (want, buffer) in images.with(&after).bytes.iter().zip(&buffers) {
-        same_bytes(want, &contents(gpu, buffer)).unwrap_or_else(|error| panic!("{layout:?}, {call:?}: {error}"));
-    }
-}
-
-/// Evaluates a set whose tensors all have another penalty at each step, on the device and on the host, and compares the reports.
-pub(crate) fn equal_step_by_step(gpu: &Gpu, mut tensors: Tensors, penalties: &[Penalty]) {
-    let images = tensors.lay_out(Layout::Page);
-    let buffers = images.upload(gpu);
-    let mut set = set(gpu, &tensors, &images, &buffers, 2);
-    for penalty in penalties {
-        set.penalties_mut().for_each(|(_, p)| *p = penalty.clone());
-        tensors.parameters.iter_mut().for_each(|p| p.penalty = penalty.clone());
-        let mut encoder = encoder(gpu);
-        let pending = record(&mut set, &mut encoder, Call::Evaluate).expect("the call is valid");
-        submit(gpu, encoder);
-        let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
-        let want = tensors.host(Call::Evaluate).expect("the call is valid").expect("the call reports");
-        reports_equal(&want, &got, penalty);
-    }
-}
-
 /// Everything whose bits the contract promises.
 pub(crate) const EXACT: [Call; 10] = [
     Call::Evaluate,
@@ -407,12 +231,4 @@ pub(crate) fn lens() -> Vec<usize> {
 pub(crate) fn thousand() -> Vec<usize> {
     let position = |i: u64| (i * 617 % 1000) as f64 / 999.0;
     (0..1000).map(|i| 300_000f64.powf(position(i)).round() as usize).collect()
-}
-
-/// A set of three tensors.
-pub(crate) fn small(gpu: &Gpu, slots: usize) -> (Tensors, ParameterSet) {
-    let tensors = Tensors::new(&[5000, 17, 300]);
-    let images = tensors.lay_out(Layout::Page);
-    let set = set(gpu, &tensors, &images, &images.upload(gpu), slots);
-    (tensors, set)
 }

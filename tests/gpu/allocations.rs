@@ -9,9 +9,11 @@ use std::cell::Cell;
 use penalty::gpu::{Operand, ParameterSet};
 use penalty::{Adam, Dtype, Gpu, Metric, Momentum, Penalty, Sgd, wgpu};
 
-use crate::common::adapters::{Device, DeviceTest, sample};
+use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{Layout, prepare, record, set};
 use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
-use crate::common::tensors::{Call, Layout, Tensors, prepare, record, set};
+use crate::common::tensors::{Call, Tensors};
+use crate::common::trials::sample;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     the_counter_counts,

@@ -6,9 +6,10 @@ use penalty::{Dtype, Error};
 use crate::common;
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{Layout, operands, set};
 use crate::common::compare::same_bytes;
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
-use crate::common::tensors::{Layout, Tensors, lens, numbers, operands, set};
+use crate::common::tensors::{Tensors, lens, numbers};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] =
     named![results_are_finished_on_the_device, exact_results_lie_on_the_device, a_step_is_finished_after_a_move,];

@@ -5,9 +5,10 @@ use penalty::{Adam, Dtype, Error, Groups, Metric, Penalty};
 use crate::common;
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{Layout, equal_step_by_step};
 use crate::common::grouped::{ADAM, tensors};
 use crate::common::rejected::{NOT_COVERED, half_covered, lists_cover_one_length, rejections};
-use crate::common::tensors::{Call, Layout, Tensors, equal_step_by_step};
+use crate::common::tensors::{Call, Tensors};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     groups_may_change_from_step_to_step,
@@ -40,14 +41,14 @@ fn a_layout_that_fails_leaves_nothing_behind(device: &Device) {
     let mut tensors = Tensors::with(&[96, 96], |_| Dtype::F32, &[lists(50), norm.clone()]);
     let images = tensors.lay_out(Layout::Page);
     let buffers = images.upload(device.plain());
-    let mut set = common::tensors::set(device.plain(), &tensors, &images, &buffers, 2);
+    let mut set = common::buffers::set(device.plain(), &tensors, &images, &buffers, 2);
     for (penalties, covered) in
         [([lists(50), norm.clone()], true), ([lists(46), uncovered], false), ([lists(46), norm], true)]
     {
         set.penalties_mut().zip(&penalties).for_each(|((_, to), from)| *to = from.clone());
         tensors.parameters.iter_mut().zip(penalties).for_each(|(parameter, penalty)| parameter.penalty = penalty);
         let mut encoder = common::device::encoder(device.plain());
-        let recorded = common::tensors::record(&mut set, &mut encoder, Call::Evaluate);
+        let recorded = common::buffers::record(&mut set, &mut encoder, Call::Evaluate);
         assert_eq!(recorded.is_ok(), covered);
         if let Ok(Some(pending)) = recorded {
             common::device::submit(device.plain(), encoder);
@@ -63,9 +64,9 @@ fn a_device_rejects_what_the_cpu_does(device: &Device) {
     let uncovered = half_covered();
     let images = uncovered.lay_out(Layout::Page);
     let buffers = images.upload(device.plain());
-    let mut set = common::tensors::set(device.plain(), &uncovered, &images, &buffers, 1);
+    let mut set = common::buffers::set(device.plain(), &uncovered, &images, &buffers, 1);
     let mut encoder = common::device::encoder(device.plain());
-    let rejected = common::tensors::record(&mut set, &mut encoder, Call::Evaluate).map(|_| ());
+    let rejected = common::buffers::record(&mut set, &mut encoder, Call::Evaluate).map(|_| ());
     let want = format!("\"tensor 1\": {NOT_COVERED}");
     assert_eq!(rejected.expect_err("the second is not covered").to_string(), want);
     // Adam's own metric differs from weight to weight.
@@ -76,9 +77,9 @@ fn a_device_rejects_what_the_cpu_does(device: &Device) {
     assert_eq!(tensors.clone().host(Call::Adam(adam)), Err(rejected.clone()));
     let images = tensors.lay_out(Layout::Page);
     let buffers = images.upload(device.plain());
-    let mut set = common::tensors::set(device.plain(), &tensors, &images, &buffers, 1);
+    let mut set = common::buffers::set(device.plain(), &tensors, &images, &buffers, 1);
     let mut encoder = common::device::encoder(device.plain());
-    assert_eq!(common::tensors::record(&mut set, &mut encoder, Call::Adam(adam)).map(|_| ()), Err(rejected));
+    assert_eq!(common::buffers::record(&mut set, &mut encoder, Call::Adam(adam)).map(|_| ()), Err(rejected));
 }
 
 fn a_penalty_may_become_one_of_another_formula(device: &Device) {

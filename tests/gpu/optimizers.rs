@@ -4,10 +4,10 @@ use penalty::gpu::{Operand, Operands, ParameterSet};
 use penalty::{Dtype, Gpu, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::record;
 use crate::common::compare::same_bits;
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
 use crate::common::minimizer::{CENTRE, OPTIMIZERS, Optimizer, PLAIN_METRIC, end, sets};
-use crate::common::tensors::record;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![every_optimizer_ends_at_the_minimizer_on_a_device,];
 

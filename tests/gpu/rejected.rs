@@ -7,13 +7,14 @@ use penalty::{Adam, Backend, Cpu, Dtype, Error, Gpu, HostSet, Parameter, Penalty
 use crate::common;
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{Layout, record};
 use crate::common::compare::{POISON, same_bytes};
 use crate::common::device::{USAGES, buffer, contents, encoder, submit};
 use crate::common::recorded::{operand, penalty};
 use crate::common::rejected::{
     gradients_that_would_be_zero_are_rejected, names_the_second, one_without, without_gradient,
 };
-use crate::common::tensors::{Call, Layout, record};
+use crate::common::tensors::Call;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     rejected_operands_record_nothing,
@@ -176,15 +177,15 @@ fn no_gradient_is_recorded_of_what_has_none(device: &Device) {
         let images = tensors.lay_out(Layout::Page);
         let buffers = images.upload(gpu);
         let lists = images.operands(&tensors, &buffers);
-        let operands = common::tensors::operands(&lists);
+        let operands = common::buffers::operands(&lists);
         let mut encoder = common::device::encoder(gpu);
         let (theta, gradient) = (&operands.weights[1], &operands.gradients[1]);
         for record in [Gpu::record_gradient_into, Gpu::record_gradient_add] {
             let rejected = record(gpu, &mut encoder, &penalty, theta, gradient);
             assert!(matches!(rejected, Err(Error::NoGradient { .. })), "{rejected:?}");
         }
-        let mut set = common::tensors::set(gpu, &tensors, &images, &buffers, 1);
-        for call in [Call::GradientAdd, Call::EvaluateAndGradientAdd, Call::GradientInto] {
+        let mut set = common::buffers::set(gpu, &tensors, &images, &buffers, 1);
+        for call in [Call::GradientAdd, Call::EvaluateAndGradientAdd] {
             names_the_second(record(&mut set, &mut encoder, call).map(drop));
         }
         names_the_second(set.prepare_gradient_add());

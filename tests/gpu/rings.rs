@@ -4,8 +4,9 @@ use penalty::gpu::Operand;
 use penalty::{Dtype, Error, Momentum, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{record, small};
 use crate::common::device::{PATIENCE, USAGES, buffer, encoder, submit};
-use crate::common::tensors::{Call, record, reports_equal, small};
+use crate::common::tensors::{Call, reports_equal};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_full_ring_rejects,

@@ -4,8 +4,9 @@ use penalty::gpu::{Operand, Operands, ParameterSet};
 use penalty::{Adam, Dtype, Error, Momentum, Parameter, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{prepare, record};
 use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
-use crate::common::tensors::{Call, EXACT, prepare, record};
+use crate::common::tensors::{Call, EXACT};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![what_breaks_a_rule_is_rejected,];
 

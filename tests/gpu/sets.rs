@@ -9,9 +9,10 @@ use penalty::{Backend, Cpu, Dtype, HostSet, Momentum, Parameter, Penalty, Sgd};
 use crate::common;
 
 use crate::common::adapters::{Device, DeviceTest};
+use crate::common::buffers::{Images, Layout, operands, record, set};
 use crate::common::compare::{same_bits, same_bytes};
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, own, submit};
-use crate::common::tensors::{Call, EXACT, Images, Layout, Tensors, lens, named, operands, record, reports_equal, set};
+use crate::common::tensors::{Call, EXACT, Tensors, lens, parameters_of, reports_equal};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_dispatch_for_each_buffer_and_type,
@@ -63,7 +64,7 @@ fn every_step_of_an_encoder_has_its_own_numbers(device: &Device) {
     let images = tensors.lay_out(Layout::PagePerRole);
     let buffers = images.upload(gpu);
     let mut set = set(gpu, &tensors, &images, &buffers, 6);
-    let mut host = HostSet::new(Cpu::new(), named(&tensors.parameters));
+    let mut host = HostSet::new(Cpu::new(), parameters_of(&tensors.parameters));
     let mut encoder = encoder(gpu);
     let mut pending = Vec::new();
     for k in 1..=6 {
@@ -140,7 +141,7 @@ fn a_set_is_prepared_between_steps(device: &Device) {
     let mut tensors = Tensors::of(Dtype::F32, &[5000, 17, 300, 4096]);
     let page = tensors.lay_out(Layout::Page);
     let mut set = set(gpu, &tensors, &page, &page.upload(gpu), 2);
-    let mut host = HostSet::new(Cpu::new(), named(&tensors.parameters));
+    let mut host = HostSet::new(Cpu::new(), parameters_of(&tensors.parameters));
     let mut encoder = encoder(gpu);
     let mut steps = Vec::new();
     let penalties =

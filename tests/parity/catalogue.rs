@@ -5,15 +5,13 @@ use std::fmt::Write;
 
 use libtest_mimic::{Failed, Trial};
 use penalty::cpu::InstructionSet;
-use penalty::{Backend, Cpu, Gpu, Penalty};
+use penalty::{Backend, Cpu, Penalty};
 
-use crate::common::adapters::{Device, DeviceTest, LEAST_SAMPLE, sample};
 use crate::common::catalogue::{Entry, Hashes, Sample, entries};
+use crate::common::trials::LEAST_SAMPLE;
 
 /// Each line is a hash, a type, an operation, and an entry of the catalogue.
 const HASHES: &str = include_str!("../data/hashes.txt");
-
-pub(crate) const ON_DEVICES: &[DeviceTest] = named![operations_have_their_recorded_bits];
 
 pub(crate) fn on_the_cpu() -> Vec<Trial> {
     let every_name = || {
@@ -47,18 +45,8 @@ pub(crate) fn on_the_cpu() -> Vec<Trial> {
     trials
 }
 
-fn operations_have_their_recorded_bits(device: &Device) {
-    let one_in = sample();
-    let run = |i, entry: &Entry| on_device(device.plain(), entry, Sample { one_in, from: i });
-    as_recorded(one_in, run).unwrap_or_else(|wrong| panic!("{wrong}"));
-}
-
 fn on_cpu(cpu: &Cpu, entry: &Entry, sample: Sample) -> Hashes {
     [entry.slices(&Backend::Cpu(cpu.clone()), sample), entry.host_set(cpu, sample)].concat()
-}
-
-fn on_device(gpu: &Gpu, entry: &Entry, sample: Sample) -> Hashes {
-    [entry.slices(&Backend::Gpu(gpu.clone()), sample), entry.device_set(gpu, sample)].concat()
 }
 
 fn lines(entry: &Entry, results: &Hashes) -> String {
@@ -69,7 +57,7 @@ fn lines(entry: &Entry, results: &Hashes) -> String {
 }
 
 /// Holds results against those recorded. Of a sample there may be fewer, but of every penalty, operation and type some.
-fn as_recorded(one_in: usize, run: impl Fn(usize, &Entry) -> Hashes) -> Result<(), String> {
+pub(crate) fn as_recorded(one_in: usize, run: impl Fn(usize, &Entry) -> Hashes) -> Result<(), String> {
     let mut missing: BTreeSet<&str> = HASHES.lines().collect();
     let mut wrong = String::new();
     for (i, entry) in entries().iter().enumerate() {

@@ -1,45 +1,15 @@
-//! Have penalties of groups the reference's bits, over every kind of groups, and in sets?
+//! Have group penalties the reference's bits, over every kind of groups?
 
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Dtype, Groups, Penalty};
+use penalty::{Backend, Groups, Penalty};
 
-use crate::common::adapters::{BackendTest, Device, DeviceTest, has_turn};
 use crate::common::cases::at_scale;
-use crate::common::coverings::every_weight_is_in_one_group_or_every_call_is_rejected;
-use crate::common::grouped::{CALLS, penalties, tensors, weights, with_gradients};
+use crate::common::everything;
+use crate::common::grouped::{penalties, weights};
 use crate::common::oracle::Weight;
-use crate::common::tensors::{Call, Layout, equal};
-use crate::common::{everything, golden, ranges};
+use crate::common::trials::BackendTest;
 
 pub(crate) const EVERYWHERE: &[BackendTest] = named![same_bits_as_the_reference,];
-pub(crate) const ON_DEVICES: &[DeviceTest] = named![
-    golden_vectors_come_out,
-    projections_are_exact_at_every_ratio,
-    reported_projections_are_right,
-    norm_gradients_are_right_at_every_scale,
-    sets_with_groups_equal_the_host,
-    groups_cover_every_weight_or_every_call_is_rejected,
-];
-
-fn golden_vectors_come_out(device: &Device) {
-    golden::vectors_come_out(&device.backend());
-}
-
-fn projections_are_exact_at_every_ratio(device: &Device) {
-    ranges::projections_are_exact_at_every_ratio(&device.backend());
-}
-
-fn reported_projections_are_right(device: &Device) {
-    ranges::reported_projections_are_right(&device.backend());
-}
-
-fn norm_gradients_are_right_at_every_scale(device: &Device) {
-    ranges::norm_gradients_are_right_at_every_scale(&device.backend());
-}
-
-fn groups_cover_every_weight_or_every_call_is_rejected(device: &Device) {
-    every_weight_is_in_one_group_or_every_call_is_rejected(60, &device.backend(), Some(device.plain()));
-}
 
 /// Every kind of grouping of 1,536 weights, small groups and large, each with what it is called.
 fn groupings() -> Vec<Groups> {
@@ -99,12 +69,4 @@ fn the_least_excess_counts(backend: &Backend) {
         assert_eq!(value(&weights), f64::INFINITY);
         assert_eq!(value(&backend.prox(&penalty, &weights, 1.0).expect("the groups cover it")), 0.0);
     }
-}
-
-fn sets_with_groups_equal_the_host(device: &Device) {
-    for (_, call) in CALLS.into_iter().enumerate().filter(|(i, _)| has_turn(i + 1)) {
-        equal(device.plain(), &tensors(Dtype::F32), Layout::Page, call);
-    }
-    equal(device.plain(), &tensors(Dtype::F16), Layout::Scattered(3), CALLS[0]);
-    equal(device.plain(), &with_gradients(tensors(Dtype::F32)), Layout::Page, Call::EvaluateAndGradientAdd);
 }

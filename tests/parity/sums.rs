@@ -1,24 +1,15 @@
-//! Have sums of every length, scale and type the reference's bits?
+//! Have sums the reference's bits, on any number of threads?
 
+use penalty::Backend;
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Penalty};
 
-use crate::common::adapters::{BackendTest, Device, DeviceTest};
 use crate::common::backends::{on_one_thread, on_threads};
 use crate::common::cases::{self, Case, LENGTHS, every_bf16, every_f16, noise};
-use crate::common::oracle::{Formula, Weight, statistics};
+use crate::common::oracle::Weight;
+use crate::common::trials::BackendTest;
 
 pub(crate) const ON_EVERY_CPU: &[BackendTest] = named![any_number_of_threads_gives_the_same_sums];
-pub(crate) const ON_DEVICES: &[DeviceTest] = named![
-    sums_at_every_scale,
-    sums_where_they_are_easy_to_get_wrong,
-    sums_of_every_length_and_type,
-    sums_of_every_half,
-    sums_of_millions,
-    lists_of_many_tensors,
-    sums_agree_with_the_oracle,
-];
 
 #[track_caller]
 pub(crate) fn same_sums<E: Weight>(backend: &Backend, name: &str, weights: &[E]) {
@@ -28,7 +19,7 @@ pub(crate) fn same_sums<E: Weight>(backend: &Backend, name: &str, weights: &[E])
 }
 
 #[track_caller]
-fn same_sums_of_every_type(backend: &Backend, (name, weights): &Case) {
+pub(crate) fn same_sums_of_every_type(backend: &Backend, (name, weights): &Case) {
     same_sums(backend, name, weights);
     same_sums(backend, name, &weights.iter().map(|&x| f16::nearest(x)).collect::<Vec<_>>());
     same_sums(backend, name, &weights.iter().map(|&x| bf16::nearest(x)).collect::<Vec<_>>());
@@ -49,70 +40,5 @@ fn any_number_of_threads_gives_the_same_sums(backend: &Backend) {
             // More spans than threads.
             same_sums(backend, "noise", &noise(1_000_003, 4));
         });
-    }
-}
-
-fn sums_at_every_scale(device: &Device) {
-    for (name, weights) in cases::scales(TILE + 1025) {
-        same_sums(&device.backend(), &name, &weights);
-    }
-}
-
-fn sums_where_they_are_easy_to_get_wrong(device: &Device) {
-    for case in cases::traps() {
-        same_sums_of_every_type(&device.backend(), &case);
-    }
-    // So many tiles that a workgroup carries within its own accumulator, and workgroups into the shared one.
-    same_sums(&device.backend(), "many carries", &cases::carries(50));
-}
-
-fn sums_of_every_length_and_type(device: &Device) {
-    for len in LENGTHS {
-        same_sums_of_every_type(&device.backend(), &("noise".into(), noise(len, len as u64)));
-    }
-}
-
-fn sums_of_every_half(device: &Device) {
-    same_sums(&device.backend(), "every f16", &every_f16().0);
-    same_sums(&device.backend(), "every bf16", &every_bf16().0);
-}
-
-fn sums_of_millions(device: &Device) {
-    let mut weights = noise(3_000_001, 8);
-    same_sums(&device.backend(), "noise", &weights);
-    // Ordinary tiles between tiles that are not, so that one workgroup meets both.
-    for (i, w) in weights.iter_mut().enumerate().step_by(3 * TILE / 2) {
-        *w = [0.0, f32::NAN, f32::INFINITY, 2f32.powi(90), f32::from_bits(1)][i % 5];
-    }
-    same_sums(&device.backend(), "mixed tiles", &weights);
-}
-
-/// Of different lengths and contents, so that one tensor's result cannot pass for another's.
-fn lists_of_many_tensors(device: &Device) {
-    let penalty = Penalty::elastic_net(0.1, 0.5).expect("the λ is valid");
-    let mut tensors: Vec<Vec<f32>> = (0..200).map(|i| noise(i * i % 5003, i as u64)).collect();
-    tensors.push(noise(70_001, 1));
-    tensors[50].fill(f32::NAN);
-    let want = Backend::cpu().evaluate_all(&penalty, &tensors).expect("the CPU does not fail");
-    let got = device.backend().evaluate_all(&penalty, &tensors).expect("the device does not fail");
-    for (i, (want, got)) in want.tensors.iter().zip(&got.tensors).enumerate() {
-        assert_eq!(want, got, "tensor {i}");
-    }
-    assert_eq!(want, got);
-    let halves: Vec<Vec<f16>> =
-        (0..50).map(|i| noise(i * 37, i as u64).into_iter().map(f16::nearest).collect()).collect();
-    let want = Backend::cpu().evaluate_all(&penalty, &halves).expect("the CPU does not fail");
-    assert_eq!(want, device.backend().evaluate_all(&penalty, &halves).expect("the device does not fail"));
-}
-
-/// Not only the CPU's answer, but the right one.
-fn sums_agree_with_the_oracle(device: &Device) {
-    let formula = Formula { l1: 0.75, l2_squared: 3.5 };
-    let penalty = Penalty::keras(formula.l1, formula.l2_squared).expect("the λs are valid");
-    let (names, weights): (Vec<String>, Vec<Vec<f32>>) =
-        cases::scales(TILE + 77).into_iter().step_by(9).chain(cases::traps()).unzip();
-    let reports = device.backend().evaluate_all(&penalty, &weights).expect("the device does not fail");
-    for ((name, weights), report) in names.iter().zip(&weights).zip(&reports.tensors) {
-        statistics(weights).check(&formula, report).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }

@@ -3,24 +3,21 @@
 use penalty::half::f16;
 use penalty::{Backend, Penalty, Report, Result, Sum};
 
-use crate::common::adapters::{BackendTest, Device, DeviceTest};
 use crate::common::cases::noise;
 use crate::common::compare::same_bits;
-use crate::common::device::{PATIENCE, contents, encoder, submit};
 use crate::common::oracle::Weight;
-use crate::common::recorded::{operand, weights};
+use crate::common::trials::BackendTest;
 
 pub(crate) const EVERYWHERE: &[BackendTest] = named![
     a_sum_has_the_bits_of_one_call_per_term,
     a_gradient_with_a_report_is_a_gradient_and_a_report,
     calls_that_await_have_the_bits_of_those_that_block,
 ];
-pub(crate) const ON_DEVICES: &[DeviceTest] = named![recorded_sums_have_the_bits_of_calls];
 
-const LEN: usize = 10_000;
+pub(super) const LEN: usize = 10_000;
 
 /// With and without a term sum, the same formula twice, and one that changes nothing.
-fn terms() -> Vec<Penalty> {
+pub(super) fn terms() -> Vec<Penalty> {
     let terms = [
         Penalty::l1(0.3),
         Penalty::huber(0.7, 0.5),
@@ -32,7 +29,7 @@ fn terms() -> Vec<Penalty> {
     terms.map(|term| term.expect("its parameters are valid")).into()
 }
 
-fn sum() -> Sum {
+pub(super) fn sum() -> Sum {
     Sum::new(terms()).expect("the terms are separable")
 }
 
@@ -104,7 +101,7 @@ fn a_gradient_with_a_report_is_a_gradient_and_a_report(backend: &Backend) {
 fn calls_that_await_have_the_bits_of_those_that_block(backend: &Backend) {
     #[cfg(feature = "gpu")]
     let _poller = match backend {
-        Backend::Gpu(gpu) => Some(penalty::gpu::Poller::spawn(gpu, PATIENCE).expect("a thread can be started")),
+        Backend::Gpu(gpu) => Some(penalty::gpu::Poller::spawn(gpu, penalty::Gpu::TIMEOUT).expect("a thread starts")),
         Backend::Cpu(_) => None,
     };
     let weights = noise(LEN, 5);
@@ -140,39 +137,4 @@ fn calls_that_await_have_the_bits_of_those_that_block(backend: &Backend) {
         assert_eq!(report, cpu.evaluate(&l1, &shrunk));
         same_bits(&shrunk, &in_place).expect("prox_and_evaluate_in_place");
     });
-}
-
-fn recorded_sums_have_the_bits_of_calls(device: &Device) {
-    let (gpu, cpu, ok) = (device.plain(), Backend::cpu(), "the call is valid");
-    let (theta, held) = weights(gpu, LEN, 6);
-    let (mut gradient, held_gradient) = weights(gpu, LEN, 7);
-    let (at, at_gradient) = (operand::<f32>(&held, 0, LEN), operand::<f32>(&held_gradient, 0, LEN));
-    let mut encoder = encoder(gpu);
-    let evaluated = gpu.record_evaluate(&mut encoder, &sum(), &at).expect(ok);
-    gpu.record_gradient_into(&mut encoder, &sum(), &at, &at_gradient).expect(ok);
-    let added = gpu.record_evaluate_and_gradient_add(&mut encoder, &sum(), &at, &at_gradient).expect(ok);
-    let l1 = &terms()[0];
-    let shrunk = gpu.record_prox_and_evaluate_in_place(&mut encoder, l1, &at, 0.5).expect(ok);
-    let written = gpu.record_evaluate_and_gradient_into(&mut encoder, l1, &at, &at_gradient).expect(ok);
-    submit(gpu, encoder);
-    let report = cpu.evaluate(&sum(), &theta);
-    assert_eq!(evaluated.wait(PATIENCE), report);
-    assert_eq!(evaluated.wait_partials(PATIENCE).map(|partials| partials.len()), Ok(terms().len()));
-    assert_eq!(added.wait(PATIENCE), report);
-    let after = cpu.prox(l1, &theta, 0.5).expect(ok);
-    assert_eq!(shrunk.wait(PATIENCE), cpu.evaluate(l1, &after));
-    assert_eq!(written.wait(PATIENCE), cpu.evaluate(l1, &after));
-    same_bits(&after, &bytemuck::pod_collect_to_vec::<u8, f32>(&contents(gpu, &held))[..LEN]).expect("the prox");
-    cpu.gradient_into(l1, &after, &mut gradient).expect(ok);
-    same_bits(&gradient, &bytemuck::pod_collect_to_vec::<u8, f32>(&contents(gpu, &held_gradient))[..LEN])
-        .expect("the gradient");
-    // The same again, up to the gradient of the sum.
-    let mut encoder = crate::common::device::encoder(gpu);
-    gpu.record_gradient_into(&mut encoder, &sum(), &at, &at_gradient).expect(ok);
-    gpu.record_evaluate_and_gradient_add(&mut encoder, &sum(), &at, &at_gradient).expect(ok);
-    submit(gpu, encoder);
-    cpu.gradient_into(&sum(), &after, &mut gradient).expect(ok);
-    cpu.gradient_add(&sum(), &after, &mut gradient).expect(ok);
-    same_bits(&gradient, &bytemuck::pod_collect_to_vec::<u8, f32>(&contents(gpu, &held_gradient))[..LEN])
-        .expect("the gradient of the sum");
 }

@@ -185,5 +185,5 @@ proptest! {
 
 #[test]
 fn groups_cover_every_weight_or_every_call_is_rejected() {
-    every_weight_is_in_one_group_or_every_call_is_rejected(2000, &Backend::cpu(), None);
+    every_weight_is_in_one_group_or_every_call_is_rejected(2000, &Backend::cpu(), |_, _| ());
 }

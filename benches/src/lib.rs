@@ -6,7 +6,7 @@ use penalty::Result;
 use rayon::prelude::*;
 
 /// Reproducible weights between −1 and 1, none of them zero, written by the pool's threads.
-pub(crate) fn weights(len: usize) -> Vec<f32> {
+pub fn weights(len: usize) -> Vec<f32> {
     let mut weights = vec![0f32; len];
     weights.par_iter_mut().enumerate().for_each(|(i, w)| {
         // The last steps of SplitMix64.
@@ -20,19 +20,19 @@ pub(crate) fn weights(len: usize) -> Vec<f32> {
 }
 
 /// The seconds that something takes.
-pub(crate) fn seconds(run: impl FnOnce() -> Result<()>) -> Result<f64> {
+pub fn seconds(run: impl FnOnce() -> Result<()>) -> Result<f64> {
     let start = Instant::now();
     run()?;
     Ok(start.elapsed().as_secs_f64())
 }
 
 /// Runs each of `N` contenders in every round, another one first each time, and gives the medians of their times.
-pub(crate) fn interleaved<const N: usize>(rounds: usize, mut run: impl FnMut(usize) -> Result<()>) -> Result<[f64; N]> {
+pub fn interleaved<const N: usize>(rounds: usize, mut run: impl FnMut(usize) -> Result<()>) -> Result<[f64; N]> {
     interleaved_seconds(rounds, |which| seconds(|| run(which)))
 }
 
 /// The same of contenders that say how many seconds they took.
-pub(crate) fn interleaved_seconds<const N: usize>(
+pub fn interleaved_seconds<const N: usize>(
     rounds: usize,
     mut run: impl FnMut(usize) -> Result<f64>,
 ) -> Result<[f64; N]> {
@@ -50,7 +50,8 @@ pub(crate) fn interleaved_seconds<const N: usize>(
     Ok(times.map(median))
 }
 
-pub(crate) fn median(mut times: Vec<f64>) -> f64 {
+/// The middle of some times.
+pub fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
 }
