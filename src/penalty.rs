@@ -109,7 +109,7 @@ impl Penalty {
     /// # Ok::<(), penalty::Error>(())
     /// ```
     pub fn parameters(&self) -> Vec<(&'static str, f64)> {
-        self.origin.keys.iter().copied().zip(self.origin.numbers().iter().copied()).collect()
+        self.origin.keys.iter().copied().zip(self.origin.values().iter().copied()).collect()
     }
 
     /// Which weights form a group; `None` if the penalty is separable.
@@ -282,23 +282,23 @@ impl Penalty {
     pub(crate) fn prox_coefficients(&self, step: f64, metric: Metric, dtype: Dtype) -> Result<[f32; 5]> {
         finite_step(step)?;
         let formula = self.formula;
-        let numbers = match metric {
+        let of = match metric {
             Metric::Plain => formula.prox_coefficients,
             Metric::Adam => formula.metric_coefficients,
         };
-        let numbers = numbers((formula.on)(self.parameters, dtype), step).map_err(|mut error| {
+        let coefficients = of((formula.on)(self.parameters, dtype), step).map_err(|mut error| {
             // A formula knows only its own name, not the caller's.
             if let Error::NoMetricProx { penalty, .. } = &mut error {
                 *penalty = self.name();
             }
             error
         });
-        let mut numbers = numbers?.map(coefficient);
+        let mut coefficients = coefficients?.map(coefficient);
         if let Some(rule) = formula.rule {
             // The group's coefficients take the places of the last two.
-            numbers[2..].copy_from_slice(&bound(rule, (formula.bound)(self.parameters, step)));
+            coefficients[2..].copy_from_slice(&bound(rule, (formula.bound)(self.parameters, step)));
         }
-        Ok(numbers)
+        Ok(coefficients)
     }
 }
 

@@ -53,11 +53,11 @@ enum MadeFor {
     /// That of one formula, identified by its name, with these coefficients and groups.
     Formula {
         /// Whether the formula is a custom penalty's.
-        own: bool,
+        custom: bool,
         /// The hash of its name, which no release changes.
         name: u64,
         /// The bits of the term coefficients.
-        numbers: [u32; 3],
+        coefficients: [u32; 3],
         /// The hash of the groups; 0 for a separable penalty.
         groups: u64,
     },
@@ -68,11 +68,11 @@ const MADE_FOR_WORDS: usize = 8;
 
 impl MadeFor {
     fn this(penalty: &Penalty, dtype: Dtype) -> MadeFor {
-        let Some(numbers) = penalty.term_coefficients(dtype) else { return MadeFor::Nobody };
+        let Some(coefficients) = penalty.term_coefficients(dtype) else { return MadeFor::Nobody };
         MadeFor::Formula {
-            own: penalty.formula().custom,
+            custom: penalty.formula().custom,
             name: fnv1a(penalty.formula().name.bytes()),
-            numbers: numbers.map(f32::to_bits),
+            coefficients: coefficients.map(f32::to_bits),
             groups: penalty.groups().map_or(0, Groups::hash),
         }
     }
@@ -82,10 +82,10 @@ impl MadeFor {
         match self {
             MadeFor::Any => {}
             MadeFor::Nobody => words[0] = 1,
-            MadeFor::Formula { own, name, numbers, groups } => {
-                words[0] = if own { 3 } else { 2 };
+            MadeFor::Formula { custom, name, coefficients, groups } => {
+                words[0] = if custom { 3 } else { 2 };
                 words[1..3].copy_from_slice(&[name as u32, (name >> 32) as u32]);
-                words[3..6].copy_from_slice(&numbers);
+                words[3..6].copy_from_slice(&coefficients);
                 words[6..].copy_from_slice(&[groups as u32, (groups >> 32) as u32]);
             }
         }
@@ -97,7 +97,7 @@ impl MadeFor {
         let reject = |expected, found| Err(Error::PartialBytes { expected, found });
         let long = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         let (name, groups) = (long(name, name_above), long(groups, groups_above));
-        let formula = |own| MadeFor::Formula { own, name, numbers: [a, b, c], groups };
+        let formula = |custom| MadeFor::Formula { custom, name, coefficients: [a, b, c], groups };
         match kind {
             0 | 1 if words[1..] != [0; MADE_FOR_WORDS - 1] => reject("0 for the name of no penalty", name),
             0 => Ok(MadeFor::Any),

@@ -138,7 +138,7 @@ impl Penalty {
 
     /// Its groups, unless they are those that its name and its parameters say.
     pub(super) fn other_groups(&self) -> Option<&Groups> {
-        let made = (self.constructor()?.new)(self.origin.numbers()).ok()?;
+        let made = (self.constructor()?.new)(self.origin.values()).ok()?;
         self.groups.as_ref().filter(|_| made.groups != self.groups)
     }
 }

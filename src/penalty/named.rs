@@ -21,7 +21,7 @@ pub struct Named {
 
 impl Named {
     /// What a penalty remembers of this constructor, called with these numbers.
-    pub(super) fn given<const N: usize>(&self, numbers: [f64; N]) -> Origin {
-        Origin::new(self.name, self.parameters, numbers)
+    pub(super) fn given<const N: usize>(&self, values: [f64; N]) -> Origin {
+        Origin::new(self.name, self.parameters, values)
     }
 }

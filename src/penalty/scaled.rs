@@ -44,10 +44,10 @@ impl Penalty {
         let Some(constructor) = self.constructor() else {
             return Err(Error::NotBuiltIn { penalty: self.name(), asked: "scaled" });
         };
-        let mut numbers = [0.0; 2];
-        let numbers = &mut numbers[..self.origin.keys.len()];
-        numbers.copy_from_slice(self.origin.numbers());
-        numbers[..constructor.lambdas].iter_mut().for_each(|lambda| *lambda *= factor);
-        Ok(Penalty { groups: self.groups.clone(), ..(constructor.new)(numbers)? })
+        let mut values = [0.0; 2];
+        let values = &mut values[..self.origin.keys.len()];
+        values.copy_from_slice(self.origin.values());
+        values[..constructor.lambdas].iter_mut().for_each(|lambda| *lambda *= factor);
+        Ok(Penalty { groups: self.groups.clone(), ..(constructor.new)(values)? })
     }
 }

@@ -94,7 +94,8 @@ fn name_and_parameters_make_the_same_penalty() -> Result<()> {
 fn parameters_are_those_that_were_given() -> Result<()> {
     let third = 1.0 / 3.0;
     let runs = || Groups::runs(4);
-    let cases: [(Penalty, &str, &[(&str, f64)]); 13] = [
+    type Pairs = [(&'static str, f64)];
+    let cases: [(Penalty, &str, &Pairs); 13] = [
         (Penalty::none(), "none", &[]),
         (Penalty::l1(third)?, "l1", &[("lambda", third)]),
         (Penalty::elastic_net(0.1, third)?, "elastic_net", &[("lambda", 0.1), ("alpha", third)]),

@@ -209,15 +209,15 @@ pub(crate) fn reports_equal(want: &Reports, got: &Reports, what: &dyn std::fmt::
 /// Everything whose bits the contract promises.
 pub(crate) const EXACT: [Call; 10] = [
     Call::Evaluate,
-    Call::GradientInto,
     Call::GradientAdd,
-    Call::EvaluateAndGradientInto,
     Call::EvaluateAndGradientAdd,
     Call::Prox(0.5),
     Call::ProxAndEvaluate(0.25),
     Call::Sgd(Sgd { step: 0.1, momentum: Momentum::None }),
     Call::Sgd(Sgd { step: 0.1, momentum: Momentum::HeavyBall { momentum: 0.9, dampening: 0.1 } }),
     Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov { momentum: 0.5, dampening: 0.3 } }),
+    Call::GradientInto,
+    Call::EvaluateAndGradientInto,
 ];
 
 /// Every edge, and tensors of several spans.

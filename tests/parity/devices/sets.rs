@@ -64,7 +64,7 @@ fn a_set_of_checked_kernels_equals_the_host(device: &Device) {
 
 fn a_thousand_tensors(device: &Device, layout: Layout) {
     let tensors = Tensors::new(&thousand());
-    let calls = [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::ProxAndEvaluate(0.5), EXACT[7]];
+    let calls = [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::ProxAndEvaluate(0.5), EXACT[5]];
     for (turn, call) in calls.into_iter().enumerate() {
         // All types together once, and then each by itself.
         let of_one_type = (is_brief() && turn > 0).then(|| Tensors::in_turn(turn, &thousand()));
@@ -99,7 +99,7 @@ fn sets_without_weights_are_fine(device: &Device) {
     let gpu = device.plain();
     for lens in [&[][..], &[0], &[0, 3, 0]] {
         let tensors = Tensors::in_turn(0, lens);
-        for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::Prox(1.0), EXACT[8]] {
+        for call in [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::Prox(1.0), EXACT[6]] {
             equal(gpu, &tensors, Layout::PagePerRole, call);
         }
     }
