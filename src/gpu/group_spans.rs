@@ -35,8 +35,6 @@ impl Spans {
         (segment, penalty, spans): (&Segment, &Penalty, &[Span]),
         geometry: &Geometry,
     ) -> Result<()> {
-        // Rejects steps that group penalties do not take.
-        segment.about(kernel.operation.coefficients(segment, penalty, 0.0))?;
         let bytes = segment.len * segment.dtype.size() as u64;
         let reaches = |bytes: u64| bytes + limits.alignment <= limits.binding;
         if !geometry.is_contiguous() {

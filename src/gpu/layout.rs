@@ -8,7 +8,7 @@ use super::placement::{Limits, Placement, aligned};
 use super::rows;
 use crate::plan::Plan;
 use crate::plan::operation::{Operation, Part};
-use crate::{Error, Penalty, Result};
+use crate::{Penalty, Result};
 
 /// The dispatches of a plan, and each span's rows in the table. Laying out again allocates only to grow.
 #[derive(Debug)]
@@ -129,14 +129,10 @@ impl Layout {
                     access: Access::Scalar,
                     bindings: Bindings::default(),
                 };
-                if penalty.formula().custom {
-                    // Without a metric prox, its WGSL may lack the function that Adam's kernel calls, so the kernel
-                    // would not compile. The size of the step does not matter here.
-                    if let Err(error @ Error::NoMetricProx { .. }) = operation.coefficients(segment, penalty, 0.0) {
-                        return segment.about(Err(error));
-                    }
-                }
-                match segment.about(penalty.geometry(segment.len))? {
+                let geometry = segment.about(penalty.geometry(segment.len))?;
+                // Otherwise a kernel might not compile: a custom penalty's WGSL may lack what the operation calls.
+                segment.about(operation.admits_metric(penalty))?;
+                match geometry {
                     // If values follow from the statistics, one kernel evaluates all such penalties.
                     None if operation == Operation::Evaluate && !penalty.sums_terms() => {
                         let kernel = Kernel { subject: Subject::Statistics, ..kernel };

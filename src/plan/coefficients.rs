@@ -4,16 +4,28 @@ use super::Segment;
 use super::operation::Operation;
 use crate::formula::scalars::Metric;
 use crate::formula::{Coefficients, TermCoefficients};
+use crate::numeric::element::Dtype;
 use crate::penalty::validate::finite_step;
 use crate::{Error, Penalty, Result};
 
 impl Operation {
-    /// Rejects a penalty that lacks what the operation asks of it.
+    /// Rejects a penalty that lacks the gradient that the operation asks for.
     pub(crate) fn admits(self, penalty: &Penalty) -> Result<()> {
         match self {
             Operation::Gradient | Operation::AddGradient if !penalty.has_gradient() => {
                 Err(Error::NoGradient { penalty: penalty.name() })
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Rejects a penalty that has no prox in the operation's metric. Only the formula knows that; the step is any.
+    pub(crate) fn admits_metric(self, penalty: &Penalty) -> Result<()> {
+        match self {
+            Operation::Adam(metric) => match penalty.prox_coefficients(0.0, metric, Dtype::F32) {
+                Err(error @ Error::NoMetricProx { .. }) => Err(error),
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }
