@@ -23,7 +23,7 @@ const STEPS: [f64; 4] = [0.01, 0.3, 1.0, 5.0];
 const METRICS: [f64; 4] = [0.2, 1.0, 1.7, 7.0];
 const WEIGHTS: [f64; 13] = [0.0, 1e-9, 1e-3, 0.04, 0.21, 0.47, 0.8, 1.3, 1.9, 3.1, 5.7, 11.0, 1e5];
 /// Weights that `f32` takes a detour for.
-const LARGE: [f64; 2] = [1e12, 1e30];
+const LARGE: [f64; 3] = [1e12, 1e17, 1e30];
 /// A few units in the last place of `f32`, relative.
 const ULPS: f64 = 8.0 / (1u64 << 24) as f64;
 
@@ -167,7 +167,7 @@ fn cases() -> Vec<Case> {
     for [l1, l2] in [[0.0, 0.0], [0.0, 0.7], [0.3, 0.0], [0.5, 2.0]] {
         cases.push(Case::elastic_net(Penalty::keras(l1, l2).expect(ok), None, [l1, l2]));
         let (lambda, alpha) = (l1 + l2, if l1 > 0.0 { l1 / (l1 + l2) } else { 0.0 });
-        for weight in [0.0, 0.4, 3.0] {
+        for weight in [0.0, 0.4, 40.0] {
             let penalty = Penalty::weighted_elastic_net(lambda, alpha).expect(ok);
             cases.push(Case::elastic_net(penalty, Some(weight), [lambda * alpha, lambda * (1.0 - alpha)]));
         }
