@@ -96,8 +96,8 @@ impl Tensors {
 
     /// Does a call on the host.
     pub(crate) fn host(&mut self, call: Call) -> Result<Option<Reports>> {
-        let own = self.words[4].clone();
-        self.call(&host_set(Cpu::new(), &self.parameters, &own), call)
+        let element_weights = self.words[4].clone();
+        self.call(&host_set(Cpu::new(), &self.parameters, &element_weights), call)
     }
 
     pub(crate) fn call(&mut self, set: &HostSet, call: Call) -> Result<Option<Reports>> {
@@ -178,7 +178,7 @@ impl Images {
     }
 
     pub(crate) fn operands<'a>(&self, tensors: &Tensors, buffers: &'a [wgpu::Buffer]) -> Lists<'a> {
-        let [weights, gradients, first, second, own] = self.ranges.each_ref().map(|ranges| {
+        let [weights, gradients, first, second, element_weights] = self.ranges.each_ref().map(|ranges| {
             let operand = |(&(buffer, offset), p): (&(usize, usize), &Parameter)| Operand {
                 buffer: &buffers[buffer],
                 offset: offset as u64,
@@ -187,8 +187,8 @@ impl Images {
             };
             ranges.iter().zip(&tensors.parameters).map(operand).collect::<Vec<Operand<'a>>>()
         });
-        let weighted = |(own, p): (Operand<'a>, &Parameter)| p.penalty.is_weighted().then_some(own);
-        let element_weights = own.into_iter().zip(&tensors.parameters).map(weighted).collect();
+        let weighted = |(operand, p): (Operand<'a>, &Parameter)| p.penalty.is_weighted().then_some(operand);
+        let element_weights = element_weights.into_iter().zip(&tensors.parameters).map(weighted).collect();
         Lists { roles: [weights, gradients, first, second], element_weights }
     }
 }
@@ -206,9 +206,11 @@ pub(crate) fn operands<'a>(lists: &'a Lists<'a>) -> Operands<'a> {
 
 /// A set of these tensors on the host, with these element weights where the penalties take some.
 pub(crate) fn host_set<'w>(cpu: Cpu, parameters: &[Parameter], element_weights: &'w [Vec<u32>]) -> HostSet<'w> {
-    let own = |(words, p): (&'w Vec<u32>, &Parameter)| p.penalty.is_weighted().then(|| slice(words, p));
-    let own: Vec<Option<Slice<'w>>> = element_weights.iter().zip(parameters).map(own).collect();
-    HostSet::new(cpu, parameters.to_vec()).with_element_weights(&own).expect("the element weights are valid")
+    let slice = |(words, p): (&'w Vec<u32>, &Parameter)| p.penalty.is_weighted().then(|| slice(words, p));
+    let element_weights: Vec<Option<Slice<'w>>> = element_weights.iter().zip(parameters).map(slice).collect();
+    HostSet::new(cpu, parameters.to_vec())
+        .with_element_weights(&element_weights)
+        .expect("the element weights are valid")
 }
 
 fn penalties() -> [Penalty; 5] {

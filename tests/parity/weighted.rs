@@ -118,8 +118,8 @@ fn any_bits_are_weights_on_the_device(device: &Device) {
         |buffer, part: usize| Operand { buffer, offset: 4 * (part * len) as u64, len: len as u64, dtype: Dtype::F32 };
     let in_page = [at(&page, 0), at(&page, 1), at(&page, 2)];
     let apart = [at(&parts[0], 0), at(&parts[1], 0), at(&parts[2], 0)];
-    for [operand, own, output] in [in_page, apart] {
-        let on_device = penalty.with_operand(&own).expect(ok);
+    for [operand, element_weights, output] in [in_page, apart] {
+        let on_device = penalty.with_operand(&element_weights).expect(ok);
         let mut encoder = encoder(gpu);
         let before = gpu.record_evaluate(&mut encoder, on_device, &operand).expect(ok);
         gpu.record_gradient(&mut encoder, on_device, &operand, &output).expect(ok);
@@ -130,7 +130,7 @@ fn any_bits_are_weights_on_the_device(device: &Device) {
         let mut gradient = cpu.gradient(weighted, theta).expect(ok);
         cpu.gradient_add(weighted, theta, &mut gradient).expect(ok);
         let prox = cpu.prox(weighted, theta, 0.5).expect(ok);
-        for (want, found) in [(&prox[..], operand), (bits, own), (&gradient, output)] {
+        for (want, found) in [(&prox[..], operand), (bits, element_weights), (&gradient, output)] {
             let all = contents(gpu, found.buffer);
             let range = found.offset as usize..found.offset as usize + 4 * len;
             same_bytes(bytemuck::cast_slice(want), &all[range]).unwrap_or_else(|error| panic!("{error}"));
