@@ -35,18 +35,18 @@ fn main() -> Result<()> {
         row(name, (&family.penalty()).into(), 0.0, &weights, &mut work, rounds)?;
     }
     // The same weights, turned round.
-    let own: Vec<f32> = weights.iter().rev().map(|w| w.abs()).collect();
+    let element_weights: Vec<f32> = weights.iter().rev().map(|w| w.abs()).collect();
     let penalty = Penalty::weighted_l1(0.125)?;
-    let weighted = penalty.with_element_weights(&own)?;
-    check_weighted(0.125, &own, &weights, weighted)?;
+    let weighted = penalty.with_element_weights(&element_weights)?;
+    check_weighted(0.125, &element_weights, &weights, weighted)?;
     row("weighted_l1", weighted, 1.0, &weights, &mut work, rounds)
 }
 
-/// `own` is how many further arrays as long as the weights are read.
+/// `further` is how many further arrays as long as the weights are read.
 fn row(
     name: &str,
     penalty: Weighted<'_, [f32]>,
-    own: f64,
+    further: f64,
     weights: &[f32],
     work: &mut [f32],
     rounds: usize,
@@ -85,7 +85,7 @@ fn row(
     run(0)?;
     let prox = interleaved(rounds, run)?;
     let column = |moved: f64, [machine, ours]: [f64; 2]| {
-        let [machine, ours] = [moved / 1e9 / machine, (moved + own * bytes) / 1e9 / ours];
+        let [machine, ours] = [moved / 1e9 / machine, (moved + further * bytes) / 1e9 / ours];
         format!("{machine:>7.1} {ours:>7.1} {:>5.2}", ours / machine)
     };
     let gradient = gradient.map_or(format!("{:>21}", "none"), |times| column(2.0 * bytes, times));
@@ -117,15 +117,15 @@ fn check(family: &Family, weights: &[f32]) -> Result<()> {
 }
 
 /// The same of weighted L1, by its formula.
-fn check_weighted(lambda: f64, own: &[f32], weights: &[f32], penalty: Weighted<'_, [f32]>) -> Result<()> {
+fn check_weighted(lambda: f64, element_weights: &[f32], weights: &[f32], penalty: Weighted<'_, [f32]>) -> Result<()> {
     let backend = Backend::cpu();
     let share = |(&x, &w): (&f32, &f32)| f64::from(x.abs()) * f64::from(w);
     let chunk = |(x, w): (&[f32], &[f32])| x.iter().zip(w).map(share).sum::<f64>();
-    let want = lambda * weights.par_chunks(1 << 12).zip(own.par_chunks(1 << 12)).map(chunk).sum::<f64>();
+    let want = lambda * weights.par_chunks(1 << 12).zip(element_weights.par_chunks(1 << 12)).map(chunk).sum::<f64>();
     let found = backend.evaluate(penalty, weights)?.value;
     assert!((found - want).abs() <= 1.3e-6 * want, "weighted_l1: {found}, not {want}");
     let (gradients, proxes) = (backend.gradient(penalty, weights)?, backend.prox(penalty, weights, STEP)?);
-    for (i, (&x, &w)) in weights.iter().zip(own).enumerate().take(1000) {
+    for (i, (&x, &w)) in weights.iter().zip(element_weights).enumerate().take(1000) {
         let (x, slope) = (f64::from(x), lambda * f64::from(w));
         let gradient = if x == 0.0 { 0.0 } else { slope.copysign(x) };
         assert!((f64::from(gradients[i]) - gradient).abs() <= 1e-6, "weighted_l1: the gradient at {x}");

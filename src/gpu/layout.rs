@@ -129,9 +129,10 @@ impl Layout {
                     access: Access::Scalar,
                     bindings: Bindings::default(),
                 };
+                let geometry = segment.about(penalty.geometry(segment.len))?;
                 // Otherwise a kernel might not compile: a custom penalty's WGSL may lack what the operation calls.
-                segment.about(operation.admits(penalty))?;
-                match segment.about(penalty.geometry(segment.len))? {
+                segment.about(operation.admits_metric(penalty))?;
+                match geometry {
                     // If values follow from the statistics, one kernel evaluates all such penalties.
                     None if operation == Operation::Evaluate && !penalty.sums_terms() => {
                         let kernel = Kernel { subject: Subject::Statistics, ..kernel };

@@ -9,13 +9,24 @@ use crate::penalty::validate::finite_step;
 use crate::{Error, Penalty, Result};
 
 impl Operation {
-    /// Rejects a penalty that lacks what the operation asks of it: a gradient, or a prox in Adam's metric.
+    /// Rejects a penalty that lacks the gradient that the operation asks for.
     pub(crate) fn admits(self, penalty: &Penalty) -> Result<()> {
         match self {
             Operation::Gradient | Operation::AddGradient if !penalty.has_gradient() => {
                 Err(Error::NoGradient { penalty: penalty.name() })
             }
             // Only the formula knows whether it has a metric prox. The step does not matter.
+            Operation::Adam(metric) => match penalty.prox_coefficients(0.0, metric, Dtype::F32) {
+                Err(error @ Error::NoMetricProx { .. }) => Err(error),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Rejects a penalty that has no prox in the operation's metric. Only the formula knows that; the step is any.
+    pub(crate) fn admits_metric(self, penalty: &Penalty) -> Result<()> {
+        match self {
             Operation::Adam(metric) => match penalty.prox_coefficients(0.0, metric, Dtype::F32) {
                 Err(error @ Error::NoMetricProx { .. }) => Err(error),
                 _ => Ok(()),

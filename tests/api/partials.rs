@@ -46,7 +46,7 @@ fn bytes_that_no_partial_wrote_are_rejected() -> Result<()> {
         ),
         format!("{sums} 0")
     );
-    // Behind 12 limbs of the value's own sum: whose it is.
+    // behind the 12 limbs of the term sum: whose it is.
     assert_eq!(text(&with(212, 4)), "not a serialized partial: expected 0, 1, 2 or 3 for whose sum it holds, found 4");
     assert_eq!(
         text(&with(212, 0)),

@@ -24,8 +24,8 @@ fn what_does_not_fit_is_rejected() {
     assert_eq!(surplus, "l1 must be given no element weights, found some");
 
     for len in [0, 2, 4] {
-        let own = vec![1f32; len];
-        let short = weighted.with_element_weights(&own).expect("the weights are valid");
+        let element_weights = vec![1f32; len];
+        let short = weighted.with_element_weights(&element_weights).expect("the weights are valid");
         let want = format!("the element weights must have 3 elements, found {len}");
         assert_eq!(text(cpu.evaluate(short, &theta).map(drop)), want);
         assert_eq!(text(cpu.gradient_add(short, &theta, &mut [0.0; 3])), want);
@@ -33,16 +33,16 @@ fn what_does_not_fit_is_rejected() {
     }
     assert_eq!(theta, [1.0, 2.0, 3.0], "nothing is written");
 
-    let mut own = vec![1f32; 100 * TILE];
-    own[99 * TILE] = f32::NAN;
-    own[70 * TILE + 5] = -0.5;
+    let mut element_weights = vec![1f32; 100 * TILE];
+    element_weights[99 * TILE] = f32::NAN;
+    element_weights[70 * TILE + 5] = -0.5;
     assert_eq!(
-        weighted.with_element_weights(&own).map(drop),
+        weighted.with_element_weights(&element_weights).map(drop),
         Err(Error::ElementWeight { index: 70 * TILE as u64 + 5, found: -0.5 })
     );
-    own[70 * TILE + 5] = -0.0;
+    element_weights[70 * TILE + 5] = -0.0;
     assert_eq!(
-        text(weighted.with_element_weights(&own).map(drop)),
+        text(weighted.with_element_weights(&element_weights).map(drop)),
         format!("the element weights must be numbers ≥ 0, found NaN at index {}", 99 * TILE)
     );
     assert!(weighted.with_element_weights(&[-f32::from_bits(1)]).is_err());
@@ -70,8 +70,8 @@ fn what_does_not_fit_is_rejected() {
     };
     assert_eq!(text(slices(&theta)), format!("\"a\": {missing}"));
     let ones = [1f32; 3];
-    let given = |own: &[Option<penalty::Slice<'_>>]| {
-        let set = HostSet::new(Cpu::new(), parameters()).with_element_weights(own)?;
+    let given = |element_weights: &[Option<penalty::Slice<'_>>]| {
+        let set = HostSet::new(Cpu::new(), parameters()).with_element_weights(element_weights)?;
         set.evaluate(&[theta[..].into(), [0f32; 3][..].into()]).map(drop)
     };
     let one = || Some(ones[..].into());

@@ -92,8 +92,8 @@ impl Tensors {
 
     /// Does a call on the host.
     pub(crate) fn host(&mut self, call: Call) -> Result<Option<Reports>> {
-        let own = self.words[4].clone();
-        self.call(&host_set(Cpu::new(), &self.parameters, &own), call)
+        let element_weights = self.words[4].clone();
+        self.call(&host_set(Cpu::new(), &self.parameters, &element_weights), call)
     }
 
     pub(crate) fn call(&mut self, set: &HostSet, call: Call) -> Result<Option<Reports>> {
@@ -136,9 +136,11 @@ pub(crate) fn parameters_of(parameters: &[Shaped]) -> Vec<Parameter> {
 
 /// A set of these tensors on the host, with these element weights where the penalties take some.
 pub(crate) fn host_set<'w>(cpu: Cpu, parameters: &[Shaped], element_weights: &'w [Vec<u32>]) -> HostSet<'w> {
-    let own = |(words, p): (&'w Vec<u32>, &Shaped)| p.penalty.is_weighted().then(|| slice(words, p));
-    let own: Vec<Option<Slice<'w>>> = element_weights.iter().zip(parameters).map(own).collect();
-    HostSet::new(cpu, parameters_of(parameters)).with_element_weights(&own).expect("the element weights are valid")
+    let slice = |(words, p): (&'w Vec<u32>, &Shaped)| p.penalty.is_weighted().then(|| slice(words, p));
+    let element_weights: Vec<Option<Slice<'w>>> = element_weights.iter().zip(parameters).map(slice).collect();
+    HostSet::new(cpu, parameters_of(parameters))
+        .with_element_weights(&element_weights)
+        .expect("the element weights are valid")
 }
 
 fn penalties() -> [Penalty; 5] {

@@ -117,9 +117,10 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
             gpu.record_gradient_into(&mut recorded, &penalty(), &at(0, 3), &at(256, 2)).expect_err("so is this");
         assert_eq!(on_host, on_device);
         let weighted = Penalty::weighted_l1(0.5).expect("it is valid");
-        let (own, own_at) = ([1.0f32; 2], at(512, 2));
-        let on_host = backend.evaluate(weighted.with_element_weights(&own).expect("they are valid"), &[1.0f32; 3]);
-        let with = weighted.with_operand(&own_at).expect("it takes weights");
+        let (element_weights, weights_at) = ([1.0f32; 2], at(512, 2));
+        let on_host =
+            backend.evaluate(weighted.with_element_weights(&element_weights).expect("they are valid"), &[1.0f32; 3]);
+        let with = weighted.with_operand(&weights_at).expect("it takes weights");
         let on_device = gpu.record_evaluate(&mut recorded, with, &at(0, 3)).map(drop);
         assert_eq!(on_host.map(drop).expect_err("too few"), on_device.expect_err("too few"));
     }

@@ -1,4 +1,4 @@
-//! Do a set's steps keep their own numbers and places?
+//! Do a set's steps keep their own coefficients and places?
 
 use std::thread;
 
@@ -16,7 +16,7 @@ use crate::common::tensors::{Call, EXACT, Tensors, lens, parameters_of, reports_
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_dispatch_for_each_buffer_and_type,
-    every_step_of_an_encoder_has_its_own_numbers,
+    every_step_of_an_encoder_has_its_own_coefficients,
     penalties_may_begin_as_none,
     operands_move_from_step_to_step,
     a_set_is_prepared_between_steps,
@@ -58,7 +58,7 @@ fn a_dispatch_for_each_buffer_and_type(device: &Device) {
     assert_eq!(count(&[64; 1000], Layout::Scattered(4)), 4);
 }
 
-fn every_step_of_an_encoder_has_its_own_numbers(device: &Device) {
+fn every_step_of_an_encoder_has_its_own_coefficients(device: &Device) {
     let gpu = device.plain();
     let mut tensors = Tensors::new(&[5000, 17, 300, 4096]);
     let images = tensors.lay_out(Layout::PagePerRole);

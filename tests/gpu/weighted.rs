@@ -19,9 +19,9 @@ const ROUNDING: f64 = 1.0 / 16_777_216.0;
 
 fn a_penalty_may_become_one_without_weights(device: &Device) {
     let gpu = device.plain();
-    let (theta, own) = (noise(64, 1), vec![2f32; 64]);
+    let (theta, twos) = (noise(64, 1), vec![2f32; 64]);
     let (page, other) =
-        (buffer(gpu, bytemuck::cast_slice(&theta), USAGES), buffer(gpu, bytemuck::cast_slice(&own), USAGES));
+        (buffer(gpu, bytemuck::cast_slice(&theta), USAGES), buffer(gpu, bytemuck::cast_slice(&twos), USAGES));
     let operand = |buffer| Operand { buffer, offset: 0, len: 64, dtype: Dtype::F32 };
     let (weights, element_weights) = ([operand(&page)], [Some(operand(&other))]);
     let with = Operands { weights: &weights, element_weights: &element_weights, ..Operands::default() };
@@ -34,9 +34,9 @@ fn a_penalty_may_become_one_without_weights(device: &Device) {
         submit(gpu, encoder);
         Ok(pending.wait(PATIENCE).expect("it was submitted").total.value)
     };
-    let own_words = [bytemuck::cast_slice(&own).to_vec()];
+    let element_words = [bytemuck::cast_slice(&twos).to_vec()];
     let shaped = Shaped { name: "theta".into(), len: 64, dtype: Dtype::F32, penalty: l1(0.5) };
-    let host = host_set(Cpu::new(), std::slice::from_ref(&shaped), &own_words);
+    let host = host_set(Cpu::new(), std::slice::from_ref(&shaped), &element_words);
     let words: Vec<u32> = bytemuck::cast_slice(&theta).to_vec();
     let want = host.evaluate(&[slice(&words, &shaped)]).expect("the slices fit").total.value;
     assert_eq!(evaluate(&mut set), Ok(want));
@@ -69,8 +69,8 @@ fn what_breaks_a_rule_is_rejected(device: &Device) {
     ];
     let mut encoder = encoder(gpu);
     let text = |result: Result<()>| result.expect_err("it is rejected").to_string();
-    for (own, want) in &rejected {
-        let weighted = penalty.with_operand(own).expect("it takes weights");
+    for (element_weights, want) in &rejected {
+        let weighted = penalty.with_operand(element_weights).expect("it takes weights");
         assert_eq!(text(gpu.record_evaluate(&mut encoder, weighted, &theta).map(drop)), *want);
         assert_eq!(text(gpu.record_gradient_into(&mut encoder, weighted, &theta, &gradient)), *want);
         assert_eq!(text(gpu.record_gradient_add(&mut encoder, weighted, &theta, &gradient)), *want);

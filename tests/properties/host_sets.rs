@@ -62,13 +62,21 @@ fn a_weighted_host_set_equals_calls_per_tensor() {
     let (mut after, mut shrunk) = (before.clone(), before.clone());
     let reports = after.host(Call::EvaluateAndGradientAdd).expect("it is valid").expect("it reports");
     let left = shrunk.host(Call::ProxAndEvaluate(0.5)).expect("it is valid").expect("it reports");
-    fn check<E: Weight>(p: &Shaped, [theta, own, gradient, want, shrunk]: [&[u32]; 5], at: [&penalty::Report; 2]) {
+    fn check<E: Weight>(
+        p: &Shaped,
+        [theta, element_weights, gradient, want, shrunk]: [&[u32]; 5],
+        at: [&penalty::Report; 2],
+    ) {
         let elements =
             |words| bytemuck::cast_slice::<u32, E>(words).iter().copied().take(p.len as usize).collect::<Vec<E>>();
-        let (cpu, mut theta, own, mut gradient) = (Backend::cpu(), elements(theta), elements(own), elements(gradient));
+        let (cpu, mut theta, element_weights, mut gradient) =
+            (Backend::cpu(), elements(theta), elements(element_weights), elements(gradient));
         let ok = "the call is valid";
-        let weighted =
-            if p.penalty.is_weighted() { p.penalty.with_element_weights(&own).expect(ok) } else { (&p.penalty).into() };
+        let weighted = if p.penalty.is_weighted() {
+            p.penalty.with_element_weights(&element_weights).expect(ok)
+        } else {
+            (&p.penalty).into()
+        };
         assert_eq!(&cpu.evaluate(weighted, &theta).expect(ok), at[0], "{p:?}");
         cpu.gradient_add(weighted, &theta, &mut gradient).expect(ok);
         same_bits(&elements(want), &gradient).unwrap_or_else(|error| panic!("{p:?}: {error}"));

@@ -66,8 +66,8 @@ fn weights_of_one_are_the_penalty_without() {
         close(want, got, 2.0 * SUM).unwrap_or_else(|error| panic!("{error}"));
 
         let parameter = |penalty| vec![Parameter::new("theta", penalty)];
-        let own = [Some((&ones[..]).into())];
-        let set = HostSet::new(Cpu::new(), parameter(with.clone())).with_element_weights(&own).expect(ok);
+        let element_weights = [Some((&ones[..]).into())];
+        let set = HostSet::new(Cpu::new(), parameter(with.clone())).with_element_weights(&element_weights).expect(ok);
         bits(
             metric_prox(&HostSet::new(Cpu::new(), parameter(without)), step, &theta, &g),
             metric_prox(&set, step, &theta, &g),
@@ -125,8 +125,8 @@ fn the_prox_in_adams_metric_is_the_minimum() {
     let cases = (step(), alpha(), step(), weight(), element_weight(), 0.01f32..10.0);
     law(&cases, |(lambda, alpha, step, v, w, g)| {
         let parameters = vec![Parameter::new("theta", net(lambda, alpha))];
-        let own = [w];
-        let set = HostSet::new(Cpu::new(), parameters).with_element_weights(&[Some((&own[..]).into())]);
+        let element_weights = [w];
+        let set = HostSet::new(Cpu::new(), parameters).with_element_weights(&[Some((&element_weights[..]).into())]);
         let found = f64::from(metric_prox(&set.expect("the weight is valid"), step, &[v], &[g])[0]);
         let (v, w, g) = (f64::from(v), f64::from(w), f64::from(g));
         let d = g + 1e-8;

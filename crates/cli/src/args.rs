@@ -227,8 +227,8 @@ impl PenaltyArgs {
 }
 
 impl PenaltyArgs {
-    /// The tensors of what each of these tensors' elements are weighed with; none where no penalty weighs them.
-    pub(crate) fn own(&self, tensors: &[Tensor]) -> error::Result<Vec<Tensor>> {
+    /// The element weights of each of these tensors; none if the penalty takes none.
+    pub(crate) fn element_weights(&self, tensors: &[Tensor]) -> error::Result<Vec<Tensor>> {
         self.weights.as_ref().map_or(Ok(Vec::new()), |path| weights::matching(path, tensors))
     }
 

@@ -24,14 +24,14 @@ pub(crate) fn run(args: &args::Eval) -> Result<()> {
     args.selection.choose(&mut checkpoint, &args.files)?;
 
     let penalties = asked.penalties(&checkpoint.tensors)?;
-    let own = args.penalty.own(&checkpoint.tensors)?;
+    let element_weights = args.penalty.element_weights(&checkpoint.tensors)?;
 
     let backend = args.backend.open()?;
     let started = Instant::now();
-    let partials = read::partials(&backend, &penalties, &checkpoint.tensors, &own)?;
+    let partials = read::partials(&backend, &penalties, &checkpoint.tensors, &element_weights)?;
     let seconds = started.elapsed().as_secs_f64();
     let reports = Reports::new(partials.iter().zip(&penalties))?;
-    let bytes = checkpoint.tensors.iter().chain(&own).map(Tensor::bytes).sum();
+    let bytes = checkpoint.tensors.iter().chain(&element_weights).map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
     let mut out = output::stdout();

@@ -33,8 +33,8 @@ const LONG: Duration = Duration::from_secs(1);
 pub(crate) struct Chunk<'a> {
     pub(crate) tensor: &'a Tensor,
     penalty: &'a Penalty,
-    /// What a weighted penalty weighs the tensor's elements with.
-    own: Option<&'a Tensor>,
+    /// The tensor of a weighted penalty's element weights.
+    element_weights: Option<&'a Tensor>,
     index: usize,
     start: u64,
     len: u64,
@@ -46,8 +46,8 @@ pub(crate) struct Chunk<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     pub(crate) theta: Vec<u32>,
-    /// What the elements are weighed with, of their type.
-    own: Vec<u32>,
+    /// The element weights, in the tensor's type.
+    element_weights: Vec<u32>,
     /// The same, of the type in its file.
     stored: Vec<u32>,
 }
@@ -60,16 +60,16 @@ impl Chunk<'_> {
     /// Reads the chunk.
     pub(crate) fn read(&self, held: &mut Held) -> Result<()> {
         self.read_of(self.tensor, &mut held.theta)?;
-        match self.own {
+        match self.element_weights {
             None => Ok(()),
-            Some(own) if own.dtype == self.tensor.dtype => self.read_of(own, &mut held.own),
-            Some(own) => {
-                self.read_of(own, &mut held.stored)?;
-                let (stored, bytes) = (self.len as usize * own.dtype.size(), self.bytes());
+            Some(tensor) if tensor.dtype == self.tensor.dtype => self.read_of(tensor, &mut held.element_weights),
+            Some(tensor) => {
+                self.read_of(tensor, &mut held.stored)?;
+                let (stored, bytes) = (self.len as usize * tensor.dtype.size(), self.bytes());
                 let stored = &bytemuck::cast_slice(&held.stored)[..stored];
-                held.own.resize(bytes.div_ceil(4), 0);
-                let converted = &mut bytemuck::cast_slice_mut(&mut held.own)[..bytes];
-                weights::convert((own.dtype, stored), (self.tensor.dtype, converted));
+                held.element_weights.resize(bytes.div_ceil(4), 0);
+                let converted = &mut bytemuck::cast_slice_mut(&mut held.element_weights)[..bytes];
+                weights::convert((tensor.dtype, stored), (self.tensor.dtype, converted));
                 Ok(())
             }
         }
@@ -112,7 +112,7 @@ impl Chunk<'_> {
     pub(crate) fn partial(&self, backend: &Backend, held: &Held) -> Result<Partial> {
         fn of<E: Element>(chunk: &Chunk<'_>, backend: &Backend, held: &Held) -> Result<Partial> {
             let bytes: &[u8] = &bytemuck::cast_slice(&held.theta)[..chunk.bytes()];
-            let weighted = chunk.weighted::<E>(&held.own)?;
+            let weighted = chunk.weighted::<E>(&held.element_weights)?;
             Ok(backend.partial_for(weighted, chunk.start, bytemuck::cast_slice(bytes))?)
         }
         match self.tensor.dtype {
@@ -128,10 +128,10 @@ impl Chunk<'_> {
             chunk: &Chunk<'_>,
             backend: &Backend,
             step: f64,
-            Held { theta, own, .. }: &mut Held,
+            Held { theta, element_weights, .. }: &mut Held,
         ) -> Result<()> {
             let bytes: &mut [u8] = &mut bytemuck::cast_slice_mut(theta)[..chunk.bytes()];
-            let weighted = chunk.weighted::<E>(own)?;
+            let weighted = chunk.weighted::<E>(element_weights)?;
             Ok(backend.prox_in_place(weighted, bytemuck::cast_slice_mut(bytes), step)?)
         }
         match self.tensor.dtype {
@@ -141,10 +141,10 @@ impl Chunk<'_> {
         }
     }
 
-    /// The penalty with what it weighs the chunk's elements with.
-    fn weighted<'a, E: Element>(&'a self, own: &'a [u32]) -> Result<Weighted<'a, [E]>> {
-        let Some(tensor) = self.own else { return Ok(self.penalty.into()) };
-        let bytes: &[u8] = &bytemuck::cast_slice(own)[..self.bytes()];
+    /// The penalty with the chunk's element weights.
+    fn weighted<'a, E: Element>(&'a self, element_weights: &'a [u32]) -> Result<Weighted<'a, [E]>> {
+        let Some(tensor) = self.element_weights else { return Ok(self.penalty.into()) };
+        let bytes: &[u8] = &bytemuck::cast_slice(element_weights)[..self.bytes()];
         self.penalty.with_element_weights(bytemuck::cast_slice(bytes)).map_err(|error| match error {
             penalty::Error::ElementWeight { index, found } => {
                 let at = self.start + index;
@@ -160,38 +160,39 @@ impl Chunk<'_> {
 /// The chunks of a tensor, in order, each of at most `size` weights: whole tiles, or the whole tensor where that must be held.
 ///
 /// A penalty that takes weights together means row-major order, and must have all of them. One of each weight alone has
-/// them as their file does; only weights of elements in another order must be reordered, and then are held too.
+/// them as their file does; only element weights in another order must be reordered, and then are held too.
 pub(crate) fn chunks_of<'a>(
     index: usize,
     tensor: &'a Tensor,
     penalty: &'a Penalty,
-    own: Option<&'a Tensor>,
+    element_weights: Option<&'a Tensor>,
     size: u64,
 ) -> impl Iterator<Item = Chunk<'a>> {
     let together = groups::are_taken_by(penalty);
     let row_major = together || tensor.row_major;
-    let whole = together || own.is_some_and(|own| own.row_major != row_major);
+    let whole = together || element_weights.is_some_and(|tensor| tensor.row_major != row_major);
     let size = if whole { u64::MAX } else { size };
     let starts = (0..tensor.len.div_ceil(size)).map(move |i| i * size);
     starts.map(move |start| {
         let len = size.min(tensor.len - start);
-        Chunk { tensor, penalty, own, index, start, len, row_major }
+        Chunk { tensor, penalty, element_weights, index, start, len, row_major }
     })
 }
 
-/// The exact statistics of every tensor, with what its penalty's value needs. Where there are weights of elements,
+/// The exact statistics of every tensor, with what its penalty's value needs. Where there are element weights,
 /// there are those of each tensor.
 pub(crate) fn partials(
     backend: &Backend,
     penalties: &[Penalty],
     tensors: &[Tensor],
-    own: &[Tensor],
+    element_weights: &[Tensor],
 ) -> Result<Vec<Partial>> {
     let progress = Progress::new(tensors.iter().map(Tensor::bytes).sum());
     let mut partials = vec![Partial::default(); tensors.len()];
     let chunks = |size| {
         let each = tensors.iter().zip(penalties).enumerate();
-        each.flat_map(|(i, (tensor, penalty))| chunks_of(i, tensor, penalty, own.get(i), size)).collect::<Vec<_>>()
+        each.flat_map(|(i, (tensor, penalty))| chunks_of(i, tensor, penalty, element_weights.get(i), size))
+            .collect::<Vec<_>>()
     };
     match backend {
         Backend::Gpu(_) => on_device(backend, &chunks(DEVICE_CHUNK), &mut partials, &progress),

@@ -37,13 +37,13 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let mut checkpoint = Checkpoint::of(source.clone())?;
     args.selection.choose(&mut checkpoint, std::slice::from_ref(&args.file))?;
     let penalties = asked.penalties(&checkpoint.tensors)?;
-    let own = args.penalty.own(&checkpoint.tensors)?;
+    let element_weights = args.penalty.element_weights(&checkpoint.tensors)?;
     let unfinished = destination.as_ref().map(Destination::unfinished).transpose()?;
 
     let backend = args.backend.open()?;
     let started = Instant::now();
     let write = |out: &mut dyn Write| {
-        rewrite(&backend, (&penalties, step), &source, &checkpoint.tensors, &own, out)
+        rewrite(&backend, (&penalties, step), &source, &checkpoint.tensors, &element_weights, out)
             .and_then(|sums| Ok(out.flush().map(|()| sums)?))
             .map_err(|error| error.of(&args.out))
     };
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let seconds = started.elapsed().as_secs_f64();
     let before = Reports::new(before.iter().zip(&penalties))?;
     let after = Reports::new(after.iter().zip(&penalties))?;
-    let bytes = checkpoint.tensors.iter().chain(&own).map(Tensor::bytes).sum();
+    let bytes = checkpoint.tensors.iter().chain(&element_weights).map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
     let mut out = output::stdout();
@@ -123,7 +123,7 @@ fn rewrite(
     (penalties, step): (&[Penalty], f64),
     source: &Arc<Source>,
     tensors: &[Tensor],
-    own: &[Tensor],
+    element_weights: &[Tensor],
     out: &mut dyn Write,
 ) -> Result<(Vec<Partial>, Vec<Partial>), Failure> {
     let progress = Progress::new(source.len);
@@ -133,7 +133,7 @@ fn rewrite(
     for (i, (tensor, penalty)) in tensors.iter().zip(penalties).enumerate() {
         copy(source, at..tensor.offset, out, &progress)?;
         let (mut old, mut new) = (Partial::default(), Partial::default());
-        for chunk in read::chunks_of(i, tensor, penalty, own.get(i), read::DEVICE_CHUNK) {
+        for chunk in read::chunks_of(i, tensor, penalty, element_weights.get(i), read::DEVICE_CHUNK) {
             chunk.read(&mut held)?;
             old.merge(&chunk.partial(backend, &held)?);
             chunk.prox(backend, step, &mut held)?;

@@ -1,4 +1,4 @@
-//! The weights of elements, as `--weights` gives them: tensors of another checkpoint that belong to those of this one.
+//! Element weights, as `--weights` gives them: tensors of another checkpoint that belong to those of this one.
 
 use std::path::Path;
 
@@ -16,16 +16,16 @@ pub(crate) fn matching(path: &Path, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
         if let Some(skipped) = held.skipped.iter().find(|skipped| skipped.name == *name) {
             return Err(Error::file(path, format!("its tensor {name:?} has no weights: {}", skipped.reason)));
         }
-        let Some(own) = held.tensors.iter().find(|own| own.name == *name) else {
+        let Some(weights) = held.tensors.iter().find(|weights| weights.name == *name) else {
             return Err(Error::file(path, format!("has no weights of the tensor {name:?}")));
         };
-        if own.shape != tensor.shape {
-            let (expected, found) = (&tensor.shape, &own.shape);
+        if weights.shape != tensor.shape {
+            let (expected, found) = (&tensor.shape, &weights.shape);
             let reason =
                 format!("its weights of the tensor {name:?} must have its shape {expected:?}, found {found:?}");
             return Err(Error::file(path, reason));
         }
-        Ok(own.clone())
+        Ok(weights.clone())
     };
     tensors.iter().map(find).collect()
 }

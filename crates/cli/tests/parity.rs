@@ -112,12 +112,12 @@ fn scales_and_edges(adapter: &[String]) -> Result<(), Failed> {
 
 fn weights_of_elements(adapter: &[String]) -> Result<(), Failed> {
     let folder = folder();
-    let [model, own] = ["model", "weights"].map(|name| folder.path().join(name));
+    let [model, element_weights] = ["model", "weights"].map(|name| folder.path().join(name));
     let tensor = |values: &[f32]| -> [Stored<'_>; 1] { [("w", "F32", vec![values.len() as u64], f32s(values))] };
     safetensors(&model, &tensor(&weights(5001, 7)), 0);
-    safetensors(&own, &tensor(&weights(5001, 8).into_iter().map(f32::abs).collect::<Vec<_>>()), 0);
-    let own = own.display().to_string();
-    let asked = ["--penalty", "weighted-elastic-net:lambda=0.4,alpha=0.5", "--weights", &own];
+    safetensors(&element_weights, &tensor(&weights(5001, 8).into_iter().map(f32::abs).collect::<Vec<_>>()), 0);
+    let element_weights = element_weights.display().to_string();
+    let asked = ["--penalty", "weighted-elastic-net:lambda=0.4,alpha=0.5", "--weights", &element_weights];
     same_run(&model.display().to_string(), adapter, &asked, &[&asked[..], &["--step", "0.7"]].concat())
 }
 
@@ -158,14 +158,14 @@ fn weights_taken_together(adapter: &[String]) -> Result<(), Failed> {
 
 /// Weights in column-major order, with the bytes of each the other way round.
 fn arrays_in_other_orders(adapter: &[String]) -> Result<(), Failed> {
-    let (model, own) = (folder(), folder());
-    let [file, own] = [&model, &own].map(|folder| folder.path().join("w.npy"));
+    let (model, element_weights) = (folder(), folder());
+    let [file, element_weights] = [&model, &element_weights].map(|folder| folder.path().join("w.npy"));
     let values: Vec<u8> = weights(64 * 96, 9).iter().flat_map(|w| f16::from_f32(*w).to_be_bytes()).collect();
     npy(&file, "'>f2'", "True", "(64, 96)", &values);
     let factors: Vec<f32> = weights(64 * 96, 8).into_iter().map(f32::abs).collect();
-    npy(&own, "'<f4'", "False", "(64, 96)", &f32s(&factors));
-    let [file, own] = [file, own].map(|path| path.display().to_string());
-    let asked = ["--penalty", "weighted-l1:lambda=0.4", "--weights", &own];
+    npy(&element_weights, "'<f4'", "False", "(64, 96)", &f32s(&factors));
+    let [file, element_weights] = [file, element_weights].map(|path| path.display().to_string());
+    let asked = ["--penalty", "weighted-l1:lambda=0.4", "--weights", &element_weights];
     same_run(&file, adapter, &asked, &[&asked[..], &["--step", "0.7"]].concat())?;
     let together = [TOGETHER[0], TOGETHER[5]];
     [RUNS[0]].iter().chain(&together).try_for_each(|(eval, shrink)| same_run(&file, adapter, eval, shrink))

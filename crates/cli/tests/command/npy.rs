@@ -162,19 +162,28 @@ fn a_matrix_is_in_rows() {
 
 #[test]
 fn weights_of_elements_are_matched_by_their_indices() {
-    let (model, own, out) = (folder(), folder(), folder());
+    let (model, element_weights, out) = (folder(), folder(), folder());
     let path = |folder: &tempfile::TempDir| folder.path().join("w.npy");
     // Of the second more than are read at a time.
     for (shape, seed) in [(vec![3, 5, 4], 1), (vec![700, 1000], 2)] {
         let len = shape.iter().product();
         let values = weights(len, seed);
         let factors: Vec<f32> = tied(len).into_iter().map(f32::abs).collect();
-        let run = |(descr, fortran): (&str, bool), (own_descr, own_fortran): (&str, bool)| {
+        let run = |(descr, fortran): (&str, bool), (weights_descr, weights_fortran): (&str, bool)| {
             array(&path(&model), descr, fortran, &shape, &values);
-            array(&path(&own), own_descr, own_fortran, &shape, &factors);
+            array(&path(&element_weights), weights_descr, weights_fortran, &shape, &factors);
             let args = ["shrink", &text(&path(&model)), "--out", &text(&path(&out)), "--force", "--json"];
-            let own = text(&path(&own));
-            let asked = ["--penalty", "weighted-l1:lambda=0.25", "--step", "1", "--weights", &own, "--backend", "cpu"];
+            let element_weights = text(&path(&element_weights));
+            let asked = [
+                "--penalty",
+                "weighted-l1:lambda=0.25",
+                "--step",
+                "1",
+                "--weights",
+                &element_weights,
+                "--backend",
+                "cpu",
+            ];
             let before = penalty(args.iter().chain(&asked)).json()["total"]["before"].take();
             (shrunk(&path(&model), &path(&out), descr, fortran, &shape), before)
         };
@@ -184,10 +193,10 @@ fn weights_of_elements_are_matched_by_their_indices() {
             let (turned, columns) = run((&little, true), ("<f4", true));
             assert_eq!(bits(&turned), bits(&want));
             for fortran in [false, true] {
-                for own in [("<f4", true), (">f4", true), (">f2", false), ("<f2", true), ("<f4", false)] {
+                for element_weights in [("<f4", true), (">f4", true), (">f2", false), ("<f2", true), ("<f4", false)] {
                     for order in ["<", ">"] {
-                        let (found, before) = run((&format!("{order}{size}"), fortran), own);
-                        assert_eq!(bits(&found), bits(&want), "{shape:?} {order}{size} {fortran} {own:?}");
+                        let (found, before) = run((&format!("{order}{size}"), fortran), element_weights);
+                        assert_eq!(bits(&found), bits(&want), "{shape:?} {order}{size} {fortran} {element_weights:?}");
                         // In the order of the weights' file, whichever the other's is.
                         assert_eq!(&before, if fortran { &columns } else { &rows });
                     }
@@ -199,15 +208,16 @@ fn weights_of_elements_are_matched_by_their_indices() {
 
 #[test]
 fn a_bad_weight_of_an_element_is_named_by_its_place_in_row_major_order() {
-    let (model, own) = (folder(), folder());
+    let (model, element_weights) = (folder(), folder());
     let path = |folder: &tempfile::TempDir| folder.path().join("w.npy");
     let mut factors = vec![1.0; 24];
     factors[13] = -0.5;
-    for (fortran, own_fortran) in [(false, false), (false, true), (true, false), (true, true)] {
+    for (fortran, weights_fortran) in [(false, false), (false, true), (true, false), (true, true)] {
         array(&path(&model), "<f4", fortran, &[2, 3, 4], &tied(24));
-        array(&path(&own), ">f4", own_fortran, &[2, 3, 4], &factors);
-        let own = text(&path(&own));
-        let run = penalty(["eval", &text(&path(&model)), "--penalty", "weighted-l1:lambda=1", "--weights", &own]);
+        array(&path(&element_weights), ">f4", weights_fortran, &[2, 3, 4], &factors);
+        let element_weights = text(&path(&element_weights));
+        let run =
+            penalty(["eval", &text(&path(&model)), "--penalty", "weighted-l1:lambda=1", "--weights", &element_weights]);
         assert_fails(&run, 1, &["must be numbers ≥ 0, found -0.5 at index 13"]);
     }
 }
@@ -216,10 +226,10 @@ fn a_bad_weight_of_an_element_is_named_by_its_place_in_row_major_order() {
 #[cfg(target_os = "linux")]
 #[test]
 fn arrays_whose_weights_stand_alone_are_streamed_whatever_their_layout() {
-    let (model, own) = (folder(), folder());
+    let (model, element_weights) = (folder(), folder());
     let path = |folder: &tempfile::TempDir| folder.path().join("w.npy");
     const SIDE: u64 = 1 << 13;
-    for (folder, descr) in [(&model, "'>f4'"), (&own, "'<f4'")] {
+    for (folder, descr) in [(&model, "'>f4'"), (&element_weights, "'<f4'")] {
         let shape = format!("({SIDE}, {SIDE})");
         npy(&path(folder), descr, "True", &shape, &[]);
         let file = fs::OpenOptions::new().write(true).open(path(folder)).unwrap();
@@ -237,9 +247,9 @@ fn arrays_whose_weights_stand_alone_are_streamed_whatever_their_layout() {
             .unwrap();
         assert!(output.status.success(), "{args}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    let (model, own) = (text(&path(&model)), text(&path(&own)));
+    let (model, element_weights) = (text(&path(&model)), text(&path(&element_weights)));
     limited(&format!("eval {model} --l1 1"));
-    limited(&format!("eval {model} --penalty weighted-l1:lambda=1 --weights {own}"));
+    limited(&format!("eval {model} --penalty weighted-l1:lambda=1 --weights {element_weights}"));
     limited(&format!("shrink {model} --out none --l1 1 --step 1 --dry-run"));
 }
 

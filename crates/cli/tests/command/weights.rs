@@ -15,8 +15,8 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Weights of elements, 0 among them.
-fn own(len: usize, seed: u32) -> Vec<f32> {
+/// Element weights, 0 among them.
+fn element_weights(len: usize, seed: u32) -> Vec<f32> {
     weights(len, seed).into_iter().map(|w| 4.0 * w.abs()).collect()
 }
 
@@ -37,9 +37,9 @@ fn files(folder: &Path, stored: &str, convert: impl Fn(&[f32]) -> Vec<u8>) -> [S
     ];
     let with = |name, shape: Vec<u64>, seed| {
         let len = shape.iter().product::<u64>() as usize;
-        (name, stored, shape, convert(&own(len, seed)))
+        (name, stored, shape, convert(&element_weights(len, seed)))
     };
-    let own: [Stored; 4] = [
+    let element_weights: [Stored; 4] = [
         with("a", vec![LEN as u64, 1], 4),
         with("of another model", vec![7], 7),
         with("m", vec![5, 51], 6),
@@ -47,15 +47,16 @@ fn files(folder: &Path, stored: &str, convert: impl Fn(&[f32]) -> Vec<u8>) -> [S
     ];
     let [model, file] = ["model", "weights"].map(|name| folder.join(name));
     safetensors(&model, &tensors, 0);
-    safetensors(&file, &own, 0);
+    safetensors(&file, &element_weights, 0);
     [text(&model), text(&file)]
 }
 
 /// The value of a tensor and its prox, by the library.
-fn expected<E: Element>(theta: &[f32], own: &[f32], nearest: impl Fn(f32) -> E) -> (f64, Vec<u8>) {
-    let [mut theta, own] = [theta, own].map(|list| list.iter().map(|&x| nearest(x)).collect::<Vec<E>>());
+fn expected<E: Element>(theta: &[f32], element_weights: &[f32], nearest: impl Fn(f32) -> E) -> (f64, Vec<u8>) {
+    let [mut theta, element_weights] =
+        [theta, element_weights].map(|list| list.iter().map(|&x| nearest(x)).collect::<Vec<E>>());
     let penalty = Penalty::weighted_elastic_net(0.25, 0.5).unwrap();
-    let weighted = penalty.with_element_weights(&own).unwrap();
+    let weighted = penalty.with_element_weights(&element_weights).unwrap();
     let value = Backend::cpu().evaluate(weighted, &theta).unwrap().value;
     Backend::cpu().prox_in_place(weighted, &mut theta, 0.5).unwrap();
     (value, bytes(&theta))
@@ -67,23 +68,23 @@ fn each_element_is_weighed_whatever_the_types() {
     let halves = |w: &[f32]| bytes(&w.iter().map(|&w| bf16::from_f32(w)).collect::<Vec<_>>());
     let rounded = |w: Vec<f32>| w.into_iter().map(|w| bf16::from_f32(w).to_f32()).collect::<Vec<_>>();
     for stored in ["F32", "BF16"] {
-        let [model, own_file] = match stored {
+        let [model, weights_file] = match stored {
             "F32" => files(folder.path(), stored, f32s),
             _ => files(folder.path(), stored, halves),
         };
         let seen = |w: Vec<f32>| if stored == "F32" { w } else { rounded(w) };
-        let z = expected(&weights(4097, 2), &seen(own(4097, 5)), f16::from_f32);
-        let a = expected(&weights(LEN, 1), &seen(own(LEN, 4)), |x| x);
-        let m = expected(&weights(255, 3), &seen(own(255, 6)), bf16::from_f32);
+        let z = expected(&weights(4097, 2), &seen(element_weights(4097, 5)), f16::from_f32);
+        let a = expected(&weights(LEN, 1), &seen(element_weights(LEN, 4)), |x| x);
+        let m = expected(&weights(255, 3), &seen(element_weights(255, 6)), bf16::from_f32);
 
-        let asked = ["--penalty", NET, "--weights", &own_file];
+        let asked = ["--penalty", NET, "--weights", &weights_file];
         for threads in [1, 5] {
             let args: Vec<&str> = ["eval", &model, "--json", "--backend", "cpu"].into_iter().chain(asked).collect();
             let found = penalty_on_threads(threads, &args).json();
             let values: Vec<f64> = (0..3).map(|i| found["tensors"][i]["value"].as_f64().unwrap()).collect();
             assert_eq!(values, [z.0, a.0, m.0], "{stored}");
             let parameters = json!({"lambda": 0.25, "alpha": 0.5});
-            let named = json!({"name": "weighted_elastic_net", "parameters": parameters, "weights": own_file});
+            let named = json!({"name": "weighted_elastic_net", "parameters": parameters, "weights": weights_file});
             assert_eq!(found["penalty"], named);
         }
 
