@@ -90,8 +90,8 @@ impl Gpu {
                 let (tensor, part) = (&tensors[piece.tensor], piece.start..piece.start + piece.len);
                 self.write(&buffer, piece.offset, tensor.weights.part(part.clone()))?;
                 located.push(Located { buffer: buffer.clone(), offset: piece.offset });
-                if let (Some(own), Some(buffer)) = (tensor.element_weights, &element_weight_buffer) {
-                    self.write(buffer, piece.offset, own.part(part))?;
+                if let (Some(slice), Some(buffer)) = (tensor.element_weights, &element_weight_buffer) {
+                    self.write(buffer, piece.offset, slice.part(part))?;
                     located_weights.push(Some(Located { buffer: buffer.clone(), offset: piece.offset }));
                 }
                 of_pieces.push(Segment { len: piece.len as u64, ..segments[piece.tensor].clone() });
@@ -131,8 +131,11 @@ impl Gpu {
         let chunk = if whole { source.len() } else { (CHUNK / source.dtype().size()).min(source.len()) };
         let size = bytes_of(&source, chunk);
         let buffer = self.storage_buffer("penalty weights", size)?;
-        let sum_buffer = match update.operation {
+        // A group penalty's value is found after the gradient is written, and still reads the weights. Without a value, the
+        // result takes their place.
+        let result_buffer = match update.operation {
             Operation::AddGradient => Some(self.storage_buffer("penalty weights", size)?),
+            Operation::Gradient if update.sums => Some(self.storage_buffer("penalty weights", size)?),
             _ => None,
         };
         let element_weight_buffer = match update.element_weights {
@@ -142,17 +145,18 @@ impl Gpu {
         for start in (0..source.len()).step_by(chunk) {
             let part = start..source.len().min(start + chunk);
             self.write(&buffer, 0, source.part(part.clone()))?;
-            if let Some(buffer) = &sum_buffer {
+            if let (Operation::AddGradient, Some(buffer)) = (update.operation, &result_buffer) {
                 self.write(buffer, 0, existing.part(part.clone()))?;
             }
-            if let (Some(own), Some(buffer)) = (update.element_weights, &element_weight_buffer) {
-                self.write(buffer, 0, own.part(part.clone()))?;
+            if let (Some(slice), Some(buffer)) = (update.element_weights, &element_weight_buffer) {
+                self.write(buffer, 0, slice.part(part.clone()))?;
             }
             let located = |buffer: &wgpu::Buffer| Located { buffer: buffer.clone(), offset: 0 };
             let weights = [located(&buffer)];
-            let result = [located(sum_buffer.as_ref().unwrap_or(&buffer))];
-            let own = element_weight_buffer.as_ref().map(located);
-            let placement = Placement { roles: [Some(&weights), Some(&result), None, None], element_weights: &[own] };
+            let result = [located(result_buffer.as_ref().unwrap_or(&buffer))];
+            let element_weights = [element_weight_buffer.as_ref().map(located)];
+            let roles = [Some(&weights[..]), Some(&result), None, None];
+            let placement = Placement { roles, element_weights: &element_weights };
             let plan = self.plan(vec![Segment { len: part.len() as u64, ..segment.clone() }]);
             let (pass, of) = ((update.operation, update.sums), (&plan, &penalties));
             let pending = self.submit(|gpu, encoder| once(gpu, encoder, pass, of, &placement, &step))?;
