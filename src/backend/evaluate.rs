@@ -38,6 +38,15 @@ impl Backend {
 
     /// [`evaluate`](Backend::evaluate) without blocking.
     ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let (backend, l1) = (Backend::cpu(), Penalty::l1(0.5)?);
+    /// let future = backend.evaluate_async(&l1, &[1.0f32, -0.25]);
+    /// assert_eq!(pollster::block_on(future)?.value, 0.625); // or `future.await?` in async code
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As `evaluate`.
