@@ -2,14 +2,16 @@
 
 use super::Backend;
 use super::runner::{self, erased};
+#[cfg(doc)]
+use crate::Error;
+#[cfg(all(doc, feature = "gpu"))]
+use crate::gpu::Gpu;
 use crate::numeric::element::Element;
 #[cfg(doc)]
 use crate::numeric::tile::TILE;
 use crate::penalty::element_weights::Weighted;
 use crate::penalty::sum::Terms;
 use crate::report::{Partial, Report, Reports};
-#[cfg(doc)]
-use crate::{Error, gpu::Gpu};
 use crate::{Penalty, Result};
 
 impl Backend {
