@@ -79,7 +79,7 @@ impl Backend {
         Backend::Cpu(Cpu::new())
     }
 
-    /// A device: a hardware GPU if there is one, else a software adapter.
+    /// A device: a hardware GPU if the machine has one, else a software adapter.
     ///
     /// ```no_run
     /// use penalty::{Backend, Penalty};

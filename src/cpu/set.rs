@@ -59,7 +59,7 @@ type Inputs<'a> = (&'static str, &'a [Slice<'a>]);
 type Outputs<'a, 'b> = (&'static str, &'a mut [SliceMut<'b>]);
 
 impl<'w> HostSet<'w> {
-    /// A set of these tensors.
+    /// A set of these tensors, whose calls compute on `cpu`. They check the penalties against the slices.
     ///
     /// ```
     /// use penalty::{Cpu, HostSet, Parameter, Penalty};
@@ -162,7 +162,7 @@ impl<'w> HostSet<'w> {
         self.reports(&self.run(&Call::EVALUATE, Some((WEIGHTS, weights)), &mut [])?)
     }
 
-    /// `gradient = ∂R/∂θ` for every tensor.
+    /// `gradient = ∂R/∂θ` for every tensor, whatever the gradients hold before.
     ///
     /// ```
     /// use penalty::{Cpu, HostSet, Parameter, Penalty};
@@ -201,7 +201,7 @@ impl<'w> HostSet<'w> {
         self.gradient(Operation::AddGradient, false, weights, gradients).map(drop)
     }
 
-    /// Evaluates and writes the gradient in one read of the weights.
+    /// `gradient = ∂R/∂θ` for every tensor, and a report of the weights, from one read.
     ///
     /// ```
     /// use penalty::{Cpu, HostSet, Parameter, Penalty};
@@ -220,7 +220,7 @@ impl<'w> HostSet<'w> {
         self.reports(&self.gradient(Operation::Gradient, true, weights, gradients)?)
     }
 
-    /// Evaluates and adds the gradient in one read of the weights.
+    /// `gradient += ∂R/∂θ` for every tensor, and a report of the weights, from one read.
     ///
     /// ```
     /// use penalty::{Cpu, HostSet, Parameter, Penalty};
@@ -239,7 +239,7 @@ impl<'w> HostSet<'w> {
         self.reports(&self.gradient(Operation::AddGradient, true, weights, gradients)?)
     }
 
-    /// `θ = prox(θ)` for every tensor. [`Penalty::none`] leaves every bit unchanged.
+    /// `θ = prox(θ)` for every tensor, with this step. [`Penalty::none`] leaves every bit unchanged.
     ///
     /// ```
     /// use penalty::{Cpu, HostSet, Parameter, Penalty};
@@ -260,7 +260,7 @@ impl<'w> HostSet<'w> {
         self.run(&call, None, &mut [(WEIGHTS, weights)]).map(drop)
     }
 
-    /// The prox, and an evaluation of the result, in one read.
+    /// `θ = prox(θ)` for every tensor, with this step, and a report of the new weights, from one read.
     ///
     /// ```
     /// use penalty::{Cpu, HostSet, Parameter, Penalty};
@@ -280,8 +280,8 @@ impl<'w> HostSet<'w> {
         self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?)
     }
 
-    /// A proximal step of gradient descent, and an evaluation of the new weights, in one read. `first` is the momentum;
-    /// it may be empty without momentum.
+    /// A step of proximal gradient descent, and a report of the new weights, from one read. `first` is the momentum; it
+    /// may be empty without momentum. [`Sgd`] has the formula.
     ///
     /// ```
     /// use penalty::{Cpu, HostSet, Momentum, Parameter, Penalty, Sgd};
@@ -314,7 +314,8 @@ impl<'w> HostSet<'w> {
         })
     }
 
-    /// A proximal step of Adam, and an evaluation of the new weights, in one read.
+    /// A step of proximal Adam, and a report of the new weights, from one read. `first` and `second` are Adam's states m
+    /// and v. [`Adam`] has the formula.
     ///
     /// ```
     /// use penalty::{Adam, Cpu, HostSet, Parameter, Penalty};

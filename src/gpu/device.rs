@@ -59,7 +59,7 @@ impl Gpu {
     /// It only guards against hanging. It is long enough that a busy machine does not reach it.
     pub const TIMEOUT: Duration = Duration::from_secs(600);
 
-    /// The device.
+    /// The wgpu device, to create buffers and encoders.
     ///
     /// ```no_run
     /// # fn f(gpu: &penalty::Gpu) {
@@ -70,7 +70,7 @@ impl Gpu {
         &self.inner.device
     }
 
-    /// The device's queue.
+    /// The device's queue, to submit what was recorded.
     ///
     /// ```no_run
     /// # fn f(gpu: &penalty::Gpu, encoder: penalty::wgpu::CommandEncoder) {

@@ -68,7 +68,7 @@ impl Gpu {
         Gpu::from_device_async(device, queue, &Options::default()).await
     }
 
-    /// Opens this adapter.
+    /// Opens this adapter, on a device that the library makes.
     ///
     /// ```no_run
     /// use penalty::Gpu;

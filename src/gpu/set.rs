@@ -273,7 +273,7 @@ impl ParameterSet {
     }
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_sgd`](ParameterSet::record_sgd). Each kind of [`Momentum`] has
-    /// kernels of its own; the numbers may differ from those recorded later.
+    /// separate kernels; the numbers may differ from those recorded later.
     ///
     /// ```no_run
     /// # use penalty::gpu::ParameterSet;
@@ -291,8 +291,8 @@ impl ParameterSet {
         self.recorders.prepare((sgd.operation(), true))
     }
 
-    /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam`](ParameterSet::record_adam). Each [`Metric`] has kernels
-    /// of its own; the numbers may differ from those recorded later.
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam`](ParameterSet::record_adam). Each [`Metric`] has
+    /// separate kernels; the numbers may differ from those recorded later.
     ///
     /// ```no_run
     /// # use penalty::gpu::ParameterSet;
@@ -502,8 +502,8 @@ impl ParameterSet {
         self.record(encoder, PROX_AND_EVALUATE, &Step { size: step, ..Step::NONE })
     }
 
-    /// Records a proximal step of gradient descent and the evaluation of the new weights, from one read of the weights,
-    /// the gradients and the state.
+    /// Records a step of proximal gradient descent and the evaluation of the new weights, from one read of the weights,
+    /// the gradients and the state. [`Sgd`] has the formula.
     ///
     /// ```no_run
     /// # use penalty::gpu::ParameterSet;
@@ -525,8 +525,8 @@ impl ParameterSet {
         self.record(encoder, (sgd.operation(), true), &Step { size: sgd.prox_step()?, scalars: sgd.scalars()? })
     }
 
-    /// Records a proximal step of Adam and the evaluation of the new weights, from one read of the weights, the
-    /// gradients and both states.
+    /// Records a step of proximal Adam and the evaluation of the new weights, from one read of the weights, the
+    /// gradients and both states. [`Adam`] has the formula.
     ///
     /// ```no_run
     /// # use penalty::gpu::ParameterSet;
@@ -549,8 +549,8 @@ impl ParameterSet {
         self.record(encoder, (adam.operation(), true), &step)
     }
 
-    /// Records that a step's results become `f32` in a buffer that your own shaders bind. Record it behind the step,
-    /// and before a later step takes its slot.
+    /// Records the conversion of a step's results to `f32`, in a buffer that your shaders bind. Record it after the
+    /// step, and before a later step takes its slot.
     ///
     /// The output holds 4·(n+1) `f32` for n tensors: (value, Σ|θ|, Σθ², max|θ|) of the total, then of each tensor in
     /// the set's order. They are NaN or infinite as in [`Report`](crate::Report). The output starts at a multiple of

@@ -6,7 +6,9 @@
 
 use super::bits::bounded;
 
-/// a/b for a ≥ 0 and b > 0, correctly rounded: at most `f32::MAX`, and +0 below 2^-120.
+/// a/b for finite a ≥ 0 and b > 0, correctly rounded on every backend: at most `f32::MAX`, and +0 below 2^-120.
+///
+/// Here and in the other functions, a number that is not 0 must be at least 2^-120.
 ///
 /// ```
 /// use penalty::custom::quotient;
@@ -19,7 +21,7 @@ pub fn quotient(a: f32, b: f32) -> f32 {
     bounded(a / b)
 }
 
-/// √x for x ≥ 0, correctly rounded.
+/// √x for a finite x ≥ 0, correctly rounded on every backend.
 ///
 /// ```
 /// use penalty::custom::root;
@@ -43,8 +45,8 @@ pub(crate) fn times_wide(x: f32, c: f32) -> f32 {
     (x * power) * rest
 }
 
-/// ln(x + lost) for x > 0, with `lost` at most half a unit in x's last place. The error is at most 3 units in the last
-/// place.
+/// ln(x + lost) for a finite x > 0, with the same bits on every backend and an error of at most 3 units in the last
+/// place. `lost` is what rounding took from x, at most half a unit in x's last place.
 ///
 /// x = 2ᵏ(1 + f) with 1 + f from √½ to √2. The polynomial for ln(1 + f) is that of `logf` in Moshier's Cephes.
 ///
@@ -82,7 +84,7 @@ pub fn ln(x: f32, lost: f32) -> f32 {
     k * 0.693_359_4 + (f + low)
 }
 
-/// ln(1 + u) for u ≥ 0, within 3 units in the last place.
+/// ln(1 + u) for a finite u ≥ 0, with the same bits on every backend and an error of at most 3 units in the last place.
 ///
 /// ```
 /// use penalty::custom::ln_1p;

@@ -22,7 +22,7 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("SMALLEST", SMALLEST.to_bits()),
 ];
 
-/// +0 for a number below 2^-120 in magnitude, −0 included.
+/// +0 for a number below 2^-120 in magnitude, −0 included; else the number.
 ///
 /// ```
 /// use penalty::custom::flush;

@@ -81,7 +81,9 @@ impl Penalty {
         Penalty::of(&FORMULA, [0.0, 0.0], NONE.given([]))
     }
 
-    /// R(θ) = λΣ|θ|, the lasso's penalty (Tibshirani 1996).
+    /// R(θ) = λΣ|θ|, the lasso's penalty (Tibshirani 1996). It makes weights exactly zero.
+    ///
+    /// prox(v) is the soft threshold v − clamp(v, −ηλ, ηλ). The gradient is λ·sign θ, 0 at 0. Convex.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -99,7 +101,9 @@ impl Penalty {
         Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0], L1.given([lambda])))
     }
 
-    /// R(θ) = λΣθ², ridge (Hoerl and Kennard 1970), **without a ½**: the gradient is 2λθ.
+    /// R(θ) = λΣθ², ridge (Hoerl and Kennard 1970), **without a ½**.
+    ///
+    /// prox(v) is v/(1 + 2ηλ). The gradient is 2λθ. Convex; it makes no zeros.
     ///
     /// ```
     /// use penalty::{Backend, Penalty};
@@ -120,7 +124,8 @@ impl Penalty {
 
     /// R(θ) = λ(αΣ|θ| + (1−α)Σθ²), the elastic net (Zou and Hastie 2005) without a ½.
     ///
-    /// With α = 1 it is exactly [`l1`](Penalty::l1), with α = 0 exactly [`l2_squared`](Penalty::l2_squared).
+    /// prox(v) is (v − clamp(v, −ηλα, ηλα))/(1 + 2ηλ(1−α)). The gradient is λα·sign θ + 2λ(1−α)θ, 0 at 0. Convex. With
+    /// α = 1 it is exactly [`l1`](Penalty::l1), with α = 0 exactly [`l2_squared`](Penalty::l2_squared).
     ///
     /// ```
     /// use penalty::{Backend, Penalty};

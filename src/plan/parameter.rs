@@ -22,7 +22,7 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// A tensor with its penalty.
+    /// A tensor of this name, with its penalty.
     ///
     /// ```
     /// use penalty::{Parameter, Penalty};
