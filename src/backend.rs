@@ -67,11 +67,29 @@ pub enum Backend {
 
 impl Backend {
     /// The processor, with its best vector instructions.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let report = Backend::cpu().evaluate(&Penalty::none(), &[3.0f32, 0.0, -4.0])?;
+    /// assert_eq!((report.l1, report.l2_squared, report.zeros()), (7.0, 25.0, 1));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn cpu() -> Backend {
         Backend::Cpu(Cpu::new())
     }
 
-    /// A device: a hardware GPU if there is one, else a software adapter.
+    /// A device: a hardware GPU if the machine has one, else a software adapter.
+    ///
+    /// ```no_run
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// # fn evaluated() -> penalty::Result<()> {
+    /// let backend = Backend::gpu()?;
+    /// assert_eq!(backend.evaluate(&Penalty::l1(0.5)?, &[1.0f32, -0.25])?.value, 0.625); // the CPU's bits
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -82,6 +100,16 @@ impl Backend {
     }
 
     /// A hardware GPU that gives the CPU's bits if there is one, else the CPU.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let backend = Backend::best();
+    /// let device = !matches!(backend, Backend::Cpu(_));
+    /// println!("on a device: {device}");
+    /// assert_eq!(backend.prox(&Penalty::l1(0.5)?, &[2.0f32, 0.25], 1.0)?, [1.5, 0.0]); // in either case
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn best() -> Backend {
         #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
         if let Ok(gpu) = Gpu::open(&Choice::Hardware)

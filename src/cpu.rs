@@ -14,6 +14,16 @@ use crate::{Error, Result};
 ///
 /// The bits depend neither on the number of threads nor on the instructions. To bound the threads, call from inside
 /// [`rayon::ThreadPool::install`](https://docs.rs/rayon/latest/rayon/struct.ThreadPool.html#method.install).
+///
+/// ```
+/// use penalty::{Backend, Cpu, Penalty};
+///
+/// let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("the thread starts");
+/// let backend = Backend::Cpu(Cpu::new());
+/// let report = pool.install(|| backend.evaluate(&Penalty::none(), &[3.0f32, -4.0]))?;
+/// assert_eq!(report.l2_squared, 25.0);
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Cpu {
     set: InstructionSet,
@@ -27,11 +37,28 @@ impl Default for Cpu {
 
 impl Cpu {
     /// Uses the best instructions that the processor has.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn new() -> Cpu {
         Cpu::default()
     }
 
     /// Uses these instructions; for tests and measurements.
+    ///
+    /// ```
+    /// use penalty::cpu::InstructionSet;
+    /// use penalty::{Backend, Cpu, Penalty};
+    ///
+    /// let baseline = Backend::Cpu(Cpu::with_instructions(InstructionSet::Baseline)?);
+    /// let (l_half, weights) = (Penalty::l_half(0.1)?, [0.3f32, -0.7, 2.0]);
+    /// assert_eq!(baseline.evaluate(&l_half, &weights)?, Backend::cpu().evaluate(&l_half, &weights)?);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -41,6 +68,13 @@ impl Cpu {
     }
 
     /// The vector instructions in use.
+    ///
+    /// ```
+    /// use penalty::Cpu;
+    /// use penalty::cpu::InstructionSet;
+    ///
+    /// assert_eq!(Some(&Cpu::new().instruction_set()), InstructionSet::available().last());
+    /// ```
     pub fn instruction_set(&self) -> InstructionSet {
         self.set
     }

@@ -7,6 +7,14 @@ use std::time::Duration;
 ///
 /// Nothing in this crate panics on a value, a slice, a buffer or a device that a caller can supply: it returns one of
 /// these errors. The display text is one line, fit for a user.
+///
+/// ```
+/// use penalty::{Error, Penalty};
+///
+/// let error = Penalty::l1(-1.0).unwrap_err();
+/// assert_eq!(error.to_string(), "lambda must be a number from 0 to half of f32::MAX, found -1");
+/// assert!(matches!(error, Error::Parameter { name: "lambda", found: -1.0, .. }));
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -281,4 +289,14 @@ pub(crate) fn shortest(x: impl fmt::Debug) -> String {
 }
 
 /// The result of everything here that can fail.
+///
+/// ```
+/// use penalty::{Backend, Penalty, Result};
+///
+/// fn norm(weights: &[f32]) -> Result<f64> {
+///     Ok(Backend::cpu().evaluate(&Penalty::none(), weights)?.l2_squared.sqrt())
+/// }
+///
+/// assert_eq!(norm(&[3.0, -4.0]), Ok(5.0));
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -17,7 +17,15 @@
 //!
 //! # Which call
 //!
-#![cfg_attr(feature = "gpu", doc = include_str!("../docs/calls.md"))]
+// The page has links to files, for readers of the repository. The first definition of a link counts.
+//! [`Backend`]: crate::Backend
+//! [`HostSet`]: crate::HostSet
+//! [`Gpu`]: crate::Gpu
+//! [`ParameterSet`]: crate::gpu::ParameterSet
+//! [`Partial`]: crate::exact::Partial
+//! [`Sum`]: crate::Sum
+//!
+#![doc = include_str!("../docs/calls.md")]
 //!
 //! # Which penalty
 //!
@@ -37,7 +45,8 @@
 
 #![cfg_attr(
     not(feature = "gpu"),
-    allow(dead_code, reason = "devices alone need some of what the layers above them have")
+    allow(dead_code, reason = "devices alone need some of what the layers above them have"),
+    allow(rustdoc::broken_intra_doc_links, reason = "links to devices lead nowhere without them")
 )]
 
 mod backend;

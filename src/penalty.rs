@@ -55,6 +55,16 @@ use crate::{Error, Result};
 ///
 /// Every constructor rejects a λ that is negative, NaN, infinite or above half of `f32::MAX`. A product that a kernel
 /// needs, such as ηλ, is computed in `f64` and rounded once to `f32`; below 2^-120 it is 0. The value uses λ in `f64`.
+///
+/// ```
+/// use penalty::{Backend, Penalty};
+///
+/// let penalty = Penalty::elastic_net(1.0, 0.5)?;
+/// assert_eq!(penalty.to_string(), "elastic-net:lambda=1,alpha=0.5");
+/// assert_eq!(Backend::cpu().evaluate(&penalty, &[1.0f32, -2.0])?.value, 0.5 * 3.0 + 0.5 * 5.0);
+/// assert_eq!(penalty, Penalty::keras(0.5, 0.5)?); // whichever constructor made it
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Penalty {
     formula: &'static Descriptor,
@@ -188,17 +198,39 @@ impl Penalty {
     }
 
     /// The factor of Σ|θ| in the value.
+    ///
+    /// ```
+    /// use penalty::Penalty;
+    ///
+    /// assert_eq!(Penalty::elastic_net(1.0, 0.75)?.l1_factor(), 0.75);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn l1_factor(&self) -> f64 {
         self.factors()[0]
     }
 
     /// The factor of Σθ² in the value.
+    ///
+    /// ```
+    /// use penalty::Penalty;
+    ///
+    /// assert_eq!(Penalty::weight_decay(1.0)?.l2_squared_factor(), 0.5);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn l2_squared_factor(&self) -> f64 {
         self.factors()[1]
     }
 
     /// Whether R(θ) = 0 for every θ, so that there is nothing to do. It is never true for a [`custom`](Penalty::custom)
     /// penalty, whose value the library does not know.
+    ///
+    /// ```
+    /// use penalty::Penalty;
+    ///
+    /// assert!(Penalty::none().is_none() && Penalty::l1(0.0)?.is_none());
+    /// assert!(!Penalty::l1(0.5)?.is_none());
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn is_none(&self) -> bool {
         self.factors() == [0.0; 3] && !self.formula.custom
     }
@@ -226,6 +258,14 @@ impl Penalty {
 
     /// Whether the penalty needs an element weight for each θ, as [`weighted_l1`](Penalty::weighted_l1) does; see
     /// [`with_element_weights`](Penalty::with_element_weights).
+    ///
+    /// ```
+    /// use penalty::Penalty;
+    ///
+    /// assert!(Penalty::weighted_l1(0.5)?.is_weighted());
+    /// assert!(!Penalty::l1(0.5)?.is_weighted());
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn is_weighted(&self) -> bool {
         self.formula.weighted
     }

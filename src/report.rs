@@ -127,6 +127,17 @@ impl Partial {
     }
 
     /// Adds the weights of another partial to this one.
+    ///
+    /// ```
+    /// use penalty::exact::TILE;
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let (cpu, weights) = (Backend::cpu(), vec![0.5f32; TILE + 2]);
+    /// let mut total = cpu.partial(0, &weights[..TILE])?;
+    /// total.merge(&cpu.partial(TILE as u64, &weights[TILE..])?);
+    /// assert_eq!(total.report(&Penalty::none())?.l1, 2049.0);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn merge(&mut self, other: &Partial) {
         if self.sums.len == 0 {
             self.made_for = other.made_for;
@@ -149,6 +160,16 @@ impl Partial {
     /// length) for runs, (2, columns) for rows, (3, columns) for columns, (4, columns, height, width) for tiles. Lists
     /// are hashed as 5 and the number of lists, then for each list its number of indices and the indices, ascending. A
     /// separable penalty has 0 for its groups.
+    ///
+    /// ```
+    /// use penalty::exact::Partial;
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let bytes = Backend::cpu().partial(0, &[3.0f32, -4.0])?.to_bytes();
+    /// assert_eq!(bytes.len(), Partial::BYTES);
+    /// assert_eq!(Partial::from_bytes(&bytes)?.report(&Penalty::none())?.l1, 7.0);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn to_bytes(&self) -> [u8; Partial::BYTES] {
         let Sums { l1, l2_squared, len, nonzero, nan, inf, max_bits, terms } = &self.sums;
         let limbs = l1.iter().chain(l2_squared).flat_map(|l| l.to_le_bytes());
@@ -163,6 +184,13 @@ impl Partial {
     }
 
     /// The inverse of [`to_bytes`](Partial::to_bytes).
+    ///
+    /// ```
+    /// use penalty::exact::Partial;
+    ///
+    /// assert_eq!(Partial::from_bytes(&Partial::default().to_bytes()), Ok(Partial::default()));
+    /// assert!(Partial::from_bytes(&[0; 7]).is_err());
+    /// ```
     ///
     /// # Errors
     ///
@@ -209,6 +237,16 @@ impl Partial {
 
     /// The value of `penalty` and the statistics, in `f64`: each sum rounded once, to nearest.
     ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let partial = Backend::cpu().partial(0, &[3.0f32, -4.0])?;
+    /// assert_eq!(partial.report(&Penalty::l1(0.5)?)?.value, 3.5); // for any λ, from one read
+    /// assert_eq!(partial.report(&Penalty::l1(2.0)?)?.value, 14.0);
+    /// assert!(partial.report(&Penalty::l_half(1.0)?).is_err()); // needs `partial_for`
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::OtherPenalty`] if the value needs a term sum, and this partial was not made for the penalty.
@@ -250,6 +288,15 @@ impl Partial {
 ///
 /// If a weight is NaN, then `l1`, `l2_squared`, `max_abs` and `value` are NaN. Else, if one is infinite, they are
 /// infinite. `nan` and `inf` count such weights. Reports compare by their bits, so a NaN equals a NaN.
+///
+/// ```
+/// use penalty::{Backend, Penalty};
+///
+/// let report = Backend::cpu().evaluate(&Penalty::l1(0.5)?, &[3.0f32, 0.0, -4.0])?;
+/// assert_eq!((report.value, report.l1, report.l2_squared), (3.5, 7.0, 25.0));
+/// assert_eq!((report.len, report.nonzero, report.max_abs), (3, 2, 4.0));
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
     /// The number of weights.
@@ -280,6 +327,14 @@ impl Report {
     }
 
     /// How many weights are exactly ±0.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let report = Backend::cpu().evaluate(&Penalty::none(), &[3.0f32, 0.0, -0.0])?;
+    /// assert_eq!(report.zeros(), 2);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn zeros(&self) -> u64 {
         self.len - self.nonzero
     }
@@ -297,6 +352,15 @@ impl PartialEq for Report {
 
 /// The reports of a list of tensors and their total, as [`Backend::evaluate_all`](crate::Backend::evaluate_all)
 /// returns them.
+///
+/// ```
+/// use penalty::{Backend, Penalty};
+///
+/// let reports = Backend::cpu().evaluate_all(&Penalty::l1(0.5)?, &[[1.0f32, -2.0], [0.0, 3.0]])?;
+/// assert_eq!(reports.tensors.iter().map(|report| report.value).collect::<Vec<_>>(), [1.5, 1.5]);
+/// assert_eq!((reports.total.value, reports.total.nonzero), (3.0, 3));
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reports {
     /// One report per tensor, in the order given.
@@ -307,6 +371,16 @@ pub struct Reports {
 
 impl Reports {
     /// Reports of tensors from their partials, each with its penalty, and their total.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty, Reports};
+    ///
+    /// let (cpu, l1, ridge) = (Backend::cpu(), Penalty::l1(0.5)?, Penalty::l2_squared(1.0)?);
+    /// let (a, b) = (cpu.partial(0, &[3.0f32, -4.0])?, cpu.partial(0, &[2.0f32])?);
+    /// let reports = Reports::new([(&a, &l1), (&b, &ridge)])?;
+    /// assert_eq!((reports.total.value, reports.total.l1), (3.5 + 4.0, 9.0));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

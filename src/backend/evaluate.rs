@@ -2,14 +2,16 @@
 
 use super::Backend;
 use super::runner::{self, erased};
+#[cfg(doc)]
+use crate::Error;
+#[cfg(all(doc, feature = "gpu"))]
+use crate::gpu::Gpu;
 use crate::numeric::element::Element;
 #[cfg(doc)]
 use crate::numeric::tile::TILE;
 use crate::penalty::element_weights::Weighted;
 use crate::penalty::sum::Terms;
 use crate::report::{Partial, Report, Reports};
-#[cfg(doc)]
-use crate::{Error, gpu::Gpu};
 use crate::{Penalty, Result};
 
 impl Backend {
@@ -37,6 +39,15 @@ impl Backend {
     }
 
     /// [`evaluate`](Backend::evaluate) without blocking.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let (backend, l1) = (Backend::cpu(), Penalty::l1(0.5)?);
+    /// let future = backend.evaluate_async(&l1, &[1.0f32, -0.25]);
+    /// assert_eq!(pollster::block_on(future)?.value, 0.625); // or `future.await?` in async code
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

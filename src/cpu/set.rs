@@ -59,7 +59,16 @@ type Inputs<'a> = (&'static str, &'a [Slice<'a>]);
 type Outputs<'a, 'b> = (&'static str, &'a mut [SliceMut<'b>]);
 
 impl<'w> HostSet<'w> {
-    /// A set of these tensors.
+    /// A set of these tensors, whose calls compute on `cpu`. They check the penalties against the slices.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let parameters = vec![Parameter::new("weight", Penalty::l1(0.5)?), Parameter::new("bias", Penalty::none())];
+    /// let set = HostSet::new(Cpu::new(), parameters);
+    /// assert_eq!(set.names().len(), 2);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet<'w> {
         HostSet { cpu, parameters, element_weights: Vec::new() }
     }
@@ -102,16 +111,46 @@ impl<'w> HostSet<'w> {
     }
 
     /// The tensors' names, in the set's order.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let parameters = ["weight", "bias"].map(|name| Parameter::new(name, Penalty::none()));
+    /// let set = HostSet::new(Cpu::new(), parameters.into());
+    /// assert_eq!(set.names().position(|name| name == "bias"), Some(1));
+    /// ```
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.parameters.iter().map(|parameter| &parameter.name[..])
     }
 
     /// Each tensor's name and penalty, to change λ from step to step.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let mut set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// for (_, penalty) in set.penalties_mut() {
+    ///     *penalty = penalty.scaled(0.5)?;
+    /// }
+    /// assert_eq!(set.evaluate(&[[1.0f32, -2.0][..].into()])?.total.value, 0.75);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
         self.parameters.iter_mut().map(|parameter| (&parameter.name[..], &mut parameter.penalty))
     }
 
     /// A report for each tensor, and the total.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let parameters = vec![Parameter::new("a", Penalty::l1(0.5)?), Parameter::new("b", Penalty::l2_squared(1.0)?)];
+    /// let set = HostSet::new(Cpu::new(), parameters);
+    /// let (a, b) = ([1.0f32, -2.0], [3.0f32]);
+    /// let reports = set.evaluate(&[a[..].into(), b[..].into()])?;
+    /// assert_eq!((reports.tensors[0].value, reports.tensors[1].value, reports.total.value), (1.5, 9.0, 10.5));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -123,7 +162,17 @@ impl<'w> HostSet<'w> {
         self.reports(&self.run(&Call::EVALUATE, Some((WEIGHTS, weights)), &mut [])?)
     }
 
-    /// `gradient = ∂R/∂θ` for every tensor.
+    /// `gradient = ∂R/∂θ` for every tensor, whatever the gradients hold before.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let (theta, mut gradient) = ([1.0f32, -0.25, 0.0], [7.0f32; 3]);
+    /// set.gradient_into(&[theta[..].into()], &mut [(&mut gradient[..]).into()])?;
+    /// assert_eq!(gradient, [0.5, -0.5, 0.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -152,7 +201,17 @@ impl<'w> HostSet<'w> {
         self.gradient(Operation::AddGradient, false, weights, gradients).map(drop)
     }
 
-    /// Evaluates and writes the gradient in one read of the weights.
+    /// `gradient = ∂R/∂θ` for every tensor, and a report of the weights, from one read.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let (theta, mut gradient) = ([1.0f32, -0.25, 0.0], [7.0f32; 3]);
+    /// let reports = set.evaluate_and_gradient_into(&[theta[..].into()], &mut [(&mut gradient[..]).into()])?;
+    /// assert_eq!((reports.total.value, gradient), (0.625, [0.5, -0.5, 0.0]));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -161,7 +220,17 @@ impl<'w> HostSet<'w> {
         self.reports(&self.gradient(Operation::Gradient, true, weights, gradients)?)
     }
 
-    /// Evaluates and adds the gradient in one read of the weights.
+    /// `gradient += ∂R/∂θ` for every tensor, and a report of the weights, from one read.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let (theta, mut gradient) = ([1.0f32, -0.25, 0.0], [1.0f32; 3]);
+    /// let reports = set.evaluate_and_gradient_add(&[theta[..].into()], &mut [(&mut gradient[..]).into()])?;
+    /// assert_eq!((reports.total.value, gradient), (0.625, [1.5, 0.5, 1.0]));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -170,7 +239,17 @@ impl<'w> HostSet<'w> {
         self.reports(&self.gradient(Operation::AddGradient, true, weights, gradients)?)
     }
 
-    /// `θ = prox(θ)` for every tensor. [`Penalty::none`] leaves every bit unchanged.
+    /// `θ = prox(θ)` for every tensor, with this step. [`Penalty::none`] leaves every bit unchanged.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let mut theta = [1.0f32, -0.25, 0.0];
+    /// set.prox_in_place(&mut [(&mut theta[..]).into()], 1.0)?;
+    /// assert_eq!(theta, [0.5, 0.0, 0.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -181,7 +260,17 @@ impl<'w> HostSet<'w> {
         self.run(&call, None, &mut [(WEIGHTS, weights)]).map(drop)
     }
 
-    /// The prox, and an evaluation of the result, in one read.
+    /// `θ = prox(θ)` for every tensor, with this step, and a report of the new weights, from one read.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let mut theta = [1.0f32, -0.25, 0.0];
+    /// let reports = set.prox_and_evaluate_in_place(&mut [(&mut theta[..]).into()], 1.0)?;
+    /// assert_eq!((theta, reports.total.nonzero), ([0.5, 0.0, 0.0], 1));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -191,8 +280,8 @@ impl<'w> HostSet<'w> {
         self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?)
     }
 
-    /// A proximal step of gradient descent, and an evaluation of the new weights, in one read. `first` is the momentum;
-    /// it may be empty without momentum.
+    /// A step of proximal gradient descent, and a report of the new weights, from one read. `first` is the momentum; it
+    /// may be empty without momentum. [`Sgd`] has the formula.
     ///
     /// ```
     /// use penalty::{Cpu, HostSet, Momentum, Parameter, Penalty, Sgd};
@@ -225,7 +314,24 @@ impl<'w> HostSet<'w> {
         })
     }
 
-    /// A proximal step of Adam, and an evaluation of the new weights, in one read.
+    /// A step of proximal Adam, and a report of the new weights, from one read. `first` and `second` are Adam's states m
+    /// and v. [`Adam`] has the formula.
+    ///
+    /// ```
+    /// use penalty::{Adam, Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let (mut theta, gradient, mut m, mut v) = ([2.0f32], [3.0f32], [0.0f32], [0.0f32]);
+    /// set.adam(
+    ///     &mut [(&mut theta[..]).into()],
+    ///     &[gradient[..].into()],
+    ///     &mut [(&mut m[..]).into()],
+    ///     &mut [(&mut v[..]).into()],
+    ///     &Adam { step: 0.75, iteration: 1, ..Adam::default() },
+    /// )?;
+    /// assert!((theta[0] - 1.125).abs() < 1e-6); // 2 − η in the first step, then the prox: ηλ/√v̂ = 0.75·0.5/3 less
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

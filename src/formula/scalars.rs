@@ -15,6 +15,13 @@ pub(crate) enum Direction {
 }
 
 /// How the prox after [`Adam`](crate::Adam)'s step measures distance.
+///
+/// ```
+/// use penalty::{Adam, Metric};
+///
+/// assert_eq!(Adam::default().metric, Metric::Adam);
+/// let for_group_penalties = Adam { metric: Metric::Plain, ..Adam::default() };
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Metric {

@@ -3,6 +3,16 @@
 use crate::{Error, Result};
 
 /// Which adapter to open.
+///
+/// ```no_run
+/// use penalty::Gpu;
+/// use penalty::gpu::Choice;
+///
+/// # fn opened() -> penalty::Result<()> {
+/// let gpu = Gpu::open(&Choice::Named("nvidia".into())).or_else(|_| Gpu::open(&Choice::Any))?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
     /// A hardware GPU, a discrete one first, through Vulkan, Metal or DirectX 12, not through OpenGL.
@@ -15,6 +25,13 @@ pub enum Choice {
 
 /// Every adapter that wgpu finds: first those of interfaces made for computing, then OpenGL's. In both, hardware comes
 /// before software.
+///
+/// ```no_run
+/// for adapter in penalty::gpu::adapters() {
+///     let info = adapter.get_info();
+///     println!("{} ({:?})", info.name, info.backend);
+/// }
+/// ```
 #[cfg(not(target_family = "wasm"))]
 pub fn adapters() -> Vec<wgpu::Adapter> {
     pollster::block_on(adapters_async())

@@ -35,6 +35,17 @@ impl Gpu {
     /// It compiles and waits, so call it where a program begins. Calls on host slices run it themselves on their first
     /// use.
     ///
+    /// ```no_run
+    /// use penalty::custom::Elementwise;
+    /// use penalty::{Gpu, Penalty};
+    ///
+    /// # fn checked<MyPenalty: Elementwise>(gpu: &Gpu) -> penalty::Result<()> {
+    /// let penalty = Penalty::custom::<MyPenalty>([0.5, 0.25])?;
+    /// gpu.check(&penalty)?; // `record_…` calls take it from here on
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Wgsl`] if the WGSL does not compile or lacks a function. [`Error::CustomPenalty`] if the halves

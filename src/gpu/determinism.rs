@@ -3,6 +3,13 @@
 use std::fmt;
 
 /// What a device promises, in the words of CUDA's core libraries. A self-check finds it when the device is opened.
+///
+/// ```
+/// use penalty::Determinism;
+///
+/// assert!(Determinism::GpuToGpu > Determinism::RunToRun); // the strongest promise is the largest
+/// assert_eq!(Determinism::GpuToGpu.to_string(), "gpu_to_gpu");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Determinism {
     /// Two runs of the probe differed.

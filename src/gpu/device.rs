@@ -15,6 +15,18 @@ use crate::formula::Parameters;
 use crate::{Error, Result};
 
 /// An open device with its compiled kernels. Cheap to clone: clones share both.
+///
+/// ```no_run
+/// use penalty::gpu::Choice;
+/// use penalty::{Backend, Gpu, Penalty};
+///
+/// # fn opened() -> penalty::Result<()> {
+/// let gpu = Gpu::open(&Choice::Any)?; // for buffers
+/// let backend = Backend::Gpu(gpu.clone()); // for host slices, on the same device
+/// assert_eq!(backend.evaluate(&Penalty::l1(0.5)?, &[1.0f32, -0.25])?.value, 0.625);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Gpu {
     pub(super) inner: Arc<Inner>,
@@ -47,22 +59,50 @@ impl Gpu {
     /// It only guards against hanging. It is long enough that a busy machine does not reach it.
     pub const TIMEOUT: Duration = Duration::from_secs(600);
 
-    /// The device.
+    /// The wgpu device, to create buffers and encoders.
+    ///
+    /// ```no_run
+    /// # fn f(gpu: &penalty::Gpu) {
+    /// let encoder = gpu.device().create_command_encoder(&Default::default());
+    /// # }
+    /// ```
     pub fn device(&self) -> &wgpu::Device {
         &self.inner.device
     }
 
-    /// The device's queue.
+    /// The device's queue, to submit what was recorded.
+    ///
+    /// ```no_run
+    /// # fn f(gpu: &penalty::Gpu, encoder: penalty::wgpu::CommandEncoder) {
+    /// gpu.queue().submit([encoder.finish()]);
+    /// # }
+    /// ```
     pub fn queue(&self) -> &wgpu::Queue {
         &self.inner.queue
     }
 
     /// The adapter and its driver.
+    ///
+    /// ```no_run
+    /// # fn f(gpu: &penalty::Gpu) {
+    /// println!("{} with {}", gpu.adapter_info().name, gpu.adapter_info().driver);
+    /// # }
+    /// ```
     pub fn adapter_info(&self) -> &wgpu::AdapterInfo {
         &self.inner.info
     }
 
     /// What the self-check found when the device was opened.
+    ///
+    /// ```no_run
+    /// use penalty::Determinism;
+    ///
+    /// # fn f(gpu: &penalty::Gpu) {
+    /// if gpu.determinism() < Determinism::GpuToGpu {
+    ///     eprintln!("results may differ from those of other devices");
+    /// }
+    /// # }
+    /// ```
     pub fn determinism(&self) -> Determinism {
         self.inner.determinism
     }

@@ -14,6 +14,15 @@ pub(super) const NAMES: [&str; 4] = [WEIGHTS, GRADIENT, FIRST, SECOND];
 
 /// Where a set's operands lie. Each list has an [`Operand`] for each tensor, in the set's order. The weights say how
 /// long each tensor is and of what type. A list other than the weights may be empty if no recorded operation needs it.
+///
+/// ```no_run
+/// use penalty::gpu::{Operand, Operands};
+///
+/// # fn f(weights: &[Operand], gradients: &[Operand]) {
+/// // For gradient descent without momentum: no states.
+/// let operands = Operands { weights, gradients, ..Operands::default() };
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Operands<'a> {
     /// The weights θ.

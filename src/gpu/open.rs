@@ -14,6 +14,13 @@ use super::wait::WaitMode;
 use crate::{Error, Result};
 
 /// How a device is used. For tests and for finding faults.
+///
+/// ```
+/// use penalty::gpu::Options;
+///
+/// let options = Options { checked: true, ..Options::default() };
+/// assert_eq!(options.window, None); // the device's limit
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Compile the kernels with wgpu's own checks of bounds and loops. The library proves them unnecessary when it
@@ -26,6 +33,17 @@ pub struct Options {
 
 impl Gpu {
     /// Opens the chosen adapter, on a device that the library makes.
+    ///
+    /// ```no_run
+    /// use penalty::Gpu;
+    /// use penalty::gpu::Choice;
+    ///
+    /// # fn opened() -> penalty::Result<()> {
+    /// let gpu = Gpu::open(&Choice::Hardware)?;
+    /// println!("{}: {}", gpu.adapter_info().name, gpu.determinism());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -50,7 +68,20 @@ impl Gpu {
         Gpu::from_device_async(device, queue, &Options::default()).await
     }
 
-    /// Opens this adapter.
+    /// Opens this adapter, on a device that the library makes.
+    ///
+    /// ```no_run
+    /// use penalty::Gpu;
+    /// use penalty::gpu::{Options, adapters};
+    ///
+    /// # fn opened() -> penalty::Result<()> {
+    /// for adapter in adapters() {
+    ///     let gpu = Gpu::open_adapter(&adapter, &Options::default())?;
+    ///     println!("{}: {}", gpu.adapter_info().name, gpu.determinism());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -64,6 +95,15 @@ impl Gpu {
 
     /// Uses your device, which must be of wgpu 30. Its error handlers stay as they are.
     ///
+    /// ```no_run
+    /// use penalty::{Gpu, wgpu};
+    ///
+    /// # fn opened(device: &wgpu::Device, queue: &wgpu::Queue) -> penalty::Result<()> {
+    /// let gpu = Gpu::from_device(device.clone(), queue.clone())?; // handles: the device stays yours
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Limit`] if one of its limits is too small, [`Error::Device`] if the kernels do not compile or run on
@@ -74,6 +114,17 @@ impl Gpu {
     }
 
     /// [`from_device`](Gpu::from_device) with options.
+    ///
+    /// ```no_run
+    /// use penalty::gpu::Options;
+    /// use penalty::{Gpu, wgpu};
+    ///
+    /// # fn opened(device: wgpu::Device, queue: wgpu::Queue) -> penalty::Result<()> {
+    /// let options = Options { window: Some(1 << 20), ..Options::default() };
+    /// let gpu = Gpu::with_options(device, queue, &options)?; // binds at most 1 MiB at a time
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -16,6 +16,17 @@ pub(super) struct Located {
 /// The buffer needs the usage `STORAGE`. The range starts at a multiple of 4 bytes, and its end, rounded up to 4 bytes,
 /// lies inside the buffer. If 16-bit elements end in half a word, the other half keeps what it holds. If the ranges of
 /// all operands of a tensor start at multiples of 16 bytes, kernels read four elements at once.
+///
+/// ```no_run
+/// use penalty::gpu::Operand;
+/// use penalty::{Dtype, wgpu};
+///
+/// # fn f(page: &wgpu::Buffer) {
+/// // 512 weights, and behind them as many gradients.
+/// let weights = Operand { buffer: page, offset: 0, len: 512, dtype: Dtype::F32 };
+/// let gradients = Operand { offset: 512 * 4, ..weights };
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Operand<'a> {
     /// The buffer. It must belong to the device that the work is recorded for. One of another device is an error. One
@@ -87,6 +98,17 @@ impl Penalty {
     /// θ.
     ///
     /// The library does not check them. A negative or NaN element weight counts as 0, so its element is not penalized.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::Operand;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # use penalty::{Gpu, Penalty};
+    /// # fn f(gpu: &Gpu, encoder: &mut CommandEncoder, theta: Operand, weights: Operand) -> penalty::Result<()> {
+    /// let penalty = Penalty::weighted_l1(0.5)?;
+    /// gpu.record_prox_in_place(encoder, penalty.with_operand(&weights)?, &theta, 1.0)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

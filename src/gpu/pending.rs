@@ -57,6 +57,16 @@ impl<T> Pending<T> {
 
     /// Waits for the result, at most for `timeout`, and polls the device on this thread. Later steps may still run.
     ///
+    /// ```no_run
+    /// # use penalty::gpu::Pending;
+    /// # use penalty::{Gpu, Report};
+    /// # fn f(pending: Pending<Report>) -> penalty::Result<()> {
+    /// let report = pending.wait(Gpu::TIMEOUT)?;
+    /// println!("R = {}", report.value);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::NotSubmitted`] if the recorded commands did not run, [`Error::SlotReused`] if a later step took the
@@ -69,6 +79,16 @@ impl<T> Pending<T> {
     /// The result, without blocking. The future completes while somebody else polls the device: your own loop, or a
     /// [`Poller`](super::Poller).
     ///
+    /// ```no_run
+    /// # use penalty::gpu::Pending;
+    /// # use penalty::Report;
+    /// # async fn f(pending: Pending<Report>) -> penalty::Result<()> {
+    /// let report = pending.read().await?;
+    /// println!("R = {}", report.value);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`wait`](Pending::wait); the time-out is the poller's.
@@ -78,6 +98,17 @@ impl<T> Pending<T> {
 
     /// The result if it is there, else `None`. It polls the device once and waits for nothing, so a training loop may
     /// ask at each step.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::Pending;
+    /// # use penalty::Report;
+    /// # fn f(pending: Pending<Report>) -> penalty::Result<()> {
+    /// if let Some(report) = pending.try_read()? {
+    ///     println!("R = {}", report.value);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -95,6 +126,18 @@ impl<T> Pending<T> {
     /// Each tensor's exact sums, to merge with those of other chunks, devices or ranks; of a [`Sum`](crate::Sum), those
     /// of each term. It waits as [`wait`](Pending::wait) does.
     ///
+    /// ```no_run
+    /// # use penalty::exact::Partial;
+    /// # use penalty::gpu::Pending;
+    /// # use penalty::{Gpu, Reports};
+    /// # fn f(pending: Pending<Reports>, mut earlier: Partial) -> penalty::Result<()> {
+    /// for partial in pending.wait_partials(Gpu::TIMEOUT)? {
+    ///     earlier.merge(&partial);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As `wait`.
@@ -104,6 +147,15 @@ impl<T> Pending<T> {
     }
 
     /// Each tensor's exact sums, without blocking; see [`read`](Pending::read).
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::Pending;
+    /// # use penalty::Reports;
+    /// # async fn f(pending: Pending<Reports>) -> penalty::Result<()> {
+    /// let bytes: Vec<_> = pending.read_partials().await?.iter().map(|partial| partial.to_bytes()).collect();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -39,6 +39,17 @@ pub struct Poller {
 impl Poller {
     /// Starts the thread. No future waits longer than `timeout`.
     ///
+    /// ```no_run
+    /// # use penalty::gpu::{Pending, Poller};
+    /// # use penalty::{Gpu, Report};
+    /// # async fn f(gpu: &Gpu, pending: Pending<Report>) -> penalty::Result<()> {
+    /// let poller = Poller::spawn(gpu, Gpu::TIMEOUT)?;
+    /// let report = pending.read().await?;
+    /// drop(poller); // ends the thread
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Device`] if the system refuses a thread.

@@ -89,6 +89,17 @@ impl ParameterSet {
     /// A set of these tensors with these operands, in the same order. Up to `slots` steps of each operation may be
     /// recorded and not yet done or read.
     ///
+    /// ```no_run
+    /// # use penalty::gpu::{Operand, Operands, ParameterSet};
+    /// # use penalty::{Gpu, Parameter, Penalty};
+    /// # fn f(gpu: &Gpu, theta: Operand) -> penalty::Result<()> {
+    /// let parameters = vec![Parameter::new("weight", Penalty::l1(1e-4)?)];
+    /// let operands = Operands { weights: &[theta], ..Operands::default() };
+    /// let set = ParameterSet::new(gpu, parameters, &operands, 3)?; // up to three steps under way
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Missing`] unless there is an operand for each tensor. [`Error::InParameter`] if an operand breaks a
@@ -101,6 +112,12 @@ impl ParameterSet {
     }
 
     /// The tensors' names, in the set's order.
+    ///
+    /// ```no_run
+    /// # fn f(set: penalty::gpu::ParameterSet) {
+    /// let bias = set.names().position(|name| name == "layer1.bias"); // its index in `Reports::tensors`
+    /// # }
+    /// ```
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.recorders.plan.segments.iter().map(Segment::name)
     }
@@ -155,6 +172,14 @@ impl ParameterSet {
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_gradient_into`](ParameterSet::record_gradient_into).
     ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_gradient_into()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
@@ -163,6 +188,14 @@ impl ParameterSet {
     }
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_gradient_add`](ParameterSet::record_gradient_add).
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_gradient_add()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -173,6 +206,14 @@ impl ParameterSet {
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_evaluate_and_gradient_into`](ParameterSet::record_evaluate_and_gradient_into).
     ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_evaluate_and_gradient_into()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
@@ -181,6 +222,14 @@ impl ParameterSet {
     }
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_evaluate_and_gradient_add`](ParameterSet::record_evaluate_and_gradient_add).
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_evaluate_and_gradient_add()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -191,6 +240,14 @@ impl ParameterSet {
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_prox_in_place`](ParameterSet::record_prox_in_place).
     ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_prox_in_place()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
@@ -198,7 +255,15 @@ impl ParameterSet {
         self.recorders.prepare(PROX)
     }
 
-    /// [Prepares](ParameterSet::prepare_evaluate) [`record_prox_and_evaluate_in_place_in_place`](ParameterSet::record_prox_and_evaluate_in_place_in_place).
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_prox_and_evaluate_in_place`](ParameterSet::record_prox_and_evaluate_in_place).
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_prox_and_evaluate_in_place()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -208,7 +273,16 @@ impl ParameterSet {
     }
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_sgd`](ParameterSet::record_sgd). Each kind of [`Momentum`] has
-    /// kernels of its own; the numbers may differ from those recorded later.
+    /// separate kernels; the numbers may differ from those recorded later.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::{Momentum, Sgd};
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_sgd(&Sgd { step: 0.1, momentum: Momentum::nesterov(0.9) })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -217,8 +291,17 @@ impl ParameterSet {
         self.recorders.prepare((sgd.operation(), true))
     }
 
-    /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam`](ParameterSet::record_adam). Each [`Metric`] has kernels
-    /// of its own; the numbers may differ from those recorded later.
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam`](ParameterSet::record_adam). Each [`Metric`] has
+    /// separate kernels; the numbers may differ from those recorded later.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::Adam;
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_adam(&Adam::default())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -259,6 +342,14 @@ impl ParameterSet {
     ///
     /// The set keeps the buffers alive until it is given others.
     ///
+    /// ```no_run
+    /// # use penalty::gpu::{Operand, Operands, ParameterSet};
+    /// # fn f(set: &mut ParameterSet, weights: &[Operand], gradients: &[Operand]) -> penalty::Result<()> {
+    /// set.rebind(&Operands { weights, gradients, ..Operands::default() })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`new`](ParameterSet::new). After an error, the set keeps the operands that it had.
@@ -267,6 +358,15 @@ impl ParameterSet {
     }
 
     /// Records the evaluation of every tensor.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// let pending = set.record_evaluate(encoder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -281,6 +381,15 @@ impl ParameterSet {
 
     /// Records `gradient = ∂R/∂θ` for every tensor: the set's gradients are written over.
     ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// set.record_gradient_into(encoder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Missing`] if the set was given no gradients. [`Error::InParameter`] if a penalty [has no
@@ -292,6 +401,15 @@ impl ParameterSet {
 
     /// Records `gradient += ∂R/∂θ` for every tensor. Under [`Penalty::none`], every bit stays.
     ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// set.record_gradient_add(encoder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`record_gradient_into`](ParameterSet::record_gradient_into).
@@ -301,6 +419,15 @@ impl ParameterSet {
     }
 
     /// Records the evaluation and `gradient = ∂R/∂θ`, from one read of the weights.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// let pending = set.record_evaluate_and_gradient_into(encoder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -315,6 +442,15 @@ impl ParameterSet {
 
     /// Records the evaluation and `gradient += ∂R/∂θ`, from one read of the weights.
     ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// let pending = set.record_evaluate_and_gradient_add(encoder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`record_gradient_into`](ParameterSet::record_gradient_into).
@@ -324,6 +460,15 @@ impl ParameterSet {
     }
 
     /// Records `θ = prox(θ)` for every tensor. Under [`Penalty::none`], every bit stays.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// set.record_prox_in_place(encoder, 0.01)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -335,6 +480,15 @@ impl ParameterSet {
     }
 
     /// Records the prox and the evaluation of the new weights, from one read.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// let pending = set.record_prox_and_evaluate_in_place(encoder, 0.01)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -348,8 +502,18 @@ impl ParameterSet {
         self.record(encoder, PROX_AND_EVALUATE, &Step { size: step, ..Step::NONE })
     }
 
-    /// Records a proximal step of gradient descent and the evaluation of the new weights, from one read of the weights,
-    /// the gradients and the state.
+    /// Records a step of proximal gradient descent and the evaluation of the new weights, from one read of the weights,
+    /// the gradients and the state. [`Sgd`] has the formula.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # use penalty::{Momentum, Sgd};
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// let pending = set.record_sgd(encoder, &Sgd { step: 0.1, momentum: Momentum::nesterov(0.9) })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -361,8 +525,18 @@ impl ParameterSet {
         self.record(encoder, (sgd.operation(), true), &Step { size: sgd.prox_step()?, scalars: sgd.scalars()? })
     }
 
-    /// Records a proximal step of Adam and the evaluation of the new weights, from one read of the weights, the
-    /// gradients and both states.
+    /// Records a step of proximal Adam and the evaluation of the new weights, from one read of the weights, the
+    /// gradients and both states. [`Adam`] has the formula.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # use penalty::Adam;
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// let pending = set.record_adam(encoder, &Adam { iteration: 1, ..Adam::default() })?; // count the iterations yourself
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -375,8 +549,8 @@ impl ParameterSet {
         self.record(encoder, (adam.operation(), true), &step)
     }
 
-    /// Records that a step's results become `f32` in a buffer that your own shaders bind. Record it behind the step,
-    /// and before a later step takes its slot.
+    /// Records the conversion of a step's results to `f32`, in a buffer that your shaders bind. Record it after the
+    /// step, and before a later step takes its slot.
     ///
     /// The output holds 4·(n+1) `f32` for n tensors: (value, Σ|θ|, Σθ², max|θ|) of the total, then of each tensor in
     /// the set's order. They are NaN or infinite as in [`Report`](crate::Report). The output starts at a multiple of
@@ -385,6 +559,16 @@ impl ParameterSet {
     /// A sum is the exact one rounded once; like a λ, it is 0 below 2^-120. A tensor's value is λ₁Σ|θ| + λ₂Σθ² +
     /// λ₃Σterm(θ), computed in `f32` from the rounded sums. The total value is the sum of the tensors' values: thread t
     /// of 256 adds tensors t, t+256, …, then the threads' sums are added by halving.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::{Operand, ParameterSet};
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # fn f(set: &mut ParameterSet, encoder: &mut CommandEncoder, output: Operand) -> penalty::Result<()> {
+    /// let pending = set.record_evaluate(encoder)?;
+    /// set.record_resolve(encoder, &pending, &output)?; // output[0] is the total value
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -412,6 +596,17 @@ impl ParameterSet {
     /// words are Σ|θ| as an integer in units of 2^-149, and 20 words are Σθ² in units of 2^-298. Then come the counts
     /// of non-zero, NaN and infinite weights with 64 bits each, the bits of max|θ|, and one unused word. The last 12
     /// words are the term sum, if the penalty has one, in units of 2^-149.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::{ParameterSet, Pending};
+    /// # use penalty::wgpu::BufferBinding;
+    /// # use penalty::Reports;
+    /// # fn f(set: &ParameterSet, pending: &Pending<Reports>) {
+    /// if let Some((buffer, offset, size)) = set.results(pending) {
+    ///     let binding = BufferBinding { buffer, offset, size: size.try_into().ok() };
+    /// }
+    /// # }
+    /// ```
     pub fn results(&self, pending: &Pending<Reports>) -> Option<(&wgpu::Buffer, u64, u64)> {
         self.recorders.results_of(&pending.recorded)
     }

@@ -6,13 +6,28 @@
 
 use super::bits::bounded;
 
-/// a/b for a ≥ 0 and b > 0, correctly rounded: at most `f32::MAX`, and +0 below 2^-120.
+/// a/b for finite a ≥ 0 and b > 0, correctly rounded on every backend: at most `f32::MAX`, and +0 below 2^-120.
+///
+/// Here and in the other functions, a number that is not 0 must be at least 2^-120.
+///
+/// ```
+/// use penalty::custom::quotient;
+///
+/// assert_eq!(quotient(3.0, 2.0), 1.5);
+/// assert_eq!(quotient(f32::MAX, 0.5), f32::MAX); // not ∞
+/// ```
 #[inline(always)]
 pub fn quotient(a: f32, b: f32) -> f32 {
     bounded(a / b)
 }
 
-/// √x for x ≥ 0, correctly rounded.
+/// √x for a finite x ≥ 0, correctly rounded on every backend.
+///
+/// ```
+/// use penalty::custom::root;
+///
+/// assert_eq!(root(9.0), 3.0);
+/// ```
 #[inline(always)]
 pub fn root(x: f32) -> f32 {
     x.sqrt()
@@ -30,10 +45,17 @@ pub(crate) fn times_wide(x: f32, c: f32) -> f32 {
     (x * power) * rest
 }
 
-/// ln(x + lost) for x > 0, with `lost` at most half a unit in x's last place. The error is at most 3 units in the last
-/// place.
+/// ln(x + lost) for a finite x > 0, with the same bits on every backend and an error of at most 3 units in the last
+/// place. `lost` is what rounding took from x, at most half a unit in x's last place.
 ///
 /// x = 2ᵏ(1 + f) with 1 + f from √½ to √2. The polynomial for ln(1 + f) is that of `logf` in Moshier's Cephes.
+///
+/// ```
+/// use penalty::custom::ln;
+///
+/// assert_eq!(ln(1.0, 0.0), 0.0);
+/// assert_eq!(ln(1.0, 2f32.powi(-25)), 2f32.powi(-25)); // 1 + 2^-25 is no f32
+/// ```
 #[inline(always)]
 pub fn ln(x: f32, lost: f32) -> f32 {
     let power = (x.to_bits() as i32 - 0x3f35_04f3) >> 23;
@@ -62,7 +84,14 @@ pub fn ln(x: f32, lost: f32) -> f32 {
     k * 0.693_359_4 + (f + low)
 }
 
-/// ln(1 + u) for u ≥ 0, within 3 units in the last place.
+/// ln(1 + u) for a finite u ≥ 0, with the same bits on every backend and an error of at most 3 units in the last place.
+///
+/// ```
+/// use penalty::custom::ln_1p;
+///
+/// assert_eq!(ln_1p(0.0), 0.0);
+/// assert_eq!(ln_1p(1e-10), 1e-10); // 1 + 1e-10 is no f32
+/// ```
 #[inline(always)]
 pub fn ln_1p(u: f32) -> f32 {
     let y = 1.0 + u;

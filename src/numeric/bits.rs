@@ -22,7 +22,14 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("SMALLEST", SMALLEST.to_bits()),
 ];
 
-/// +0 for a number below 2^-120 in magnitude, −0 included.
+/// +0 for a number below 2^-120 in magnitude, −0 included; else the number.
+///
+/// ```
+/// use penalty::custom::flush;
+///
+/// assert_eq!(flush(1e-37), 0.0); // 2^-120 is about 7.5e-37
+/// assert_eq!(flush(-1e-36), -1e-36);
+/// ```
 #[inline(always)]
 pub fn flush(x: f32) -> f32 {
     if x.to_bits() & MAGNITUDE < SMALLEST.to_bits() { 0.0 } else { x }
@@ -43,6 +50,13 @@ pub(crate) fn element_weight(bits: u32) -> f32 {
 }
 
 /// A product or a sum ≥ 0, limited to the range of later steps: at most `f32::MAX`, and +0 below 2^-120.
+///
+/// ```
+/// use penalty::custom::bounded;
+///
+/// assert_eq!(bounded(f32::MAX * 2.0), f32::MAX);
+/// assert_eq!(bounded(1e-37), 0.0);
+/// ```
 #[inline(always)]
 pub fn bounded(x: f32) -> f32 {
     let y = flush(x);
@@ -58,6 +72,13 @@ pub(crate) fn toward_zero(x: f32, lost_bits: f32, must: bool) -> f32 {
 }
 
 /// Soft thresholding: v − clamp(v, −t, t), rounded once.
+///
+/// ```
+/// use penalty::custom::threshold;
+///
+/// assert_eq!(threshold(2.0, 0.5), 1.5);
+/// assert_eq!(threshold(-0.25, 0.5), 0.0);
+/// ```
 #[inline(always)]
 pub fn threshold(v: f32, t: f32) -> f32 {
     // Comparisons, not `f32::clamp`: that also checks for NaN, which costs two instructions per weight.
@@ -67,6 +88,12 @@ pub fn threshold(v: f32, t: f32) -> f32 {
 }
 
 /// A magnitude ≥ 0 with the sign of `like`.
+///
+/// ```
+/// use penalty::custom::signed;
+///
+/// assert_eq!(signed(2.0, -0.5), -2.0);
+/// ```
 #[inline(always)]
 pub fn signed(magnitude: f32, like: f32) -> f32 {
     f32::from_bits(magnitude.to_bits() | (like.to_bits() & 0x8000_0000))

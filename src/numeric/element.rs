@@ -5,6 +5,13 @@
 use std::fmt;
 
 /// The type of the weights in a slice or a buffer.
+///
+/// ```
+/// use penalty::{Dtype, Element, half};
+///
+/// assert_eq!((f32::DTYPE, half::bf16::DTYPE), (Dtype::F32, Dtype::BF16));
+/// assert_eq!(Dtype::BF16.to_string(), "BF16");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Dtype {
@@ -18,6 +25,10 @@ pub enum Dtype {
 
 impl Dtype {
     /// The size of one element in bytes.
+    ///
+    /// ```
+    /// assert_eq!(penalty::Dtype::F16.size(), 2);
+    /// ```
     pub const fn size(self) -> usize {
         match self {
             Dtype::F32 => 4,
@@ -47,6 +58,17 @@ impl fmt::Display for Dtype {
 }
 
 /// A type of weights: `f32`, [`half::f16`] or [`half::bf16`]. Sealed: the kernels exist for these three.
+///
+/// ```
+/// use penalty::{Backend, Element, Penalty, Result, half::f16};
+///
+/// fn count<E: Element>(weights: &[E]) -> Result<u64> {
+///     Ok(Backend::cpu().evaluate(&Penalty::none(), weights)?.nonzero)
+/// }
+///
+/// assert_eq!((count(&[1.0f32, 0.0])?, count(&[f16::ONE, f16::ONE])?), (1, 2));
+/// # Ok::<(), penalty::Error>(())
+/// ```
 pub trait Element: Bits {
     /// The type as a value.
     const DTYPE: Dtype;

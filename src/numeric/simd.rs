@@ -1,6 +1,17 @@
 //! Which vector instructions run the loops. Each loop is compiled once per instruction set, and chosen at run time.
 
 /// The vector instructions that the CPU uses. All give the same bits.
+///
+/// ```
+/// use penalty::cpu::InstructionSet;
+/// use penalty::{Backend, Cpu, Penalty};
+///
+/// for set in InstructionSet::available() {
+///     let backend = Backend::Cpu(Cpu::with_instructions(set)?);
+///     assert_eq!(backend.evaluate(&Penalty::l1(0.5)?, &[1.0f32, -0.25])?.value, 0.625);
+/// }
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InstructionSet {
     /// What every processor of the architecture has: SSE2 on x86-64, NEON on AArch64.
@@ -13,6 +24,12 @@ pub enum InstructionSet {
 
 impl InstructionSet {
     /// The sets that this processor has, the best one last.
+    ///
+    /// ```
+    /// use penalty::cpu::InstructionSet;
+    ///
+    /// assert_eq!(InstructionSet::available()[0], InstructionSet::Baseline);
+    /// ```
     pub fn available() -> Vec<InstructionSet> {
         #[cfg(not(target_arch = "x86_64"))]
         return vec![InstructionSet::Baseline];

@@ -74,16 +74,31 @@ impl<'a, E: Element> From<&'a mut [E]> for SliceMut<'a> {
 
 impl<'a> Slice<'a> {
     /// The type of its elements.
+    ///
+    /// ```
+    /// let slice = penalty::Slice::from(&[1.0f32, -2.0][..]);
+    /// assert_eq!(slice.dtype(), penalty::Dtype::F32);
+    /// ```
     pub fn dtype(&self) -> Dtype {
         self.dtype
     }
 
     /// How many elements it has.
+    ///
+    /// ```
+    /// let slice = penalty::Slice::from(&[1.0f32, -2.0][..]);
+    /// assert_eq!(slice.len(), 2);
+    /// ```
     pub fn len(&self) -> usize {
         self.bytes.len() / self.dtype.size()
     }
 
     /// Whether it has no elements.
+    ///
+    /// ```
+    /// let slice = penalty::Slice::from(&[0.0f32; 0][..]);
+    /// assert!(slice.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -123,6 +138,11 @@ impl<'a> SliceMut<'a> {
     }
 
     /// The same slice, read-only.
+    ///
+    /// ```
+    /// let mut weights = [1.0f32, -2.0];
+    /// assert_eq!(penalty::SliceMut::from(&mut weights[..]).as_slice().len(), 2);
+    /// ```
     pub fn as_slice(&self) -> Slice<'_> {
         Slice { dtype: self.dtype, bytes: self.bytes }
     }

@@ -175,6 +175,37 @@ impl Penalty {
     ///
     /// It is never [none](Penalty::is_none), and [`named`](Penalty::named) does not find it.
     ///
+    /// ```
+    /// # use penalty::custom::{Elementwise, signed, threshold};
+    /// use penalty::{Backend, Penalty};
+    /// # enum Lasso {}
+    /// # impl Elementwise for Lasso {
+    /// #     const NAME: &'static str = "lasso";
+    /// #     const WGSL: &'static str = "
+    /// #         fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> { return abs(theta); }
+    /// #         fn gradient(theta: vec4<f32>, c: Coefficients) -> vec4<f32> {
+    /// #             return select(signed(c[0], theta), vec4<f32>(0.0), theta == vec4<f32>(0.0));
+    /// #         }
+    /// #         fn prox(v: vec4<f32>, c: Coefficients) -> vec4<f32> { return threshold(v, c[0]); }";
+    /// #     fn gradient_limits([lambda, _]: [f64; 2]) -> [f64; 2] {
+    /// #         [-lambda, lambda]
+    /// #     }
+    /// #     fn term(theta: f32, _: &[f32; 3]) -> f32 {
+    /// #         theta.abs()
+    /// #     }
+    /// #     fn gradient(theta: f32, c: &[f32; 3]) -> f32 {
+    /// #         if theta == 0.0 { 0.0 } else { signed(c[0], theta) }
+    /// #     }
+    /// #     fn prox(v: f32, c: &[f32; 5]) -> f32 {
+    /// #         threshold(v, c[0]) // c[0] is step·λ
+    /// #     }
+    /// # }
+    ///
+    /// let lasso = Penalty::custom::<Lasso>([0.5, 0.0])?; // `Lasso` is a type that implements `Elementwise`
+    /// assert_eq!(Backend::cpu().prox(&lasso, &[1.0f32, -0.25], 1.0)?, [0.5, 0.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of its [`accept`](crate::custom::Elementwise::accept). [`Error::Parameter`] unless its factor is from 0 to

@@ -69,11 +69,30 @@ pub(super) struct ElasticNet;
 
 impl Penalty {
     /// R(θ) = 0. Its prox leaves every bit as it is. Evaluating it still gives the statistics.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let report = Backend::cpu().evaluate(&Penalty::none(), &[3.0f32, -4.0])?;
+    /// assert_eq!((report.value, report.l1, report.l2_squared), (0.0, 7.0, 25.0));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn none() -> Penalty {
         Penalty::of(&FORMULA, [0.0, 0.0], NONE.given([]))
     }
 
-    /// R(θ) = λΣ|θ|, the lasso's penalty (Tibshirani 1996).
+    /// R(θ) = λΣ|θ|, the lasso's penalty (Tibshirani 1996). It makes weights exactly zero.
+    ///
+    /// prox(v) is the soft threshold v − clamp(v, −ηλ, ηλ). The gradient is λ·sign θ, 0 at 0. Convex.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let (cpu, l1) = (Backend::cpu(), Penalty::l1(0.5)?);
+    /// assert_eq!(cpu.evaluate(&l1, &[1.0f32, -3.0])?.value, 2.0);
+    /// assert_eq!(cpu.prox(&l1, &[1.0f32, -3.0, 0.25], 1.0)?, [0.5, -2.5, 0.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -82,7 +101,19 @@ impl Penalty {
         Ok(Penalty::of(&FORMULA, [factor("lambda", lambda)?, 0.0], L1.given([lambda])))
     }
 
-    /// R(θ) = λΣθ², ridge (Hoerl and Kennard 1970), **without a ½**: the gradient is 2λθ.
+    /// R(θ) = λΣθ², ridge (Hoerl and Kennard 1970), **without a ½**.
+    ///
+    /// prox(v) is v/(1 + 2ηλ). The gradient is 2λθ. Convex; it makes no zeros.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let (cpu, ridge) = (Backend::cpu(), Penalty::l2_squared(0.5)?);
+    /// assert_eq!(cpu.evaluate(&ridge, &[1.0f32, -3.0])?.value, 5.0);
+    /// assert_eq!(cpu.gradient(&ridge, &[1.0f32, -3.0])?, [1.0, -3.0]); // 2λθ
+    /// assert_eq!(cpu.prox(&ridge, &[1.0f32, -3.0], 1.0)?, [0.5, -1.5]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -93,7 +124,17 @@ impl Penalty {
 
     /// R(θ) = λ(αΣ|θ| + (1−α)Σθ²), the elastic net (Zou and Hastie 2005) without a ½.
     ///
-    /// With α = 1 it is exactly [`l1`](Penalty::l1), with α = 0 exactly [`l2_squared`](Penalty::l2_squared).
+    /// prox(v) is (v − clamp(v, −ηλα, ηλα))/(1 + 2ηλ(1−α)). The gradient is λα·sign θ + 2λ(1−α)θ, 0 at 0. Convex. With
+    /// α = 1 it is exactly [`l1`](Penalty::l1), with α = 0 exactly [`l2_squared`](Penalty::l2_squared).
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// let (cpu, elastic_net) = (Backend::cpu(), Penalty::elastic_net(1.0, 0.5)?);
+    /// assert_eq!(cpu.evaluate(&elastic_net, &[1.0f32, -3.0])?.value, 0.5 * 4.0 + 0.5 * 10.0);
+    /// assert_eq!(cpu.prox(&elastic_net, &[1.5f32, -3.5, 0.25], 1.0)?, [0.5, -1.5, 0.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -106,6 +147,13 @@ impl Penalty {
     /// scikit-learn's `ElasticNet(alpha, l1_ratio)`: R(θ) = α·ρΣ|θ| + ½α(1−ρ)Σθ², where ρ is `l1_ratio`.
     ///
     /// scikit-learn divides its loss by the number of samples; divide yours too, or multiply α by it.
+    ///
+    /// ```
+    /// use penalty::Penalty;
+    ///
+    /// assert_eq!(Penalty::scikit_learn(1.0, 0.5)?, Penalty::keras(0.5, 0.25)?); // Σ|θ| and Σθ² times these
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -120,6 +168,13 @@ impl Penalty {
     ///
     /// glmnet divides its loss by the number of observations; divide yours too, or multiply λ by it.
     ///
+    /// ```
+    /// use penalty::Penalty;
+    ///
+    /// assert_eq!(Penalty::glmnet(1.0, 0.5)?, Penalty::keras(0.5, 0.25)?); // Σ|θ| and Σθ² times these
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) unless 0 ≤ λ ≤ `f32::MAX`/2 and 0 ≤ α ≤ 1.
@@ -129,6 +184,13 @@ impl Penalty {
     }
 
     /// Keras' `regularizers.L1L2(l1, l2)`: R(θ) = l1·Σ|θ| + l2·Σθ². There is no ½ in Keras either.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// assert_eq!(Backend::cpu().evaluate(&Penalty::keras(0.5, 0.25)?, &[2.0f32, -2.0])?.value, 2.0 + 2.0);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -140,6 +202,13 @@ impl Penalty {
     /// PyTorch's `weight_decay` as `SGD` and `Adam` apply it, adding λθ to the gradient: R(θ) = ½λΣθ².
     ///
     /// The decoupled decay of `AdamW` is not a penalty: it multiplies θ by 1 − ηλ, outside Adam's scaling.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty};
+    ///
+    /// assert_eq!(Backend::cpu().gradient(&Penalty::weight_decay(0.5)?, &[2.0f32, -4.0])?, [1.0, -2.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

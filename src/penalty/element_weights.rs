@@ -17,6 +17,16 @@ const CHUNK: usize = 64 * TILE;
 ///
 /// [`Penalty::with_element_weights`] makes it for slices of `E`: a `Weighted<[E]>`. [`Penalty::with_operand`] makes it
 /// for a buffer range on a device: a `Weighted<gpu::Operand>`.
+///
+/// ```
+/// use penalty::{Backend, Penalty, Weighted};
+///
+/// let penalty = Penalty::weighted_l1(0.5)?;
+/// let weighted: Weighted<[f32]> = penalty.with_element_weights(&[1.0, 4.0])?; // checked once
+/// assert_eq!(Backend::cpu().evaluate(weighted, &[2.0, 1.0])?.value, 0.5 * (2.0 + 4.0));
+/// assert_eq!(Backend::cpu().gradient(weighted, &[2.0, 1.0])?, [0.5, 2.0]);
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Weighted<'a, W: ?Sized> {
     penalty: &'a Penalty,

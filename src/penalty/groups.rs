@@ -41,11 +41,29 @@ pub struct Groups(Shape);
 
 impl Groups {
     /// All weights are one group.
+    ///
+    /// ```
+    /// use penalty::{Backend, Groups, Penalty};
+    ///
+    /// let largest = Penalty::linf_norm(1.0)?.over(Groups::whole())?;
+    /// let weights = [1.0f32, -3.0, 2.0, 4.0];
+    /// assert_eq!(Backend::cpu().evaluate(&largest, &weights)?.value, 4.0); // λ times the largest magnitude
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub fn whole() -> Groups {
         Groups(Shape::Whole)
     }
 
     /// Runs of `len` consecutive weights.
+    ///
+    /// ```
+    /// use penalty::{Backend, Groups, Penalty};
+    ///
+    /// let largest = Penalty::linf_norm(1.0)?.over(Groups::runs(2)?)?;
+    /// let weights = [1.0f32, -3.0, 2.0, 4.0];
+    /// assert_eq!(Backend::cpu().evaluate(&largest, &weights)?.value, 3.0 + 4.0); // the largest of 1, −3 and of 2, 4
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -56,6 +74,18 @@ impl Groups {
 
     /// The rows of a matrix with this many columns.
     ///
+    /// ```
+    /// use penalty::{Backend, Groups, Penalty};
+    ///
+    /// let largest = Penalty::linf_norm(1.0)?.over(Groups::rows(2)?)?;
+    /// let matrix = [
+    ///     1.0f32, -3.0, // the first row
+    ///     2.0, 4.0,
+    /// ];
+    /// assert_eq!(Backend::cpu().evaluate(&largest, &matrix)?.value, 3.0 + 4.0); // the largest of 1, −3 and of 2, 4
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Groups`] if there are 0 columns.
@@ -65,6 +95,18 @@ impl Groups {
 
     /// The columns of a matrix with this many columns.
     ///
+    /// ```
+    /// use penalty::{Backend, Groups, Penalty};
+    ///
+    /// let largest = Penalty::linf_norm(1.0)?.over(Groups::columns(2)?)?;
+    /// let matrix = [
+    ///     1.0f32, -3.0, // the first row
+    ///     2.0, 4.0,
+    /// ];
+    /// assert_eq!(Backend::cpu().evaluate(&largest, &matrix)?.value, 2.0 + 4.0); // the largest of 1, 2 and of −3, 4
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Groups`] if there are 0 columns.
@@ -73,6 +115,18 @@ impl Groups {
     }
 
     /// Tiles of `height` rows and `width` columns in a matrix with this many columns: block sparsity.
+    ///
+    /// ```
+    /// use penalty::{Backend, Groups, Penalty};
+    ///
+    /// let largest = Penalty::linf_norm(1.0)?.over(Groups::tiles(4, 2, 2)?)?;
+    /// let matrix = [
+    ///     1.0f32, 2.0, 5.0, 6.0, // the first row
+    ///     3.0, 4.0, 7.0, 8.0,
+    /// ];
+    /// assert_eq!(Backend::cpu().evaluate(&largest, &matrix)?.value, 4.0 + 8.0); // of 1, 2, 3, 4 and of 5, 6, 7, 8
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -88,6 +142,15 @@ impl Groups {
 
     /// A list of indices for each group. Together the lists are 0, 1, 2, … in any order. They cover a tensor of exactly
     /// that many weights.
+    ///
+    /// ```
+    /// use penalty::{Backend, Groups, Penalty};
+    ///
+    /// let largest = Penalty::linf_norm(1.0)?.over(Groups::lists(&[[0, 3], [2, 1]])?)?;
+    /// let weights = [1.0f32, -3.0, 2.0, 4.0];
+    /// assert_eq!(Backend::cpu().evaluate(&largest, &weights)?.value, 4.0 + 3.0); // of 1, 4 and of 2, −3
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

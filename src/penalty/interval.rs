@@ -24,7 +24,7 @@ pub(super) static INTERVAL: Named = Named { name: "interval", new: |p| Penalty::
 pub(super) struct Interval;
 
 impl Penalty {
-    /// R(θ) = 0 where lower ≤ θ ≤ upper for every θ, else ∞: the box. A bound may be infinite.
+    /// R(θ) = 0 where lower ≤ θ ≤ upper for every θ, else ∞: the box (Parikh and Boyd 2014). A bound may be infinite.
     ///
     /// prox(v) is min(max(v, lower), upper), whatever the step. It has [no gradient](Penalty::has_gradient). Each bound
     /// is rounded once, to the nearest number of the weights' type. A weight that equals a bound is inside. Convex.

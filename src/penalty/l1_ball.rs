@@ -22,8 +22,8 @@ pub(super) static NAMED: Named = Named {
 pub(super) struct L1Ball;
 
 impl Penalty {
-    /// R(θ) = 0 where Σ|θ| ≤ radius, else ∞: the lasso as a constraint. [`over`](Penalty::over) groups, each group has
-    /// its own ball.
+    /// R(θ) = 0 where Σ|θ| ≤ radius, else ∞: the lasso as a constraint (Duchi et al. 2008). [`over`](Penalty::over)
+    /// groups, each group has a ball of this radius.
     ///
     /// prox(v) is the projection, whatever the step: sign v·max(|v| − τ, 0), with the τ for which the sum of magnitudes
     /// is the radius, or v if it is inside already. The result is certainly inside, also after rounding to its type.

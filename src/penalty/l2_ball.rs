@@ -23,8 +23,8 @@ pub(super) static NAMED: Named = Named {
 pub(super) struct L2Ball;
 
 impl Penalty {
-    /// R(θ) = 0 where ‖θ‖₂ ≤ radius, else ∞: the L2 ball. [`over`](Penalty::over) groups, each group has its own ball,
-    /// as in max-norm regularization.
+    /// R(θ) = 0 where ‖θ‖₂ ≤ radius, else ∞: the L2 ball (Parikh and Boyd 2014). [`over`](Penalty::over) groups, each
+    /// group has a ball of this radius, as in max-norm regularization.
     ///
     /// prox(v) is v·min(radius/‖v‖₂, 1), whatever the step. The result is certainly inside, also after rounding to its
     /// type. Beside that rounding, each weight is within 1e-6 of the radius of the exact projection, however different

@@ -22,7 +22,7 @@ pub(super) static NAMED: Named = Named {
 pub(super) struct L2Norm;
 
 impl Penalty {
-    /// R(θ) = λ‖θ‖₂, the norm that is not squared: either all weights become zero, or none does.
+    /// R(θ) = λ‖θ‖₂, the norm that is not squared (Yuan and Lin 2006): either all weights become zero, or none does.
     /// [`over`](Penalty::over) groups it is λΣ‖θ_g‖₂. [`group_lasso`](Penalty::group_lasso) also takes the sizes of the
     /// groups into account.
     ///

@@ -23,8 +23,8 @@ pub(super) static NAMED: Named = Named {
 pub(super) struct LInfNorm;
 
 impl Penalty {
-    /// R(θ) = λ‖θ‖∞, the largest magnitude, or λΣ‖θ_g‖∞ [`over`](Penalty::over) groups. It makes weights equal in
-    /// magnitude.
+    /// R(θ) = λ‖θ‖∞, the largest magnitude (Parikh and Boyd 2014), or λΣ‖θ_g‖∞ [`over`](Penalty::over) groups. It makes
+    /// weights equal in magnitude.
     ///
     /// prox(v) is v minus its projection on the L1 ball of radius ηλ: 0 where Σ|v| ≤ ηλ, else clamp(v, −τ, τ) with Σ
     /// max(|v| − τ, 0) = ηλ. The gradient is λ·sign θ at the largest weight and 0 elsewhere. If k weights share the

@@ -5,6 +5,14 @@ use super::origin::Origin;
 use crate::Result;
 
 /// A penalty as [`Penalty::named`] knows it.
+///
+/// ```
+/// use penalty::{Named, Penalty};
+///
+/// for Named { name, parameters, formula, .. } in Penalty::all() {
+///     println!("{name}({}): {formula}", parameters.join(", "));
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Named {
     /// Its name, such as `mcp`.

@@ -22,7 +22,8 @@ pub(super) static NAMED: Named = Named {
 pub(super) struct NonnegativeL1;
 
 impl Penalty {
-    /// R(θ) = λΣθ where every θ ≥ 0, else ∞: the non-negative lasso. With λ = 0, only the constraint is left.
+    /// R(θ) = λΣθ where every θ ≥ 0, else ∞: the non-negative lasso (Wu, Yang and Liu 2014). With λ = 0, only the
+    /// constraint is left.
     ///
     /// prox(v) is max(v − ηλ, 0). It has [no gradient](Penalty::has_gradient), since it is a constraint below 0.
     /// Convex.

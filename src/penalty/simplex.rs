@@ -22,8 +22,8 @@ pub(super) static NAMED: Named = Named {
 pub(super) struct Simplex;
 
 impl Penalty {
-    /// R(θ) = 0 where every θ ≥ 0 and Σθ = radius, else ∞: the scaled probability simplex. [`over`](Penalty::over)
-    /// groups, each group has its own simplex.
+    /// R(θ) = 0 where every θ ≥ 0 and Σθ = radius, else ∞: the scaled probability simplex (Held, Wolfe and Crowder
+    /// 1974). [`over`](Penalty::over) groups, each group has a simplex of this radius.
     ///
     /// prox(v) is the projection, whatever the step: max(v − τ, 0), with the τ, of any sign, for which the sum is the
     /// radius. After rounding to the weights' type, the sum is never above the radius. Beside that rounding, each

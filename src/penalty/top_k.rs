@@ -30,7 +30,7 @@ pub(super) struct TopK;
 
 impl Penalty {
     /// R(θ) = 0 where at most k weights are not zero, else ∞: pruning to a budget. [`over`](Penalty::over) groups, each
-    /// group has its own budget.
+    /// group has this budget.
     ///
     /// prox(v) keeps the k largest magnitudes as they are, whatever the step. Of equal magnitudes, it keeps those with
     /// the lower index. A weight that is not finite stays and does not count among the k. It has [no

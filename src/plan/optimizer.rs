@@ -24,6 +24,17 @@ use crate::{Error, Result};
 ///
 /// Every operation is an addition, a multiplication or a comparison, so every backend gives the same bits. A non-finite
 /// weight keeps its bits if the direction is finite. A NaN in g or v makes a weight NaN, never 0.
+///
+/// ```
+/// use penalty::{Cpu, HostSet, Momentum, Parameter, Penalty, Sgd};
+///
+/// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.125)?)]);
+/// let (mut theta, gradient, mut v) = ([1.0f32], [0.5f32], [0.0f32]);
+/// let sgd = Sgd { step: 1.0, momentum: Momentum::heavy_ball(0.5) };
+/// set.sgd(&mut [(&mut theta[..]).into()], &[gradient[..].into()], &mut [(&mut v[..]).into()], &sgd)?;
+/// assert_eq!((v, theta), ([0.5], [0.25])); // 1 − 0.5, then the prox with 0.125·1/(1 − 0.5)
+/// # Ok::<(), penalty::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sgd {
     /// The step size η ≥ 0. It may change at each step, as schedules do.
@@ -63,11 +74,25 @@ pub enum Momentum {
 
 impl Momentum {
     /// The heavy ball without dampening.
+    ///
+    /// ```
+    /// use penalty::{Momentum, Sgd};
+    ///
+    /// let sgd = Sgd { step: 0.5, momentum: Momentum::heavy_ball(0.75) };
+    /// assert_eq!(sgd.prox_step()?, 2.0); // η/(1−μ)
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
     pub const fn heavy_ball(momentum: f64) -> Momentum {
         Momentum::HeavyBall { momentum, dampening: 0.0 }
     }
 
     /// Nesterov's momentum without dampening.
+    ///
+    /// ```
+    /// use penalty::Momentum;
+    ///
+    /// assert_eq!(Momentum::nesterov(0.9), Momentum::Nesterov { momentum: 0.9, dampening: 0.0 });
+    /// ```
     pub const fn nesterov(momentum: f64) -> Momentum {
         Momentum::Nesterov { momentum, dampening: 0.0 }
     }
@@ -150,6 +175,15 @@ impl Sgd {
 /// with (1−β₂)g² ≤ 2^-25: with the default β₂, those with |g| below about 2^-7.5.
 ///
 /// Every quotient and root is correctly rounded, on devices too, so every backend gives the same bits.
+///
+/// ```
+/// use penalty::Adam;
+///
+/// let adam = Adam { step: 1e-4, decay: 0.01, ..Adam::default() };
+/// for iteration in 1..=1000 {
+///     let step = Adam { iteration, ..adam }; // for `HostSet::adam` or `ParameterSet::record_adam`
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
     /// The step size η ≥ 0.

@@ -22,7 +22,14 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// A tensor with its penalty.
+    /// A tensor of this name, with its penalty.
+    ///
+    /// ```
+    /// use penalty::{Parameter, Penalty};
+    ///
+    /// let bias = Parameter::new("layer1.bias", Penalty::none());
+    /// assert!(bias.penalty.is_none());
+    /// ```
     pub fn new(name: impl Into<String>, penalty: Penalty) -> Parameter {
         Parameter { name: name.into(), penalty }
     }

@@ -9,7 +9,7 @@ const LAYERS: [&str; 11] =
     ["numeric", "error", "formula", "penalty", "plan", "report", "slices", "cpu", "gpu", "backend", "lib"];
 
 /// The paths of modules with the text of their files: `gpu::kernel` of `src/gpu/kernel.rs`.
-type Files = BTreeMap<String, String>;
+pub(super) type Files = BTreeMap<String, String>;
 
 /// Who imports whom.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
@@ -153,7 +153,7 @@ fn in_a_circle(arrows: &Arrows) -> Vec<String> {
 }
 
 /// The source files of a package.
-fn files(package: &str) -> Files {
+pub(super) fn files(package: &str) -> Files {
     let mut files = Files::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(package).join("src"), "", &mut files);
     files

@@ -8,6 +8,7 @@ mod adapters;
 mod calls;
 mod constructors;
 mod custom;
+mod examples;
 mod gradients;
 mod groups;
 mod instructions;
