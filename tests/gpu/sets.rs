@@ -13,6 +13,7 @@ use crate::common::buffers::{Images, Layout, operands, record, set};
 use crate::common::compare::{same_bits, same_bytes};
 use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, own, submit};
 use crate::common::tensors::{Call, EXACT, Tensors, lens, parameters_of, reports_equal};
+use crate::common::trials::is_brief;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_dispatch_for_each_buffer_and_type,
@@ -109,7 +110,7 @@ fn penalties_may_begin_as_none(device: &Device) {
 /// As in Burn: the same tensors at other places, in other buffers, and in more of them.
 fn operands_move_from_step_to_step(device: &Device) {
     let gpu = device.plain();
-    let mut tensors = Tensors::new(&lens());
+    let mut tensors = if is_brief() { Tensors::of(Dtype::F16, &lens()) } else { Tensors::new(&lens()) };
     let first = tensors.lay_out(Layout::Page);
     let mut set = set(gpu, &tensors, &first, &first.upload(gpu), 2);
     let mut earlier = None;
