@@ -9,7 +9,9 @@ use penalty::gpu::{Operand, Operands, ParameterSet, PendingReports};
 use penalty::{Dtype, Gpu, Parameter, Penalty, wgpu};
 
 use crate::Error;
-use crate::memory::{Memory, Server};
+use crate::buffer::{Buffer, Server};
+use crate::pending::State;
+use crate::runner::Runner;
 use crate::walk::{GRADIENT, WEIGHTS};
 
 /// How many steps of an operation may be under way before the next one waits for the oldest.
@@ -39,39 +41,12 @@ impl Device {
         Ok(Device { gpu: Gpu::from_device(device, queue)?, parameters: Vec::new(), set: None, penalties: Vec::new() })
     }
 
-    /// From now on these parameters.
-    pub(crate) fn prepare(&mut self, parameters: Vec<Parameter>) {
-        (self.parameters, self.set, self.penalties) = (parameters, None, Vec::new());
-    }
-
-    pub(crate) fn evaluate(&mut self, penalties: &[Penalty], weights: &[Memory]) -> Result<PendingReports, Error> {
-        self.run(penalties, weights, &[], |set, encoder| set.record_evaluate(encoder))
-    }
-
-    pub(crate) fn add_gradients(
-        &mut self,
-        penalties: &[Penalty],
-        weights: &[Memory],
-        gradients: &[Memory],
-    ) -> Result<PendingReports, Error> {
-        self.run(penalties, weights, gradients, |set, encoder| set.record_evaluate_and_gradient_add(encoder))
-    }
-
-    pub(crate) fn prox(
-        &mut self,
-        penalties: &[Penalty],
-        weights: &[Memory],
-        step: f64,
-    ) -> Result<PendingReports, Error> {
-        self.run(penalties, weights, &[], |set, encoder| set.record_prox_and_evaluate(encoder, step))
-    }
-
     /// [`submit`](Device::submit), of penalties of the caller's own behind their check.
     fn run(
         &mut self,
         penalties: &[Penalty],
-        weights: &[Memory],
-        gradients: &[Memory],
+        weights: &[Buffer],
+        gradients: &[Buffer],
         record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<PendingReports>,
     ) -> Result<PendingReports, Error> {
         match self.submit(penalties, weights, gradients, &record) {
@@ -87,8 +62,8 @@ impl Device {
     fn submit(
         &mut self,
         penalties: &[Penalty],
-        weights: &[Memory],
-        gradients: &[Memory],
+        weights: &[Buffer],
+        gradients: &[Buffer],
         record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<PendingReports>,
     ) -> Result<PendingReports, Error> {
         let weights = self.pin(WEIGHTS, weights)?;
@@ -132,12 +107,11 @@ impl Device {
     }
 
     /// The tensors' buffers, kept where they are, and Burn's work on them submitted.
-    fn pin(&self, operand: &'static str, tensors: &[Memory]) -> Result<Vec<Pinned>, Error> {
+    fn pin(&self, operand: &'static str, tensors: &[Buffer]) -> Result<Vec<Pinned>, Error> {
         let mut pins = Vec::with_capacity(tensors.len());
         let mut streams = HashMap::new();
-        for (memory, parameter) in tensors.iter().zip(&self.parameters) {
+        for (Buffer(tensor), parameter) in tensors.iter().zip(&self.parameters) {
             let problem = |problem| Error::Storage { operand, parameter: parameter.name.clone(), problem };
-            let Memory::Device(tensor) = memory else { return Err(problem("a tensor on the host".into())) };
             let pin = tensor.handle.clone().binding();
             let resource = tensor.client.get_resource::<Server>(tensor.handle.clone());
             let resource = resource.map_err(|error| problem(error.to_string()))?.resource().clone();
@@ -154,6 +128,33 @@ impl Device {
             })?;
         }
         Ok(pins)
+    }
+}
+
+impl Runner for Device {
+    type Memory = Buffer;
+
+    fn prepare(&mut self, parameters: Vec<Parameter>) {
+        (self.parameters, self.set, self.penalties) = (parameters, None, Vec::new());
+    }
+
+    fn evaluate(&mut self, penalties: &[Penalty], weights: &[Buffer]) -> Result<State, Error> {
+        self.run(penalties, weights, &[], |set, encoder| set.record_evaluate(encoder)).map(State::Device)
+    }
+
+    fn add_gradients(
+        &mut self,
+        penalties: &[Penalty],
+        weights: &[Buffer],
+        gradients: &mut [Buffer],
+    ) -> Result<State, Error> {
+        let record = |set: &mut ParameterSet, encoder: &mut _| set.record_evaluate_and_gradient_add(encoder);
+        self.run(penalties, weights, gradients, record).map(State::Device)
+    }
+
+    fn prox(&mut self, penalties: &[Penalty], weights: &mut [Buffer], step: f64) -> Result<State, Error> {
+        let record = |set: &mut ParameterSet, encoder: &mut _| set.record_prox_and_evaluate(encoder, step);
+        self.run(penalties, weights, &[], record).map(State::Device)
     }
 }
 
