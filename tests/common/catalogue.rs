@@ -2,6 +2,9 @@
 //!
 //! `tests/data/hashes.txt` holds the hashes, so that a change of any bit shows, also one that all backends share.
 
+use std::hash::Hasher;
+
+use fnv::FnvHasher;
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
 use penalty::{Adam, Backend, Cpu, Dtype, Element, Groups, Metric, Momentum, Penalty, Report, Reports, Result, Sgd};
@@ -261,8 +264,8 @@ fn report(report: &Report) -> Vec<u8> {
         .collect()
 }
 
-/// FNV-1a.
 fn hash(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+    let mut hasher = FnvHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
 }

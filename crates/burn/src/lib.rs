@@ -33,6 +33,9 @@
 //!
 //! Weights are `f32`, `f16` or `bf16`; others are rejected by name.
 
+mod array;
+#[cfg(feature = "wgpu")]
+mod buffer;
 mod error;
 mod host;
 mod memory;
@@ -40,7 +43,9 @@ mod optimizer;
 mod pending;
 mod regularizer;
 mod rules;
+mod runner;
 mod walk;
+#[cfg(feature = "wgpu")]
 mod wgpu;
 
 pub use penalty;

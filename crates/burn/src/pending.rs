@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use penalty::Reports;
+#[cfg(feature = "wgpu")]
 use penalty::gpu;
 
 use crate::Error;
@@ -19,19 +20,17 @@ pub struct Pending {
     state: State,
 }
 
+/// Where the reports are.
 #[derive(Debug)]
-enum State {
+pub(crate) enum State {
     Ready(Reports),
+    #[cfg(feature = "wgpu")]
     Device(gpu::Pending<Reports>),
 }
 
 impl Pending {
-    pub(crate) fn ready(names: Arc<[String]>, reports: Reports) -> Pending {
-        Pending { names, state: State::Ready(reports) }
-    }
-
-    pub(crate) fn device(names: Arc<[String]>, reports: gpu::Pending<Reports>) -> Pending {
-        Pending { names, state: State::Device(reports) }
+    pub(crate) fn new(names: Arc<[String]>, state: State) -> Pending {
+        Pending { names, state }
     }
 
     /// The paths of the penalized parameters, in the order of the reports.
@@ -43,10 +42,12 @@ impl Pending {
     ///
     /// # Errors
     ///
-    /// [`Error::Penalty`] with what [`gpu::Pending<Reports>::wait`] says.
+    /// [`Error::Penalty`] if the device fails, does not answer in time, or has reused the reports' place.
+    #[cfg_attr(not(feature = "wgpu"), expect(unused_variables, reason = "reports on the host are there at once"))]
     pub fn wait(&self, timeout: Duration) -> Result<Reports, Error> {
         match &self.state {
             State::Ready(reports) => Ok(reports.clone()),
+            #[cfg(feature = "wgpu")]
             State::Device(pending) => Ok(pending.wait(timeout)?),
         }
     }
@@ -60,6 +61,7 @@ impl Pending {
     pub async fn read(&self) -> Result<Reports, Error> {
         match &self.state {
             State::Ready(reports) => Ok(reports.clone()),
+            #[cfg(feature = "wgpu")]
             State::Device(pending) => Ok(pending.read().await?),
         }
     }

@@ -2,20 +2,27 @@
 
 use std::sync::Arc;
 
-use burn_core::backend::DispatchDevice;
 use burn_core::module::Module;
-use burn_core::tensor::wgpu::WgpuSetup;
-use burn_core::tensor::{DType, Device};
+use burn_core::tensor::DType;
+#[cfg(feature = "wgpu")]
+use burn_core::{
+    backend::DispatchDevice,
+    tensor::{Device, wgpu::WgpuSetup},
+};
+#[cfg(feature = "wgpu")]
 use burn_cubecl::CubeDevice;
 use burn_optim::GradientsParams;
 use penalty::{Dtype, Penalty};
 
 use crate::host::Host;
-use crate::memory::{Copies, Way};
+use crate::memory::Copies;
 use crate::pending::Pending;
 use crate::rules::Choice;
+use crate::runner::{self, Runner};
 use crate::walk::{self, Found, Members, Shaped, WEIGHTS};
-use crate::{Error, Rejected, Rules, wgpu};
+#[cfg(feature = "wgpu")]
+use crate::wgpu;
+use crate::{Error, Rejected, Rules};
 
 /// Penalizes a module's parameters as [`Rules`] say, by one of two routes.
 ///
@@ -86,17 +93,9 @@ pub struct Regularizer {
 
 #[derive(Debug)]
 enum Route {
+    #[cfg(feature = "wgpu")]
     Wgpu(Box<wgpu::Device>, Device),
     Host(Host),
-}
-
-impl Route {
-    fn way(&self) -> Way {
-        match self {
-            Route::Wgpu(..) => Way::Device,
-            Route::Host(_) => Way::Host,
-        }
-    }
 }
 
 impl Regularizer {
@@ -119,6 +118,7 @@ impl Regularizer {
     /// # Errors
     ///
     /// [`Error::NotWgpu`] for another device, [`Error::Penalty`] where the kernels do not compile or run on it.
+    #[cfg(feature = "wgpu")]
     pub fn wgpu(device: &Device, setup: &WgpuSetup, rules: Rules) -> Result<Regularizer, Error> {
         let device = device.clone().inner();
         if !matches!(device.as_dispatch(), DispatchDevice::Cube(CubeDevice::Wgpu(_))) {
@@ -194,22 +194,15 @@ impl Regularizer {
     /// the gradients keep their values then.
     pub fn add_gradients<M: Module>(&mut self, module: &M, gradients: &mut GradientsParams) -> Result<Pending, Error> {
         let penalties = self.prepare(module)?;
-        let (members, way) = (Members::new(&self.members), self.route.way());
+        let (members, copies) = (Members::new(&self.members), &mut self.copies);
         walk::check_gradients(module, &members, gradients)?;
-        let weights = walk::read_weights(module, &members, way)?;
-        let mut taken = walk::take_gradients(module, &members, gradients, way, &mut self.copies)?;
-        let pending = match &mut self.route {
-            Route::Wgpu(device, _) => {
-                let pending = device.add_gradients(&penalties, &weights, &taken.memory);
-                pending.map(|pending| Pending::device(self.names.clone(), pending))
-            }
-            Route::Host(host) => {
-                let reports = host.add_gradients(&penalties, &weights, &mut taken.memory);
-                reports.map(|reports| Pending::ready(self.names.clone(), reports))
-            }
+        let of = (module, gradients);
+        let state = match &mut self.route {
+            #[cfg(feature = "wgpu")]
+            Route::Wgpu(device, _) => runner::add_gradients(&mut **device, &penalties, &members, of, copies)?,
+            Route::Host(host) => runner::add_gradients(host, &penalties, &members, of, copies)?,
         };
-        walk::put_gradients(module, &members, gradients, taken);
-        pending
+        Ok(Pending::new(self.names.clone(), state))
     }
 
     /// The proximal route: θ ← argmin over x of sR(x) + ½‖x − θ‖² for every penalized parameter, after the optimizer's step. With L1
@@ -229,27 +222,14 @@ impl Regularizer {
             Ok(penalties) => penalties,
             Err(error) => return Err(Rejected { module, error }),
         };
-        let (members, way) = (Members::new(&self.members), self.route.way());
-        let (module, taken) = walk::take_weights(module, &members, way, &mut self.copies);
-        let mut weights = match taken {
-            Ok(weights) => weights,
-            Err(error) => return Err(Rejected { module, error }),
+        let (members, copies) = (Members::new(&self.members), &mut self.copies);
+        let by = (module, step);
+        let (module, state) = match &mut self.route {
+            #[cfg(feature = "wgpu")]
+            Route::Wgpu(device, _) => runner::prox(&mut **device, &penalties, &members, by, copies)?,
+            Route::Host(host) => runner::prox(host, &penalties, &members, by, copies)?,
         };
-        let pending = match &mut self.route {
-            Route::Wgpu(device, _) => {
-                let pending = device.prox(&penalties, &weights, step);
-                pending.map(|pending| Pending::device(self.names.clone(), pending))
-            }
-            Route::Host(host) => {
-                let reports = host.prox(&penalties, &mut weights, step);
-                reports.map(|reports| Pending::ready(self.names.clone(), reports))
-            }
-        };
-        let module = walk::put_weights(module, &members, weights, pending.is_ok());
-        match pending {
-            Ok(pending) => Ok((module, pending)),
-            Err(error) => Err(Rejected { module, error }),
-        }
+        Ok((module, Pending::new(self.names.clone(), state)))
     }
 
     /// R(θ) and the statistics of every penalized parameter; changes nothing.
@@ -259,11 +239,13 @@ impl Regularizer {
     /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], [`Error::Penalty`].
     pub fn evaluate<M: Module>(&mut self, module: &M) -> Result<Pending, Error> {
         let penalties = self.prepare(module)?;
-        let weights = walk::read_weights(module, &Members::new(&self.members), self.route.way())?;
-        Ok(match &mut self.route {
-            Route::Wgpu(device, _) => Pending::device(self.names.clone(), device.evaluate(&penalties, &weights)?),
-            Route::Host(host) => Pending::ready(self.names.clone(), host.evaluate(&penalties, &weights)?),
-        })
+        let members = Members::new(&self.members);
+        let state = match &mut self.route {
+            #[cfg(feature = "wgpu")]
+            Route::Wgpu(device, _) => runner::evaluate(&mut **device, &penalties, &members, module)?,
+            Route::Host(host) => runner::evaluate(host, &penalties, &members, module)?,
+        };
+        Ok(Pending::new(self.names.clone(), state))
     }
 
     /// The penalties as they are now, of the module's parameters; where these are others than the last module's, the rules are applied to
@@ -288,6 +270,7 @@ impl Regularizer {
                 DType::BF16 => Dtype::BF16,
                 found => return Err(Error::Type { operand: WEIGHTS, parameter: member.path.clone(), found }),
             };
+            #[cfg(feature = "wgpu")]
             if let Route::Wgpu(_, device) = &self.route
                 && member.device != *device
             {
@@ -301,6 +284,7 @@ impl Regularizer {
             tensors.push(Shaped { path: member.path.clone(), len: member.len(), dtype });
         }
         match &mut self.route {
+            #[cfg(feature = "wgpu")]
             Route::Wgpu(device, _) => device.prepare(tensors),
             Route::Host(host) => host.prepare(tensors),
         }

@@ -9,7 +9,7 @@ use burn_optim::GradientsParams;
 use penalty::Dtype;
 
 use crate::Error;
-use crate::memory::{Copies, Memory, Way};
+use crate::memory::{Copies, Memory};
 
 pub(crate) const WEIGHTS: &str = "the weights";
 pub(crate) const GRADIENT: &str = "the gradient";
@@ -103,10 +103,10 @@ impl<'a> Members<'a> {
 }
 
 /// Tensors that were taken, by the number of their parameter.
-type Taken = Vec<Option<Memory>>;
+type Taken<K> = Vec<Option<K>>;
 
 /// Complains where a walk did not come by a parameter that another one found.
-fn missing(members: &Members<'_>, operand: &'static str, taken: &Taken) -> Option<Error> {
+fn missing<K>(members: &Members<'_>, operand: &'static str, taken: &Taken<K>) -> Option<Error> {
     let (_, found) = taken.iter().zip(members.found).find(|(memory, _)| memory.is_none())?;
     Some(storage(operand, found, "no such parameter in a second walk".into()))
 }
@@ -116,8 +116,8 @@ fn storage(operand: &'static str, found: &Found, problem: String) -> Error {
 }
 
 /// The weights, to be read.
-pub(crate) fn read_weights<M: Module>(module: &M, members: &Members<'_>, way: Way) -> Result<Vec<Memory>, Error> {
-    let mut read = Read { members, way, taken: none(members), error: None };
+pub(crate) fn read_weights<K: Memory, M: Module>(module: &M, members: &Members<'_>) -> Result<Vec<K>, Error> {
+    let mut read = Read { members, taken: none(members), error: None };
     module.visit(&mut read);
     match read.error.or_else(|| missing(members, WEIGHTS, &read.taken)) {
         Some(error) => Err(error),
@@ -125,24 +125,23 @@ pub(crate) fn read_weights<M: Module>(module: &M, members: &Members<'_>, way: Wa
     }
 }
 
-fn none(members: &Members<'_>) -> Taken {
+fn none<K>(members: &Members<'_>) -> Taken<K> {
     members.found.iter().map(|_| None).collect()
 }
 
-struct Read<'a> {
+struct Read<'a, K> {
     members: &'a Members<'a>,
-    way: Way,
-    taken: Taken,
+    taken: Taken<K>,
     error: Option<Error>,
 }
 
-impl ModuleVisitor for Read<'_> {
+impl<K: Memory> ModuleVisitor for Read<'_, K> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(&at) = self.members.at.get(&param.id) else { return };
         if self.error.is_some() || self.taken[at].is_some() {
             return;
         }
-        match Memory::open(param.base().inner(), self.way) {
+        match K::open(param.base().inner()) {
             Ok(memory) => self.taken[at] = Some(memory.readable()),
             Err(rejected) => self.error = Some(storage(WEIGHTS, &self.members.found[at], rejected.1)),
         }
@@ -193,22 +192,21 @@ impl ModuleVisitor for CheckGradients<'_> {
 }
 
 /// Gradients that were taken out, until they are put back.
-pub(crate) struct Gradients {
-    pub(crate) memory: Vec<Memory>,
+pub(crate) struct Gradients<K> {
+    pub(crate) memory: Vec<K>,
     /// Which of them are only zeros, to be written and forgotten.
     absent: Vec<bool>,
 }
 
 /// Takes the gradients, to be written. A parameter without one takes no step, so none is made for it; zeros stand in.
-pub(crate) fn take_gradients<M: Module>(
+pub(crate) fn take_gradients<K: Memory, M: Module>(
     module: &M,
     members: &Members<'_>,
     gradients: &mut GradientsParams,
-    way: Way,
     copies: &mut Copies,
-) -> Result<Gradients, Error> {
+) -> Result<Gradients<K>, Error> {
     let absent = vec![false; members.found.len()];
-    let mut take = TakeGradients { members, gradients, way, copies, taken: none(members), absent, error: None };
+    let mut take = TakeGradients { members, gradients, copies, taken: none(members), absent, error: None };
     module.visit(&mut take);
     let TakeGradients { taken, absent, error, .. } = take;
     match error.or_else(|| missing(members, GRADIENT, &taken)) {
@@ -221,31 +219,36 @@ pub(crate) fn take_gradients<M: Module>(
 }
 
 /// Puts them back.
-pub(crate) fn put_gradients<M: Module>(
+pub(crate) fn put_gradients<K: Memory, M: Module>(
     module: &M,
     members: &Members<'_>,
     gradients: &mut GradientsParams,
-    taken: Gradients,
+    taken: Gradients<K>,
 ) {
     let memory = taken.memory.into_iter().map(Some).collect();
     put(module, members, gradients, memory, &taken.absent);
 }
 
-fn put<M: Module>(module: &M, members: &Members<'_>, gradients: &mut GradientsParams, taken: Taken, absent: &[bool]) {
+fn put<K: Memory, M: Module>(
+    module: &M,
+    members: &Members<'_>,
+    gradients: &mut GradientsParams,
+    taken: Taken<K>,
+    absent: &[bool],
+) {
     module.visit(&mut PutGradients { members, gradients, taken, absent });
 }
 
-struct TakeGradients<'a> {
+struct TakeGradients<'a, K> {
     members: &'a Members<'a>,
     gradients: &'a mut GradientsParams,
-    way: Way,
     copies: &'a mut Copies,
-    taken: Taken,
+    taken: Taken<K>,
     absent: Vec<bool>,
     error: Option<Error>,
 }
 
-impl ModuleVisitor for TakeGradients<'_> {
+impl<K: Memory> ModuleVisitor for TakeGradients<'_, K> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(&at) = self.members.at.get(&param.id) else { return };
         if self.error.is_some() || self.taken[at].is_some() {
@@ -254,7 +257,7 @@ impl ModuleVisitor for TakeGradients<'_> {
         let gradient = self.gradients.remove::<D>(param.id);
         self.absent[at] = gradient.is_none();
         let gradient = gradient.unwrap_or_else(|| param.base().inner().zeros_like());
-        match Memory::open(gradient.inner(), self.way) {
+        match K::open(gradient.inner()) {
             Ok(memory) => self.taken[at] = Some(memory.writable(self.copies)),
             Err(rejected) => {
                 let (gradient, problem) = *rejected;
@@ -267,14 +270,14 @@ impl ModuleVisitor for TakeGradients<'_> {
     }
 }
 
-struct PutGradients<'a> {
+struct PutGradients<'a, K> {
     members: &'a Members<'a>,
     gradients: &'a mut GradientsParams,
-    taken: Taken,
+    taken: Taken<K>,
     absent: &'a [bool],
 }
 
-impl ModuleVisitor for PutGradients<'_> {
+impl<K: Memory> ModuleVisitor for PutGradients<'_, K> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(&at) = self.members.at.get(&param.id) else { return };
         if let (Some(memory), false) = (self.taken[at].take(), self.absent[at]) {
@@ -284,13 +287,12 @@ impl ModuleVisitor for PutGradients<'_> {
 }
 
 /// Takes the weights out of a module, to be written; where it fails, the module is as it was.
-pub(crate) fn take_weights<M: Module>(
+pub(crate) fn take_weights<K: Memory, M: Module>(
     module: M,
     members: &Members<'_>,
-    way: Way,
     copies: &mut Copies,
-) -> (M, Result<Vec<Memory>, Error>) {
-    let mut take = TakeWeights { members, way, copies, taken: none(members), error: None };
+) -> (M, Result<Vec<K>, Error>) {
+    let mut take = TakeWeights { members, copies, taken: none(members), error: None };
     let module = module.map(&mut take);
     let TakeWeights { taken, error, .. } = take;
     match error.or_else(|| missing(members, WEIGHTS, &taken)) {
@@ -300,9 +302,9 @@ pub(crate) fn take_weights<M: Module>(
 }
 
 /// Puts them back; if `tie`, into every occurrence of a parameter, so that what is shared stays so.
-pub(crate) fn put_weights<M: Module>(module: M, members: &Members<'_>, taken: Vec<Memory>, tie: bool) -> M {
+pub(crate) fn put_weights<K: Memory, M: Module>(module: M, members: &Members<'_>, taken: Vec<K>, tie: bool) -> M {
     let tie = tie && members.found.iter().any(|f| f.occurrences > 1);
-    if !tie && taken.iter().all(Memory::in_place) {
+    if !tie && K::IN_PLACE {
         return module;
     }
     let taken = taken.into_iter().map(Some).collect();
@@ -348,15 +350,14 @@ impl Context {
     }
 }
 
-struct TakeWeights<'a> {
+struct TakeWeights<'a, K> {
     members: &'a Members<'a>,
-    way: Way,
     copies: &'a mut Copies,
-    taken: Taken,
+    taken: Taken<K>,
     error: Option<Error>,
 }
 
-impl ModuleMapper for TakeWeights<'_> {
+impl<K: Memory> ModuleMapper for TakeWeights<'_, K> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id;
         let Some(&at) = self.members.at.get(&id) else { return param };
@@ -367,7 +368,7 @@ impl ModuleMapper for TakeWeights<'_> {
         // Keeps the id, what is done on loading and saving, and whether the parameter trains.
         param.map(|tensor| {
             let context = Context::of(&tensor);
-            let inner = match Memory::open(tensor.inner(), self.way) {
+            let inner = match K::open(tensor.inner()) {
                 Ok(memory) => {
                     let memory = memory.writable(self.copies);
                     let stand_in = memory.stand_in::<D>(&found.device);
@@ -385,14 +386,14 @@ impl ModuleMapper for TakeWeights<'_> {
     }
 }
 
-struct PutWeights<'a> {
+struct PutWeights<'a, K> {
     members: &'a Members<'a>,
-    taken: Taken,
+    taken: Taken<K>,
     /// The new tensors of parameters that occur again, where these are to share them.
     tied: Option<HashMap<ParamId, Box<dyn Any>>>,
 }
 
-impl ModuleMapper for PutWeights<'_> {
+impl<K: Memory> ModuleMapper for PutWeights<'_, K> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id;
         let Some(&at) = self.members.at.get(&id) else { return param };
@@ -402,7 +403,7 @@ impl ModuleMapper for PutWeights<'_> {
             return if param.shape() == first.shape() { param.map(|_| first.clone()) } else { param };
         }
         let Some(memory) = self.taken[at].take() else { return param };
-        let param = if memory.in_place() {
+        let param = if K::IN_PLACE {
             param
         } else {
             param.map(|stand_in| Context::of(&stand_in).restore(memory.close(&found.device), id))

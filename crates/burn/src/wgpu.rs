@@ -9,7 +9,9 @@ use penalty::gpu::{self, Operand, Operands, ParameterSet, guarded};
 use penalty::{Dtype, Gpu, Parameter, Penalty, Reports, wgpu};
 
 use crate::Error;
-use crate::memory::{Memory, Server};
+use crate::buffer::{Buffer, Server};
+use crate::pending::State;
+use crate::runner::Runner;
 use crate::walk::{GRADIENT, Shaped, WEIGHTS};
 
 type Pending = gpu::Pending<Reports>;
@@ -41,34 +43,12 @@ impl Device {
         Ok(Device { gpu: Gpu::from_device(device, queue)?, tensors: Vec::new(), set: None, penalties: Vec::new() })
     }
 
-    /// From now on these parameters.
-    pub(crate) fn prepare(&mut self, tensors: Vec<Shaped>) {
-        (self.tensors, self.set, self.penalties) = (tensors, None, Vec::new());
-    }
-
-    pub(crate) fn evaluate(&mut self, penalties: &[Penalty], weights: &[Memory]) -> Result<Pending, Error> {
-        self.run(penalties, weights, &[], |set, encoder| set.record_evaluate(encoder))
-    }
-
-    pub(crate) fn add_gradients(
-        &mut self,
-        penalties: &[Penalty],
-        weights: &[Memory],
-        gradients: &[Memory],
-    ) -> Result<Pending, Error> {
-        self.run(penalties, weights, gradients, |set, encoder| set.record_evaluate_and_gradient_add(encoder))
-    }
-
-    pub(crate) fn prox(&mut self, penalties: &[Penalty], weights: &[Memory], step: f64) -> Result<Pending, Error> {
-        self.run(penalties, weights, &[], |set, encoder| set.record_prox_and_evaluate_in_place(encoder, step))
-    }
-
     /// [`submit`](Device::submit), of penalties of the caller's own behind their check.
     fn run(
         &mut self,
         penalties: &[Penalty],
-        weights: &[Memory],
-        gradients: &[Memory],
+        weights: &[Buffer],
+        gradients: &[Buffer],
         record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<Pending>,
     ) -> Result<Pending, Error> {
         match self.submit(penalties, weights, gradients, &record) {
@@ -84,8 +64,8 @@ impl Device {
     fn submit(
         &mut self,
         penalties: &[Penalty],
-        weights: &[Memory],
-        gradients: &[Memory],
+        weights: &[Buffer],
+        gradients: &[Buffer],
         record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<Pending>,
     ) -> Result<Pending, Error> {
         let weights = self.pin(WEIGHTS, weights)?;
@@ -134,12 +114,11 @@ impl Device {
     }
 
     /// The tensors' buffers, kept where they are, and Burn's work on them submitted.
-    fn pin(&self, operand: &'static str, tensors: &[Memory]) -> Result<Vec<Pinned>, Error> {
+    fn pin(&self, operand: &'static str, tensors: &[Buffer]) -> Result<Vec<Pinned>, Error> {
         let mut pins = Vec::with_capacity(tensors.len());
         let mut streams = HashMap::new();
-        for (memory, parameter) in tensors.iter().zip(&self.tensors) {
+        for (Buffer(tensor), parameter) in tensors.iter().zip(&self.tensors) {
             let problem = |problem| Error::Storage { operand, parameter: parameter.path.clone(), problem };
-            let Memory::Device(tensor) = memory else { return Err(problem("a tensor on the host".into())) };
             let pin = tensor.handle.clone().binding();
             let resource = tensor.client.get_resource::<Server>(tensor.handle.clone());
             let resource = resource.map_err(|error| problem(error.to_string()))?.resource().clone();
@@ -156,6 +135,33 @@ impl Device {
             })?;
         }
         Ok(pins)
+    }
+}
+
+impl Runner for Device {
+    type Memory = Buffer;
+
+    fn prepare(&mut self, tensors: Vec<Shaped>) {
+        (self.tensors, self.set, self.penalties) = (tensors, None, Vec::new());
+    }
+
+    fn evaluate(&mut self, penalties: &[Penalty], weights: &[Buffer]) -> Result<State, Error> {
+        self.run(penalties, weights, &[], |set, encoder| set.record_evaluate(encoder)).map(State::Device)
+    }
+
+    fn add_gradients(
+        &mut self,
+        penalties: &[Penalty],
+        weights: &[Buffer],
+        gradients: &mut [Buffer],
+    ) -> Result<State, Error> {
+        let record = |set: &mut ParameterSet, encoder: &mut _| set.record_evaluate_and_gradient_add(encoder);
+        self.run(penalties, weights, gradients, record).map(State::Device)
+    }
+
+    fn prox(&mut self, penalties: &[Penalty], weights: &mut [Buffer], step: f64) -> Result<State, Error> {
+        let record = |set: &mut ParameterSet, encoder: &mut _| set.record_prox_and_evaluate_in_place(encoder, step);
+        self.run(penalties, weights, &[], record).map(State::Device)
     }
 }
 

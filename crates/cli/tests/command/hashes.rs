@@ -3,6 +3,9 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::hash::Hasher;
+
+use fnv::FnvHasher;
 
 use crate::common::*;
 
@@ -61,10 +64,10 @@ fn known(run: Run) -> String {
     json.to_string()
 }
 
-/// FNV-1a.
 fn hash(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+    let mut hasher = FnvHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 #[test]

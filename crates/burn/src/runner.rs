@@ -1,0 +1,73 @@
+//! A call's way through a module: its tensors out, the penalties on them, and the tensors back.
+
+use burn_core::module::Module;
+use burn_optim::GradientsParams;
+use penalty::Penalty;
+
+use crate::memory::{Copies, Memory};
+use crate::pending::State;
+use crate::walk::{self, Members, Shaped};
+use crate::{Error, Rejected};
+
+/// What runs penalties on one kind of memory.
+pub(crate) trait Runner {
+    type Memory: Memory;
+
+    /// From now on these tensors.
+    fn prepare(&mut self, tensors: Vec<Shaped>);
+
+    fn evaluate(&mut self, penalties: &[Penalty], weights: &[Self::Memory]) -> Result<State, Error>;
+
+    fn add_gradients(
+        &mut self,
+        penalties: &[Penalty],
+        weights: &[Self::Memory],
+        gradients: &mut [Self::Memory],
+    ) -> Result<State, Error>;
+
+    fn prox(&mut self, penalties: &[Penalty], weights: &mut [Self::Memory], step: f64) -> Result<State, Error>;
+}
+
+pub(crate) fn evaluate<R: Runner, M: Module>(
+    runner: &mut R,
+    penalties: &[Penalty],
+    members: &Members<'_>,
+    module: &M,
+) -> Result<State, Error> {
+    let weights: Vec<R::Memory> = walk::read_weights(module, members)?;
+    runner.evaluate(penalties, &weights)
+}
+
+pub(crate) fn add_gradients<R: Runner, M: Module>(
+    runner: &mut R,
+    penalties: &[Penalty],
+    members: &Members<'_>,
+    (module, gradients): (&M, &mut GradientsParams),
+    copies: &mut Copies,
+) -> Result<State, Error> {
+    let weights: Vec<R::Memory> = walk::read_weights(module, members)?;
+    let mut taken = walk::take_gradients(module, members, gradients, copies)?;
+    let state = runner.add_gradients(penalties, &weights, &mut taken.memory);
+    walk::put_gradients(module, members, gradients, taken);
+    state
+}
+
+pub(crate) fn prox<R: Runner, M: Module>(
+    runner: &mut R,
+    penalties: &[Penalty],
+    members: &Members<'_>,
+    (module, step): (M, f64),
+    copies: &mut Copies,
+) -> Result<(M, State), Rejected<M>> {
+    let (module, taken) = walk::take_weights::<R::Memory, M>(module, members, copies);
+    let mut weights = match taken {
+        Ok(weights) => weights,
+        Err(error) => return Err(Rejected { module, error }),
+    };
+    let state = runner.prox(penalties, &mut weights, step);
+    let module = walk::put_weights(module, members, weights, state.is_ok());
+    match state {
+        Ok(state) => Ok((module, state)),
+        Err(error) => Err(Rejected { module, error }),
+    }
+}
