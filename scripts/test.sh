@@ -141,17 +141,19 @@ part() {
 start_parts() {
     local name=$1 log=$2 on=(on "$3" "$4" "$5" device_trials)
     shift 5
-    say "$name: in three parts in the background"
+    say "$name: in four parts in the background"
     running=()
     part "$name, gpu" "$log-gpu" "${on[@]}" --test gpu -- "$@"
-    part "$name, parity" "$log-parity" "${on[@]}" --test parity -- --skip parity::devices::sets "$@"
+    part "$name, parity" "$log-parity" "${on[@]}" --test parity -- --skip parity::devices "$@"
+    part "$name, parity of devices" "$log-devices" "${on[@]}" --test parity -- parity::devices --skip parity::devices::sets "$@"
     part "$name, parity of sets" "$log-sets" "${on[@]}" --test parity -- parity::devices::sets "$@"
 }
 report_parts() {
     wait "${running[@]}"
-    report "$1-gpu"
-    report "$1-parity"
-    report "$1-sets"
+    local part
+    for part in gpu parity devices sets; do
+        report "$1-$part"
+    done
 }
 # First what devices are tested with, since lavapipe takes longest.
 step "build, first part" build-first tests --no-run --test gpu --test parity || finish

@@ -50,7 +50,7 @@ pub fn interleaved_seconds<const N: usize>(
     Ok(times.map(median))
 }
 
-/// The middle of some times.
+/// The upper median of some times.
 pub fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]

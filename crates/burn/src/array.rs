@@ -22,9 +22,12 @@ impl Memory for Array {
 
     fn open<const D: usize>(tensor: Tensor<D>) -> Result<Array, Box<(Tensor<D>, String)>> {
         #[cfg(feature = "flex")]
-        let tensor = match flex(tensor) {
-            Ok(tensor) => return Ok(Array::Flex(tensor)),
-            Err(tensor) => tensor,
+        let tensor = {
+            let DispatchTensor { kind, autodiff } = tensor.into_dispatch();
+            match kind {
+                DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => return Ok(Array::Flex(tensor)),
+                kind => Tensor::from_dispatch(DispatchTensor { kind, autodiff }),
+            }
         };
         match tensor.try_to_data() {
             Ok(data) => Ok(Array::Copy(data)),
@@ -64,16 +67,6 @@ impl Memory for Array {
                 Tensor::from_data(data, (device, dtype))
             }
         }
-    }
-}
-
-/// A tensor of Flex's, or the tensor as it was.
-#[cfg(feature = "flex")]
-fn flex<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Tensor<D>> {
-    let DispatchTensor { kind, autodiff } = tensor.into_dispatch();
-    match kind {
-        DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => Ok(tensor),
-        kind => Err(Tensor::from_dispatch(DispatchTensor { kind, autodiff })),
     }
 }
 
