@@ -83,10 +83,11 @@ on() {
     VK_DRIVER_FILES=$manifest VK_ICD_FILENAMES=$manifest PENALTY_ADAPTER=$adapter PENALTY_SAMPLE=$sample "$@"
 }
 
-# Tests of all packages but penalty-burn, and but the benches, which have none. Always of all, since cargo would build the
-# dependencies anew for a part of them.
+# All packages but penalty-burn, and but the benches, which have no tests. Always of all, since cargo would build the dependencies
+# anew for a part of them.
+packages=(--workspace --exclude penalty-burn --exclude penalty-benches)
 tests() {
-    cargo test --quiet --no-fail-fast --workspace --exclude penalty-burn --exclude penalty-benches "$@"
+    cargo test --quiet --no-fail-fast "${packages[@]}" --features penalty/serde "$@"
 }
 cpu_trials() {
     PENALTY_TRIALS=cpu tests "$@"
@@ -161,7 +162,8 @@ step "build, first part" build-first tests --no-run --test gpu --test parity || 
 step "build, the rest" build tests --no-run || finish
 step "CPU" cpu on "$lavapipe" vulkan "$sample" cpu_trials
 if [ "$all" = 1 ]; then
-    step "CPU, as users build it" release on "$lavapipe" vulkan 1 cpu_trials --release --test parity
+    step "CPU, as users build it" release on "$lavapipe" vulkan 1 \
+        env PENALTY_TRIALS=cpu cargo test --quiet --no-fail-fast "${packages[@]}" --release --test parity
     # Its many kernels compile for minutes when optimized, and its tests run for seconds when not.
     [ -z "$lavapipe" ] ||
         step "lavapipe, penalty-burn" burn on "$lavapipe" vulkan 1 cargo test --quiet --no-fail-fast -p penalty-burn --profile dev
