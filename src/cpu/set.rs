@@ -453,7 +453,7 @@ impl<'w> HostSet<'w> {
         }
         let Some((operand, slices)) = *read else { return Ok(()) };
         // Only slices that are read can overlap: the compiler rules out the rest.
-        let extents = slices.iter().enumerate().filter(|(_, slice)| slice.len() > 0);
+        let extents = slices.iter().enumerate().filter(|(_, slice)| !slice.is_empty());
         let mut extents: Vec<Extent<()>> = extents
             .map(|(parameter, slice)| {
                 let start = slice.bytes().as_ptr().addr() as u64;

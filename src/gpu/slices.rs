@@ -122,7 +122,7 @@ impl Gpu {
     ) -> Result<(Vec<u8>, Partial)> {
         let mut total = Partial::default();
         let mut output = Vec::with_capacity(source.bytes().len());
-        if source.len() == 0 {
+        if source.is_empty() {
             return Ok((output, total));
         }
         let step = Step { size: update.step, ..Step::NONE };
