@@ -4,7 +4,7 @@ use penalty::gpu::{Operand, Operands, ParameterSet, Pending};
 use penalty::{Gpu, Penalty, Reports, Result, wgpu};
 
 use crate::common::compare::{POISON, same_bytes};
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, contents, encoder, submit};
 use crate::common::tensors::{Call, ROLES, Shaped, Tensors, parameters_of, reports_equal};
 
 /// Where operands lie.
@@ -156,7 +156,7 @@ pub(crate) fn equal(gpu: &Gpu, before: &Tensors, layout: Layout, call: Call) {
     let pending = record(&mut set, &mut encoder, call).expect("the call is valid");
     submit(gpu, encoder);
     if let Some(want) = want {
-        let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
+        let got = pending.expect("the call reports").wait(TIMEOUT).expect("it was submitted");
         reports_equal(&want, &got, &(layout, call));
     }
     for (want, buffer) in images.with(&after).bytes.iter().zip(&buffers) {
@@ -175,7 +175,7 @@ pub(crate) fn equal_step_by_step(gpu: &Gpu, mut tensors: Tensors, penalties: &[P
         let mut encoder = encoder(gpu);
         let pending = record(&mut set, &mut encoder, Call::Evaluate).expect("the call is valid");
         submit(gpu, encoder);
-        let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
+        let got = pending.expect("the call reports").wait(TIMEOUT).expect("it was submitted");
         let want = tensors.host(Call::Evaluate).expect("the call is valid").expect("the call reports");
         reports_equal(&want, &got, penalty);
     }

@@ -9,7 +9,7 @@ use penalty::wgpu::{self, BufferUsages, PollType};
 use crate::common::adapters::Device;
 
 /// No test waits longer for a device: a bound against hanging, which a machine that is only busy never reaches.
-pub(crate) const PATIENCE: Duration = Gpu::TIMEOUT;
+pub(crate) const TIMEOUT: Duration = Gpu::TIMEOUT;
 pub(crate) const USAGES: BufferUsages =
     BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
 
@@ -30,7 +30,7 @@ pub(crate) fn contents(gpu: &Gpu, buffer: &wgpu::Buffer) -> Vec<u8> {
     encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
     gpu.queue().submit([encoder.finish()]);
     staging.map_async(wgpu::MapMode::Read, .., |result| result.expect("the buffer is mapped"));
-    gpu.device().poll(PollType::Wait { submission_index: None, timeout: Some(PATIENCE) }).expect("the device answers");
+    gpu.device().poll(PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) }).expect("the device answers");
     staging.get_mapped_range(..).expect("the buffer is mapped").to_vec()
 }
 
@@ -56,5 +56,5 @@ pub(crate) fn own(device: &Device) -> Gpu {
 pub(crate) fn without_hanging<R: Send + 'static>(calls: impl FnOnce() -> R + Send + 'static) -> R {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(calls()));
-    receiver.recv_timeout(2 * PATIENCE).expect("it neither hangs nor panics")
+    receiver.recv_timeout(2 * TIMEOUT).expect("it neither hangs nor panics")
 }

@@ -11,7 +11,7 @@ use penalty::{Adam, Dtype, Gpu, Metric, Momentum, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{Layout, prepare, record, set};
-use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, encoder, own, submit};
 use crate::common::tensors::{Call, Tensors};
 use crate::common::trials::sample;
 
@@ -87,7 +87,7 @@ fn once(gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> u64 {
     let mut encoder = encoder(gpu);
     let count = allocations(|| record(&mut encoder));
     submit(gpu, encoder);
-    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
     gpu.device().poll(wait).expect("the device answers");
     count
 }

@@ -9,7 +9,7 @@ use crate::common::custom::{
     IN_GRADIENT, IN_METRIC, IN_PROX, IN_SIGNATURE, IN_SYNTAX, IN_TERM, L1, Lawless, NO_PROX, RIGHT, TAKEN_NAME,
     UNCLOSED, at_least, inner, l1_with, pinball,
 };
-use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, encoder, own, submit};
 use crate::common::rejected::a_constraint_has_no_gradient;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
@@ -157,7 +157,7 @@ fn a_type_is_checked_once_and_its_refusal_kept(device: &Device) {
     let gpu = &own(device);
     assert_eq!(gpu.check(&Penalty::l1(1.0).expect("its parameters are valid")), Ok(()));
     let (right, wrong) = (l1_with::<RIGHT>(), l1_with::<IN_TERM>());
-    let poller = Poller::spawn(gpu, PATIENCE).expect("the device is alive");
+    let poller = Poller::spawn(gpu, TIMEOUT).expect("the device is alive");
     assert_eq!(pollster::block_on(gpu.check_async(&right)), Ok(()));
     drop(poller);
     let rejected = gpu.check(&wrong);

@@ -9,7 +9,7 @@ use penalty::{Backend, Error, Parameter};
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::small;
 use crate::common::compare::same_bytes;
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, own, submit, without_hanging};
+use crate::common::device::{TIMEOUT, USAGES, buffer, contents, encoder, own, submit, without_hanging};
 use crate::common::recorded::{operand, penalty, weights};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
@@ -28,11 +28,11 @@ fn a_destroyed_device_is_an_error(device: &Device) {
     let read = gpu.record_evaluate(&mut encoder, &penalty(), &operand).expect("it is valid");
     let unread = gpu.record_evaluate(&mut encoder, &penalty(), &operand).expect("it is valid");
     submit(&gpu, encoder);
-    read.wait(PATIENCE).expect("the device lives");
+    read.wait(TIMEOUT).expect("the device lives");
     gpu.device().destroy();
     without_hanging(move || {
         for pending in [&read, &unread, &read] {
-            let error = pending.wait(PATIENCE).expect_err("the device is gone");
+            let error = pending.wait(TIMEOUT).expect_err("the device is gone");
             assert!(matches!(error, Error::Device(_) | Error::NotSubmitted { .. }), "{error}");
             assert!(!error.to_string().contains('\n'), "{error}");
         }
@@ -93,18 +93,18 @@ fn an_encoder_of_another_device_fails_late(device: &Device) {
     let pending = gpu.record_evaluate(&mut foreign, &penalty(), &theta).expect("nothing tells");
     gpu.record_prox_in_place(&mut foreign, &penalty(), &theta, 0.5).expect("nothing tells");
     rejected(foreign);
-    not_submitted(pending.wait(PATIENCE).expect_err("it was not submitted"));
+    not_submitted(pending.wait(TIMEOUT).expect_err("it was not submitted"));
     let mut foreign = encoder(&other);
     let pending = set.record_prox_and_evaluate_in_place(&mut foreign, 0.5).expect("nothing tells");
     rejected(foreign);
-    not_submitted(pending.wait(PATIENCE).map(drop).expect_err("it was not submitted"));
+    not_submitted(pending.wait(TIMEOUT).map(drop).expect_err("it was not submitted"));
     // Both devices, and the set's only slot, are as they were.
     same_bytes(bytemuck::cast_slice(&mine), &contents(gpu, &held)).expect("nothing ran");
     let mut own = encoder(gpu);
     let pending = set.record_evaluate(&mut own).expect("its slot is free again");
     submit(gpu, own);
     let want = Backend::cpu().evaluate(&penalty(), &mine).expect("the CPU does not fail");
-    assert_eq!(pending.wait(PATIENCE).map(|reports| reports.total), Ok(want));
+    assert_eq!(pending.wait(TIMEOUT).map(|reports| reports.total), Ok(want));
     assert_eq!(Backend::Gpu(other).evaluate(&penalty(), &mine), Ok(want));
 }
 
@@ -122,7 +122,7 @@ fn a_destroyed_device_ends_training_with_an_error(device: &Device) {
             earlier.push(set.record_evaluate_and_gradient_add(&mut encoder).expect("there is a slot"));
             submit(&gpu, encoder);
         }
-        earlier[0].wait(PATIENCE).expect("the device lives");
+        earlier[0].wait(TIMEOUT).expect("the device lives");
         without_hanging(move || {
             let mut last = encoder(&gpu);
             let pending = set.record_evaluate_and_gradient_add(&mut last).expect("there is a slot");

@@ -8,7 +8,7 @@ use crate::common;
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{Layout, operands, set};
 use crate::common::compare::same_bytes;
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, contents, encoder, submit};
 use crate::common::tensors::{Tensors, lens, numbers};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] =
@@ -39,7 +39,7 @@ fn results_are_finished_on_the_device(device: &Device) {
         let pending = set.record_evaluate(&mut encoder).expect("the call is valid");
         set.record_resolve(&mut encoder, &pending, &output).expect("the output is valid");
         submit(gpu, encoder);
-        let reports = pending.wait(PATIENCE).expect("it was submitted");
+        let reports = pending.wait(TIMEOUT).expect("it was submitted");
         let bytes = contents(gpu, &out);
         same_bytes(&common::compare::POISON.repeat(64), &bytes[..256]).expect("nothing before the output");
         let finished: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes[256..]);
@@ -82,7 +82,7 @@ fn exact_results_lie_on_the_device(device: &Device) {
     let output = Operand { buffer: &out, offset: 0, len: 16, dtype: Dtype::F32 };
     set.record_resolve(&mut encoder, &pending, &output).expect("the output is valid");
     submit(gpu, encoder);
-    let partials = pending.wait_partials(PATIENCE).expect("it was submitted");
+    let partials = pending.wait_partials(TIMEOUT).expect("it was submitted");
     let (results, offset, size) = set.results(&pending).expect("the step is the set's");
     assert_eq!(size, 4 * 52 * 5, "a header, a row a tensor, the total");
     let words: Vec<u32> = bytemuck::pod_collect_to_vec(&contents(gpu, results)[offset as usize..]);
@@ -118,6 +118,6 @@ fn a_step_is_finished_after_a_move(device: &Device) {
     submit(gpu, encoder);
     assert_eq!(contents(gpu, &outputs[0]), contents(gpu, &outputs[1]));
     let total: f32 = bytemuck::pod_read_unaligned(&contents(gpu, &outputs[0])[..4]);
-    let want = first.wait(PATIENCE).expect("it was submitted").total.value;
+    let want = first.wait(TIMEOUT).expect("it was submitted").total.value;
     common::compare::close(want, total.into(), 1e-6).expect("the total value");
 }

@@ -53,7 +53,7 @@ fn a_layout_that_fails_leaves_nothing_behind(device: &Device) {
         if let Ok(Some(pending)) = recorded {
             common::device::submit(device.plain(), encoder);
             let want = tensors.host(Call::Evaluate).expect("it is covered").expect("it reports");
-            let got = pending.wait(common::device::PATIENCE).expect("it was submitted");
+            let got = pending.wait(common::device::TIMEOUT).expect("it was submitted");
             common::tensors::reports_equal(&want, &got, &"another list");
         }
     }

@@ -8,7 +8,7 @@ use penalty::wgpu::{self, BufferUsages, PollType};
 use penalty::{Backend, Gpu};
 
 use crate::common::adapters::{Device, DeviceTest};
-use crate::common::device::{PATIENCE, USAGES, encoder, submit, without_hanging};
+use crate::common::device::{TIMEOUT, USAGES, encoder, submit, without_hanging};
 use crate::common::recorded::{operand, penalty};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![the_callers_error_handlers_stay,];
@@ -42,7 +42,7 @@ fn the_callers_error_handlers_stay(device: &Device) {
     let lost = without_hanging(move || {
         Backend::Gpu(gpu.clone()).evaluate(&penalty(), &[1.0f32]).expect_err("the device is gone");
         let began = Instant::now();
-        while losses.load(Ordering::SeqCst) == 0 && began.elapsed() < PATIENCE {
+        while losses.load(Ordering::SeqCst) == 0 && began.elapsed() < TIMEOUT {
             // A lost device may reject to be polled.
             let _ = gpu.device().poll(PollType::Poll);
         }

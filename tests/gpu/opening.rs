@@ -4,7 +4,7 @@ use penalty::{Backend, Determinism, Error, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::cases::noise;
-use crate::common::device::{PATIENCE, without_hanging};
+use crate::common::device::{TIMEOUT, without_hanging};
 use crate::common::recorded::penalty;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
@@ -49,7 +49,7 @@ fn a_fork_is_told_to_open_its_own_device(device: &Device) {
         let ask = move || {
             // A library that does not notice hangs here, and would keep the test's output open for ever.
             std::thread::spawn(|| {
-                std::thread::sleep(PATIENCE);
+                std::thread::sleep(TIMEOUT);
                 std::process::abort();
             });
             let answer = backend.evaluate(&penalty(), &[1.0f32]);

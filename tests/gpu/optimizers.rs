@@ -6,7 +6,7 @@ use penalty::{Dtype, Gpu, wgpu};
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::record;
 use crate::common::compare::same_bits;
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, contents, encoder, submit};
 use crate::common::minimizer::{CENTRE, OPTIMIZERS, Optimizer, PLAIN_METRIC, end, sets};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![every_optimizer_ends_at_the_minimizer_on_a_device,];
@@ -38,7 +38,7 @@ fn end_on(gpu: &Gpu, (_, steps, step): Optimizer) -> Vec<f32> {
             record(&mut set, &mut encoder, step(k)).expect("the step is valid");
         }
         submit(gpu, encoder);
-        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
         gpu.device().poll(wait).expect("the device answers");
     }
     bytemuck::pod_collect_to_vec(&contents(gpu, &theta))

@@ -11,7 +11,7 @@ use penalty::{Backend, Error};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::compare::same_bits;
-use crate::common::device::{PATIENCE, buffer, encoder, own, submit, without_hanging};
+use crate::common::device::{TIMEOUT, buffer, encoder, own, submit, without_hanging};
 use crate::common::recorded::{operand, penalty, poll_once, weights};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
@@ -37,7 +37,7 @@ fn a_future_completes_in_the_callers_polling_loop(device: &Device) {
         if let Poll::Ready(report) = poll_once(reading.as_mut()) {
             break report;
         }
-        assert!(began.elapsed() < PATIENCE, "polling the device completes the future");
+        assert!(began.elapsed() < TIMEOUT, "polling the device completes the future");
     };
     assert_eq!(report, Backend::cpu().evaluate(&penalty(), &theta));
 }
@@ -57,7 +57,7 @@ fn an_answer_that_another_thread_picks_up_is_handed_over(device: &Device) {
                 barrier.wait();
                 // The other thread has submitted by then, and the device is at work.
                 std::thread::sleep(Duration::from_millis(1));
-                let wait = PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+                let wait = PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
                 gpu.device().poll(wait).expect("the device answers");
                 barrier.wait();
             }
@@ -75,7 +75,7 @@ fn an_answer_that_another_thread_picks_up_is_handed_over(device: &Device) {
             let nap = Duration::from_millis(if round == 0 { 1500 } else { 20 });
             slow.map_async(wgpu::MapMode::Read, .., move |_| std::thread::sleep(nap));
             barrier.wait();
-            answers.push(pending.wait(PATIENCE));
+            answers.push(pending.wait(TIMEOUT));
             barrier.wait();
         }
         // Judged when the other thread waits no more.
@@ -88,7 +88,7 @@ fn an_answer_that_another_thread_picks_up_is_handed_over(device: &Device) {
 fn a_poller_completes_futures(device: &Device) {
     let gpu = device.plain().clone();
     without_hanging(move || {
-        let poller = Poller::spawn(&gpu, PATIENCE).expect("the system gives threads");
+        let poller = Poller::spawn(&gpu, TIMEOUT).expect("the system gives threads");
         let (backend, cpu) = (Backend::Gpu(gpu.clone()), Backend::cpu());
         let (theta, held) = weights(&gpu, 5000, 1);
         let mut encoder = encoder(&gpu);
@@ -131,7 +131,7 @@ fn a_poller_fails_futures_that_wait_too_long(device: &Device) {
         let poller = Poller::spawn(&gpu, Duration::ZERO).expect("the system gives threads");
         assert_eq!(pollster::block_on(pending.read()), Err(Error::Timeout(Duration::ZERO)));
         drop(poller);
-        assert_eq!(pending.wait(PATIENCE), Backend::cpu().evaluate(&penalty(), &theta), "the report is not lost");
+        assert_eq!(pending.wait(TIMEOUT), Backend::cpu().evaluate(&penalty(), &theta), "the report is not lost");
     });
 }
 

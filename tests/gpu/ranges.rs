@@ -12,7 +12,7 @@ use penalty::{Backend, Gpu, wgpu};
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::cases::{LENGTHS, noise};
 use crate::common::compare::{POISON, same_bytes};
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, open, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, contents, encoder, open, submit};
 use crate::common::oracle::Weight;
 use crate::common::recorded::{operand, penalty};
 
@@ -129,7 +129,7 @@ fn evaluate_and_prox_ranges<E: Weight>(gpu: &Gpu, before: &Image) {
     for (i, &(offset, len)) in before.ranges.iter().enumerate() {
         for (image, pending) in [before, &after].into_iter().zip(&pending[2 * i..]) {
             let want = cpu.partial(0, &image.get::<E>(i)).expect("the CPU does not fail");
-            let got = pending.wait_partials(PATIENCE).expect("it was submitted");
+            let got = pending.wait_partials(TIMEOUT).expect("it was submitted");
             assert_eq!(want.to_bytes(), got[0].to_bytes(), "evaluate {len} × {} at {offset}", E::DTYPE);
         }
     }

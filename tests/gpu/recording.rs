@@ -5,7 +5,7 @@ use penalty::{Backend, Dtype, Gpu, Penalty, Report};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::compare::{POISON, same_bits, same_bytes};
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, contents, encoder, submit};
 use crate::common::recorded::{operand, penalty, weights};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
@@ -36,7 +36,7 @@ fn train(gpu: &Gpu, steps: &[(f64, f64)], len: usize) {
     submit(gpu, encoder);
     // The last first: the order of reading is the caller's.
     for (i, (pending, want)) in reports.iter().enumerate().rev() {
-        assert_eq!(pending.wait(PATIENCE).as_ref(), Ok(want), "step {i}");
+        assert_eq!(pending.wait(TIMEOUT).as_ref(), Ok(want), "step {i}");
     }
     same_bits(&theta, bytemuck::cast_slice(&contents(gpu, &held))).expect("the weights");
     same_bits(&gradient, bytemuck::cast_slice(&contents(gpu, &held_gradient))).expect("the gradient");
@@ -61,7 +61,7 @@ fn the_order_is_that_of_submission(device: &Device) {
     submit(gpu, second);
     submit(gpu, first);
     let shrunk = Backend::cpu().prox(&penalty(), &theta, 0.5).expect("the CPU does not fail");
-    assert_eq!(pending.wait(PATIENCE), Backend::cpu().evaluate(&penalty(), &shrunk));
+    assert_eq!(pending.wait(TIMEOUT), Backend::cpu().evaluate(&penalty(), &shrunk));
 }
 
 fn none_leaves_every_bit_and_still_reports(device: &Device) {
@@ -75,7 +75,7 @@ fn none_leaves_every_bit_and_still_reports(device: &Device) {
     gpu.record_gradient_add(&mut encoder, &Penalty::none(), &theta, &on_device).expect("the ranges are valid");
     let pending = gpu.record_evaluate(&mut encoder, &Penalty::none(), &theta).expect("the range is valid");
     submit(gpu, encoder);
-    assert_eq!(pending.wait(PATIENCE), Backend::cpu().evaluate(&Penalty::none(), &image));
+    assert_eq!(pending.wait(TIMEOUT), Backend::cpu().evaluate(&Penalty::none(), &image));
     for buffer in [&held, &gradient] {
         same_bytes(bytemuck::cast_slice(&image), &contents(gpu, buffer)).expect("nothing is written");
     }
@@ -101,7 +101,7 @@ fn operands_without_elements_are_fine(device: &Device) {
             gpu.record_gradient_into(&mut encoder, &penalty(), &empty, &empty).expect("empty ranges do not overlap");
             gpu.record_gradient_add(&mut encoder, &penalty(), &empty, &empty).expect("empty ranges do not overlap");
             submit(gpu, encoder);
-            assert_eq!(pending.wait(PATIENCE), Backend::cpu().evaluate::<f32>(&penalty(), &[]));
+            assert_eq!(pending.wait(TIMEOUT), Backend::cpu().evaluate::<f32>(&penalty(), &[]));
         }
     }
     same_bytes(&[POISON; 4].concat(), &contents(gpu, &held)).expect("nothing is written");

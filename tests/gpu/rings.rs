@@ -5,7 +5,7 @@ use penalty::{Dtype, Error, Momentum, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{record, small};
-use crate::common::device::{PATIENCE, USAGES, buffer, encoder, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, encoder, submit};
 use crate::common::tensors::{Call, reports_equal};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
@@ -30,7 +30,7 @@ fn a_full_ring_rejects(device: &Device) {
     // Every operation has its own ring, and once the steps are done there is room again.
     set.record_gradient_add(&mut encoder).expect("there is a slot");
     submit(gpu, encoder);
-    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
     gpu.device().poll(wait).expect("the device answers");
     let mut encoder = self::encoder(gpu);
     for call in [Call::Evaluate, Call::Prox(0.5)] {
@@ -45,20 +45,20 @@ fn dropped_and_unsubmitted_steps_are_errors(device: &Device) {
     let want = tensors.host(Call::Evaluate).expect("it is valid").expect("it reports");
     let mut first = encoder(gpu);
     let pending = set.record_evaluate(&mut first).expect("there is a slot");
-    let unsubmitted = pending.wait(PATIENCE).map(drop);
+    let unsubmitted = pending.wait(TIMEOUT).map(drop);
     assert!(matches!(unsubmitted, Err(Error::NotSubmitted { .. })), "{unsubmitted:?}");
     submit(gpu, first);
-    reports_equal(&want, &pending.wait(PATIENCE).expect("it was submitted"), &"submitted late");
+    reports_equal(&want, &pending.wait(TIMEOUT).expect("it was submitted"), &"submitted late");
 
     let mut dropped = encoder(gpu);
     let pending = set.record_evaluate(&mut dropped).expect("the earlier report was read");
     drop(dropped);
-    let error = pending.wait(PATIENCE).map(drop);
+    let error = pending.wait(TIMEOUT).map(drop);
     assert!(matches!(error, Err(Error::NotSubmitted { .. })), "{error:?}");
     let mut next = encoder(gpu);
     let pending = set.record_evaluate(&mut next).expect("a dropped encoder frees its slot");
     submit(gpu, next);
-    reports_equal(&want, &pending.wait(PATIENCE).expect("it was submitted"), &"after a dropped one");
+    reports_equal(&want, &pending.wait(TIMEOUT).expect("it was submitted"), &"after a dropped one");
 }
 
 fn a_reused_slot_is_an_error(device: &Device) {
@@ -70,11 +70,11 @@ fn a_reused_slot_is_an_error(device: &Device) {
         let mut encoder = encoder(gpu);
         pending.push(set.record_evaluate(&mut encoder).expect("done steps make room"));
         submit(gpu, encoder);
-        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
         gpu.device().poll(wait).expect("the device answers");
     }
     for pending in &pending[..3] {
-        let error = pending.wait(PATIENCE).map(drop);
+        let error = pending.wait(TIMEOUT).map(drop);
         assert!(matches!(error, Err(Error::SlotReused { .. })), "{error:?}");
         let out = buffer(gpu, &[0; 64], USAGES);
         let output = Operand { buffer: &out, offset: 0, len: 16, dtype: Dtype::F32 };
@@ -82,7 +82,7 @@ fn a_reused_slot_is_an_error(device: &Device) {
         assert!(matches!(error, Err(Error::SlotReused { .. })), "{error:?}");
     }
     for pending in &pending[3..] {
-        reports_equal(&want, &pending.wait(PATIENCE).expect("its slot is its own"), &"the last two");
+        reports_equal(&want, &pending.wait(TIMEOUT).expect("its slot is its own"), &"the last two");
     }
 }
 
@@ -104,7 +104,7 @@ fn a_loop_reads_with_a_lag(device: &Device) {
         waiting.push_back((k, want, pending));
         if waiting.len() > 2 {
             let (k, want, pending) = waiting.pop_front().expect("there are three");
-            reports_equal(&want, &pending.wait(PATIENCE).expect("it was submitted"), &k);
+            reports_equal(&want, &pending.wait(TIMEOUT).expect("it was submitted"), &k);
             read += 1;
         }
     }
@@ -114,7 +114,7 @@ fn a_loop_reads_with_a_lag(device: &Device) {
 fn an_async_loop_reads_with_a_lag(device: &Device) {
     let gpu = device.plain();
     let (mut tensors, mut set) = small(gpu, 3);
-    let poller = penalty::gpu::Poller::spawn(gpu, PATIENCE).expect("there are threads");
+    let poller = penalty::gpu::Poller::spawn(gpu, TIMEOUT).expect("there are threads");
     let mut earlier = None;
     for k in 0..10 {
         let call = Call::ProxAndEvaluate(0.01 * f64::from(k));

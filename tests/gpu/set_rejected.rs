@@ -5,7 +5,7 @@ use penalty::{Adam, Dtype, Error, Momentum, Parameter, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{prepare, record};
-use crate::common::device::{PATIENCE, USAGES, buffer, encoder, own, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, encoder, own, submit};
 use crate::common::tensors::{Call, EXACT};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![what_breaks_a_rule_is_rejected,];
@@ -93,5 +93,5 @@ fn what_breaks_a_rule_is_rejected(device: &Device) {
     assert!(set.rebind(&Operands { weights: &twice, ..Operands::default() }).is_err());
     let pending = set.record_evaluate(&mut encoder).expect("the set is as it was");
     submit(gpu, encoder);
-    assert_eq!(pending.wait(PATIENCE).expect("it was submitted").total.len, 128);
+    assert_eq!(pending.wait(TIMEOUT).expect("it was submitted").total.len, 128);
 }

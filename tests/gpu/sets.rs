@@ -11,7 +11,7 @@ use crate::common;
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{Images, Layout, operands, record, set};
 use crate::common::compare::{same_bits, same_bytes};
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, own, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, contents, encoder, own, submit};
 use crate::common::tensors::{Call, EXACT, Tensors, lens, parameters_of, reports_equal};
 use crate::common::trials::is_brief;
 
@@ -81,7 +81,7 @@ fn every_step_of_an_encoder_has_its_own_coefficients(device: &Device) {
     }
     submit(gpu, encoder);
     for (i, (want, got)) in pending.iter().enumerate().rev() {
-        reports_equal(want, &got.wait(PATIENCE).expect("it was submitted"), &i);
+        reports_equal(want, &got.wait(TIMEOUT).expect("it was submitted"), &i);
     }
     for (want, buffer) in images.with(&tensors).bytes.iter().zip(&buffers) {
         same_bytes(want, &contents(gpu, buffer)).expect("the weights, gradients and states");
@@ -126,14 +126,14 @@ fn operands_move_from_step_to_step(device: &Device) {
         let pending = record(&mut set, &mut encoder, call).expect("the call is valid").expect("it reports");
         submit(gpu, encoder);
         let want = tensors.host(call).expect("the call is valid").expect("it reports");
-        reports_equal(&want, &pending.wait(PATIENCE).expect("it was submitted"), &layout);
+        reports_equal(&want, &pending.wait(TIMEOUT).expect("it was submitted"), &layout);
         for (want, buffer) in images.with(&tensors).bytes.iter().zip(&buffers) {
             same_bytes(want, &contents(gpu, buffer)).unwrap_or_else(|error| panic!("{layout:?}: {error}"));
         }
         earlier = Some((pending, want));
     }
     let (pending, want) = earlier.expect("there were steps");
-    reports_equal(&want, &pending.wait(PATIENCE).expect("it was submitted"), &"once more");
+    reports_equal(&want, &pending.wait(TIMEOUT).expect("it was submitted"), &"once more");
 }
 
 /// Preparing for other formulas and places leaves alone what is recorded and not yet submitted.
@@ -167,7 +167,7 @@ fn a_set_is_prepared_between_steps(device: &Device) {
     }
     submit(gpu, encoder);
     for (images, buffers, want, pending, out) in steps {
-        reports_equal(&want, &pending.wait(PATIENCE).expect("it was submitted"), &"the step");
+        reports_equal(&want, &pending.wait(TIMEOUT).expect("it was submitted"), &"the step");
         for (want, buffer) in images.bytes.iter().zip(&buffers) {
             same_bytes(want, &contents(gpu, buffer)).expect("the weights");
         }

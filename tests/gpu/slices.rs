@@ -12,7 +12,7 @@ use crate::common::adapters::{Device, DeviceTest};
 use crate::common::backends::reference;
 use crate::common::cases::noise;
 use crate::common::compare::same_bits;
-use crate::common::device::{PATIENCE, own, without_hanging};
+use crate::common::device::{TIMEOUT, own, without_hanging};
 use crate::common::recorded::{penalty, poll_once};
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
@@ -54,7 +54,7 @@ fn poll_often<F: Future>(gpu: &Gpu, mut future: Pin<&mut F>, polls: usize) -> Op
         if let Poll::Ready(output) = poll_once(future.as_mut()) {
             return Some(output);
         }
-        let wait = PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        let wait = PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
         // A device that is gone may reject.
         let _ = gpu.device().poll(wait);
     }

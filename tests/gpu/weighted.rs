@@ -6,7 +6,7 @@ use penalty::{Cpu, Dtype, Error, Gpu, Parameter, Penalty, Result};
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::cases::noise;
 use crate::common::compare::close;
-use crate::common::device::{PATIENCE, USAGES, buffer, encoder, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, encoder, submit};
 use crate::common::oracle::SUM;
 use crate::common::tensors::{Shaped, host_set, slice};
 use crate::common::weighted::l1;
@@ -32,7 +32,7 @@ fn a_penalty_may_become_one_without_weights(device: &Device) {
         let mut encoder = encoder(gpu);
         let pending = set.record_evaluate(&mut encoder)?;
         submit(gpu, encoder);
-        Ok(pending.wait(PATIENCE).expect("it was submitted").total.value)
+        Ok(pending.wait(TIMEOUT).expect("it was submitted").total.value)
     };
     let element_words = [bytemuck::cast_slice(&twos).to_vec()];
     let shaped = Shaped { name: "theta".into(), len: 64, dtype: Dtype::F32, penalty: l1(0.5) };

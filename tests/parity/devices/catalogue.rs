@@ -6,7 +6,7 @@ use crate::catalogue::as_recorded;
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{self, Layout, record};
 use crate::common::catalogue::{Entry, Hashes, Sample};
-use crate::common::device::{PATIENCE, contents, encoder, submit};
+use crate::common::device::{TIMEOUT, contents, encoder, submit};
 use crate::common::trials::sample;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![operations_have_their_recorded_bits];
@@ -30,7 +30,7 @@ fn on_a_set(gpu: &Gpu, entry: &Entry, sample: Sample) -> Hashes {
         let mut encoder = encoder(gpu);
         let pending = record(&mut set, &mut encoder, call)?;
         submit(gpu, encoder);
-        let reports = pending.map(|pending| pending.wait(PATIENCE)).transpose()?;
+        let reports = pending.map(|pending| pending.wait(TIMEOUT)).transpose()?;
         let pages: Vec<Vec<u8>> = buffers.iter().map(|buffer| contents(gpu, buffer)).collect();
         let mut bytes = Vec::new();
         for (ranges, tensors) in images.ranges.iter().zip(&before.words) {

@@ -9,7 +9,7 @@ use crate::common::buffers::{Layout, equal};
 use crate::common::cases::noise;
 use crate::common::compare::same_bits;
 use crate::common::custom::{berhu, pinball};
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, contents, encoder, submit};
 use crate::common::tensors::{Call, Tensors};
 use crate::common::trials::{is_brief, sample};
 
@@ -61,7 +61,7 @@ fn recording_on_buffers_equals_the_host(device: &Device) {
     submit(gpu, encoder);
     cpu.gradient_add(&penalty, &weights, &mut gradient).expect("the CPU does not fail");
     let shrunk = cpu.prox(&penalty, &weights, 0.5).expect("the CPU does not fail");
-    assert_eq!(pending.wait(PATIENCE), cpu.evaluate(&penalty, &shrunk));
+    assert_eq!(pending.wait(TIMEOUT), cpu.evaluate(&penalty, &shrunk));
     for (want, buffer) in [&shrunk, &gradient].into_iter().zip(&buffers) {
         same_bits(want, &bytemuck::pod_collect_to_vec::<u8, f32>(&contents(gpu, buffer))).expect("the host's bits");
     }

@@ -147,7 +147,7 @@ fn sets_of_large_groups_equal_the_host(device: &Device) {
         common::device::submit(device.plain(), encoder);
         for (pending, step) in pending.into_iter().zip(STEPS) {
             let want = after.host(Call::ProxAndEvaluate(step)).expect("the call is valid").expect("it reports");
-            let got = pending.expect("the call is valid").expect("it reports").wait(common::device::PATIENCE);
+            let got = pending.expect("the call is valid").expect("it reports").wait(common::device::TIMEOUT);
             common::tensors::reports_equal(&want, &got.expect("it was submitted"), &step);
         }
         for (want, buffer) in images.with(&after).bytes.iter().zip(buffers) {

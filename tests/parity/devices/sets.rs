@@ -7,7 +7,7 @@ use penalty::{Adam, Metric, wgpu};
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{Layout, equal, record, set};
 use crate::common::compare::same_bytes;
-use crate::common::device::{PATIENCE, contents, encoder, open, submit};
+use crate::common::device::{TIMEOUT, contents, encoder, open, submit};
 use crate::common::tensors::{Call, EXACT, Tensors, lens, reports_equal, thousand};
 use crate::common::trials::is_brief;
 
@@ -85,7 +85,7 @@ fn adam_equals_the_host(device: &Device) {
             let mut encoder = encoder(gpu);
             let pending = record(&mut set, &mut encoder, call).expect("the step is valid");
             submit(gpu, encoder);
-            let got = pending.expect("the call reports").wait(PATIENCE).expect("it was submitted");
+            let got = pending.expect("the call reports").wait(TIMEOUT).expect("it was submitted");
             let want = tensors.host(call).expect("the step is valid").expect("it reports");
             reports_equal(&want, &got, &call);
             for (want, buffer) in images.with(&tensors).bytes.iter().zip(&buffers) {

@@ -4,7 +4,7 @@ use penalty::Backend;
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::compare::same_bits;
-use crate::common::device::{PATIENCE, contents, encoder, submit};
+use crate::common::device::{TIMEOUT, contents, encoder, submit};
 use crate::common::recorded::{operand, weights};
 use crate::terms::{LEN, sum, terms};
 
@@ -24,12 +24,12 @@ fn recorded_sums_have_the_bits_of_calls(device: &Device) {
     let written = gpu.record_evaluate_and_gradient_into(&mut encoder, l1, &at, &at_gradient).expect(ok);
     submit(gpu, encoder);
     let report = cpu.evaluate(&sum(), &theta);
-    assert_eq!(evaluated.wait(PATIENCE), report);
-    assert_eq!(evaluated.wait_partials(PATIENCE).map(|partials| partials.len()), Ok(terms().len()));
-    assert_eq!(added.wait(PATIENCE), report);
+    assert_eq!(evaluated.wait(TIMEOUT), report);
+    assert_eq!(evaluated.wait_partials(TIMEOUT).map(|partials| partials.len()), Ok(terms().len()));
+    assert_eq!(added.wait(TIMEOUT), report);
     let after = cpu.prox(l1, &theta, 0.5).expect(ok);
-    assert_eq!(shrunk.wait(PATIENCE), cpu.evaluate(l1, &after));
-    assert_eq!(written.wait(PATIENCE), cpu.evaluate(l1, &after));
+    assert_eq!(shrunk.wait(TIMEOUT), cpu.evaluate(l1, &after));
+    assert_eq!(written.wait(TIMEOUT), cpu.evaluate(l1, &after));
     same_bits(&after, &bytemuck::pod_collect_to_vec::<u8, f32>(&contents(gpu, &held))[..LEN]).expect("the prox");
     cpu.gradient_into(l1, &after, &mut gradient).expect(ok);
     same_bits(&gradient, &bytemuck::pod_collect_to_vec::<u8, f32>(&contents(gpu, &held_gradient))[..LEN])

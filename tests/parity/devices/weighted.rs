@@ -8,7 +8,7 @@ use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{Layout, equal};
 use crate::common::cases::{self, noise};
 use crate::common::compare::same_bytes;
-use crate::common::device::{PATIENCE, USAGES, buffer, contents, encoder, open, submit};
+use crate::common::device::{TIMEOUT, USAGES, buffer, contents, encoder, open, submit};
 use crate::common::everything::same;
 use crate::common::golden;
 use crate::common::tensors::Call;
@@ -93,7 +93,7 @@ fn any_bits_are_weights_on_the_device(device: &Device) {
         gpu.record_gradient_add(&mut encoder, on_device, &operand, &output).expect(ok);
         gpu.record_prox_in_place(&mut encoder, on_device, &operand, 0.5).expect(ok);
         submit(gpu, encoder);
-        assert_eq!(before.wait(PATIENCE).expect("it was submitted"), cpu.evaluate(weighted, theta).expect(ok));
+        assert_eq!(before.wait(TIMEOUT).expect("it was submitted"), cpu.evaluate(weighted, theta).expect(ok));
         let mut gradient = cpu.gradient(weighted, theta).expect(ok);
         cpu.gradient_add(weighted, theta, &mut gradient).expect(ok);
         let prox = cpu.prox(weighted, theta, 0.5).expect(ok);

@@ -154,7 +154,7 @@ impl<'a> Bench<'a> {
 
     /// Submits, and waits until the device is done.
     fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
-        let submission = guarded(&self.gpu, || self.gpu.queue().submit([encoder.finish()]))?;
+        let submission = guarded(self.gpu, || self.gpu.queue().submit([encoder.finish()]))?;
         wait(self.gpu.device(), submission)
     }
 
@@ -179,7 +179,7 @@ impl<'a> Bench<'a> {
 
     fn bytes(&self, buffer: &wgpu::Buffer, offset: u64, size: u64) -> Result<Vec<u8>> {
         let device = self.gpu.device();
-        let (staging, submission) = guarded(&self.gpu, || {
+        let (staging, submission) = guarded(self.gpu, || {
             let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
             let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
             let staging = device.create_buffer(&descriptor);
