@@ -58,7 +58,6 @@ mod resolve;
 mod ring;
 mod rows;
 mod set;
-mod set_recorders;
 mod single;
 pub(crate) mod slices;
 mod slot_memory;

@@ -82,7 +82,8 @@ pub use penalty::named::Named;
 pub use penalty::sum::{Sum, Terms};
 pub use plan::optimizer::{Adam, Momentum, Sgd};
 pub use plan::parameter::Parameter;
-pub use report::{Report, Reports};
+pub use report::Report;
+pub use report::reports::Reports;
 
 /// Exact sums that merge, for programs that hold a tensor in chunks or spread it over devices or ranks.
 ///
@@ -90,7 +91,7 @@ pub use report::{Report, Reports};
 /// merges with others and travels as bytes.
 pub mod exact {
     pub use crate::numeric::tile::TILE;
-    pub use crate::report::Partial;
+    pub use crate::report::partial::Partial;
 }
 
 // What the formulas are held against, shared with the tests and benches that see this crate from outside.

@@ -7,7 +7,7 @@ use crate::plan::coefficients::{CoefficientRecord, coefficients};
 use crate::plan::operands::{ELEMENT_WEIGHTS, GRADIENT, same_shape};
 use crate::plan::operation::Operation;
 use crate::plan::{Name, Segment};
-use crate::report::Partial;
+use crate::report::partial::Partial;
 use crate::{Error, Penalty, Result};
 
 /// A backend's two calls on slices. Both reject everything that can be rejected before they write anything.

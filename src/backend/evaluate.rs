@@ -11,7 +11,9 @@ use crate::numeric::element::Element;
 use crate::numeric::tile::TILE;
 use crate::penalty::element_weights::Weighted;
 use crate::penalty::sum::Terms;
-use crate::report::{Partial, Report, Reports};
+use crate::report::Report;
+use crate::report::partial::Partial;
+use crate::report::reports::Reports;
 use crate::{Penalty, Result};
 
 impl Backend {

@@ -16,7 +16,9 @@ use crate::numeric::tile::TILE;
 use crate::penalty::element_weights::matched;
 use crate::penalty::sum::Terms;
 use crate::plan::operation::Operation;
-use crate::report::{Partial, Report, Reports};
+use crate::report::Report;
+use crate::report::partial::Partial;
+use crate::report::reports::{Reports, report_of_sum};
 use crate::slices::{Slices, Tensor, Term, Update};
 use crate::{Error, Penalty, Result};
 
@@ -84,7 +86,7 @@ pub(super) fn evaluate<'a>(runner: Runner<'a>, terms: Vec<Term<'a>>, weights: Sl
     Box::pin(async move {
         let tensors: Vec<Tensor<'_>> = terms.iter().map(|term| Tensor::new(*term, weights)).collect();
         let partials = runner.partials(&tensors).await?;
-        Report::of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
+        report_of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
     })
 }
 
@@ -149,7 +151,7 @@ pub(super) fn gradient<'a>(
             }
             output.reborrow().into_bytes().copy_from_slice(result.as_slice().bytes());
         }
-        Report::of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
+        report_of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
     })
 }
 

@@ -6,7 +6,7 @@ use crate::numeric::accumulator::Sums;
 use crate::plan::Segment;
 use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
-use crate::report::Partial;
+use crate::report::partial::Partial;
 
 /// How many tiles one task of the pool takes: a megabyte of `f32`, so that few partial sums are merged.
 pub(super) const TILES_PER_SPAN: u32 = 64;

@@ -7,7 +7,7 @@ use crate::formula::scalars::Scalars;
 use crate::numeric::slice::{Slice, SliceMut, with_element};
 use crate::plan::Plan;
 use crate::plan::operation::Operation;
-use crate::report::Partial;
+use crate::report::partial::Partial;
 use crate::slices::{Accepted, Slices, Tensor, Update};
 
 impl Slices for Cpu {

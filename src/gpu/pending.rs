@@ -7,7 +7,9 @@ use super::readback::Recorded;
 use super::wait::WaitMode;
 #[cfg(doc)]
 use crate::Error;
-use crate::report::{Partial, Report, Reports};
+use crate::report::Report;
+use crate::report::partial::Partial;
+use crate::report::reports::{Reports, report_of_sum};
 use crate::{Penalty, Result};
 
 /// The result of a recorded evaluation: a [`Report`] of one tensor, or the [`Reports`] of a
@@ -183,7 +185,7 @@ fn alone(partials: Vec<(Partial, Penalty)>) -> Vec<Partial> {
 
 /// The report of the only tensor; the terms of a sum each have a partial.
 pub(super) fn report(partials: &[(Partial, Penalty)]) -> Result<Report> {
-    Report::of_sum(partials.iter().map(|(partial, penalty)| (partial, penalty)))
+    report_of_sum(partials.iter().map(|(partial, penalty)| (partial, penalty)))
 }
 
 /// A report for each tensor, and the total.

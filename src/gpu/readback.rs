@@ -17,7 +17,7 @@ use super::wait::WaitMode;
 use super::wait::pause;
 use crate::numeric::accumulator::{Sums, WORDS};
 use crate::plan::Segment;
-use crate::report::Partial;
+use crate::report::partial::Partial;
 use crate::{Error, Penalty, Result};
 
 const LOST: &str = "it was lost";

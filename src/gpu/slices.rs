@@ -12,7 +12,7 @@ use crate::plan::Segment;
 use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 use crate::plan::penalties::Penalties;
-use crate::report::Partial;
+use crate::report::partial::Partial;
 use crate::slices::{Slices, Tensor, Update};
 
 /// How many bytes of weights are on the device at a time: a multiple of a tile of any type. Group penalties need whole

@@ -5,7 +5,9 @@ use std::fmt::{self, Write};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Partial, Report, Reports};
+use super::Report;
+use super::partial::Partial;
+use super::reports::Reports;
 use crate::numeric::serialized as number;
 
 /// As the bytes of [`to_bytes`](Partial::to_bytes); in formats that are text, as a string of their hexadecimal digits.

@@ -1,12 +1,12 @@
 //! Which recorder serves a call of a set, and when it is laid out anew.
 
-use super::bound::BoundOperands;
-use super::device::Gpu;
-use super::lists::{NAMES, Operands, lists};
-use super::operand::Operand;
-use super::readback::Recorded;
-use super::recorder::{Recorder, Step, SummedOperation};
 use crate::formula::descriptor::Descriptor;
+use crate::gpu::bound::BoundOperands;
+use crate::gpu::device::Gpu;
+use crate::gpu::lists::{NAMES, Operands, lists};
+use crate::gpu::operand::Operand;
+use crate::gpu::readback::Recorded;
+use crate::gpu::recorder::{Recorder, Step, SummedOperation};
 use crate::penalty::element_weights::matched;
 use crate::penalty::groups::Groups;
 use crate::plan::operands::{WEIGHTS, one_each};

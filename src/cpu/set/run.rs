@@ -1,0 +1,119 @@
+//! Runs a set's call over the slices of its tensors, after all that can be rejected.
+
+use super::HostSet;
+use super::call::{Call, Inputs, Outputs};
+use crate::Result;
+use crate::cpu::pass::{Pass, SegmentOperands, TILES_PER_SPAN};
+use crate::numeric::accumulator::Sums;
+use crate::numeric::element::Element;
+use crate::numeric::slice::{Slice, with_element};
+use crate::penalty::Penalty;
+use crate::penalty::element_weights::matched;
+use crate::plan::coefficients::coefficients;
+use crate::plan::operands::{ELEMENT_WEIGHTS, Extent, WEIGHTS, disjoint, one_each, same_shape};
+use crate::plan::{Plan, Segment, Stage};
+use crate::report::partial::Partial;
+
+impl HostSet<'_> {
+    /// One partial per tensor if the call sums, else none.
+    pub(super) fn run(
+        &self,
+        call: &Call,
+        read: Option<Inputs<'_>>,
+        written: &mut [Outputs<'_, '_>],
+    ) -> Result<Vec<Partial>> {
+        let segments = self.segments(call, &read, written)?;
+        self.validate(call, &segments, &read, written)?;
+        let penalties: Vec<Penalty> = self.parameters.iter().map(|parameter| parameter.penalty.clone()).collect();
+        // Computed for all tensors first: a bad step is rejected before anything is written.
+        let coefficients = &coefficients(&segments, &penalties, call.operation, call.step)?;
+        let plan = Plan::new(segments, TILES_PER_SPAN);
+        let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
+        let pass = Pass { operation, sums, segments: &plan.segments, penalties: &penalties, coefficients, scalars };
+        let mut sums = pass.no_sums();
+        for stage in &plan.stages {
+            with_element!(stage.dtype, E => self.run_stage::<E>(stage, &pass, &read, written, &mut sums));
+        }
+        Ok(pass.partials(sums))
+    }
+
+    /// The tensors, as their weights say.
+    fn segments(&self, call: &Call, read: &Option<Inputs<'_>>, written: &[Outputs<'_, '_>]) -> Result<Vec<Segment>> {
+        let shapes: Vec<_> = match (read, written) {
+            (Some((WEIGHTS, slices)), _) => slices.iter().map(Slice::shape).collect(),
+            (_, [(WEIGHTS, slices), ..]) => slices.iter().map(|slice| slice.as_slice().shape()).collect(),
+            _ => Vec::new(),
+        };
+        one_each(call.operation.name(), WEIGHTS, self.parameters.len(), shapes.len())?;
+        Ok(self
+            .parameters
+            .iter()
+            .zip(shapes)
+            .map(|(parameter, shape)| Segment::called(&parameter.name, shape))
+            .collect())
+    }
+
+    /// Runs the tensors of one type. The others get empty operands.
+    fn run_stage<E: Element>(
+        &self,
+        stage: &Stage,
+        pass: &Pass<'_>,
+        read: &Option<Inputs<'_>>,
+        written: &mut [Outputs<'_, '_>],
+        sums: &mut [Sums],
+    ) {
+        let of_type = |i: usize| pass.segments[i].dtype == E::DTYPE;
+        let source = |i: usize| read.filter(|_| of_type(i)).map_or(&[][..], |(_, slices)| slices[i].elements());
+        let element_weights = |i: usize| match self.element_weights.get(i) {
+            Some(Some(slice)) if of_type(i) => slice.elements(),
+            _ => &[],
+        };
+        let operands = (0..pass.segments.len()).map(|i| SegmentOperands::read(source(i), element_weights(i)));
+        let mut operands: Vec<SegmentOperands<'_, E>> = operands.collect();
+        for (role, (_, slices)) in written.iter_mut().enumerate() {
+            for (operands, slice) in operands.iter_mut().zip(slices.iter_mut()) {
+                if slice.as_slice().dtype() == E::DTYPE {
+                    operands.written[role] = slice.reborrow().into_elements();
+                }
+            }
+        }
+        self.cpu.run(stage, pass, &mut operands, sums);
+    }
+
+    fn validate(
+        &self,
+        call: &Call,
+        segments: &[Segment],
+        read: &Option<Inputs<'_>>,
+        written: &[Outputs<'_, '_>],
+    ) -> Result<()> {
+        let fits = |operand, i: usize, slice: &Slice<'_>| {
+            let segment: &Segment = &segments[i];
+            segment.about(same_shape(operand, (segment.len, segment.dtype), slice.shape()))
+        };
+        for (i, (segment, parameter)) in segments.iter().zip(&self.parameters).enumerate() {
+            let element_weights = self.element_weights.get(i).and_then(Option::as_ref);
+            let matched = matched(&parameter.penalty, element_weights.is_some());
+            segment.about(matched.and_then(|()| call.operation.admits(&parameter.penalty)))?;
+            element_weights.map_or(Ok(()), |slice| fits(ELEMENT_WEIGHTS, i, slice))?;
+        }
+        if let Some((operand, slices)) = *read {
+            one_each(call.operation.name(), operand, segments.len(), slices.len())?;
+            slices.iter().enumerate().try_for_each(|(i, slice)| fits(operand, i, slice))?;
+        }
+        for (operand, slices) in written {
+            one_each(call.operation.name(), operand, segments.len(), slices.len())?;
+            slices.iter().enumerate().try_for_each(|(i, s)| fits(operand, i, &s.as_slice()))?;
+        }
+        let Some((operand, slices)) = *read else { return Ok(()) };
+        // Only slices that are read can overlap: the compiler rules out the rest.
+        let extents = slices.iter().enumerate().filter(|(_, slice)| !slice.is_empty());
+        let mut extents: Vec<Extent<()>> = extents
+            .map(|(parameter, slice)| {
+                let start = slice.bytes().as_ptr().addr() as u64;
+                Extent { memory: (), start, end: start + slice.bytes().len() as u64, operand, parameter }
+            })
+            .collect();
+        disjoint(segments, &mut extents)
+    }
+}

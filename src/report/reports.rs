@@ -1,0 +1,65 @@
+//! Reports of several tensors, or of several penalties.
+
+use super::Report;
+use super::partial::Partial;
+use crate::{Penalty, Result};
+
+/// The reports of a list of tensors and their total, as [`Backend::evaluate_all`](crate::Backend::evaluate_all)
+/// returns them.
+///
+/// ```
+/// use penalty::{Backend, Penalty};
+///
+/// let reports = Backend::cpu().evaluate_all(&Penalty::l1(0.5)?, &[[1.0f32, -2.0], [0.0, 3.0]])?;
+/// assert_eq!(reports.tensors.iter().map(|report| report.value).collect::<Vec<_>>(), [1.5, 1.5]);
+/// assert_eq!((reports.total.value, reports.total.nonzero), (3.0, 3));
+/// # Ok::<(), penalty::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reports {
+    /// One report per tensor, in the order given.
+    pub tensors: Vec<Report>,
+    /// All tensors as one: exact sums over all weights. The value is the `f64` sum of the tensors' values, in order.
+    pub total: Report,
+}
+
+impl Reports {
+    /// Reports of tensors from their partials, each with its penalty, and their total.
+    ///
+    /// ```
+    /// use penalty::{Backend, Penalty, Reports};
+    ///
+    /// let (cpu, l1, ridge) = (Backend::cpu(), Penalty::l1(0.5)?, Penalty::l2_squared(1.0)?);
+    /// let (a, b) = (cpu.partial(0, &[3.0f32, -4.0])?, cpu.partial(0, &[2.0f32])?);
+    /// let reports = Reports::new([(&a, &l1), (&b, &ridge)])?;
+    /// assert_eq!((reports.total.value, reports.total.l1), (3.5 + 4.0, 9.0));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Partial::report`].
+    pub fn new<'a>(tensors: impl IntoIterator<Item = (&'a Partial, &'a Penalty)>) -> Result<Reports> {
+        let mut all = Partial::default();
+        let tensors: Result<Vec<Report>> = tensors
+            .into_iter()
+            .map(|(partial, penalty)| {
+                all.merge(partial);
+                partial.report(penalty)
+            })
+            .collect();
+        let tensors = tensors?;
+        // In Rust, the empty sum of `f64` is −0. A penalty over nothing is +0.
+        let value = tensors.iter().fold(0.0, |sum, report| sum + report.value);
+        let total = all.report_of(&Penalty::none());
+        Ok(Reports { tensors, total: Report { value, ..total } })
+    }
+}
+
+/// The statistics, and the sum of the values, of one tensor's partials for several penalties.
+pub(crate) fn report_of_sum<'a>(terms: impl IntoIterator<Item = (&'a Partial, &'a Penalty)>) -> Result<Report> {
+    let mut terms = terms.into_iter().map(|(partial, penalty)| partial.report(penalty));
+    let first = terms.next().unwrap_or_else(|| Partial::default().report(&Penalty::none()))?;
+    let value = terms.try_fold(first.value, |value, term| Ok(value + term?.value))?;
+    Ok(Report { value, ..first })
+}
