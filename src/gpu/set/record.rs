@@ -8,6 +8,8 @@ use super::{ParameterSet, output};
 use crate::Result;
 #[cfg(doc)]
 use crate::formula::scalars::Metric;
+#[cfg(doc)]
+use crate::gpu::device::Gpu;
 use crate::gpu::operand::Operand;
 use crate::gpu::pending::{Pending, reports};
 use crate::gpu::recorder::{Step, SummedOperation};
