@@ -42,12 +42,14 @@ fn missing(text: &str) -> Vec<&str> {
 
 #[test]
 fn each_public_type_and_function_has_an_example() {
-    let files = files("");
-    let count: usize = files.values().map(|text| items(text).len()).sum();
-    assert!(count > 150, "only {count} public items were found");
-    let without =
-        files.iter().flat_map(|(file, text)| missing(text).into_iter().map(move |name| format!("{file}: {name}")));
-    assert_eq!(without.collect::<Vec<_>>(), Vec::<String>::new());
+    for (package, at_least) in [("", 150), ("crates/burn", 20)] {
+        let files = files(package);
+        let count: usize = files.values().map(|text| items(text).len()).sum();
+        assert!(count > at_least, "only {count} public items were found in {package:?}");
+        let without =
+            files.iter().flat_map(|(file, text)| missing(text).into_iter().map(move |name| format!("{file}: {name}")));
+        assert_eq!(without.collect::<Vec<_>>(), Vec::<String>::new(), "in {package:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,17 @@ use std::time::Duration;
 use burn_core::tensor::DType;
 
 /// What went wrong. A call that returns one has changed neither the module nor the gradients.
+///
+/// ```
+/// # use burn::nn::{Linear, LinearConfig};
+/// # use burn::tensor::Device;
+/// # use penalty::Penalty;
+/// # use penalty_burn::Rules;
+/// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+/// let error = Rules::new(Penalty::l1(0.5)?).exclude("no such layer")?.select(&layer).unwrap_err();
+/// println!("{error}"); // which pattern matches nothing, and what there is
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -83,6 +94,20 @@ pub enum Error {
 /// A module that a call could not take its step with, as it was, and why.
 ///
 /// `?` turns it into an [`Error`] where a function returns one, and drops the module; a `match` keeps it.
+///
+/// ```
+/// # use burn::nn::{Linear, LinearConfig};
+/// # use burn::tensor::Device;
+/// # use penalty::Penalty;
+/// # use penalty_burn::{Regularizer, Rules};
+/// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+/// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(0.5)?));
+/// let Err(rejected) = regularizer.prox(layer, f64::NAN) else { panic!("NaN is no step") };
+/// let layer = rejected.module; // as it was
+/// println!("{}", rejected.error);
+/// # drop(layer);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Rejected<M> {
     /// The module, with the values that it had.
     pub module: M,

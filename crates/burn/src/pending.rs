@@ -14,6 +14,19 @@ use crate::Error;
 /// On the host it is there at once. On the device it is there once the device has done the step: nothing waits for it until it is asked
 /// for, so asking for one of a few steps ago costs nothing. The device keeps the last 16 of each operation for whoever
 /// holds them; asking for an older one is [`penalty::Error::SlotReused`].
+///
+/// ```
+/// # use burn::nn::{Linear, LinearConfig};
+/// # use burn::tensor::Device;
+/// # use penalty::Penalty;
+/// # use penalty_burn::{Regularizer, Rules};
+/// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+/// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(0.5)?));
+/// let pending = regularizer.evaluate(&layer)?;
+/// let reports = pending.wait(std::time::Duration::from_secs(600))?;
+/// assert_eq!(pending.names().len(), reports.tensors.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Pending {
     names: Arc<[String]>,
@@ -34,11 +47,36 @@ impl Pending {
     }
 
     /// The paths of the penalized parameters, in the order of the reports.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(0.5)?));
+    /// let pending = regularizer.evaluate(&layer)?;
+    /// assert_eq!(pending.names().next(), Some("weight"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
     /// The reports, a parameter each and the total; waits for the device at most so long. May be asked for again.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(0.5)?));
+    /// let pending = regularizer.evaluate(&layer)?;
+    /// let reports = pending.wait(std::time::Duration::from_secs(600))?;
+    /// println!("R = {}", reports.total.value);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -52,8 +90,46 @@ impl Pending {
         }
     }
 
+    /// The reports if they are there, else `None`: waits for nothing.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(0.5)?));
+    /// let pending = regularizer.evaluate(&layer)?;
+    /// assert!(pending.try_read()?.is_some()); // on the host it is there at once
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Pending::wait).
+    pub fn try_read(&self) -> Result<Option<Reports>, Error> {
+        match &self.state {
+            State::Ready(reports) => Ok(Some(reports.clone())),
+            #[cfg(feature = "wgpu")]
+            State::Device(pending) => Ok(pending.try_read()?),
+        }
+    }
+
     /// The reports, without blocking: completes while somebody polls the device, as Burn does when it reads something, or a
     /// [`penalty::gpu::Poller`].
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(0.5)?));
+    /// let pending = regularizer.evaluate(&layer)?;
+    /// let reports = pollster::block_on(pending.read())?; // or `.await`
+    /// assert_eq!(reports.total.len, 32);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -131,6 +131,18 @@ impl Regularizer {
     /// For modules on Flex, Burn's CPU backend: works on its memory, without a copy.
     ///
     /// It takes modules on every other device too, by way of copies on the host: slower, with the same bits.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(1e-4)?));
+    /// let report = regularizer.evaluate(&layer)?.wait(std::time::Duration::from_secs(600))?;
+    /// assert_eq!(report.total.len, 32);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn host(rules: Rules) -> Regularizer {
         Regularizer::new(rules, Route::Host(Host::default()))
     }
@@ -159,6 +171,20 @@ impl Regularizer {
     /// How many tensors had to be copied so far before they were written. On wgpu and Flex that is one that something else holds too,
     /// such as a clone of the module or a graph that still awaits its backward pass, or that does not lie in row order; on
     /// other backends it is every one.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(1e-4)?));
+    /// let copy = layer.clone(); // holds the tensors too, so the prox must copy the weight
+    /// let (layer, _) = regularizer.prox(layer, 0.1)?;
+    /// assert_eq!(regularizer.copies(), 1);
+    /// # drop((copy, layer));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn copies(&self) -> u64 {
         self.copies
     }
@@ -213,6 +239,19 @@ impl Regularizer {
     ///
     /// Ids, paths and what requires gradients stay. All occurrences of a parameter share the result.
     ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(0.5)?));
+    /// let (layer, pending) = regularizer.prox(layer, 10.0)?; // more than any weight: all become 0
+    /// assert_eq!(pending.wait(std::time::Duration::from_secs(600))?.total.nonzero, 0);
+    /// # drop(layer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], and [`Error::Penalty`] for a step that is
@@ -233,6 +272,18 @@ impl Regularizer {
     }
 
     /// R(θ) and the statistics of every penalized parameter; changes nothing.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::l1(0.5)?));
+    /// let total = regularizer.evaluate(&layer)?.wait(std::time::Duration::from_secs(600))?.total;
+    /// assert_eq!(total.value, 0.5 * total.l1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

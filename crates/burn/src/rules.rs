@@ -93,6 +93,18 @@ struct Rule {
 ///
 /// A parameter of fewer than two dimensions, such as a bias, is no matrix: it is rejected, by name. Leave it out, as rules do unless told
 /// otherwise, or give it a penalty of its own.
+///
+/// ```
+/// # use burn::nn::{Linear, LinearConfig};
+/// # use burn::tensor::Device;
+/// # use penalty::Penalty;
+/// # use penalty_burn::{ByShape, Rules};
+/// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+/// // Each output neuron of `Linear`, whose weight is [in, out], is 0 or not as a whole.
+/// let rules = Rules::grouped(Penalty::l2_norm(1e-3)?, ByShape::Columns);
+/// assert_eq!(rules.select(&layer)?[0].penalty.groups(), Some(&penalty::Groups::columns(4)?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByShape {
     /// Each row.
@@ -102,6 +114,17 @@ pub enum ByShape {
 }
 
 /// A parameter that rules select.
+///
+/// ```
+/// # use burn::nn::{Linear, LinearConfig};
+/// # use burn::tensor::Device;
+/// # use penalty::Penalty;
+/// # use penalty_burn::Rules;
+/// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+/// let selected = Rules::new(Penalty::l1(1e-4)?).select(&layer)?;
+/// assert_eq!((&*selected[0].path, &selected[0].penalty), ("weight", &Penalty::l1(1e-4)?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selected {
     /// Its path in the module.
@@ -112,6 +135,17 @@ pub struct Selected {
 
 impl Rules {
     /// This penalty for every weight of rank ≥ 2 outside normalization layers.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::Rules;
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let rules = Rules::new(Penalty::l1(1e-4)?);
+    /// assert_eq!(rules.select(&layer)?.len(), 1); // the weight, not the bias
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(penalty: Penalty) -> Rules {
         Rules::of(Rule { penalty, groups: None })
     }
@@ -146,6 +180,17 @@ impl Rules {
 
     /// Penalizes the parameters whose path matches, of whatever rank and in whatever layer.
     ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::Rules;
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let rules = Rules::new(Penalty::l1(1e-4)?).include("bias$")?;
+    /// assert_eq!(rules.select(&layer)?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Pattern`] for what is no regular expression.
@@ -155,6 +200,17 @@ impl Rules {
     }
 
     /// Leaves the parameters alone whose path matches.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::Rules;
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let rules = Rules::new(Penalty::l1(1e-4)?).include("bias$")?.exclude("weight$")?;
+    /// assert_eq!(rules.select(&layer)?[0].path, "bias");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -166,6 +222,17 @@ impl Rules {
 
     /// Another penalty for those penalized parameters whose path matches. With [`Penalty::none`] they only count in the statistics.
     ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::Rules;
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let rules = Rules::new(Penalty::l1(1e-4)?).penalty_for("weight$", Penalty::l2_squared(1e-3)?)?;
+    /// assert_eq!(rules.select(&layer)?[0].penalty, Penalty::l2_squared(1e-3)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`include`](Rules::include).
@@ -174,6 +241,18 @@ impl Rules {
     }
 
     /// The same, of each row or column as in [`grouped`](Rules::grouped).
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{ByShape, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let norm = Penalty::l2_norm(1e-3)?;
+    /// let rules = Rules::new(Penalty::none()).grouped_for("weight$", norm.clone(), ByShape::Rows)?;
+    /// assert_eq!(rules.select(&layer)?[0].penalty, norm.over(penalty::Groups::rows(4)?)?); // of [8, 4]
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -189,12 +268,38 @@ impl Rules {
 
     /// The penalty of [`new`](Rules::new) or [`grouped`](Rules::grouped), under an empty pattern, then that of each
     /// [`penalty_for`](Rules::penalty_for) and [`grouped_for`](Rules::grouped_for) under its own. What is grouped stays grouped.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::Rules;
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut rules = Rules::new(Penalty::l1(1e-4)?).penalty_for("weight$", Penalty::l1(1e-3)?)?;
+    /// for (_, penalty) in rules.penalties_mut().filter(|(pattern, _)| *pattern == "weight$") {
+    ///     *penalty = penalty.scaled(0.5)?;
+    /// }
+    /// assert_eq!(rules.select(&layer)?[0].penalty, Penalty::l1(5e-4)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
         let others = self.penalties.iter_mut().map(|(pattern, rule)| (pattern.as_str(), &mut rule.penalty));
         std::iter::once(("", &mut self.default.penalty)).chain(others)
     }
 
     /// What they select of a module, in its order: to look at before training.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::Rules;
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// for selected in Rules::new(Penalty::l1(1e-4)?).select(&layer)? {
+    ///     println!("{}: {}", selected.path, selected.penalty); // weight: l1:lambda=0.0001
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
