@@ -162,6 +162,7 @@ step "build, first part" build-first tests --no-run --test gpu --test parity || 
 step "build, the rest" build tests --no-run || finish
 step "CPU" cpu on "$lavapipe" vulkan "$sample" cpu_trials
 if [ "$all" = 1 ]; then
+    step "CPU, without wgpu" no-gpu cargo test --quiet --no-fail-fast -p penalty --no-default-features --lib --tests
     step "CPU, as users build it" release on "$lavapipe" vulkan 1 \
         env PENALTY_TRIALS=cpu cargo test --quiet --no-fail-fast "${packages[@]}" --release --test parity
     # Its many kernels compile for minutes when optimized, and its tests run for seconds when not.

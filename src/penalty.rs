@@ -291,14 +291,14 @@ impl Penalty {
     /// R(θ) from the sums over finite weights: Σ|θ|, Σθ² and Σterm(θ).
     pub(crate) fn value(&self, sums: [f64; 3]) -> f64 {
         // A summand whose λ or whose sum is 0 is left out, so that it is never 0·∞.
-        let term = |(weight, sum): (f64, f64)| if weight == 0.0 || sum == 0.0 { 0.0 } else { weight * sum };
+        let term = |(factor, sum): (f64, f64)| if factor == 0.0 || sum == 0.0 { 0.0 } else { factor * sum };
         self.factors().into_iter().zip(sums).map(term).fold(0.0, |value, term| value + term)
     }
 
     /// The factors of the three sums, with which a device computes the value.
     pub(crate) fn value_factors(&self) -> [f32; 3] {
         // A constraint's factor stays infinite.
-        self.factors().map(|weight| if weight == f64::INFINITY { f32::INFINITY } else { coefficient(weight) })
+        self.factors().map(|factor| if factor == f64::INFINITY { f32::INFINITY } else { coefficient(factor) })
     }
 
     /// The coefficients of the kernels that compute the term sum; `None` if the value has no such sum.

@@ -58,6 +58,13 @@ impl Backend {
     }
 }
 
+impl Runner<'_> {
+    /// Whether an update that was accepted may fail. One of the CPU does not.
+    fn may_fail(&self) -> bool {
+        !matches!(self, Runner::Cpu(_))
+    }
+}
+
 impl Slices for Runner<'_> {
     async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>> {
         match self {
@@ -139,17 +146,19 @@ pub(super) fn gradient<'a>(
         for (at, term) in terms.iter().enumerate() {
             update(at, term).accept(Some(weights), output.as_slice())?;
         }
+        // If a later term fails, the output must be as it was.
+        let mut held = if terms.len() > 1 && runner.may_fail() { output.as_slice().to_words() } else { Vec::new() };
         let mut partials = Vec::with_capacity(terms.len());
-        if let [term] = terms[..] {
-            partials.push(runner.update(&update(0, &term), Some(weights), output).await?);
-        } else {
-            // If a later term fails, the output must be as it was.
-            let mut held = output.as_slice().to_words();
-            let mut result = SliceMut::of_words(output.as_slice(), &mut held);
-            for (at, term) in terms.iter().enumerate() {
-                partials.push(runner.update(&update(at, term), Some(weights), result.reborrow()).await?);
-            }
-            output.reborrow().into_bytes().copy_from_slice(result.as_slice().bytes());
+        for (at, term) in terms.iter().enumerate() {
+            let result = match held.is_empty() {
+                true => output.reborrow(),
+                false => SliceMut::of_words(output.as_slice(), &mut held),
+            };
+            partials.push(runner.update(&update(at, term), Some(weights), result).await?);
+        }
+        if !held.is_empty() {
+            let result = SliceMut::of_words(output.as_slice(), &mut held);
+            output.into_bytes().copy_from_slice(result.into_bytes());
         }
         report_of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
     })

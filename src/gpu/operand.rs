@@ -113,7 +113,7 @@ impl Penalty {
     /// # Errors
     ///
     /// [`Error::ElementWeights`] if the penalty takes none.
-    pub fn with_operand<'a, 'b>(&'a self, weights: &'a Operand<'b>) -> Result<Weighted<'a, Operand<'b>>> {
-        Weighted::new(self, weights)
+    pub fn with_operand<'a, 'b>(&'a self, element_weights: &'a Operand<'b>) -> Result<Weighted<'a, Operand<'b>>> {
+        Weighted::new(self, element_weights)
     }
 }

@@ -167,6 +167,10 @@ impl<T> Pending<T> {
     }
 
     async fn partials(&self, wait: WaitMode) -> Result<Vec<(Partial, Penalty)>> {
+        // All are in one encoder, so once the last is done, none is waited for.
+        if let Some(last) = self.more.last() {
+            last.partials(wait).await?;
+        }
         let mut partials = Vec::new();
         for recorded in self.steps() {
             partials.extend(recorded.partials(wait).await?);

@@ -93,6 +93,8 @@ impl Gpu {
                 if let (Some(slice), Some(buffer)) = (tensor.element_weights, &element_weight_buffer) {
                     self.write(buffer, piece.offset, slice.part(part))?;
                     located_weights.push(Some(Located { buffer: buffer.clone(), offset: piece.offset }));
+                } else {
+                    located_weights.push(None);
                 }
                 of_pieces.push(Segment { len: piece.len as u64, ..segments[piece.tensor].clone() });
                 penalties.push(tensor.penalty.clone());

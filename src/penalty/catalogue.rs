@@ -72,7 +72,8 @@ impl Penalty {
     /// those of the constructors, [`custom`](Penalty::custom) apart; `-` and `_` are the same.
     /// [`interval`](Penalty::interval) is also `box`, and the group lassos also take their `group_size`.
     ///
-    /// [`name`](Penalty::name) and [`parameters`](Penalty::parameters) are its inverse.
+    /// [`name`](Penalty::name) and [`parameters`](Penalty::parameters) give them back, and [`groups`](Penalty::groups)
+    /// the groups: [`over`](Penalty::over) these, the same name and parameters make the same group penalty.
     ///
     /// ```
     /// use penalty::Penalty;

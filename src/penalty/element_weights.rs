@@ -30,7 +30,7 @@ const CHUNK: usize = 64 * TILE;
 #[derive(Debug)]
 pub struct Weighted<'a, W: ?Sized> {
     penalty: &'a Penalty,
-    weights: Option<&'a W>,
+    element_weights: Option<&'a W>,
 }
 
 impl<W: ?Sized> Clone for Weighted<'_, W> {
@@ -43,14 +43,14 @@ impl<W: ?Sized> Copy for Weighted<'_, W> {}
 
 impl<'a, W: ?Sized> From<&'a Penalty> for Weighted<'a, W> {
     fn from(penalty: &'a Penalty) -> Self {
-        Weighted { penalty, weights: None }
+        Weighted { penalty, element_weights: None }
     }
 }
 
 impl<'a, E: Element> Weighted<'a, [E]> {
     /// The penalty and its element weights, if any. Whether it takes any is not checked here.
     pub(crate) fn erased(self) -> (&'a Penalty, Option<Slice<'a>>) {
-        (self.penalty, self.weights.map(Slice::from))
+        (self.penalty, self.element_weights.map(Slice::from))
     }
 }
 
@@ -60,9 +60,9 @@ impl<'a, W: ?Sized> Weighted<'a, W> {
     /// # Errors
     ///
     /// [`Error::ElementWeights`] if the penalty takes none.
-    pub(crate) fn new(penalty: &'a Penalty, weights: &'a W) -> Result<Weighted<'a, W>> {
+    pub(crate) fn new(penalty: &'a Penalty, element_weights: &'a W) -> Result<Weighted<'a, W>> {
         matched(penalty, true)?;
-        Ok(Weighted { penalty, weights: Some(weights) })
+        Ok(Weighted { penalty, element_weights: Some(element_weights) })
     }
 
     /// The penalty, and its element weights if it takes any.
@@ -71,8 +71,8 @@ impl<'a, W: ?Sized> Weighted<'a, W> {
     ///
     /// [`Error::ElementWeights`] if it takes element weights and has none.
     pub(crate) fn parts(self) -> Result<(&'a Penalty, Option<&'a W>)> {
-        matched(self.penalty, self.weights.is_some())?;
-        Ok((self.penalty, self.weights))
+        matched(self.penalty, self.element_weights.is_some())?;
+        Ok((self.penalty, self.element_weights))
     }
 }
 
@@ -97,9 +97,9 @@ impl Penalty {
     ///
     /// [`Error::ElementWeight`] for the first one that is negative or NaN. [`Error::ElementWeights`] if the penalty
     /// takes none.
-    pub fn with_element_weights<'a, E: Element>(&'a self, weights: &'a [E]) -> Result<Weighted<'a, [E]>> {
-        let weighted = Weighted::new(self, weights)?;
-        valid(weights.into())?;
+    pub fn with_element_weights<'a, E: Element>(&'a self, element_weights: &'a [E]) -> Result<Weighted<'a, [E]>> {
+        let weighted = Weighted::new(self, element_weights)?;
+        valid(element_weights.into())?;
         Ok(weighted)
     }
 }
@@ -114,15 +114,15 @@ pub(crate) fn matched(penalty: &Penalty, given: bool) -> Result<()> {
 }
 
 /// Rejects element weights that are negative or NaN.
-pub(crate) fn valid(weights: Slice<'_>) -> Result<()> {
-    with_element!(weights.dtype(), E => valid_of::<E>(weights.elements()))
+pub(crate) fn valid(element_weights: Slice<'_>) -> Result<()> {
+    with_element!(element_weights.dtype(), E => valid_of::<E>(element_weights.elements()))
 }
 
-fn valid_of<E: Element>(weights: &[E]) -> Result<()> {
+fn valid_of<E: Element>(element_weights: &[E]) -> Result<()> {
     // −0 counts as 0.
     let bad = |weight: &E| weight.decode() > INFINITY && weight.decode() != 1 << 31;
     let any_bad = |chunk: &[E]| chunk.iter().fold(false, |any, weight| any | bad(weight));
-    let Some(chunk) = weights.par_chunks(CHUNK).position_first(any_bad) else { return Ok(()) };
-    let Some(index) = (chunk * CHUNK..weights.len()).find(|&i| bad(&weights[i])) else { return Ok(()) };
-    Err(Error::ElementWeight { index: index as u64, found: f32::from_bits(weights[index].decode()).into() })
+    let Some(chunk) = element_weights.par_chunks(CHUNK).position_first(any_bad) else { return Ok(()) };
+    let Some(index) = (chunk * CHUNK..element_weights.len()).find(|&i| bad(&element_weights[i])) else { return Ok(()) };
+    Err(Error::ElementWeight { index: index as u64, found: f32::from_bits(element_weights[index].decode()).into() })
 }

@@ -6,7 +6,8 @@ use super::Penalty;
 use super::interval::{BOX, INTERVAL};
 use crate::error::shortest;
 
-/// As the command's `--penalty` takes it, then its groups unless its parameters say them. Numbers are in the fewest
+/// As `NAME:key=value,…`, which the command's `--penalty` takes for the penalties of [`all`](Penalty::all). The groups
+/// follow unless the parameters say them. Numbers are in the fewest
 /// digits that parse back to the same bits.
 ///
 /// ```
@@ -19,14 +20,17 @@ use crate::error::shortest;
 /// ```
 impl Display for Penalty {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let name = if self.name() == INTERVAL.name { BOX.name } else { self.name() };
+        let custom = self.formula().custom;
+        let name = if self.name() == INTERVAL.name && !custom { BOX.name } else { self.name() };
         let parameters = self.parameters();
         let mut text = name.to_owned();
         for (i, (key, number)) in parameters.into_iter().enumerate() {
             text += if i == 0 { ":" } else { "," };
             text += &format!("{key}={}", shortest(number));
         }
-        text = text.replace('_', "-");
+        if !custom {
+            text = text.replace('_', "-");
+        }
         if let Some(groups) = self.other_groups() {
             // Some end in a comma, since a verb follows in errors.
             text += &format!(" over {}", groups.to_string().trim_end_matches(','));

@@ -15,11 +15,6 @@ impl Operation {
             Operation::Gradient | Operation::AddGradient if !penalty.has_gradient() => {
                 Err(Error::NoGradient { penalty: penalty.name() })
             }
-            // Only the formula knows whether it has a metric prox. The step does not matter.
-            Operation::Adam(metric) => match penalty.prox_coefficients(0.0, metric, Dtype::F32) {
-                Err(error @ Error::NoMetricProx { .. }) => Err(error),
-                _ => Ok(()),
-            },
             _ => Ok(()),
         }
     }
@@ -50,7 +45,7 @@ impl Operation {
         let untouched = if self.spares_unpenalised() && penalty.is_none() { UNTOUCHED } else { 0 };
         // A group penalty's term sum is not taken weight by weight.
         let flags = untouched | if terms.is_some() && penalty.rule().is_none() { SUMS_TERMS } else { 0 };
-        Ok(CoefficientRecord { c, flags, terms: terms.unwrap_or_default(), weights: penalty.value_factors() })
+        Ok(CoefficientRecord { c, flags, terms: terms.unwrap_or_default(), factors: penalty.value_factors() })
     }
 }
 
@@ -64,7 +59,7 @@ pub(crate) struct CoefficientRecord {
     /// The coefficients of the term sum, Σterm(θ).
     pub(crate) terms: TermCoefficients,
     /// The factors of Σ|θ|, Σθ² and the term sum in the value.
-    weights: [f32; 3],
+    factors: [f32; 3],
 }
 
 /// A record's flag: the output keeps every bit.

@@ -102,6 +102,10 @@ impl<'de> Deserialize<'de> for Report {
             let found = serde::de::Unexpected::Unsigned(report.nonzero);
             return Err(D::Error::invalid_value(found, &"as many non-zero weights as weights at most"));
         }
+        if report.nan.checked_add(report.inf).is_none_or(|n| n > report.nonzero) {
+            let found = serde::de::Unexpected::Unsigned(report.nan.max(report.inf));
+            return Err(D::Error::invalid_value(found, &"as many non-finite weights as non-zero ones at most"));
+        }
         Ok(report)
     }
 }
@@ -122,6 +126,16 @@ impl Serialize for Reports {
 
 impl<'de> Deserialize<'de> for Reports {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Reports, D::Error> {
-        ReportsFields::deserialize(deserializer)
+        let reports = ReportsFields::deserialize(deserializer)?;
+        let counts = |report: &Report| [report.len, report.nonzero, report.nan, report.inf];
+        let add = |sum: [u64; 4], report: &Report| {
+            let more = counts(report);
+            std::array::from_fn(|i| sum[i].saturating_add(more[i]))
+        };
+        if reports.tensors.iter().fold([0; 4], add) != counts(&reports.total) {
+            let found = serde::de::Unexpected::Unsigned(reports.total.len);
+            return Err(D::Error::invalid_value(found, &"a total with the counts of all tensors"));
+        }
+        Ok(reports)
     }
 }

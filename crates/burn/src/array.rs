@@ -75,8 +75,6 @@ fn is_in_row_order(tensor: &FlexTensor) -> bool {
     tensor.is_contiguous() && tensor.layout().start_offset() == 0
 }
 
-/// The values of what is in row order and of a type with kernels, as every array of a call is; of anything else none,
-/// which `Host` rejects.
 impl Array {
     fn dtype(&self) -> DType {
         match self {
@@ -86,6 +84,7 @@ impl Array {
         }
     }
 
+    /// The array's elements. Empty if the type has no kernels or the memory is not in row order; `Host` rejects that.
     pub(crate) fn slice(&self) -> Slice<'_> {
         match self.dtype() {
             DType::F16 => self.elements::<f16>().into(),
@@ -94,6 +93,7 @@ impl Array {
         }
     }
 
+    /// The same, to write.
     pub(crate) fn slice_mut(&mut self) -> SliceMut<'_> {
         match self.dtype() {
             DType::F32 => self.elements_mut::<f32>().into(),

@@ -3,7 +3,7 @@
 //! - [`Rules`]: which parameters of a module are penalized, and with what; [`ByShape`]: which of their weights together.
 //! - [`Regularizer`]: adds the penalties' gradients before the optimizer's step, or applies their proxes after it.
 //! - [`sgd_prox_step`]: how long a prox is behind Burn's SGD with momentum.
-//! - [`Pending`]: the value and the statistics, which wait for nobody until they are asked for.
+//! - [`Pending`]: the value and the statistics, for which nothing waits until you read them.
 //!
 //! # The two routes
 //!

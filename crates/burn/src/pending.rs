@@ -63,7 +63,7 @@ impl Pending {
         self.names.iter().map(String::as_str)
     }
 
-    /// The reports, a parameter each and the total; waits for the device at most so long. May be asked for again.
+    /// A report for each parameter, and the total. Waits for the device, at most for `timeout`. May be called again.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};

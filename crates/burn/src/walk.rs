@@ -105,7 +105,7 @@ impl<'a> Members<'a> {
 /// Tensors that were taken, by the number of their parameter.
 type Taken<K> = Vec<Option<K>>;
 
-/// Complains where a walk did not come by a parameter that another one found.
+/// The error for a parameter that this walk did not meet.
 fn missing<K>(members: &Members<'_>, operand: &'static str, taken: &Taken<K>) -> Option<Error> {
     let (_, found) = taken.iter().zip(members.found).find(|(memory, _)| memory.is_none())?;
     Some(storage(operand, found, "no such parameter in a second walk".into()))

@@ -43,7 +43,7 @@ impl Device {
         Ok(Device { gpu: Gpu::from_device(device, queue)?, tensors: Vec::new(), set: None, penalties: Vec::new() })
     }
 
-    /// [`submit`](Device::submit), of penalties of the caller's own behind their check.
+    /// Submits. If a custom penalty is unchecked, checks all of them and submits again.
     fn run(
         &mut self,
         penalties: &[Penalty],
@@ -165,7 +165,7 @@ impl Runner for Device {
     }
 }
 
-/// Whether a penalty of the caller's own must be checked first.
+/// Whether a custom penalty must be checked first.
 fn is_unchecked(error: &penalty::Error) -> bool {
     match error {
         penalty::Error::Unchecked { .. } => true,

@@ -15,7 +15,7 @@ use crate::json;
 const PROJECTIONS: [&str; 4] = ["box", "l1_ball", "l2_ball", "simplex"];
 /// Those that keep so many weights as they are: their prox is that too.
 const KEEPS: [&str; 2] = ["top_k", N_OF_M];
-/// The one whose groups lie inside rows, as the hardware has them that it is for.
+/// Its groups must lie inside rows, as sparse tensor cores need them.
 const N_OF_M: &str = "n_of_m";
 
 /// A penalty, its groups if they were asked for, and what JSON calls it.
