@@ -39,10 +39,12 @@ mod weighted;
 use groups::{Geometry, Groups};
 use origin::Origin;
 
+#[cfg(doc)]
+use crate::Error;
+use crate::Result;
 use crate::formula::Parameters;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::rule::Rule;
-use crate::{Error, Result};
 
 /// A regularization penalty R(θ), λ included; valid by construction.
 ///
