@@ -1,8 +1,9 @@
-//! The CPU path beside what the machine's memory allows and beside the loops that one would write without the library.
+//! Compares the CPU path with the machine's memory bandwidth, and with the loops that one would write without the
+//! library.
 //!
-//! `cargo bench -p penalty-benches --bench cpu`. Answers are checked before anything is timed. At the end comes a table of ratios from
-//! rounds in which machine, library and loop take turns, so that a machine whose speed drifts is fair to all three. With
-//! `--test` everything runs once, on small data.
+//! `cargo bench -p penalty-benches --bench cpu`. It checks the answers before timing anything. At the end it prints a
+//! table of ratios. They come from rounds in which machine, library and loop take turns, so that a drift in the
+//! machine's speed is fair to all three. With `--test`, everything runs once, on little data.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -15,10 +16,10 @@ use penalty_benches::{interleaved, weights};
 use rayon::prelude::*;
 
 const STEP: f64 = 0.01;
-/// λ of the elastic net, and how much of it is L1.
+/// λ of the elastic net, and the share of L1 in it.
 const LAMBDA: f64 = 0.25;
 const ALPHA: f64 = 0.5;
-/// Of the ratios.
+/// The number of rounds for the ratios.
 const ROUNDS: usize = 9;
 
 fn main() -> Result<()> {
@@ -29,7 +30,7 @@ fn main() -> Result<()> {
         penalty: Penalty::elastic_net(LAMBDA, ALPHA)?,
         formula: Formula::new(),
         weights: weights(len),
-        // What is written; its pages exist before anything is timed.
+        // The array that is written. Its pages exist before anything is timed.
         work: weights(len),
     };
     bench.check()?;
@@ -56,7 +57,7 @@ struct Bench {
     work: Vec<f32>,
 }
 
-/// The elastic net's coefficients as a loop over `f32` uses them.
+/// The elastic net's coefficients, as a loop over `f32` needs them.
 #[derive(Clone, Copy)]
 struct Formula {
     l1: f32,
@@ -87,7 +88,7 @@ impl Formula {
 }
 
 impl Bench {
-    /// The library's answers are those of the formulas.
+    /// Compares the library's answers with the formulas.
     fn check(&mut self) -> Result<()> {
         let report = self.backend.evaluate(&self.penalty, &self.weights)?;
         assert_report(&report, &self.weights, f64::from);
@@ -146,7 +147,7 @@ impl Bench {
         group.finish();
     }
 
-    /// Weights of 16 bits.
+    /// Times the operations on 16-bit weights.
     fn halves<E: Element>(&self, criterion: &mut Criterion, name: &str, from: impl Fn(f32) -> E + Sync)
     where
         f64: From<E>,
@@ -168,7 +169,7 @@ impl Bench {
         group.finish();
     }
 
-    /// What part of the machine's speed the library and the loop reach.
+    /// Prints the share of the machine's speed that the library and the loop reach.
     fn ratios(&mut self) -> Result<()> {
         let (backend, penalty, formula) = (&self.backend, &self.penalty, self.formula);
         let (weights, work) = (&self.weights[..], &mut self.work[..]);
@@ -220,7 +221,7 @@ impl Bench {
     }
 }
 
-/// What a Rust program does without the library: straightforward rayon loops.
+/// The code that a Rust program would have without the library: straightforward rayon loops.
 mod loops {
     use super::*;
 
@@ -245,7 +246,7 @@ mod loops {
     }
 }
 
-/// A report agrees with a pass in `f64`.
+/// Asserts that a report agrees with a pass in `f64`.
 fn assert_report<E: Element>(report: &Report, weights: &[E], to_f64: impl Fn(E) -> f64 + Sync) {
     let sums = |chunk: &[E]| {
         chunk.iter().fold([0.0, 0.0, 0.0], |[l1, l2, nonzero], &w| {

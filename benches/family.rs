@@ -1,8 +1,8 @@
-//! Every separable penalty on the CPU beside what the machine's memory allows.
+//! Compares every separable penalty on the CPU with the machine's memory bandwidth.
 //!
-//! `cargo bench -p penalty-benches --bench family`. Each answer is compared with its formula in `f64` before it is timed. Then the
-//! machine and the library take turns. The table has the medians in GB/s of the bytes that a perfect implementation moves. With
-//! `--test`, everything runs once, on few weights.
+//! `cargo bench -p penalty-benches --bench family`. It compares each answer with its formula in `f64` before timing it.
+//! Then the machine and the library take turns. The table has the medians in GB/s, counting the bytes that a perfect
+//! implementation moves. With `--test`, everything runs once, on few weights.
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/common/formulas.rs"]
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
         check(&family, &weights)?;
         row(name, (&family.penalty()).into(), 0.0, &weights, &mut work, rounds)?;
     }
-    // The same weights, turned round.
+    // The magnitudes of the same weights, in reverse order.
     let element_weights: Vec<f32> = weights.iter().rev().map(|w| w.abs()).collect();
     let penalty = Penalty::weighted_l1(0.125)?;
     let weighted = penalty.with_element_weights(&element_weights)?;
@@ -42,7 +42,8 @@ fn main() -> Result<()> {
     row("weighted_l1", weighted, 1.0, &weights, &mut work, rounds)
 }
 
-/// `further` is how many further arrays as long as the weights are read.
+/// Times a penalty and prints its row. `further` is the number of additional arrays that it reads, each as long as the
+/// weights.
 fn row(
     name: &str,
     penalty: Weighted<'_, [f32]>,
@@ -60,7 +61,7 @@ fn row(
         }
         Ok(())
     })?;
-    // Of what has no gradient there is none to time.
+    // Some penalties have no gradient.
     let gradient = match backend.gradient_into(penalty, weights, work) {
         Err(Error::NoGradient { .. }) => None,
         made => {
@@ -79,7 +80,7 @@ fn row(
             machine::scale(work, black_box(-1.0));
             Ok(())
         }
-        // Of a step of 0 the weights stay as they are, and every formula has the same work.
+        // With a step of 0 the weights stay the same, so every round does the same work.
         _ => backend.prox_in_place(penalty, work, 0.0),
     };
     run(0)?;
@@ -94,7 +95,7 @@ fn row(
     Ok(())
 }
 
-/// The value of all weights, and the gradient and the prox of some.
+/// Checks the value of all weights, and the gradient and the prox of some.
 fn check(family: &Family, weights: &[f32]) -> Result<()> {
     let (backend, penalty) = (Backend::cpu(), family.penalty());
     let chunk = |chunk: &[f32]| chunk.iter().map(|&w| family.value(w.into())).sum::<f64>();
@@ -116,7 +117,7 @@ fn check(family: &Family, weights: &[f32]) -> Result<()> {
     Ok(())
 }
 
-/// The same of weighted L1, by its formula.
+/// The same for weighted L1.
 fn check_weighted(lambda: f64, element_weights: &[f32], weights: &[f32], penalty: Weighted<'_, [f32]>) -> Result<()> {
     let backend = Backend::cpu();
     let share = |(&x, &w): (&f32, &f32)| f64::from(x.abs()) * f64::from(w);

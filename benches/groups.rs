@@ -1,8 +1,10 @@
-//! Group penalties on the CPU beside what the machine's memory allows: over the whole tensor, over rows and over short runs.
+//! Compares group penalties on the CPU with the machine's memory bandwidth: over the whole tensor, over rows and over
+//! short runs.
 //!
-//! `cargo bench -p penalty-benches --bench groups`. Each answer is compared with its formula in `f64` before it is timed. Then the
-//! machine and the library take turns. The table has the medians in GB/s of the bytes that a perfect implementation moves: it reads
-//! each weight once and writes each result once. With `--test`, everything runs once, on few weights.
+//! `cargo bench -p penalty-benches --bench groups`. It compares each answer with its formula in `f64` before timing it.
+//! Then the machine and the library take turns. The table has the medians in GB/s, counting the bytes that a perfect
+//! implementation moves: it reads each weight once and writes each result once. With `--test`, everything runs once, on
+//! few weights.
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/common/properties.rs"]
@@ -18,7 +20,7 @@ use properties::{Properties, largest, properties, wide};
 const STEP: f64 = 0.25;
 const ROW: usize = 1024;
 const RUN: usize = 8;
-/// How many weights' proxes are held against formulas that sort.
+/// The number of weights whose prox is compared with formulas that sort.
 const CHECKED: usize = 1 << 16;
 
 fn main() -> Result<()> {
@@ -38,7 +40,7 @@ fn main() -> Result<()> {
     row("n_of_m, 2 of 4", &two_of_four, &weights, &mut work, rounds)
 }
 
-/// A rule over groups of so many weights, with a bound that leaves about a tenth of them, or half where it is a count.
+/// A rule over groups of this size. Its bound keeps about a tenth of the weights, or half of them if it is a count.
 fn known(rule: usize, size: usize) -> Properties {
     let n = size as f64;
     let bound = match properties(1.0, 0.5, 1)[rule].name {
@@ -62,7 +64,7 @@ fn row(name: &str, penalty: &Penalty, weights: &[f32], work: &mut [f32], rounds:
         }
         Ok(())
     })?;
-    // Of what has no gradient there is none to time.
+    // Some penalties have no gradient.
     let gradient = penalty.has_gradient().then(|| {
         interleaved(rounds, |which| match which {
             0 => {
@@ -72,7 +74,7 @@ fn row(name: &str, penalty: &Penalty, weights: &[f32], work: &mut [f32], rounds:
             _ => backend.gradient_into(penalty, weights, work),
         })
     });
-    // What is inside a set needs less work, so each begins with the same weights.
+    // Weights that are already inside a set need less work, so each run begins with the original weights.
     let prox = interleaved_seconds(rounds, |which| {
         machine::copy(weights, work);
         seconds(|| match which {

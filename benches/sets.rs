@@ -1,8 +1,9 @@
-//! Parameter sets beside the same tensors one call at a time, on the CPU and on a device, and what recording a step costs.
+//! Compares a parameter set with one call for each tensor, on the CPU and on a device, and times the recording of a
+//! step.
 //!
-//! `cargo bench -p penalty-benches --bench sets`. Answers are checked before anything is timed: a set's reports and gradients are
-//! the single calls', bit for bit. Then there are rounds in which all contenders take turns, so that a machine whose speed drifts is
-//! fair to them; the table has the medians. With `--test`, everything runs once, on few tensors.
+//! `cargo bench -p penalty-benches --bench sets`. It checks the answers before timing anything: a set's reports and
+//! gradients must equal those of the single calls, bit for bit. Then all contenders take turns, so that a drift in the
+//! machine's speed is fair to them. The table has the medians. With `--test`, everything runs once, on few tensors.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -18,10 +19,10 @@ use penalty_benches::{interleaved, median, weights};
 use rayon::prelude::*;
 
 const PATIENCE: Duration = Gpu::TIMEOUT;
-/// λ of the elastic net, and how much of it is L1.
+/// λ of the elastic net, and the share of L1 in it.
 const LAMBDA: f64 = 0.25;
 const ALPHA: f64 = 0.5;
-/// How many tensors the sets have whose recording is timed, and how many weights each of theirs.
+/// The numbers of tensors in the sets whose recording is timed, and the length of each tensor.
 const RECORDED: [usize; 3] = [10, 100, 1000];
 const RECORDED_LEN: usize = 256;
 
@@ -77,7 +78,7 @@ fn parameters(count: usize) -> Result<Vec<Parameter>> {
     Ok((0..count).map(|i| Parameter::new(i.to_string(), penalty.clone())).collect())
 }
 
-/// Tensors in host memory, one behind the other.
+/// Tensors in host memory, one after the other.
 struct Host {
     len: usize,
     set: HostSet<'static>,
@@ -95,7 +96,7 @@ impl Host {
             backend: Backend::cpu(),
             penalty: penalty()?,
             weights: weights(count * len),
-            // Its pages exist before anything is timed.
+            // These pages exist before anything is timed.
             gradients: weights(count * len),
         })
     }
@@ -126,7 +127,7 @@ impl Host {
             .collect()
     }
 
-    /// The set's answers are the single calls'.
+    /// Compares the set's answers with those of the single calls.
     fn check(&mut self) -> Result<()> {
         let singly = self.evaluate_singly()?;
         assert_eq!(self.evaluate_set()?.tensors, singly);
@@ -159,7 +160,7 @@ impl Host {
         group.finish();
     }
 
-    /// What part of the machine's speed the set reaches, and how much longer the single calls take.
+    /// Prints the share of the machine's speed that the set reaches, and how much longer the single calls take.
     fn ratios(&mut self, rounds: usize, goal: &str) -> Result<()> {
         let row = |name: &str, yardstick: &str, [machine, set, singly]: [f64; 3]| {
             println!(
@@ -193,7 +194,7 @@ impl Host {
     }
 }
 
-/// Tensors on a device: the weights one behind the other in a buffer, the gradients in another.
+/// Tensors on a device: one buffer holds all weights, another one all gradients.
 struct OnDevice<'a> {
     gpu: &'a Gpu,
     count: usize,
@@ -232,7 +233,7 @@ impl<'a> OnDevice<'a> {
         pending.iter().map(|pending| pending.wait(PATIENCE)).collect()
     }
 
-    /// The set's answers are the single calls'.
+    /// Compares the set's answers with those of the single calls.
     fn check(&mut self) -> Result<()> {
         let singly = self.add_singly()?;
         let expected = self.take_gradients();
@@ -241,7 +242,7 @@ impl<'a> OnDevice<'a> {
         Ok(())
     }
 
-    /// The gradients; then they are what they began as.
+    /// Reads the gradients back and resets them.
     fn take_gradients(&self) -> Vec<f32> {
         let (device, queue) = (self.gpu.device(), self.gpu.queue());
         let staging = device.create_buffer(&wgpu::BufferDescriptor {
@@ -279,7 +280,7 @@ impl<'a> OnDevice<'a> {
     }
 }
 
-/// What the host does to record a step of sets of few and of many tensors, while the device has nothing to do.
+/// Times the host while it records a step of sets with few and with many tensors. The device is idle meanwhile.
 fn recording(gpu: &Gpu, rounds: usize) -> Result<()> {
     println!("\n{:<52}{}", "recording a step", RECORDED.map(|count| format!("{count:>13} tensors")).concat());
     let most = RECORDED[RECORDED.len() - 1];
@@ -318,7 +319,7 @@ fn recording(gpu: &Gpu, rounds: usize) -> Result<()> {
                 gpu.queue().submit([encoder.finish()]);
                 pending.wait(PATIENCE)?;
                 drain(gpu);
-                // The first round makes what is made once.
+                // The first round also pays for one-time work.
                 if round > 0 {
                     times[which].push(took);
                 }
@@ -331,7 +332,7 @@ fn recording(gpu: &Gpu, rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the device has nothing to do.
+/// Waits until the device is idle.
 fn drain(gpu: &Gpu) {
     let wait = PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
     assert!(gpu.device().poll(wait).is_ok_and(|status| status.wait_finished()), "the device does not finish");

@@ -1,4 +1,4 @@
-//! What the benchmarks share.
+//! Code that the benchmarks share.
 
 use std::time::Instant;
 
@@ -19,19 +19,20 @@ pub fn weights(len: usize) -> Vec<f32> {
     weights
 }
 
-/// The seconds that something takes.
+/// The seconds that a call takes.
 pub fn seconds(run: impl FnOnce() -> Result<()>) -> Result<f64> {
     let start = Instant::now();
     run()?;
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Runs each of `N` contenders in every round, another one first each time, and gives the medians of their times.
+/// Runs each of `N` contenders in every round, with a different one first each time. Returns the medians of their
+/// times.
 pub fn interleaved<const N: usize>(rounds: usize, mut run: impl FnMut(usize) -> Result<()>) -> Result<[f64; N]> {
     interleaved_seconds(rounds, |which| seconds(|| run(which)))
 }
 
-/// The same of contenders that say how many seconds they took.
+/// The same for contenders that report their own seconds.
 pub fn interleaved_seconds<const N: usize>(
     rounds: usize,
     mut run: impl FnMut(usize) -> Result<f64>,
@@ -50,7 +51,7 @@ pub fn interleaved_seconds<const N: usize>(
     Ok(times.map(median))
 }
 
-/// The upper median of some times.
+/// The upper median of the times.
 pub fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]

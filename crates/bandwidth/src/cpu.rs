@@ -1,8 +1,8 @@
-//! The processor: every core of the current rayon pool, with the widest vectors that it has.
+//! The processor: every core of the current rayon pool, with its widest vectors.
 //!
 //! A task takes a few megabytes and walks through its four quarters at once, a few cache lines of each in turn, because
-//! a hardware prefetcher follows several streams better than one. Each step also asks for as many lines a few kilobytes
-//! ahead; many at once would fill the queue for missing lines and stall.
+//! a hardware prefetcher follows several streams better than one. Each step also prefetches as many lines a few
+//! kilobytes ahead. Prefetching many lines at once would fill the queue for missing lines and stall.
 
 use std::time::Instant;
 
@@ -10,11 +10,11 @@ use rayon::prelude::*;
 
 use crate::{Bandwidth, ROUNDS, median};
 
-/// What one task takes: 2 MiB.
+/// The size of a task: 2 MiB.
 const TASK: usize = 1 << 19;
-/// What is done at a stream before it is the next one's turn: four cache lines.
+/// The part of a stream that is processed before the next stream's turn: four cache lines.
 const BLOCK: usize = 64;
-/// How far ahead of a stream memory is asked for: 4 KiB.
+/// How far ahead of a stream we prefetch: 4 KiB.
 const AHEAD: usize = 1024;
 
 /// The exclusive or of all bits: reads every word once.
@@ -30,13 +30,13 @@ pub fn read(source: &[f32]) -> u32 {
         .reduce(|| 0, |a, b| a ^ b)
 }
 
-/// Copies as much as the shorter slice holds, past the caches where there are instructions for that.
+/// Copies as much as the shorter slice holds. It bypasses the caches if the processor can.
 pub fn copy(source: &[f32], target: &mut [f32]) {
     let tasks = source.par_chunks(TASK).zip(target.par_chunks_mut(TASK));
     tasks.for_each(|(source, target)| copy_task(source, target));
 }
 
-/// Adds as much of `source` as `target` holds to it: reads both, writes one.
+/// Adds `source` to `target`, up to the length of the shorter slice: reads both, writes one.
 pub fn add(source: &[f32], target: &mut [f32]) {
     let tasks = source.par_chunks(TASK).zip(target.par_chunks_mut(TASK));
     tasks.for_each(|(source, target)| {
@@ -47,7 +47,7 @@ pub fn add(source: &[f32], target: &mut [f32]) {
     });
 }
 
-/// Multiplies in place.
+/// Multiplies every element in place.
 pub fn scale(data: &mut [f32], factor: f32) {
     data.par_chunks_mut(TASK).for_each(|task| {
         run(
@@ -57,10 +57,10 @@ pub fn scale(data: &mut [f32], factor: f32) {
     });
 }
 
-/// The bandwidths over arrays of so many bytes, which should be many times the caches' size.
+/// The bandwidths over arrays of this many bytes. They should be many times as large as the caches.
 pub fn bandwidth(bytes: usize) -> Bandwidth {
     let len = (bytes / size_of::<f32>()).max(1);
-    // Every page is written, and by the pool's threads, before anything is timed.
+    // The pool's threads write every page before anything is timed.
     let mut data = vec![0f32; len];
     data.par_iter_mut().enumerate().for_each(|(i, x)| *x = f32::from_bits(0x3f80_0000 | (i as u32 & 0x7f_ffff)));
     let mut target = vec![0f32; len];
@@ -142,7 +142,7 @@ fn multiply(task: &mut [f32], factor: f32) {
     }
 }
 
-/// Asks for a block's cache lines.
+/// Prefetches a block's cache lines.
 #[inline(always)]
 fn prefetch(block: *const f32) {
     #[cfg(target_arch = "x86_64")]
@@ -172,7 +172,7 @@ mod portable {
     }
 }
 
-/// The same loops, compiled for each width of vectors and chosen at run time.
+/// The same loops, compiled for each vector width. The width is chosen at run time.
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use std::arch::is_x86_feature_detected as has;
@@ -211,7 +211,7 @@ mod x86_64 {
             target.copy_from_slice(source);
             return;
         }
-        // Stores past the caches must be aligned, and fill whole cache lines.
+        // Stores that bypass the caches must be aligned and fill whole cache lines.
         let head = target.as_ptr().align_offset(64).min(len);
         let quarter = (len - head) / 4 / BLOCK * BLOCK;
         let end = head + 4 * quarter;
@@ -219,7 +219,7 @@ mod x86_64 {
         target[end..].copy_from_slice(&source[end..]);
         let (source, target) = (&source[head..end], &mut target[head..end]);
         if has!("avx512f") {
-            // SAFETY: the processor has the instructions; the slices are equally long, four times `quarter`, which is a
+            // SAFETY: the processor has the instructions. Both slices have a length of four times `quarter`, which is a
             // multiple of the block, and the target is aligned to 64 bytes.
             unsafe { stream_avx512(source, target, quarter) };
         } else {
@@ -246,7 +246,8 @@ mod x86_64 {
                         }
                     }
                 }
-                // Later stores of this thread, by which others learn that this is done, must not overtake these.
+                // The fence keeps this thread's later stores, which tell others that the copy is done, from overtaking
+                // these.
                 _mm_sfence();
             }
         };

@@ -1,28 +1,30 @@
-//! A device that wgpu reaches: kernels over buffers that stay there.
+//! A wgpu device: kernels over buffers that stay on it.
 
 use std::time::{Duration, Instant};
 
 use crate::{Bandwidth, Error, ROUNDS, Result, median};
 
-/// What [`Kernels::record_scale`] multiplies by. Exact, so that no number of repetitions makes anything subnormal.
+/// The factor of [`Kernels::record_scale`]. Multiplying by it is exact, so no number of repetitions makes anything
+/// subnormal.
 pub const FACTOR: f32 = -1.0;
 
-/// No binding is larger, whatever the adapter reports: larger ones have silently miscomputed.
+/// The largest binding that we use, whatever the adapter reports: larger ones have silently given wrong results.
 const LARGEST_BINDING: u64 = (1 << 31) - 4;
-/// Windows are multiples of this: WebGPU's default alignment of a binding's offset.
+/// Window sizes are multiples of this: WebGPU's default alignment of a binding's offset.
 const ALIGNMENT: u64 = 256;
 const THREADS: u64 = 256;
-/// Vectors of 16 bytes that a thread asks for at once: `DEEP` of the shaders.
+/// The number of 16-byte vectors that a thread loads at once: `DEEP` in the shaders.
 const READ_DEEP: u64 = 8;
 const COPY_DEEP: u64 = 4;
-/// Workgroups along x: `ROW` of the shaders.
+/// Workgroups along x: `ROW` in the shaders.
 const ROW: u64 = 32768;
-/// How often a thread asks, on a GPU and on a software adapter, where workgroups are expensive.
+/// How many times a thread loads: `STEPS` in the shaders. It is higher on a software adapter, where workgroups are
+/// expensive.
 const STEPS: u64 = 1;
 const SOFTWARE_STEPS: u64 = 64;
-/// How long the device may take.
+/// The longest that we wait for the device.
 const TIMEOUT: Duration = Duration::from_secs(600);
-/// One timed submission repeats a kernel for about so long, so that the cost of submitting is nothing beside it.
+/// A timed submission repeats a kernel for about this long, so that the cost of submitting is negligible.
 const ENOUGH: Duration = Duration::from_millis(50);
 const MOST_REPEATS: f64 = 256.0;
 
@@ -41,16 +43,16 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// Compiles them.
+    /// Compiles the kernels.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where the device rejects them.
+    /// [`Error::Device`] if the device rejects them.
     pub fn new(device: &wgpu::Device) -> Result<Kernels> {
         Kernels::with_window(device, LARGEST_BINDING)
     }
 
-    /// With bindings of at most so many bytes.
+    /// The same with bindings of at most `window` bytes.
     fn with_window(device: &wgpu::Device, window: u64) -> Result<Kernels> {
         let software = device.adapter_info().device_type == wgpu::DeviceType::Cpu;
         let steps = if software { SOFTWARE_STEPS } else { STEPS };
@@ -58,7 +60,7 @@ impl Kernels {
         let compile = |label, source: &str, constants: &[(&str, f64)]| {
             let descriptor =
                 wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
-            // SAFETY: every index is below the array's length by the loops' bounds, and every loop ends.
+            // SAFETY: the loops' bounds keep every index below the array's length, and every loop ends.
             let module =
                 unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -66,7 +68,7 @@ impl Kernels {
                 layout: None,
                 module: &module,
                 entry_point: Some("main"),
-                // Every workgroup variable is written before it is read.
+                // The kernels write every workgroup variable before they read it.
                 compilation_options: wgpu::PipelineCompilationOptions {
                     constants,
                     zero_initialize_workgroup_memory: false,
@@ -90,12 +92,12 @@ impl Kernels {
         self.windows(bytes).map(|(_, size)| self.words_of_window(size)).sum::<u64>().max(ALIGNMENT)
     }
 
-    /// Records a read of all bytes of `source`. Each workgroup stores the exclusive or of its words in `words`; the
-    /// exclusive or of all of those, where the buffer was zero before, is that of the source.
+    /// Records a read of all bytes of `source`. Each workgroup stores the exclusive or of its words in `words`. If that
+    /// buffer was zero before, the exclusive or of all its words is that of the source.
     ///
     /// # Errors
     ///
-    /// [`Error::Size`] where a buffer is too small or the size not allowed.
+    /// [`Error::Size`] if a buffer is too small or the size is not allowed.
     pub fn record_read(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -148,7 +150,7 @@ impl Kernels {
         Ok(())
     }
 
-    /// The parts of a buffer that are bound one after the other: where each starts, and its size.
+    /// The parts of a buffer that are bound one after the other: the start and the size of each.
     fn windows(&self, bytes: u64) -> impl Iterator<Item = (u64, u64)> + use<> {
         let window = self.window;
         (0..bytes.div_ceil(window)).map(move |i| (i * window, window.min(bytes - i * window)))
@@ -158,7 +160,8 @@ impl Kernels {
         size.div_ceil(16 * THREADS * deep * self.steps)
     }
 
-    /// The bytes of words that a window's workgroups store, so that the next window's are aligned.
+    /// The space in `words` for one window's workgroups, in bytes, rounded up so that the next window's part is
+    /// aligned.
     fn words_of_window(&self, size: u64) -> u64 {
         (4 * self.workgroups(READ_DEEP, size)).next_multiple_of(ALIGNMENT)
     }
@@ -191,17 +194,17 @@ impl Kernels {
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, &group, &[]);
         let groups = self.workgroups(deep, size);
-        // Both factors fit: a binding holds below 2^31 bytes, and a workgroup takes at least 2^14 of them.
+        // Both factors fit: a binding is smaller than 2^31 bytes, and a workgroup takes at least 2^14 of them.
         pass.dispatch_workgroups(groups.min(ROW) as u32, groups.div_ceil(ROW) as u32, 1);
     }
 }
 
-/// The bandwidths over two buffers of so many bytes each, by wall clock.
+/// The bandwidths over two buffers of this many bytes each, by wall clock.
 ///
 /// # Errors
 ///
-/// [`Error::Size`] for a size that is not allowed, [`Error::Device`] where memory cannot be had, [`Error::Poll`] where
-/// the device does not finish.
+/// [`Error::Size`] for a size that is not allowed, [`Error::Device`] if memory runs out, [`Error::Poll`] if the device
+/// does not finish.
 pub fn bandwidth(device: &wgpu::Device, queue: &wgpu::Queue, bytes: u64) -> Result<Bandwidth> {
     let kernels = Kernels::new(device)?;
     let buffer = |size| {
@@ -231,7 +234,7 @@ pub fn bandwidth(device: &wgpu::Device, queue: &wgpu::Queue, bytes: u64) -> Resu
         Ok(start.elapsed().as_secs_f64() / repeats as f64)
     };
     let rate = |moved: u64, record: &dyn Fn(&mut wgpu::CommandEncoder) -> Result<()>| -> Result<f64> {
-        // The first run also pays for what is done once.
+        // The first run also pays for one-time work.
         time(1, record)?;
         let repeats = (ENOUGH.as_secs_f64() / time(1, record)?).ceil().clamp(1.0, MOST_REPEATS) as usize;
         let times = (0..ROUNDS).map(|_| time(repeats, record)).collect::<Result<Vec<f64>>>()?;
@@ -244,7 +247,7 @@ pub fn bandwidth(device: &wgpu::Device, queue: &wgpu::Queue, bytes: u64) -> Resu
     })
 }
 
-/// Fills a buffer with numbers that no memory controller compresses.
+/// Fills a buffer with numbers that a memory controller cannot compress.
 fn fill(queue: &wgpu::Queue, buffer: &wgpu::Buffer, bytes: u64) {
     const CHUNK: u64 = 16 << 20;
     let mut state = 1u32;
@@ -257,7 +260,7 @@ fn fill(queue: &wgpu::Queue, buffer: &wgpu::Buffer, bytes: u64) {
     let words: &[u8] = bytemuck::cast_slice(&words);
     for start in (0..bytes).step_by(CHUNK as usize) {
         queue.write_buffer(buffer, start, &words[..(bytes - start).min(CHUNK) as usize]);
-        // One chunk's staging memory at a time.
+        // Submit each chunk before the next, so that only one chunk needs staging memory at a time.
         queue.submit([]);
     }
 }
@@ -267,8 +270,8 @@ fn check(bytes: u64, buffers: &[&wgpu::Buffer]) -> Result<()> {
     if fits { Ok(()) } else { Err(Error::Size { found: bytes }) }
 }
 
-/// Runs calls that create or submit, and returns the errors that they raise, in one line, instead of leaving them to the
-/// device's handler, which would end the program.
+/// Runs calls that create or submit, and returns their errors in one line. Otherwise the device's handler would end the
+/// program.
 fn guarded<R>(device: &wgpu::Device, calls: impl FnOnce() -> R) -> Result<R> {
     let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
     let scopes = filters.map(|filter| device.push_error_scope(filter));

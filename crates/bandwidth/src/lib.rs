@@ -1,14 +1,13 @@
-//! The memory bandwidth that a machine reaches, measured on that machine: the yardstick that kernels bound by memory are
-//! compared with.
+//! Measures the memory bandwidth that a machine reaches: the yardstick for kernels that memory bounds.
 //!
-//! [`cpu`] and [`gpu`] each hold three kernels that do nothing but move memory, as fast as could be found: one reads, one
-//! copies, one scales in place. `bandwidth` times them; the kernels are public so that a benchmark can run them between
-//! its own. [`cpu::add`] is there for that alone.
+//! [`cpu`] and [`gpu`] each have three kernels that only move memory, as fast as we could make them: one reads, one
+//! copies, one scales in place. `bandwidth` times them. They are public so that a benchmark can run them between its
+//! own kernels. [`cpu::add`] exists only for that.
 
 pub mod cpu;
 pub mod gpu;
 
-/// Bytes moved per second, in GB/s (10⁹ bytes); copying and scaling count what they read and what they write.
+/// Bytes moved per second, in GB/s (10⁹ bytes). Copying and scaling count both the bytes read and the bytes written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bandwidth {
     /// Reading every word once.
@@ -23,13 +22,13 @@ pub struct Bandwidth {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The size is none that the kernels take.
+    /// The kernels do not take this size.
     #[error("the size must be a positive multiple of 16 bytes within the buffers, found {found}")]
     Size {
         /// The size in bytes.
         found: u64,
     },
-    /// The device rejected something.
+    /// The device rejected a call.
     #[error("the device failed: {0}")]
     Device(String),
     /// The device did not finish.
@@ -37,13 +36,13 @@ pub enum Error {
     Poll(#[from] wgpu::PollError),
 }
 
-/// The result of what can fail here.
+/// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// How often each kernel is timed; the median counts.
+/// The number of times that each kernel is timed; the median counts.
 const ROUNDS: usize = 5;
 
-/// The median of some times; the upper one of an even number of them.
+/// The median of the times; of an even number of them, the upper one.
 fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)

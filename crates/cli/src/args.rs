@@ -54,12 +54,12 @@ Examples:
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 no adapter, or none of that name.";
 
-/// What the options of eval that take names are given, and examples.
+/// The help after eval's options: the names that they take, and examples.
 fn eval_help() -> String {
     [&named::penalties_help(), groups::HELP, EVAL_EXAMPLES].join("\n")
 }
 
-/// The same of shrink.
+/// The same for shrink.
 fn shrink_help() -> String {
     let [penalties, projections, keeps] = [named::penalties_help(), named::projections_help(), named::keeps_help()];
     [&penalties, &projections, &keeps, groups::HELP, SHRINK_EXAMPLES].join("\n")
@@ -80,18 +80,19 @@ pub(crate) enum Command {
     Eval(Box<Eval>),
     /// Apply the penalty's proximal step to a checkpoint, so that small weights become exact zeros.
     ///
-    /// Every selected F32, F16 and BF16 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖²: with --l1 that is soft
-    /// thresholding at step·λ, with --project the nearest point of the set, with --keep zeros but for what is kept. Types,
-    /// order, names and metadata stay; all other tensors are copied byte for byte.
+    /// Every selected F32, F16 and BF16 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖². With --l1 this is soft
+    /// thresholding at step·λ. With --project it is the nearest point of the set. With --keep it is the largest
+    /// weights, and zeros elsewhere. Types, order, names and metadata stay the same; all other tensors are copied byte
+    /// for byte.
     #[command(after_help = shrink_help())]
     Shrink(Box<Shrink>),
     /// List every adapter, the outcome of its self-check and its bandwidth.
     ///
-    /// The self-check compares the bits of sums, gradients and proxes of a built-in probe with the CPU's: gpu_to_gpu is
-    /// the same bits everywhere, run_to_run the same bits on this device.
+    /// The self-check runs a built-in probe and compares the bits of its sums, gradients and proxes with the CPU's.
+    /// gpu_to_gpu means the same bits everywhere, run_to_run the same bits on this device.
     #[command(after_help = DEVICES_EXAMPLES)]
     Devices(Devices),
-    /// Time evaluate, gradient and prox on weights that are in memory, beside the device's own bandwidth.
+    /// Time evaluate, gradient and prox on weights in memory, and compare them with the device's bandwidth.
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(Bench),
     /// Print a completion script for a shell.
@@ -103,7 +104,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
-    /// Checkpoints: .safetensors, a sharded one's .index.json, .npy
+    /// Checkpoints: a .safetensors file, the .index.json of a sharded checkpoint, or a .npy file
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
@@ -117,7 +118,7 @@ pub(crate) struct Eval {
     pub(crate) json: bool,
 }
 
-/// What neither a projection nor a choice of weights has.
+/// The options that conflict with --project and --keep.
 const PENALTY_AND_STEP: [&str; 7] = ["l1", "l2", "lambda", "alpha", "named", "weights", "step"];
 
 #[derive(Debug, Args)]
@@ -127,16 +128,16 @@ pub(crate) struct Shrink {
     /// The checkpoint: .safetensors or .npy
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Where the shrunk checkpoint goes: a new name, or with --force a regular file. A symbolic link stays, and the file that it
-    /// leads to is written
+    /// The file to write: a new name, or with --force an existing regular file. If OUT is a symbolic link, the link
+    /// stays and the file that it leads to is written
     #[arg(long, value_name = "OUT", value_parser = PathBufValueParser::new().try_map(file))]
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) penalty: PenaltyArgs,
-    /// The nearest point of a set, NAME:key=value,…: one of those listed below; takes no --step
+    /// Replace the weights by the nearest point of a set, NAME:key=value,…: one of those listed below; takes no --step
     #[arg(long, value_name = "SET", value_parser = named::projection, conflicts_with_all = PENALTY_AND_STEP)]
     project: Option<Asked>,
-    /// The largest weights as they are and zeros for the others, NAME:key=value,…: one of those listed below; takes no
+    /// Keep the largest weights and set the others to zero, NAME:key=value,…: one of those listed below; takes no
     /// --step
     #[arg(long, value_name = "CHOICE", value_parser = named::keep, conflicts_with_all = PENALTY_AND_STEP,
           conflicts_with = "project")]
@@ -149,7 +150,7 @@ pub(crate) struct Shrink {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) backend: BackendArgs,
-    /// Say what would change, and write nothing
+    /// Show what would change, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Overwrite OUT
@@ -171,8 +172,8 @@ pub(crate) struct Devices {
 pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) backend: BackendArgs,
-    /// How many f32 weights: one number, or FROM..TO in steps of a factor of 16. By default up to 2^28, on a software
-    /// adapter up to 2^22
+    /// The number of f32 weights: one number, or FROM..TO in steps of a factor of 16. The default goes up to 2^28, or
+    /// 2^22 on a software adapter
     #[arg(long, value_name = "SIZES", value_parser = sizes)]
     pub(crate) sizes: Option<Sizes>,
     /// Print one JSON object instead of the table
@@ -180,7 +181,7 @@ pub(crate) struct Bench {
     pub(crate) json: bool,
 }
 
-/// Numbers of weights to time at.
+/// The numbers of weights to time.
 #[derive(Debug, Clone)]
 pub(crate) struct Sizes(pub(crate) Vec<usize>);
 
@@ -201,21 +202,22 @@ pub(crate) struct PenaltyArgs {
     #[arg(long, value_name = "α", value_parser = alpha, allow_negative_numbers = true,
           requires = "lambda", conflicts_with_all = ["l1", "l2"])]
     alpha: Option<f64>,
-    /// A penalty by its name, NAME:key=value,…: one of those listed below
+    /// A penalty by name, NAME:key=value,…: one of those listed below
     #[arg(long = "penalty", value_name = "PENALTY", value_parser = named::penalty,
           conflicts_with_all = ["l1", "l2", "lambda", "alpha"])]
     named: Option<Asked>,
-    /// The element weights w ≥ 0 of a weighted penalty: a checkpoint with a tensor of the name and shape of each tensor penalised, which is
-    /// converted to its type; others in it are ignored
+    /// The element weights w ≥ 0 of a weighted penalty: a checkpoint that has, for each penalised tensor, a tensor of
+    /// the same name and shape. Its values are converted to the penalised tensor's type; other tensors in it are
+    /// ignored
     #[arg(long, value_name = "FILE", requires = "named")]
     weights: Option<PathBuf>,
-    /// Which weights a penalty of weights together takes: whole, rows, columns, tiles:RxC or runs:N, as said below
+    /// How a non-separable penalty groups the weights: whole, rows, columns, tiles:RxC or runs:N, as explained below
     #[arg(long, value_name = "GROUPS", value_parser = groups::parse)]
     groups: Option<Grouping>,
 }
 
 impl PenaltyArgs {
-    /// The penalty asked for; none where no option was given.
+    /// The requested penalty; zero if no option was given.
     pub(crate) fn asked(&self) -> penalty::Result<Asked> {
         let asked = match (&self.named, self.lambda, self.alpha) {
             (Some(asked), ..) => asked.clone().weighted(self.weights.as_deref()),
@@ -227,12 +229,12 @@ impl PenaltyArgs {
 }
 
 impl PenaltyArgs {
-    /// The element weights of each of these tensors; none if the penalty takes none.
+    /// The element weights of each of these tensors; empty if the penalty takes none.
     pub(crate) fn element_weights(&self, tensors: &[Tensor]) -> error::Result<Vec<Tensor>> {
         self.weights.as_ref().map_or(Ok(Vec::new()), |path| weights::matching(path, tensors))
     }
 
-    /// Rejects weights for a penalty that takes none, and one that takes some without them.
+    /// Rejects `--weights` for a penalty that takes no element weights, and a weighted penalty without `--weights`.
     fn validate(&self) -> Result<(), String> {
         let weighted = self.named.as_ref().is_some_and(|asked| asked.penalty.is_weighted());
         match (weighted, &self.weights) {
@@ -246,7 +248,7 @@ impl PenaltyArgs {
 }
 
 impl Shrink {
-    /// The penalty asked for, or the one whose prox is the projection or the choice.
+    /// The requested penalty, or the one whose prox is the requested projection or choice.
     pub(crate) fn asked(&self) -> penalty::Result<Asked> {
         match self.project.as_ref().or(self.keep.as_ref()) {
             Some(asked) => Ok(asked.clone().over(self.penalty.groups)),
@@ -261,7 +263,7 @@ pub(crate) struct SelectionArgs {
     /// Only tensors whose name matches; may be repeated
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub(crate) include: Vec<Regex>,
-    /// No tensor whose name matches; may be repeated
+    /// Skip tensors whose name matches; may be repeated
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub(crate) exclude: Vec<Regex>,
 }
@@ -269,7 +271,7 @@ pub(crate) struct SelectionArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Device")]
 pub(crate) struct BackendArgs {
-    /// auto: a hardware GPU if there is one, else the CPU. A software adapter answers only to gpu or --adapter
+    /// auto takes a hardware GPU if there is one, else the CPU. A software adapter is used only with gpu or --adapter
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) backend: BackendName,
     /// The first adapter whose name, driver or backend contains TEXT
@@ -285,7 +287,7 @@ pub(crate) enum BackendName {
 }
 
 impl Cli {
-    /// What the parser cannot know: options that contradict each other by their values.
+    /// Checks what the parser cannot: options whose values contradict each other.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let penalty = |penalty: &PenaltyArgs, asked: penalty::Result<Asked>| {
             penalty.validate()?;
@@ -326,7 +328,7 @@ fn step(text: &str) -> Result<f64, String> {
     if valid { Ok(step) } else { Err(format!("step must be a finite number ≥ 0, found {text}")) }
 }
 
-/// A path that is no request for standard output.
+/// Rejects `-`, which would ask for standard output.
 fn file(path: PathBuf) -> Result<PathBuf, &'static str> {
     match path == Path::new("-") {
         true => Err("standard output takes no checkpoint: give a file (./- is one called -)"),
@@ -335,18 +337,18 @@ fn file(path: PathBuf) -> Result<PathBuf, &'static str> {
 }
 
 fn regex(text: &str) -> Result<Regex, String> {
-    // The last line of the error says what is wrong; those before it draw an arrow.
+    // The last line of the error says what is wrong; the lines before it draw an arrow.
     Regex::new(text).map_err(|error| {
         let text = error.to_string();
         format!("not a regular expression: {}", text.lines().last().unwrap_or_default().trim_start_matches("error: "))
     })
 }
 
-/// What `--sizes` may reach: 2^32 weights are 16 GiB, and a gradient has as much beside them.
+/// The limit of `--sizes`: 2^32 weights are 16 GiB, and the gradient takes as much again.
 const LARGEST_SIZE: usize = 1 << 32;
 
 impl Sizes {
-    /// From one size to another, each 16 times the one before; the last one whatever it takes.
+    /// Sizes from `first` to `last`, each 16 times the one before; `last` always ends the list.
     pub(crate) fn between(first: usize, last: usize) -> Sizes {
         let mut sizes: Vec<usize> =
             std::iter::successors(Some(first), |n| n.checked_mul(16)).take_while(|&n| n < last).collect();

@@ -1,4 +1,4 @@
-//! Which backend answers, and how it is called in the output.
+//! Chooses the backend, and describes it for the output.
 
 use penalty::gpu::Choice;
 use penalty::{Backend, Gpu, Result, wgpu};
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::args::{BackendArgs, BackendName};
 
-/// Who answered.
+/// The device that computed the results.
 #[derive(Debug, Serialize)]
 pub(crate) struct Device {
     backend: &'static str,
@@ -43,7 +43,7 @@ impl Device {
     }
 }
 
-/// A driver's name and version; OpenGL's has only the latter.
+/// A driver's name and version; OpenGL reports only the version.
 pub(crate) fn driver(info: &wgpu::AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }

@@ -1,4 +1,4 @@
-//! `penalty bench`: the operations beside the bandwidth of the device that they run on.
+//! `penalty bench`: times the operations against the bandwidth of the device that they run on.
 
 mod device;
 mod host;
@@ -13,41 +13,41 @@ use crate::named::Asked;
 use crate::output;
 use crate::report::{self, Table};
 
-/// How often the kernels take turns; medians count.
+/// The kernels take turns this many times; the median counts.
 const ROUNDS: usize = 7;
-/// Repeats within a turn bring it near this, so that submitting costs nothing beside it.
+/// Each turn repeats its kernel for about this many seconds, so that the cost of submitting is negligible.
 const TURN: f64 = 0.02;
 const MOST_REPEATS: f64 = 200.0;
-/// By default, sizes from here to there.
+/// The default sizes: from FIRST to LAST, or to LAST_ON_SOFTWARE on a software adapter.
 const FIRST: usize = 1 << 10;
 const LAST: usize = 1 << 28;
 const LAST_ON_SOFTWARE: usize = 1 << 22;
-/// The step of the proxes: with the penalty's λ so small that weights keep their size through all rounds.
+/// The step of the proxes. The penalty's λ is so small that weights keep their size through all rounds.
 const STEP: f64 = 0.5;
 
-/// How long one run took, in seconds, by the wall clock and by the device's own.
+/// The time of one run in seconds, by the wall clock and by the device's clock.
 #[derive(Clone, Copy)]
 struct Times {
     wall: f64,
     device: Option<f64>,
 }
 
-/// A kernel of ours or of the machine's, ready to run.
+/// One of our kernels or one of the machine's, ready to run.
 struct Kernel<'a> {
-    /// What a perfect implementation moves, in bytes.
+    /// The bytes that a perfect implementation moves.
     moved: usize,
-    /// Runs it so many times and returns the time of one.
+    /// Runs the kernel this many times and returns the time of one run.
     run: Box<dyn FnMut(usize) -> Result<Times> + 'a>,
 }
 
-/// An operation beside the machine's kernel that moves the same bytes.
+/// An operation, and the machine's kernel that moves the same bytes.
 struct Pair<'a> {
     operation: &'static str,
     ours: Kernel<'a>,
     machine: Kernel<'a>,
 }
 
-/// GB/s of an operation and of the machine.
+/// An operation's speed and the machine's, in GB/s.
 struct Row {
     operation: &'static str,
     weights: usize,
@@ -58,7 +58,8 @@ struct Row {
 }
 
 impl Row {
-    /// The operation's share of the machine's bandwidth, by the better clock.
+    /// The operation's share of the machine's bandwidth. It uses the device's clock if there is one, else the wall
+    /// clock.
     fn ratio(&self) -> f64 {
         match (self.device, self.machine_device) {
             (Some(ours), Some(machine)) => ours / machine,
@@ -98,13 +99,13 @@ fn last(backend: &Backend) -> usize {
     }
 }
 
-/// Runs the kernels in turn, so that a machine whose speed drifts drifts for all of them.
+/// Runs the kernels in turn, so that a drift in the machine's speed affects all of them alike.
 fn measure(weights: usize, pairs: Vec<Pair<'_>>) -> Result<Vec<Row>> {
     let mut timed = Vec::new();
     for mut pair in pairs {
         let mut repeats = Vec::new();
         for kernel in [&mut pair.ours, &mut pair.machine] {
-            // The first run also pays for what is done once.
+            // The first run also pays for one-time work.
             (kernel.run)(1)?;
             let once = (kernel.run)(1)?.wall;
             repeats.push((TURN / once.max(1e-9)).ceil().clamp(1.0, MOST_REPEATS) as usize);
@@ -134,14 +135,14 @@ fn measure(weights: usize, pairs: Vec<Pair<'_>>) -> Result<Vec<Row>> {
         .collect())
 }
 
-/// GB/s at the median time.
+/// The rate in GB/s at the median time.
 fn rate(kernel: &Kernel<'_>, times: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let mut times: Vec<f64> = times.collect::<Option<_>>()?;
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).map(|median| kernel.moved as f64 / 1e9 / median)
 }
 
-/// Weights from −1 to 1 without pattern, and none so small that it would be flushed.
+/// Irregular weights from −1 to 1, none so small that it would be flushed to zero.
 fn weights(len: usize) -> Vec<f32> {
     let mut state = 0x9e37_79b9u32;
     std::iter::repeat_with(|| {
@@ -152,7 +153,7 @@ fn weights(len: usize) -> Vec<f32> {
     .collect()
 }
 
-/// Rejects to time a wrong answer.
+/// Fails if the answer is wrong, because its time would mean nothing.
 fn expect_report(found: &Report, expected: &Report, len: usize) -> Result<()> {
     if found == expected {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What tensors a checkpoint holds, and where in which file.
+//! Lists the tensors of a checkpoint, each with its file and its place in that file.
 
 mod file;
 mod format;
@@ -24,12 +24,12 @@ impl Checkpoint {
         path.extension().is_some_and(|extension| extension == "json")
     }
 
-    /// Reads what the headers say; the weights stay in the files.
+    /// Reads the headers; the weights stay in the files.
     pub(crate) fn open(path: &Path) -> Result<Checkpoint> {
         if Checkpoint::is_sharded(path) { index::open(path) } else { Checkpoint::of(Source::open(path)?) }
     }
 
-    /// The same for a file that is no index.
+    /// The same for a single file, which must not be an index.
     pub(crate) fn of(source: Arc<Source>) -> Result<Checkpoint> {
         file::open(source)
     }

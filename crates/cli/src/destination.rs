@@ -1,4 +1,4 @@
-//! Where a result goes: what `--out` may be, and the file beside it that takes its place once complete.
+//! Writes the result: checks what `--out` names, and writes a temporary file that takes its place once it is complete.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
@@ -10,17 +10,17 @@ use tempfile::NamedTempFile;
 use crate::checkpoint::{Source, plain};
 use crate::error::{Error, Result};
 
-/// A free name, or a regular file that may be replaced.
+/// A free name, or a regular file that we may replace.
 pub(crate) struct Destination<'a> {
-    /// What the user called it.
+    /// The path that the user gave.
     out: &'a Path,
-    /// The same, or what it leads to where it is a symbolic link.
+    /// The same path with its symbolic links followed.
     path: PathBuf,
     force: bool,
 }
 
-/// What is written so far, in the folder of its destination. It goes away unless it is finished, also where a signal ends the
-/// process.
+/// The result written so far, in the folder of its destination. It is removed unless it is finished, even if a signal
+/// ends the process.
 pub(crate) struct Unfinished<'a> {
     destination: &'a Destination<'a>,
     temporary: NamedTempFile,
@@ -35,7 +35,7 @@ impl<'a> Destination<'a> {
                 return Err(Error::file(out, format!("must be a regular file or a new name, found {found}")));
             }
             Ok(_) => true,
-            // A link that leads nowhere is in the way too.
+            // A link that leads nowhere counts as existing too.
             Err(error) if error.kind() == ErrorKind::NotFound => fs::symlink_metadata(out).is_ok(),
             Err(error) => return Err(failed(out)(error)),
         };
@@ -63,10 +63,12 @@ impl Unfinished<'_> {
         self.temporary.as_file_mut()
     }
 
-    /// Puts the file in its place: an end at any moment leaves the old one or the new one, whole.
+    /// Moves the file into place. If the process ends at any moment, either the whole old file or the whole new one is
+    /// there.
     pub(crate) fn finish(self, source: &Source) -> Result<()> {
         let Unfinished { destination: &Destination { out, ref path, force }, temporary } = self;
-        // A temporary file is its owner's alone; the result is for whoever could read the checkpoint.
+        // A temporary file is private to its owner. The result gets the checkpoint's permissions, so the same people
+        // can read it.
         let permissions =
             source.file.metadata().map_err(|error| Error::file(&source.path, plain(&error)))?.permissions();
         temporary.as_file().set_permissions(permissions).map_err(failed(out))?;
@@ -78,20 +80,20 @@ impl Unfinished<'_> {
             *current = None;
         }
         if cfg!(unix) {
-            // The new name is on the disk once its folder is.
+            // The new name is safely on the disk only once its folder is.
             File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(failed(out))?;
         }
         Ok(())
     }
 }
 
-/// The path of the file that is not finished. Whoever makes it, renames it or removes it holds this.
+/// The path of the unfinished file. Code that creates, renames or removes that file holds this lock.
 fn current() -> MutexGuard<'static, Option<PathBuf>> {
     static CURRENT: Mutex<Option<PathBuf>> = Mutex::new(None);
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where the links of a path end, which may be nowhere yet.
+/// The end of a path's symbolic links; nothing need exist there.
 fn followed(out: &Path) -> PathBuf {
     if let Ok(path) = fs::canonicalize(out) {
         return path;
@@ -109,13 +111,13 @@ fn folder(path: &Path) -> &Path {
 
 fn failed(out: &Path) -> impl Fn(io::Error) -> Error {
     move |error| {
-        // tempfile puts a path around the error of the system.
+        // tempfile adds a path to the system's error; we take the system's error itself.
         let inner = error.get_ref().and_then(|inner| inner.source()).and_then(|source| source.downcast_ref());
         Error::file(out, format!("cannot be written: {}", plain(inner.unwrap_or(&error))))
     }
 }
 
-/// What a file is that is neither regular nor a directory.
+/// Describes a file that is neither a regular file nor a directory.
 fn kind(metadata: &Metadata) -> &'static str {
     #[cfg(unix)]
     {
@@ -135,7 +137,7 @@ fn kind(metadata: &Metadata) -> &'static str {
     "something else"
 }
 
-/// Signals that end the process: the unfinished file goes first.
+/// Handles the signals that end the process: it removes the unfinished file first.
 #[cfg(unix)]
 mod signals {
     use std::ffi::c_int;
@@ -146,18 +148,18 @@ mod signals {
     use signal_hook::iterator::Signals;
     use signal_hook::{flag, low_level};
 
-    /// What people, terminals and batch systems end a process with.
+    /// The signals that people, terminals and batch systems send to end a process.
     const ENDING: [c_int; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU];
 
     pub(super) fn watch() -> io::Result<()> {
-        // With a handler, a write beyond the limit on file sizes is an error like any other.
+        // With a handler, a write beyond the file size limit is an ordinary error.
         flag::register(SIGXFSZ, Arc::default())?;
         let mut signals = Signals::new(ENDING.into_iter().filter(|&signal| !is_ignored(signal)))?;
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             if let Some(signal) = signals.forever().next() {
-                // Held to the end, so that no file is made or renamed any more.
+                // We hold the lock until the process ends, so that no more files are created or renamed.
                 let current = super::current();
-                // It is gone already where an error was before the signal.
+                // If an error came before the signal, the file is already gone.
                 let _ = current.as_ref().map(fs::remove_file);
                 let _ = low_level::emulate_default_handler(signal);
             }
@@ -165,9 +167,10 @@ mod signals {
         Ok(())
     }
 
-    /// Whether whoever started the process wants it to go on, as `nohup` does.
+    /// Whether the parent process set this signal to be ignored, as `nohup` does.
     fn is_ignored(signal: c_int) -> bool {
-        // SAFETY: all zeros are a sigaction, and without a new one the call writes the old one and changes nothing.
+        // SAFETY: all zeros are a valid sigaction. With a null pointer for the new action, the call changes nothing and
+        // only writes the current action.
         unsafe {
             let mut action: libc::sigaction = mem::zeroed();
             libc::sigaction(signal, ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN

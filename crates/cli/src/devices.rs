@@ -12,17 +12,17 @@ use crate::json;
 use crate::output;
 use crate::report::Table;
 
-/// What is read to measure a bandwidth: more than a cache holds, and less where a processor plays the GPU.
+/// The number of bytes read to measure a bandwidth: more than a cache holds, and fewer on a software adapter.
 const BYTES: u64 = 512 << 20;
 const SOFTWARE_BYTES: u64 = 64 << 20;
 
-/// What one adapter is and does.
+/// One adapter, its self-check and its speed.
 struct Row {
     info: wgpu::AdapterInfo,
     limits: wgpu::Limits,
-    /// The self-check's outcome, or why there is none.
+    /// The outcome of the self-check, or why it did not run.
     check: String,
-    /// GB/s of reading, where the device runs kernels.
+    /// The read bandwidth in GB/s, if the device runs kernels.
     read: Option<f64>,
 }
 

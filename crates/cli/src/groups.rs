@@ -1,4 +1,4 @@
-//! Which weights a penalty takes together, as `--groups` says it: what they are in a tensor follows from its shape.
+//! `--groups`: which weights a penalty groups. A tensor's shape determines its groups.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -7,7 +7,7 @@ use penalty::{Groups, Penalty};
 use crate::checkpoint::Tensor;
 use crate::error::{Error, Result};
 
-/// The help's list of what `--groups` takes.
+/// The help text on `--groups`.
 pub(crate) const HELP: &str = "\
 --groups takes, of each tensor apart:
   whole      all its weights, as without --groups
@@ -24,7 +24,7 @@ Weights that are taken together are counted, and of equal ones the first is kept
 file has them in column-major (Fortran) order. Where each weight is taken alone, sums are taken in the file's own order.
 ";
 
-/// How every tensor's weights are grouped.
+/// How the weights of every tensor are grouped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Grouping {
     Whole,
@@ -46,7 +46,7 @@ impl Display for Grouping {
     }
 }
 
-/// Parses what `--groups` is given.
+/// Parses the value of `--groups`.
 pub(crate) fn parse(text: &str) -> Result<Grouping, String> {
     let side = |text: &str| text.trim().parse().ok().filter(|&side: &u64| side > 0);
     let found = match text.split_once(':').map(|(name, sides)| (name.trim(), sides)) {
@@ -66,17 +66,18 @@ pub(crate) fn parse(text: &str) -> Result<Grouping, String> {
     found.ok_or_else(|| format!("{expected}; found {text:?}"))
 }
 
-/// Whether a penalty takes weights together, so that a tensor cannot be cut.
+/// Whether a penalty is non-separable. Its tensors must then be read whole.
 pub(crate) fn are_taken_by(penalty: &Penalty) -> bool {
     penalty.groups().is_some()
 }
 
-/// Whether a penalty takes weights together and leaves open which.
+/// Whether a penalty is non-separable and leaves the choice of groups open.
 pub(crate) fn are_open_in(penalty: &Penalty) -> bool {
     penalty.groups() == Some(&Groups::whole())
 }
 
-/// The penalty of each of the tensors, over its groups, which cover it; where a number of weights must lie in rows, it divides them.
+/// The penalty for each of the tensors, with its groups. Checks that the groups cover the tensor, and that `in_rows`,
+/// if given, divides the length of the tensor's rows.
 pub(crate) fn of_tensors(
     penalty: &Penalty,
     grouping: Option<Grouping>,
@@ -119,7 +120,7 @@ impl Grouping {
     fn of(self, tensor: &Tensor) -> Result<Groups, String> {
         let columns = || columns(tensor).map_err(|reason| format!("--groups {self}: {reason}"));
         let groups = match self {
-            // Nothing has no groups, also where its rows have no columns.
+            // An empty tensor has no groups, even if its rows have no columns.
             _ if tensor.len == 0 => Ok(Groups::whole()),
             Grouping::Whole => Ok(Groups::whole()),
             Grouping::Rows => Groups::rows(columns()?),
@@ -131,7 +132,7 @@ impl Grouping {
     }
 }
 
-/// How many weights a row of a tensor has; 0 where the tensor has none.
+/// The number of weights in a row of a tensor; 0 if the tensor is empty.
 fn row(tensor: &Tensor) -> u64 {
     match tensor.shape.as_slice() {
         [rows, _, ..] if tensor.len > 0 => tensor.len / rows,
@@ -139,7 +140,7 @@ fn row(tensor: &Tensor) -> u64 {
     }
 }
 
-/// How many columns a tensor has as a matrix, or why it is none.
+/// The number of columns of a tensor seen as a matrix, or why it is not a matrix.
 fn columns(tensor: &Tensor) -> Result<u64, String> {
     match tensor.shape.as_slice() {
         few @ ([] | [_]) => Err(format!(

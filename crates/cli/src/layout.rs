@@ -1,14 +1,15 @@
-//! In which order a file has a tensor's weights, and the bytes of each.
+//! Converts between the orders in which files store weights, and between byte orders.
 //!
-//! Row-major (C) order has the last dimension's weights side by side, column-major (Fortran) order the first dimension's. So a
-//! row-major tensor is the column-major one of the reversed shape.
+//! In row-major (C) order, weights along the last dimension are adjacent; in column-major (Fortran) order, those along
+//! the first. So a row-major tensor equals the column-major tensor of the reversed shape.
 
 use penalty::Dtype;
 
-/// The side of the blocks that are copied at a time: what is read and written of one stays in the processor's first cache.
+/// The tensor is copied in square blocks of this side. The cache lines that one block reads and writes fit into the
+/// processor's first-level cache.
 const BLOCK: usize = 32;
 
-/// Turns the bytes of each weight round.
+/// Reverses the bytes of each weight.
 pub(crate) fn swap_bytes(dtype: Dtype, bytes: &mut [u8]) {
     match dtype {
         Dtype::F32 => bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|weight| weight.reverse()),
@@ -16,7 +17,7 @@ pub(crate) fn swap_bytes(dtype: Dtype, bytes: &mut [u8]) {
     }
 }
 
-/// Copies a tensor in the other order: to row-major order or from it.
+/// Copies a tensor into the other order: to row-major order, or from it.
 pub(crate) fn reorder(dtype: Dtype, shape: &[u64], to_row_major: bool, source: &[u8], target: &mut [u8]) {
     let mut sides: Vec<u64> = shape.iter().copied().filter(|&side| side != 1).collect();
     if !to_row_major {
@@ -28,13 +29,13 @@ pub(crate) fn reorder(dtype: Dtype, shape: &[u64], to_row_major: bool, source: &
     }
 }
 
-/// Column-major weights in row-major order.
+/// Copies column-major weights into row-major order.
 fn to_rows<T: Copy>(sides: &[u64], source: &[T], target: &mut [T]) {
     let [first, between @ .., last] = sides else { return target.copy_from_slice(source) };
     if source.is_empty() {
         return;
     }
-    // Each place between the first and the last dimension has a matrix of these two.
+    // For each place in the middle dimensions, the first and the last dimension form a matrix.
     let (rows, columns) = (*first as usize, *last as usize);
     let matrices = between.iter().product::<u64>();
     let reversed: Vec<u64> = between.iter().rev().copied().collect();
@@ -53,7 +54,8 @@ fn to_rows<T: Copy>(sides: &[u64], source: &[T], target: &mut [T]) {
     }
 }
 
-/// Where a weight is in row-major order, of its place in column-major order. The shape holds it, so no side is 0.
+/// A weight's place in row-major order, given its place in column-major order. The place lies within the shape, so no
+/// side is 0.
 pub(crate) fn row_major_place(shape: &[u64], place: u64) -> u64 {
     let mut stride: u64 = shape.iter().product();
     let (mut rest, mut at) = (place, 0);

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     }
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read the output has seen enough.
+        // The reader closed the pipe because it has seen enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
@@ -52,10 +52,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Mesa's device-selection layer complains on standard error where there is no desktop session; it is of no use there.
+/// Silences Mesa's device-selection layer, which complains on standard error if there is no desktop session.
 fn quiet_mesa() {
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // SAFETY: nothing else runs yet.
+        // SAFETY: no other thread runs yet.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }
@@ -74,15 +74,16 @@ fn run(cli: &Cli) -> Result<()> {
     }
 }
 
-/// Help and version as clap prints them; errors in one line.
+/// Prints help and version as clap does, and errors in one line.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // Nobody to tell where the output is closed.
+        // If the output is closed, there is nobody to tell.
         let _ = error.print();
         return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
     }
     let text = error.to_string();
-    // The advice behind the message; an argument that is quoted in it may have empty lines too.
+    // The advice after the message is cut off. We look for its known beginnings, because an argument quoted in the
+    // message may contain empty lines too.
     let advice = ["\n\n  tip: ", "\n\nUsage: ", "\n\nFor more information"];
     let end = advice.iter().filter_map(|begin| text.find(begin)).min().unwrap_or(text.len());
     let message = text[..end].trim_start_matches("error: ");
@@ -91,8 +92,8 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// One line on standard error.
+/// Prints one line on standard error.
 fn complain(message: impl std::fmt::Display) {
-    // Nobody to tell where that is closed.
+    // If standard error is closed, there is nobody to tell.
     let _ = output::stderr().line(format_args!("penalty: {message}"));
 }

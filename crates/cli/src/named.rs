@@ -1,4 +1,4 @@
-//! Penalties by their names, as `--penalty`, `--project` and `--keep` take them.
+//! Penalties by name, as `--penalty`, `--project` and `--keep` take them.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -11,25 +11,25 @@ use crate::error::Result;
 use crate::groups::{self, Grouping};
 use crate::json;
 
-/// Those of the names that are projections onto a set: their prox is the same at every step.
+/// The penalties that are projections onto a set: their prox is the same at every step.
 const PROJECTIONS: [&str; 4] = ["box", "l1_ball", "l2_ball", "simplex"];
-/// Those that keep so many weights as they are: their prox is that too.
+/// The penalties that keep a number of weights unchanged: their prox, too, is the same at every step.
 const KEEPS: [&str; 2] = ["top_k", N_OF_M];
-/// Its groups must lie inside rows, as sparse tensor cores need them.
+/// Its groups must lie within rows, because sparse tensor cores need that.
 const N_OF_M: &str = "n_of_m";
 
-/// A penalty, its groups if they were asked for, and what JSON calls it.
+/// A penalty, its groups if the user gave any, and its JSON description.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) penalty: Penalty,
     groups: Option<Grouping>,
-    /// What must divide the rows of every tensor, if anything must: n-of-m's m.
+    /// n-of-m's m, which must divide the length of every tensor's rows; `None` for any other penalty.
     in_rows: Option<u64>,
     pub(crate) json: Value,
 }
 
 impl From<Penalty> for Asked {
-    /// Of a penalty that is its factors of Σ|θ| and Σθ².
+    /// Describes a penalty by its factors of Σ|θ| and Σθ².
     fn from(penalty: Penalty) -> Asked {
         let json = json!({"l1": penalty.l1_factor(), "l2_squared": penalty.l2_squared_factor()});
         Asked { penalty, groups: None, in_rows: None, json }
@@ -37,17 +37,17 @@ impl From<Penalty> for Asked {
 }
 
 impl Asked {
-    /// The same with the file of what it weighs elements with, if there is one.
+    /// Adds the file of the element weights to the description, if there is one.
     pub(crate) fn weighted(self, weights: Option<&Path>) -> Asked {
         self.said("weights", weights.map(Path::display))
     }
 
-    /// The same of groups, if there are some.
+    /// Sets the groups and adds them to the description, if there are any.
     pub(crate) fn over(self, groups: Option<Grouping>) -> Asked {
         Asked { groups, ..self.said("groups", groups) }
     }
 
-    /// The same with one more thing that JSON says of it.
+    /// Adds one entry to the JSON description.
     fn said(mut self, key: &str, value: Option<impl Display>) -> Asked {
         if let (Some(value), Value::Object(json)) = (value, &mut self.json) {
             json.insert(key.to_owned(), json!(value.to_string()));
@@ -55,7 +55,7 @@ impl Asked {
         self
     }
 
-    /// Rejects groups for a penalty that takes none, and for one that has them.
+    /// Rejects groups for a separable penalty, and for one whose parameters already define its groups.
     pub(crate) fn validate(&self) -> Result<(), String> {
         if self.groups.is_none() || groups::are_open_in(&self.penalty) {
             Ok(())
@@ -69,38 +69,38 @@ impl Asked {
         }
     }
 
-    /// The penalty of each of the tensors, which its groups must cover.
+    /// The penalty for each of the tensors. Fails if the groups do not cover a tensor.
     pub(crate) fn penalties(&self, tensors: &[Tensor]) -> Result<Vec<Penalty>> {
         groups::of_tensors(&self.penalty, self.groups, self.in_rows, tensors)
     }
 }
 
-/// Parses what `--penalty` is given.
+/// Parses the value of `--penalty`.
 pub(crate) fn penalty(text: &str) -> Result<Asked, String> {
     parse(text, Penalty::all())
 }
 
-/// Parses what `--project` is given.
+/// Parses the value of `--project`.
 pub(crate) fn projection(text: &str) -> Result<Asked, String> {
     parse(text, among(&PROJECTIONS))
 }
 
-/// Parses what `--keep` is given.
+/// Parses the value of `--keep`.
 pub(crate) fn keep(text: &str) -> Result<Asked, String> {
     parse(text, among(&KEEPS))
 }
 
-/// The help's list of what `--penalty` takes.
+/// The help's list of the values of `--penalty`.
 pub(crate) fn penalties_help() -> String {
     help("--penalty", Penalty::all())
 }
 
-/// The help's list of what `--project` takes.
+/// The help's list of the values of `--project`.
 pub(crate) fn projections_help() -> String {
     help("--project", among(&PROJECTIONS))
 }
 
-/// The help's list of what `--keep` takes.
+/// The help's list of the values of `--keep`.
 pub(crate) fn keeps_help() -> String {
     help("--keep", among(&KEEPS))
 }
@@ -114,7 +114,7 @@ fn parse<'a>(text: &'a str, known: impl Iterator<Item = &'static Named>) -> Resu
     let (name, parameters) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
     let name = name.trim();
     let stem = name.replace('-', "_");
-    // One name can have several lists of parameters.
+    // One name can have several parameter lists.
     let forms: Vec<&Named> = known.iter().copied().filter(|named| named.name == stem).collect();
     if forms.is_empty() {
         let mut names: Vec<String> = known.iter().map(|named| shown(named.name)).collect();
@@ -136,7 +136,7 @@ fn parse<'a>(text: &'a str, known: impl Iterator<Item = &'static Named>) -> Resu
         faults => format!("{error}: {}", faults.join(", ")),
     })?;
 
-    // One of L1 and L2² alone is called by its factors, however it was asked for.
+    // A combination of L1 and L2² is described by its factors, whatever name it was requested by.
     let factors = Penalty::keras(penalty.l1_factor(), penalty.l2_squared_factor());
     if factors.is_ok_and(|factors| factors == penalty) {
         return Ok(Asked::from(penalty));
@@ -149,7 +149,7 @@ fn parse<'a>(text: &'a str, known: impl Iterator<Item = &'static Named>) -> Resu
     Ok(Asked { penalty, groups: None, in_rows, json: json!({"name": stem, "parameters": parameters}) })
 }
 
-/// What is wrong with the keys of parameters, beside the nearest of the forms.
+/// The faults in the given parameter names, compared with the form that fits best.
 fn faults(forms: &[&Named], given: &[(&str, f64)]) -> Vec<String> {
     let count = |name: &str| given.iter().filter(|(key, _)| *key == name).count();
     let faults = |form: &&Named| {
@@ -165,12 +165,12 @@ fn faults(forms: &[&Named], given: &[(&str, f64)]) -> Vec<String> {
     forms.iter().map(faults).min_by_key(Vec::len).unwrap_or_default()
 }
 
-/// A name as a command line writes it.
+/// A name as written on the command line.
 fn shown(name: &str) -> String {
     name.replace('_', "-")
 }
 
-/// How a penalty is asked for, such as `mcp:lambda=…,gamma=…`.
+/// The form of a penalty on the command line, such as `mcp:lambda=…,gamma=…`.
 fn usage(named: &Named) -> String {
     let parameters: Vec<String> = named.parameters.iter().map(|key| format!("{}=…", shown(key))).collect();
     format!("{}:{}", shown(named.name), parameters.join(","))

@@ -1,4 +1,4 @@
-//! Everything printed passes here: no character of it acts on the terminal, and no name is wider than the terminal.
+//! All output passes through here. No printed character acts on the terminal, and no name is wider than the terminal.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -10,8 +10,8 @@ use regex::{Captures, Regex};
 use serde_json::{Map, Value};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Characters that a terminal acts on or draws nothing for: control and format characters, line and paragraph separators,
-/// and what else Unicode says to ignore.
+/// Characters that a terminal acts on or does not draw: control and format characters, line and paragraph separators,
+/// and everything else that Unicode marks as ignorable.
 static UNSEEN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").expect("a class of characters")
 });
@@ -19,7 +19,7 @@ static UNSEEN: LazyLock<Regex> = LazyLock::new(|| {
 /// Standard output or standard error.
 pub(crate) struct Output<W> {
     writer: W,
-    /// How many columns the terminal has; none where there is no terminal.
+    /// The terminal's width in columns; `None` if this is not a terminal.
     columns: Option<usize>,
 }
 
@@ -40,19 +40,20 @@ impl<W: Write> Output<W> {
         self.columns
     }
 
-    /// Prints one line, whatever the text.
+    /// Prints any text as one line, and shortens words that are wider than the terminal.
     pub(crate) fn line(&mut self, text: impl Display) -> io::Result<()> {
         let text = text.to_string();
         let text = escaped(&text);
         let Some(columns) = self.columns.filter(|&columns| width(&text) > columns) else {
             return self.row(&text);
         };
-        // A word that wide is a name or a path. Half of the terminal leaves space for the words beside it.
+        // A word that wide is a name or a path. We shorten it to half of the terminal, which leaves space for the other
+        // words.
         let short = |word| if width(word) > columns { shortened(word, columns / 2) } else { word.into() };
         self.row(&text.split(' ').map(short).collect::<Vec<_>>().join(" "))
     }
 
-    /// Prints one line whose names are no wider than they may be.
+    /// Prints one line whose names the caller has already shortened.
     pub(crate) fn row(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.writer, "{}", escaped(text))
     }
@@ -61,7 +62,7 @@ impl<W: Write> Output<W> {
     pub(crate) fn json(&mut self, object: Map<String, Value>) -> io::Result<()> {
         let unit = |unit: u16| format!("\\u{unit:04x}");
         let escape = |found: &Captures<'_>| found[0].encode_utf16().map(unit).collect::<String>();
-        // Only strings hold such characters. Line breaks are the formatter's.
+        // Only strings contain such characters, apart from line breaks, which the formatter adds.
         let text = serde_json::to_string_pretty(&Value::Object(object))?;
         text.lines().try_for_each(|line| writeln!(self.writer, "{}", UNSEEN.replace_all(line, escape)))
     }
@@ -71,17 +72,17 @@ impl<W: Write> Output<W> {
     }
 }
 
-/// A text with `\n`, `\u{1b}` and the like for what would not be seen.
+/// Writes unseen characters as `\n`, `\u{1b}` and the like.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     UNSEEN.replace_all(text, |found: &Captures<'_>| found[0].escape_default().to_string())
 }
 
-/// How many columns a text takes.
+/// The width of a text in columns.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// A text, or its beginning and its end, in at most so many columns.
+/// The text if it fits into this many columns, else its beginning and its end.
 pub(crate) fn shortened(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return text.into();
@@ -97,7 +98,7 @@ pub(crate) fn shortened(text: &str, columns: usize) -> Cow<'_, str> {
     let room = columns.saturating_sub(1);
     let head: usize = text.chars().take_while(fits(room.div_ceil(2))).map(char::len_utf8).sum();
     let tail: usize = text.chars().rev().take_while(fits(room / 2)).map(char::len_utf8).sum();
-    // A mark whose letter is cut off would stand on the ellipsis.
+    // A combining mark whose letter is cut off would appear on the ellipsis.
     let tail = text[text.len() - tail..].trim_start_matches(|c| of(c) == 0);
     format!("{}…{tail}", &text[..head]).into()
 }

@@ -1,4 +1,4 @@
-//! The weights of tensors, streamed from their files in chunks that start on tile boundaries.
+//! Streams the weights of tensors from their files, in chunks that start on tile boundaries.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -18,37 +18,38 @@ use crate::checkpoint::Tensor;
 use crate::error::{Error, Result};
 use crate::{groups, layout, weights};
 
-/// How many weights a thread reads and sums at a time: they stay in the processor's second cache in between, and are few enough
-/// for the library to sum them on the calling thread.
+/// The number of weights that a thread reads and sums at a time. They stay in the second-level cache in between, and
+/// are few enough for the library to sum them on the calling thread.
 const CPU_CHUNK: u64 = 64 * TILE as u64;
-/// How many weights travel to a device at a time.
+/// The number of weights sent to a device at a time.
 pub(crate) const DEVICE_CHUNK: u64 = 2048 * TILE as u64;
-/// How many chunks are summed before their partials are merged.
+/// The number of chunks summed before their partial sums are merged.
 const WAVE: usize = 1024;
-/// After this long a progress bar is worth its space.
+/// Work that takes longer than this shows a progress bar.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Weights of one tensor: elements `start` to `start + len`.
+/// Part of a tensor: its weights `start` to `start + len`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chunk<'a> {
     pub(crate) tensor: &'a Tensor,
     penalty: &'a Penalty,
-    /// The tensor of a weighted penalty's element weights.
+    /// The tensor that holds a weighted penalty's element weights.
     element_weights: Option<&'a Tensor>,
     index: usize,
     start: u64,
     len: u64,
-    /// Whether the chunk has its weights in row-major order: then the first is the one at `start` of that order, else of the file's.
+    /// Whether the chunk's weights are in row-major order, else in column-major order. `start` counts in the same
+    /// order.
     row_major: bool,
 }
 
-/// What a chunk was read into: words, which any of the types is aligned in.
+/// Buffers that chunks are read into. They hold words, so that every type is aligned.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     pub(crate) theta: Vec<u32>,
     /// The element weights, in the tensor's type.
     element_weights: Vec<u32>,
-    /// The same, of the type in its file.
+    /// The element weights in their file's type, before conversion.
     stored: Vec<u32>,
 }
 
@@ -75,7 +76,7 @@ impl Chunk<'_> {
         }
     }
 
-    /// Reads the chunk's elements of a tensor, in the chunk's order.
+    /// Reads the chunk's range of a tensor, in the chunk's order.
     fn read_of(&self, tensor: &Tensor, words: &mut Vec<u32>) -> Result<()> {
         let bytes = self.len as usize * tensor.dtype.size();
         words.resize(bytes.div_ceil(4), 0);
@@ -94,7 +95,7 @@ impl Chunk<'_> {
         Ok(())
     }
 
-    /// The chunk's weights as their file has them.
+    /// The chunk's weights in the order and byte order of their file.
     pub(crate) fn stored<'a>(&self, held: &'a Held) -> Cow<'a, [u8]> {
         let tensor = self.tensor;
         let mut stored = Cow::Borrowed(&bytemuck::cast_slice(&held.theta)[..self.bytes()]);
@@ -122,7 +123,7 @@ impl Chunk<'_> {
         }
     }
 
-    /// Makes the chunk the prox of itself.
+    /// Replaces the chunk's weights by their prox.
     pub(crate) fn prox(&self, backend: &Backend, step: f64, held: &mut Held) -> Result<()> {
         fn of<E: Element>(
             chunk: &Chunk<'_>,
@@ -141,7 +142,7 @@ impl Chunk<'_> {
         }
     }
 
-    /// The penalty with the chunk's element weights.
+    /// The penalty combined with the chunk's element weights.
     fn weighted<'a, E: Element>(&'a self, element_weights: &'a [u32]) -> Result<Weighted<'a, [E]>> {
         let Some(tensor) = self.element_weights else { return Ok(self.penalty.into()) };
         let bytes: &[u8] = &bytemuck::cast_slice(element_weights)[..self.bytes()];
@@ -157,10 +158,12 @@ impl Chunk<'_> {
     }
 }
 
-/// The chunks of a tensor, in order, each of at most `size` weights: whole tiles, or the whole tensor where that must be held.
+/// The chunks of a tensor, in order, each with at most `size` weights: whole tiles, or the whole tensor if that is
+/// needed.
 ///
-/// A penalty that takes weights together means row-major order, and must have all of them. One of each weight alone has
-/// them as their file does; only element weights in another order must be reordered, and then are held too.
+/// A non-separable penalty needs the whole tensor, in row-major order. A separable penalty takes the weights in their
+/// file's order. Its element weights may be stored in the other order; they must then be reordered, which needs the
+/// whole tensor too.
 pub(crate) fn chunks_of<'a>(
     index: usize,
     tensor: &'a Tensor,
@@ -179,8 +182,8 @@ pub(crate) fn chunks_of<'a>(
     })
 }
 
-/// The exact statistics of every tensor, with what its penalty's value needs. Where there are element weights,
-/// there are those of each tensor.
+/// The exact partial sums of every tensor, including those that its penalty's value needs. `element_weights` is empty,
+/// or has one entry for each tensor.
 pub(crate) fn partials(
     backend: &Backend,
     penalties: &[Penalty],
@@ -201,7 +204,7 @@ pub(crate) fn partials(
     Ok(partials)
 }
 
-/// Each thread reads chunks of its own and sums them while they are in its cache.
+/// Each thread reads a chunk and sums it while it is in that thread's cache.
 fn on_threads(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], progress: &Progress) -> Result<()> {
     thread_local! {
         static HELD: Cell<Option<Held>> = const { Cell::new(None) };
@@ -210,7 +213,8 @@ fn on_threads(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial],
         let sums: Result<Vec<Partial>> = wave
             .par_iter()
             .map(|chunk| {
-                // Taken, not borrowed: a thread that waits inside the library may be handed another chunk meanwhile.
+                // We take the buffer instead of borrowing it: a thread that waits inside the library may meanwhile be
+                // given another chunk.
                 let mut held = HELD.take().unwrap_or_default();
                 let partial = chunk.read(&mut held).and_then(|()| chunk.partial(backend, &held));
                 HELD.set(Some(held));
@@ -234,7 +238,7 @@ fn on_device(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], 
             for chunk in chunks {
                 let mut held = Held::default();
                 let read = chunk.read(&mut held).map(|()| held);
-                // Nobody receives any more after an error: then there is nothing to read for.
+                // After an error nobody receives, so we stop reading.
                 if sender.send((chunk, read)).is_err() {
                     return;
                 }
@@ -248,7 +252,7 @@ fn on_device(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], 
     })
 }
 
-/// A progress bar on standard error, where that is a terminal and the work is long.
+/// A progress bar on standard error, shown if that is a terminal and the work takes long.
 pub(crate) struct Progress {
     started: Instant,
     total: u64,

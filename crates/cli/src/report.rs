@@ -11,17 +11,17 @@ use crate::json;
 use crate::named::Asked;
 use crate::output::{self, Output};
 
-/// A table: the first columns hold text, to the left, the others numbers, to the right.
+/// A table. The first columns hold text, aligned left; the others hold numbers, aligned right.
 pub(crate) struct Table {
     text: usize,
     rows: Vec<Vec<String>>,
 }
 
-/// A text that is wider than the terminal keeps at least so many columns.
+/// A shortened text column keeps at least this many columns.
 const LEAST: usize = 8;
 
 impl Table {
-    /// With these headings, of which the first `text` are of text columns.
+    /// A table with these headings, the first `text` of them for text columns.
     pub(crate) fn new(text: usize, headings: &[&str]) -> Table {
         Table { text, rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
     }
@@ -43,7 +43,8 @@ impl Table {
         Ok(())
     }
 
-    /// How wide each column is: as its widest cell, but a text that is wider than the terminal takes what the other columns leave.
+    /// The width of each column: that of its widest cell. Text columns with a cell wider than the terminal share the
+    /// space that the other columns leave.
     fn widths(&self, terminal: usize) -> Vec<usize> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let cells =
@@ -61,7 +62,7 @@ impl Table {
     }
 }
 
-/// Six significant digits, without an exponent where that is readable.
+/// Six significant digits, without an exponent if that is readable.
 pub(crate) fn short(x: f64) -> String {
     let magnitude = x.abs();
     if x == 0.0 || !x.is_finite() {
@@ -74,7 +75,7 @@ pub(crate) fn short(x: f64) -> String {
     }
 }
 
-/// Which part of the weights is exactly zero.
+/// The percentage of weights that are exactly zero.
 pub(crate) fn zeros(report: &Report) -> String {
     format!("{:.2}", if report.len == 0 { 0.0 } else { 100.0 * report.zeros() as f64 / report.len as f64 })
 }
@@ -83,7 +84,7 @@ pub(crate) fn shape(tensor: &Tensor) -> String {
     format!("{:?}", tensor.shape).replace(' ', "")
 }
 
-/// The lines behind a table: what was skipped, who answered, how fast.
+/// The lines below a table: skipped tensors, the device and the speed.
 pub(crate) fn footer(
     out: &mut Output<impl Write>,
     skipped: &[Skipped],
@@ -113,7 +114,7 @@ pub(crate) fn numbers(report: &Report) -> Map<String, Value> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// What says which tensor it is.
+/// The entries that identify a tensor.
 pub(crate) fn identity(tensor: &Tensor) -> Map<String, Value> {
     let pairs = [
         ("file", json!(tensor.source.path.display().to_string())),
@@ -124,14 +125,14 @@ pub(crate) fn identity(tensor: &Tensor) -> Map<String, Value> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// What every JSON object begins with.
+/// The first entries of every JSON object.
 pub(crate) fn head(device: &Device, asked: &Asked) -> Map<String, Value> {
     let pairs =
         [("version", json!(env!("CARGO_PKG_VERSION"))), ("device", json!(device)), ("penalty", asked.json.clone())];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// What every JSON object ends with.
+/// The last entries of every JSON object.
 pub(crate) fn tail(object: &mut Map<String, Value>, skipped: &[Skipped], bytes: u64, seconds: f64) {
     let skipped = skipped.iter().map(|s| json!({"name": s.name, "dtype": s.dtype, "reason": s.reason}));
     object.insert("skipped".to_owned(), skipped.collect());

@@ -1,4 +1,4 @@
-//! Which tensors an operation is for.
+//! Selects the tensors that a command works on.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 
 impl SelectionArgs {
-    /// Leaves the selected tensors of a checkpoint that these files hold. Rejects one that has some, and none with penalties:
-    /// a total of 0 would look like a result.
+    /// Keeps the selected tensors of a checkpoint that these files hold. Fails if tensors are selected but none has a
+    /// type with penalties, because a total of 0 would look like a result.
     pub(crate) fn choose(&self, checkpoint: &mut Checkpoint, files: &[PathBuf]) -> Result<()> {
         self.check(checkpoint.names())?;
         checkpoint.tensors.retain(|tensor| self.selects(&tensor.name));
@@ -25,13 +25,13 @@ impl SelectionArgs {
         Err(Error::NoWeights { files, found })
     }
 
-    /// Whether a tensor is meant: it matches an include, where there are any, and no exclude.
+    /// Whether a tensor is selected: it matches an include, if there are any, and no exclude.
     fn selects(&self, name: &str) -> bool {
         let included = self.include.is_empty() || self.include.iter().any(|regex| regex.is_match(name));
         included && !self.exclude.iter().any(|regex| regex.is_match(name))
     }
 
-    /// Rejects a pattern that matches none of the names: a misspelt one would silently penalise too much or nothing.
+    /// Rejects a pattern that matches no name: a misspelt one would silently penalise too much or nothing.
     fn check<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
         let unmatched = |option, regexes: &[Regex]| match regexes
             .iter()

@@ -19,19 +19,19 @@ use crate::output;
 use crate::read::{self, Held, Progress};
 use crate::report::{self, Table};
 
-/// What is copied at a time of a part that does not change.
+/// The number of bytes copied at a time where nothing changes.
 const COPY: u64 = 1 << 20;
 
 pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let asked = args.asked()?;
-    // Only a projection or a choice has none, and it is the same at every one.
+    // Only a projection or a choice lacks a step, and its prox is the same at every step.
     let step = args.step.unwrap_or(1.0);
     if Checkpoint::is_sharded(&args.file) {
-        // What is no index has an error of its own.
+        // Opening the index first reports its own errors, if it is not a valid one.
         Checkpoint::open(&args.file)?;
         return Err(Error::file(&args.file, "is an index of a sharded checkpoint: shrink each of its shards"));
     }
-    // Before anything is read.
+    // We check the destination before reading anything.
     let destination = (!args.dry_run).then(|| Destination::new(&args.out, args.force)).transpose()?;
     let source = Source::open(&args.file)?;
     let mut checkpoint = Checkpoint::of(source.clone())?;
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// A failure between reading and writing; only the caller knows which file is written.
+/// A failure to read or to write. Only the caller knows the name of the file that is written.
 enum Failure {
     Read(Error),
     Written(io::Error),
@@ -117,7 +117,7 @@ impl Failure {
     }
 }
 
-/// Copies a file, each of the tensors through the prox; returns their statistics before and after.
+/// Copies a file and applies the prox to each of the tensors. Returns their statistics before and after.
 fn rewrite(
     backend: &Backend,
     (penalties, step): (&[Penalty], f64),
@@ -143,7 +143,7 @@ fn rewrite(
         }
         before.push(old);
         after.push(new);
-        // One without weights may lie where another begins, and come after it.
+        // An empty tensor may begin where another tensor begins, and come after it in the list.
         at = at.max(tensor.offset + tensor.bytes());
     }
     copy(source, at..source.len, out, &progress)?;

@@ -1,4 +1,4 @@
-//! Element weights, as `--weights` gives them: tensors of another checkpoint that belong to those of this one.
+//! The element weights that `--weights` gives: tensors of another checkpoint, matched by name.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use penalty::{Dtype, Element};
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::error::{Error, Result};
 
-/// For each of the tensors the one of its name, which must be there and of its shape. What else the file holds is for other tensors.
+/// Finds for each tensor the one of the same name, which must exist and have the same shape. Other tensors in the file
+/// are ignored.
 pub(crate) fn matching(path: &Path, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
     let held = Checkpoint::open(path)?;
     let find = |tensor: &Tensor| {
@@ -30,7 +31,7 @@ pub(crate) fn matching(path: &Path, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
     tensors.iter().map(find).collect()
 }
 
-/// Elements of one type as those of another, each rounded to the nearest.
+/// Converts elements from one type to another, each rounded to the nearest.
 pub(crate) fn convert((from, source): (Dtype, &[u8]), (to, target): (Dtype, &mut [u8])) {
     match to {
         Dtype::F32 => convert_to::<f32>(from, source, target),

@@ -1,7 +1,7 @@
 //! The CPU and a device give the same numbers and the same files, byte for byte.
 //!
-//! PENALTY_ADAPTER names the adapter; unset, the best one answers. Without any, the trials are ignored, and say so; with
-//! PENALTY_REQUIRE_ADAPTER=1 they fail. With PENALTY_TRIALS=cpu there are none.
+//! PENALTY_ADAPTER names the adapter; without it, the best adapter is used. If there is no adapter, the trials are
+//! ignored and say so; with PENALTY_REQUIRE_ADAPTER=1 they fail instead. PENALTY_TRIALS=cpu leaves them all out.
 
 mod common;
 
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// How each file is evaluated, and how it is shrunk.
+/// The arguments that evaluate each file, and those that shrink it.
 const RUNS: [(&[&str], &[&str]); 4] = [
     (&["--l1", "0.3", "--l2", "0.1"], &["--lambda", "0.05", "--alpha", "0.75", "--step", "0.7"]),
     (&["--penalty", "mcp:lambda=0.1,gamma=2"], &["--penalty", "mcp:lambda=0.1,gamma=2", "--step", "0.7"]),
@@ -92,7 +92,7 @@ fn digits_checkpoints(adapter: &[String]) -> Result<(), Failed> {
         .try_for_each(|dtype| same(&data(&format!("digits_mlp_{dtype}.safetensors")).display().to_string(), adapter))
 }
 
-/// Tensors of every scale and of odd lengths, with zeros, infinities and a NaN, in one file.
+/// One file with tensors of every scale and of odd lengths, with zeros, infinities and a NaN.
 fn scales_and_edges(adapter: &[String]) -> Result<(), Failed> {
     let folder = folder();
     let file = folder.path().join("scales");
@@ -121,7 +121,7 @@ fn weights_of_elements(adapter: &[String]) -> Result<(), Failed> {
     same_run(&model.display().to_string(), adapter, &asked, &[&asked[..], &["--step", "0.7"]].concat())
 }
 
-/// How a matrix whose weights are taken together is evaluated, and how it is shrunk.
+/// The arguments that evaluate a matrix with non-separable penalties, and those that shrink it.
 const TOGETHER: [(&[&str], &[&str]); 6] = [
     (
         &["--penalty", "group-lasso:lambda=0.1", "--groups", "rows"],
@@ -156,7 +156,7 @@ fn weights_taken_together(adapter: &[String]) -> Result<(), Failed> {
     TOGETHER.iter().try_for_each(|(eval, shrink)| same_run(&file, adapter, eval, shrink))
 }
 
-/// Weights in column-major order, with the bytes of each the other way round.
+/// Weights in column-major order and in the other byte order.
 fn arrays_in_other_orders(adapter: &[String]) -> Result<(), Failed> {
     let (model, element_weights) = (folder(), folder());
     let [file, element_weights] = [&model, &element_weights].map(|folder| folder.path().join("w.npy"));

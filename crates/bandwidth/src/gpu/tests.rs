@@ -1,4 +1,4 @@
-//! The kernels' answers on every adapter, with one binding and with many.
+//! Checks the kernels' answers on every adapter, with one binding and with many.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn describe(info: &wgpu::AdapterInfo) -> String {
 }
 
 fn answers(device: &wgpu::Device, queue: &wgpu::Queue, kernels: &Kernels, bytes: u64) -> Outcome {
-    // Twice the size, so that a write beyond the end is seen.
+    // The buffer is twice as large, to detect writes beyond the end.
     let data: Vec<u32> = (0..bytes / 2).map(|i| 0x3f80_0000 | ((i as u32).wrapping_mul(2_654_435_761) >> 9)).collect();
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
     let buffer = |size, usage| {

@@ -1,4 +1,4 @@
-//! The operations on weights that live on a device, beside the device's reads, copies and scaling in place.
+//! Times the operations on weights in device memory against the device's reads, copies and in-place scaling.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use penalty_bandwidth::gpu::Kernels;
 use super::{Kernel, Pair, Row, STEP, Times, expect_report, expect_weights, measure, weights};
 use crate::error::Result;
 
-/// How much comes back to the host at a time.
+/// The number of bytes copied back to the host at a time.
 const STAGING: u64 = 64 << 20;
 
-/// Weights, an output and the machine's own kernels, all on the device.
+/// Weights, an output and the machine's kernels, all on the device.
 struct Bench<'a> {
     gpu: &'a Gpu,
     penalty: &'a Penalty,
@@ -24,7 +24,7 @@ struct Bench<'a> {
     clock: Option<Clock>,
 }
 
-/// Two timestamps around what is timed.
+/// Two timestamps, before and after the timed work.
 struct Clock {
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,
@@ -33,7 +33,8 @@ struct Clock {
 pub(super) fn rows(gpu: &Gpu, penalty: &Penalty, len: usize) -> Result<Vec<Row>> {
     let bench = Bench::new(gpu, penalty, len)?;
     bench.check()?;
-    // The machine's kernels move whole vectors: a few bytes less for a length that has no whole number of them.
+    // The machine's kernels move whole 16-byte vectors, so they move a few bytes less if the length is not a multiple
+    // of a vector.
     let bytes = 4 * len as u64;
     let vectors = (bytes / 16 * 16).max(16);
     let pairs = vec![
@@ -93,7 +94,7 @@ impl<'a> Bench<'a> {
         Operand { buffer, offset: 0, len: self.len as u64, dtype: Dtype::F32 }
     }
 
-    /// Holds each operation against the CPU's bits.
+    /// Compares each operation's bits with the CPU's.
     fn check(&self) -> Result<()> {
         let cpu = Backend::cpu();
         let mut theta = weights(self.len);
@@ -161,7 +162,7 @@ impl<'a> Bench<'a> {
     fn write(&self, buffer: &wgpu::Buffer, values: &[f32]) -> Result<()> {
         for (i, part) in values.chunks(STAGING as usize / 4).enumerate() {
             self.gpu.queue().write_buffer(buffer, i as u64 * STAGING, bytemuck::cast_slice(part));
-            // One part's staging memory at a time.
+            // Submit each part before the next, so that only one part needs staging memory at a time.
             self.submit(self.encoder())?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The operations on host slices, beside the processor's reads, copies and scaling in place.
+//! Times the operations on host slices against the processor's reads, copies and in-place scaling.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -10,7 +10,7 @@ use penalty_bandwidth::cpu;
 use super::{Kernel, Pair, Row, STEP, Times, measure, weights};
 use crate::error::{Error, Result};
 
-/// The contract's bound on the error of a sum.
+/// The bound on a sum's error that the contract promises.
 const TOLERANCE: f64 = 9.0e-7;
 
 pub(super) fn rows(backend: &Backend, penalty: &Penalty, len: usize) -> Result<Vec<Row>> {
@@ -64,7 +64,7 @@ fn kernel<'a>(moved: usize, mut once: impl FnMut() -> penalty::Result<()> + 'a) 
     Kernel { moved, run }
 }
 
-/// Holds each operation against the plainest code for its formula.
+/// Compares each operation with the plainest code for its formula.
 fn check(backend: &Backend, penalty: &Penalty, theta: &[f32], output: &mut [f32]) -> Result<()> {
     let (l1, l2) = (penalty.l1_factor(), penalty.l2_squared_factor());
     let wrong = |operation, expected: f64, found: f64| {

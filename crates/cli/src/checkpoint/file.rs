@@ -1,4 +1,4 @@
-//! A file that is no index: by its first bytes, and by its name, one of a format.
+//! Opens a single checkpoint file, and tells its format by its first bytes and its name.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::tensor::Checkpoint;
 use super::{format, npy, safetensors};
 use crate::error::Result;
 
-/// Reads what its header says.
+/// Reads the file's header.
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     let mut magic = [0; format::NPY.len()];
     let is_npy = (&source.file).read_exact(&mut magic).is_ok() && magic == format::NPY;

@@ -3,5 +3,5 @@
 /// The first bytes of a `.npy` file.
 pub(super) const NPY: [u8; 6] = *b"\x93NUMPY";
 
-/// What the format allows a header at most.
+/// The longest header that the safetensors format allows.
 pub(super) const LONGEST_SAFETENSORS_HEADER: u64 = 100_000_000;

@@ -1,4 +1,5 @@
-//! A sharded checkpoint's index: which tensor is in which safetensors file beside it.
+//! The index of a sharded checkpoint: it names the safetensors file, in the same folder or below it, that holds each
+//! tensor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -12,7 +13,7 @@ use super::tensor::Checkpoint;
 use super::{format, json, safetensors};
 use crate::error::{Error, Result};
 
-/// As the libraries that write `model.safetensors.index.json` lay it out; the total size they add is of no use here.
+/// The layout of `model.safetensors.index.json`, as libraries write it. We ignore the total size that they add.
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,
@@ -29,7 +30,7 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint> {
     let index: Index = json::parse(&text).map_err(|error| not_one(&source, error))?;
     let mut shards: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     for (name, shard) in index.weight_map {
-        // ./FILE is FILE.
+        // `./FILE` and `FILE` are the same file.
         let parts = Path::new(&shard).components().filter(|part| *part != Component::CurDir);
         shards.entry(parts.collect()).or_default().insert(name);
     }
@@ -54,7 +55,7 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint> {
     Ok(checkpoint)
 }
 
-/// Why a file is no index.
+/// The error that says why a file is not an index.
 fn not_one(source: &Source, error: impl Display) -> Error {
     let reason = error.to_string();
     if reason.starts_with("missing field `weight_map`") {

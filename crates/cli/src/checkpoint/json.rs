@@ -1,17 +1,17 @@
-//! JSON in which no object has a name twice: parsers disagree about which of the two counts.
+//! JSON without repeated names in an object. Parsers disagree about which of two equal names counts, so we reject them.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Parses a text whose objects have each name once.
+/// Parses a text, and rejects an object that repeats a name.
 pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice::<NamedOnce>(text)?;
     serde_json::from_slice(text)
 }
 
-/// Any JSON, of which nothing is kept.
+/// Any JSON without repeated names; it checks the names and keeps nothing.
 struct NamedOnce;
 
 impl<'de> Deserialize<'de> for NamedOnce {

@@ -1,4 +1,4 @@
-//! Files given by mistake: what they are by their first bytes, and what to do about it.
+//! Files given by mistake: recognises them by their first bytes, and says what to do about it.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -6,7 +6,7 @@ use super::format;
 use super::source::Source;
 use crate::error::Error;
 
-/// What a file was read as.
+/// The format that a file was read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     Safetensors,
@@ -24,16 +24,16 @@ impl Display for Expected {
     }
 }
 
-/// How much of a file's beginning tells what it is.
+/// The number of bytes at a file's beginning that we look at.
 const START: u64 = 512;
-/// How much of a zip's end: there its entries are listed.
+/// The number of bytes at a zip's end that we look at; the zip lists its entries there.
 const END: u64 = 1 << 16;
 
 const LFS: &str = "a Git LFS pointer: run `git lfs pull` to fetch the file that it stands for";
 const PICKLE: &str = "a pickle, such as torch.save writes, which can run code: load it where it is from and save its tensors \
                       with safetensors.torch.save_file";
 
-/// Where in a file which bytes are, and what it then is.
+/// An offset in the file, the bytes expected there, and what the file is if they match.
 const MAGIC: [(usize, &[u8], &str); 16] = [
     (0, b"version https://git-lfs.github.com/spec/", LFS),
     (0, b"version https://hawser.github.com/spec/", LFS),
@@ -54,12 +54,13 @@ const MAGIC: [(usize, &[u8], &str); 16] = [
 ];
 
 impl Source {
-    /// The error that says what a file is which is not what it was read as; none where that cannot be told.
+    /// The error that says what a file really is; `None` if we cannot tell, or if it is what we expected.
     pub(super) fn mistaken(&self, expected: Expected) -> Option<Error> {
         let mut start = vec![0; self.len.min(START) as usize];
         self.read_at(&mut start, 0).ok()?;
         let found = if is_safetensors(&start) {
-            // One that is damaged, unless it was never read as one.
+            // A file that begins like safetensors is probably damaged, and the caller's error says more about that. But
+            // in place of an index it is the wrong file.
             (expected == Expected::Index)
                 .then(|| "a safetensors file: give it a name that does not end in .json".into())
         } else {
@@ -73,7 +74,7 @@ impl Source {
         found.map(|found| self.error(format!("is no {expected} but {found}")))
     }
 
-    /// What kind of zip it is, if it is one.
+    /// The kind of zip file that this is; `None` if it is no zip file.
     fn zip(&self, start: &[u8]) -> Option<String> {
         if ![b"PK\x03\x04", b"PK\x05\x06"].iter().any(|magic| start.starts_with(*magic)) {
             return None;
@@ -96,14 +97,15 @@ impl Source {
         Some(kind.to_owned())
     }
 
-    /// What has no fixed first bytes.
+    /// Recognises formats without fixed first bytes.
     fn other(&self, start: &[u8], expected: Expected) -> Option<String> {
-        // The version of ONNX's format, from 3 on, then a field with the producer's name, the graph or the like.
+        // An ONNX file begins with the format's version, from 3 on. A field with the producer's name, the graph or
+        // similar follows.
         let fields = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
         if self.ends_in(&["onnx"]) || matches!(start, [8, 3..=63, field, ..] if fields.contains(field)) {
             return Some("an ONNX model: use the checkpoint that it was exported from".to_owned());
         }
-        // The last character may be cut.
+        // The last character may be cut off.
         let text = match std::str::from_utf8(start) {
             Ok(text) => text,
             Err(error) if error.error_len().is_none() => std::str::from_utf8(&start[..error.valid_up_to()]).ok()?,
@@ -135,7 +137,7 @@ impl Source {
     }
 }
 
-/// Whether a file begins as a safetensors file does, whatever follows: with a possible length and a JSON object.
+/// Whether a file begins like a safetensors file: with a possible length and a JSON object. The rest does not matter.
 fn is_safetensors(start: &[u8]) -> bool {
     let length = start.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
     length.is_some_and(|length| length <= format::LONGEST_SAFETENSORS_HEADER) && start.get(8) == Some(&b'{')

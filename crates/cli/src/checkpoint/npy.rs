@@ -1,4 +1,4 @@
-//! NumPy's .npy: one array, which takes the file's name.
+//! NumPy's .npy format: a file holds one array, and its tensor takes the file's name.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::source::Source;
 use super::tensor::{Checkpoint, Skipped, Tensor, elements};
 use crate::error::Result;
 
-/// No array of numbers needs a longer header, or a deeper one; the parser takes a time that grows with both.
+/// Limits on a header's length and depth. No numeric array needs more, and the parser's time grows with both.
 const LONGEST_HEADER: u64 = 1 << 16;
 const DEEPEST_HEADER: usize = 8;
-/// How much of a header that cannot be read an error shows.
+/// If a header cannot be read, the error shows this much of it.
 const SHOWN: usize = 200;
 
-/// What a header says.
+/// The contents of a header.
 struct Header {
     descr: Value,
     column_major: bool,
@@ -45,14 +45,14 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
         return Err(source.error(format!("{what}: its header says {expected} bytes, found {}", source.len)));
     }
     let len = (expected - offset) / dtype.size() as u64;
-    // The order of one dimension is either.
+    // With at most one dimension longer than 1, row-major and column-major order are the same.
     let row_major = !column_major || shape.iter().filter(|&&side| side != 1).count() < 2;
     let tensors = vec![Tensor { source, name, dtype, swapped, shape, len, offset, row_major }];
     Ok(Checkpoint { tensors, ..Checkpoint::default() })
 }
 
-/// The type that a descr means, and whether its bytes are turned round on this machine; or what it is called, and why it has no
-/// weights. As NumPy has it, `=`, `|` and no order at all are the machine's own order.
+/// The type that a descr stands for, and whether this machine must swap its bytes. Otherwise the error has the type's
+/// name and the reason why we cannot read it. As in NumPy, `=`, `|` and a missing order mean the machine's byte order.
 fn read_as(descr: &Value) -> Result<(Dtype, bool), (String, String)> {
     let text = descr.as_string().cloned().unwrap_or_else(|| descr.to_string());
     let code = text.trim_start_matches(['<', '>', '=', '|']);
@@ -76,7 +76,7 @@ fn read_as(descr: &Value) -> Result<(Dtype, bool), (String, String)> {
     Ok((dtype, swapped))
 }
 
-/// The text of the header, and where the array begins.
+/// The text of the header, and the offset of the array.
 fn header(source: &Source) -> Result<(String, u64)> {
     let mut start = [0; 12];
     let read = source.len.min(start.len() as u64) as usize;
@@ -102,13 +102,13 @@ fn header(source: &Source) -> Result<(String, u64)> {
     source.read_at(&mut text, before)?;
     let text = match major {
         3 => String::from_utf8(text).map_err(|error| source.error(format!("its .npy header: {error}")))?,
-        // Latin-1, whose bytes are the characters' numbers.
+        // Latin-1: each byte is the character's code.
         _ => text.into_iter().map(char::from).collect(),
     };
     Ok((text, end))
 }
 
-/// Reads a header as NumPy does, which knows three keys.
+/// Reads a header. Like NumPy, it accepts exactly three keys.
 fn parse(text: &str) -> Result<Header, String> {
     let (mut depth, mut deepest) = (0usize, 0);
     for byte in text.bytes() {
@@ -152,8 +152,8 @@ fn parse(text: &str) -> Result<Header, String> {
     Ok(Header { descr: descr.clone(), column_major, shape })
 }
 
-/// A header without what only Python 2 wrote, the L of 3L and the u of u'descr', and with spaces for new lines: none of them is known
-/// to the parser.
+/// Turns a header written by Python 2 into one that the parser can read: it removes the L of 3L and the u of u'descr',
+/// and replaces line breaks by spaces.
 fn in_python_3(text: &str) -> String {
     let tokens = r#"(?s)(?:\b[uU])?('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\b([0-9]\w*?)L\b|[\r\n]"#;
     let tokens = Regex::new(tokens).expect("it is a regular expression");

@@ -1,4 +1,4 @@
-//! safetensors: a length of 8 bytes, a JSON header, the tensors.
+//! safetensors: a length of 8 bytes, then a JSON header, then the tensors.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{format, json};
 use crate::error::Result;
 
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
-    // What the file is instead says more than what is wrong with it.
+    // If the file is of another kind, saying so helps more than naming the first fault in its header.
     let wrong = |reason: String| source.mistaken(Expected::Safetensors).unwrap_or_else(|| source.error(reason));
     let mut length = [0; 8];
     if source.len < 8 {
@@ -43,7 +43,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
         return Err(source.error(format!("{what}: its header says {expected} bytes, found {}", source.len)));
     }
     let mut checkpoint = Checkpoint::default();
-    // Tensors without weights can begin where another does.
+    // An empty tensor can begin at the same offset as another tensor, so the name breaks ties.
     let mut tensors: Vec<_> = metadata.tensors().into_iter().collect();
     tensors.sort_by(|(a, left), (b, right)| (left.data_offsets.0, a).cmp(&(right.data_offsets.0, b)));
     for (name, info) in tensors {

@@ -18,7 +18,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn open(path: &Path) -> Result<Arc<Source>> {
-        // Before it is opened: opening a pipe waits for whoever writes to it.
+        // We check the type before opening, because opening a pipe waits until someone writes to it.
         let metadata = fs::metadata(path).map_err(|error| Error::file(path, plain(&error)))?;
         if metadata.is_dir() {
             return Err(Error::file(path, "is a directory; name the checkpoint file in it"));
@@ -37,7 +37,7 @@ impl Source {
         Error::file(&self.path, reason)
     }
 
-    /// Fills a buffer from a place in the file; several threads may, at once.
+    /// Fills a buffer from an offset in the file. Several threads may call it at once.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         let read = {
             #[cfg(unix)]
@@ -47,7 +47,7 @@ impl Source {
             #[cfg(not(unix))]
             {
                 let mut file = &self.file;
-                // Where reading moves the file's one position, only one thread may be between the two calls.
+                // Here a read moves the file's only position, so one thread at a time may seek and read.
                 static POSITION: std::sync::Mutex<()> = std::sync::Mutex::new(());
                 let _held = POSITION.lock();
                 std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer))
@@ -60,7 +60,7 @@ impl Source {
     }
 }
 
-/// An error of the system without its number.
+/// The text of a system error, without its number.
 pub(crate) fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

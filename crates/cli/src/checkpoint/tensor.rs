@@ -1,4 +1,4 @@
-//! What a checkpoint holds.
+//! The tensors of a checkpoint.
 
 use std::sync::Arc;
 
@@ -6,20 +6,21 @@ use penalty::Dtype;
 
 use super::source::Source;
 
-/// A tensor of a type that has penalties.
+/// A tensor whose type has penalties.
 #[derive(Debug, Clone)]
 pub(crate) struct Tensor {
     pub(crate) source: Arc<Source>,
     pub(crate) name: String,
     pub(crate) dtype: Dtype,
-    /// Whether the file has the bytes of each weight in the other order than this machine.
+    /// Whether the file's byte order differs from this machine's.
     pub(crate) swapped: bool,
     pub(crate) shape: Vec<u64>,
-    /// How many weights.
+    /// The number of weights.
     pub(crate) len: u64,
-    /// Where they begin in the file, in bytes.
+    /// The offset of the weights in the file, in bytes.
     pub(crate) offset: u64,
-    /// Whether the last dimension's weights are consecutive there; else the first one's are.
+    /// Whether the file is row-major: weights along the last dimension are adjacent. In a column-major file those along
+    /// the first dimension are.
     pub(crate) row_major: bool,
 }
 
@@ -29,7 +30,7 @@ impl Tensor {
     }
 }
 
-/// A tensor that has none.
+/// A tensor whose type has no penalties.
 #[derive(Debug, Clone)]
 pub(crate) struct Skipped {
     pub(crate) name: String,
@@ -37,7 +38,7 @@ pub(crate) struct Skipped {
     pub(crate) reason: String,
 }
 
-/// What a file, or a sharded checkpoint's files, hold; in the files' order.
+/// The tensors of one file, or of all files of a sharded checkpoint, in the order of the files.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoint {
     pub(crate) tensors: Vec<Tensor>,
@@ -45,13 +46,13 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The names of all tensors, skipped ones among them.
+    /// The names of all tensors, skipped ones included.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.tensors.iter().map(|t| t.name.as_str()).chain(self.skipped.iter().map(|s| s.name.as_str()))
     }
 }
 
-/// How many elements a shape has.
+/// The number of elements of a shape; `None` if it overflows.
 pub(super) fn elements(shape: &[u64]) -> Option<u64> {
     shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n))
 }

@@ -1,11 +1,11 @@
-//! Every mistake a user or a file can make: one line that says what was wrong, and the exit code.
+//! Mistakes that a user or a file can make. Each gives one line that says what was wrong, and an exit code.
 
 use std::fs;
 use std::path::Path;
 
 use crate::common::*;
 
-/// Runs eval and shrink on a bad file: both fail alike, and shrink leaves nothing behind.
+/// Runs eval and shrink on a bad file. Both must fail alike, and shrink must leave nothing behind.
 fn rejected(name: &str, fragments: &[&str], make: impl FnOnce(&std::path::Path)) {
     let folder = folder();
     let file = folder.path().join(name);
@@ -30,7 +30,7 @@ fn files_that_are_no_checkpoints() {
     rejected("broken.npy", &["is no .npy file: its first bytes"], |path| fs::write(path, [0xff; 64]).unwrap());
 }
 
-/// What a file is that was given by mistake, and what its error says, whatever it was read as.
+/// Files given by mistake, and what the error must say about each, whatever it was read as.
 const MISTAKEN: [(&str, &[u8], &str); 24] = [
     (
         "lfs",
@@ -75,7 +75,7 @@ fn files_given_by_mistake_are_named() {
     let tar = [&[b'x'; 257][..], b"ustar\x0000", &[0; 248]].concat();
     for (name, bytes, found) in MISTAKEN.iter().copied().chain([("x.tar", &tar[..], "a tar archive: unpack it")]) {
         let write = |path: &Path| fs::write(path, bytes).unwrap();
-        // Under its own name, those that it may be downloaded under, and as a shard.
+        // We read each file under its real name, under names that it may be downloaded under, and as a shard.
         rejected(name, &[&format!("is no safetensors file but {found}")], write);
         rejected("model.safetensors", &["is no safetensors file but"], write);
         rejected("w.npy", &["is no .npy file but"], write);
@@ -88,7 +88,7 @@ fn files_given_by_mistake_are_named() {
         let message = format!("{shard}: is no safetensors file but {found}");
         assert_fails(&penalty(["eval", &index.display().to_string()]), 1, &[&message]);
     }
-    // What has the right contents under a wrong name.
+    // Files with the right contents under a wrong name.
     let json = |path: &Path| fs::write(path, r#"{"weight_map": {}}"#).unwrap();
     let index = "but the index of a sharded checkpoint: give it a name that ends in .json";
     rejected("index", &["is no safetensors file", index], json);
@@ -104,7 +104,7 @@ fn files_given_by_mistake_are_named() {
     });
 }
 
-/// Files that begin as one of another kind does, and are none.
+/// Damaged checkpoints that begin like a file of another kind.
 #[test]
 fn a_damaged_checkpoint_is_not_taken_for_another_kind() {
     for length in [0x28b, 0x0308, 0x088b1f, 0x0280] {
@@ -149,7 +149,7 @@ fn where_every_selected_tensor_is_skipped_nothing_is_done() {
     let several = penalty(["eval", &text("f64.npy"), &text("i1.npy")]);
     let files = format!("{}, {}: nothing to do", text("f64.npy"), text("i1.npy"));
     assert_fails(&several, 1, &[&files, "found only <f8, |i1\n"]);
-    // One tensor that is read makes a result.
+    // One readable tensor is enough for a result.
     assert_eq!(penalty(["eval", &text("some"), "--l1", "1"]).code, 0);
     assert_eq!(penalty(["eval", &text("f64.npy"), &text("some"), "--l1", "1"]).code, 0);
 }
@@ -220,7 +220,7 @@ fn names_that_are_there_twice() {
     }
 }
 
-/// Eight tensors of the most bytes that a shape can have, and one more: together they end just below 2^64.
+/// Eight tensors with the most bytes that a shape can have, and one more. Together they end just below 2^64.
 #[test]
 fn a_header_whose_data_end_past_2_to_the_64() {
     let most = (1u64 << 61) - 1;
@@ -232,7 +232,7 @@ fn a_header_whose_data_end_past_2_to_the_64() {
     rejected("most", &["more bytes than 2^64"], |path| raw_safetensors(path, &header, &[]));
 }
 
-/// Opening a pipe would wait for a writer, and a pipe has no places to read from.
+/// Opening a pipe would wait for a writer, and a pipe cannot be read from an offset.
 #[cfg(unix)]
 #[test]
 fn a_pipe() {
@@ -418,7 +418,7 @@ fn a_penalty_is_given_in_one_way() {
     assert_fails(&shrink(&["--step", "1"]), 2, &["not provided", "--penalty", "--project", "--keep"]);
     assert_fails(&penalty(["eval", &file].iter().chain(&set)), 2, &["--project"]);
     assert_fails(&penalty(["eval", &file].iter().chain(&keep)), 2, &["--keep"]);
-    // Each in range alone, and not together.
+    // Each value is in range alone, but not in combination.
     let far = ["--penalty", "huber:lambda=1e38,delta=1e-5", "--step", "1e10", "--backend", "cpu"];
     assert_fails(&shrink(&far), 2, &["step·lambda must be below 2^119"]);
     assert!(!std::path::Path::new("x").exists());

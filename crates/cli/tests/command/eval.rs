@@ -1,4 +1,4 @@
-//! `penalty eval`: its numbers against known sums, its files, its output.
+//! `penalty eval`: its numbers against known sums, the files it takes, and its output.
 
 use crate::common::*;
 use penalty::Penalty;
@@ -35,10 +35,10 @@ fn the_digits_checkpoints_have_their_known_sums() {
     }
 }
 
-/// R of one weight.
+/// R of one weight, as a formula.
 type Formula = fn(f64) -> f64;
 
-/// What `--penalty` is given, with the formula that this stands for; the weights of the digits lie within ±0.377.
+/// Values of `--penalty`, each with its formula. The weights of the digits lie within ±0.377.
 const NAMED: [(&str, Formula); 12] = [
     ("l1:lambda=0.5", |x| 0.5 * x.abs()),
     ("l2-squared:lambda=0.25", |x| 0.25 * x * x),
@@ -64,12 +64,13 @@ const NAMED: [(&str, Formula); 12] = [
     ("box:lower=-0.2,upper=0.2", |x| if x.abs() > 0.2 { f64::INFINITY } else { 0.0 }),
 ];
 
-/// R of a tensor.
+/// R of a tensor, as a formula.
 type Together = fn(&[f64]) -> f64;
-/// Either formula, of a tensor.
+/// A formula of either kind, applied to a tensor.
 type OfTensor = Box<dyn Fn(&[f64]) -> f64>;
 
-/// What `--penalty` is given of those that take weights together. Each tensor of the digits has pairs without a zero.
+/// Values of `--penalty` for non-separable penalties, each with its formula. Each tensor of the digits has pairs
+/// without a zero.
 const TOGETHER: [(&str, Together); 13] = [
     ("l2-norm:lambda=0.5", |w| 0.5 * norm(w)),
     ("linf-norm:lambda=0.5", |w| 0.5 * w.iter().fold(0.0, |max: f64, x| max.max(x.abs()))),
@@ -101,7 +102,7 @@ fn constraint(holds: bool) -> f64 {
 
 #[test]
 fn the_value_of_every_named_penalty_is_its_formulas() {
-    // Those that weigh elements are tested in weights.rs.
+    // weights.rs tests the weighted penalties.
     for named in Penalty::all().filter(|named| !named.name.starts_with("weighted_")) {
         let name = format!("{}:", named.name.replace('_', "-"));
         let mut given = NAMED.iter().map(|(given, _)| given).chain(TOGETHER.iter().map(|(given, _)| given));
@@ -132,7 +133,7 @@ fn the_value_of_every_named_penalty_is_its_formulas() {
     }
 }
 
-/// The sums of a value's own travel with the chunks that a tensor is read in.
+/// A tensor is read in several chunks, and the term sum must add up over them.
 #[test]
 fn a_tensor_of_several_chunks_has_a_named_penaltys_value() {
     let folder = folder();
@@ -162,7 +163,7 @@ fn json_says_which_penalty_was_computed() {
         assert_eq!(eval(given)["penalty"], said);
     }
     assert_eq!(eval("nonnegative-l1:lambda=2")["total"]["value"], 3.0);
-    // In another order, and with the other stroke.
+    // The parameters may come in another order, and names may have an underscore instead of a hyphen.
     assert_eq!(difference(eval("mcp:gamma=3,lambda=0.1"), eval("mcp:lambda=0.1,gamma=3")), None);
     assert_eq!(difference(eval("l2_squared:lambda=1"), eval("l2-squared:lambda=1")), None);
 }
@@ -231,7 +232,7 @@ fn a_sharded_checkpoint_is_the_sum_of_its_shards() {
     let index = json!({"metadata": {"total_size": 1}, "weight_map": {"b": "2.safetensors", "a": "1.safetensors"}});
     std::fs::write(shard("model.safetensors.index.json"), index.to_string()).unwrap();
     let sharded = penalty(["eval", &path(shard("model.safetensors.index.json")), "--l1", "1", "--json"]).json();
-    // "c" is in a shard and not in the index, so it is not of this checkpoint.
+    // "c" is in a shard but not in the index, so it does not belong to this checkpoint.
     let names: Vec<&str> = sharded["tensors"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["a", "b"]);
     safetensors(&shard("all"), &[("a", "F32", vec![5000], f32s(&a)), ("b", "F32", vec![70_001], f32s(&b))], 1);
@@ -239,7 +240,7 @@ fn a_sharded_checkpoint_is_the_sum_of_its_shards() {
     assert_eq!(sharded["total"], whole["total"]);
 }
 
-/// A tensor is in one file, and a file is read once, whichever of its paths the index has.
+/// Each tensor is in one file, and each file is read once, whichever of its paths the index uses.
 #[test]
 fn paths_of_one_shard_are_one_shard() {
     let folder = folder();
@@ -295,7 +296,7 @@ fn data_at_every_offset_gives_the_same_bits() {
     assert!((results[0]["value"].as_f64().unwrap() / exact - 1.0).abs() < 5e-7);
 }
 
-/// A thread that waits for a part of one chunk may be handed another: it must have a buffer for that one too.
+/// A thread that waits for a part of one chunk may be given another chunk. It needs a separate buffer for that.
 #[test]
 fn halves_are_summed_on_many_threads() {
     let folder = folder();
@@ -350,7 +351,7 @@ fn what_is_asked_for_may_have_spaces() {
 fn tensors_come_by_offset_and_then_by_name() {
     let folder = folder();
     let names = ["q", "c", "x", "b", "z", "f", "m", "a", "y", "d"];
-    // All but two have no weights, and begin where one of those does.
+    // All but two tensors are empty, and begin where one of those two does.
     let at = |name: &str| if name < "h" { [0, 0] } else { [8, 8] };
     let empty = |name: &&str| format!(r#""{name}":{{"dtype":"F32","shape":[0,5],"data_offsets":{:?}}}"#, at(name));
     let skipped =

@@ -1,5 +1,5 @@
-//! Weights that are taken together: `--groups`, the projections and `--keep`, against formulas in f64 over indices that are
-//! put together here, and what is rejected before anything is written.
+//! Non-separable penalties: `--groups`, the projections and `--keep`. Tests compare them with formulas in f64 over
+//! indices computed here, and check what is rejected before anything is written.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,11 +13,12 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The tensors of the file below, as matrices: rows, columns, and what a result may differ by, relative to the largest.
+/// The tensors of the file below as matrices: rows, columns, and the tolerance of a result relative to the largest
+/// weight.
 const MATRICES: [(&str, usize, usize, f64); 2] =
     [("conv", 12, 24, 1.0 / (1 << 20) as f64), ("half", 8, 40, 1.0 / 512.0)];
 
-/// A checkpoint of two matrices, one of four dimensions, whose rows, columns and tiles differ in size; and of a vector.
+/// A checkpoint with two matrices, a tensor of four dimensions and a vector. Rows, columns and tiles differ in size.
 fn matrices(path: &Path) {
     let values = |rows: usize, columns: usize, seed| -> Vec<f32> {
         let scale = |i: usize| ((i / columns + 1) * (i % columns + 2)) as f32 / (rows * columns) as f32;
@@ -32,10 +33,10 @@ fn matrices(path: &Path) {
     safetensors(path, &tensors, 3);
 }
 
-/// The group of the weight in a row and a column, which is the `i`th of all.
+/// The group of a weight, given its row, its column and its index `i` in the matrix.
 type GroupOf = fn(usize, usize, usize) -> (usize, usize);
 
-/// What `--groups` may say, with what it means.
+/// The values of `--groups`, each with its meaning.
 const GROUPS: [(&str, GroupOf); 5] = [
     ("whole", |_, _, _| (0, 0)),
     ("rows", |row, _, _| (row, 0)),
@@ -67,7 +68,7 @@ fn lasso(lambda: f64, w: &[f64]) -> f64 {
     lambda * (w.len() as f64).sqrt() * norm(w)
 }
 
-/// R of a group.
+/// R of a group, as a formula.
 type Value64 = fn(&[f64]) -> f64;
 
 #[test]
@@ -109,11 +110,11 @@ fn a_value_is_the_sum_of_its_groups() {
     assert_eq!(said["tensors"], penalty(whole).json()["tensors"]);
 }
 
-/// What becomes of a group.
+/// The prox of a group, as a formula.
 type Prox64<'a> = &'a dyn Fn(&[f64]) -> Vec<f64>;
 
-/// Shrinks the matrices, over each kind of groups; each weight must be the formula's of its group, and the bias as it was. Hands
-/// each group's weights, before and after, to `also`.
+/// Shrinks the matrices with each kind of groups. Each weight must match the formula of its group, and the bias must
+/// stay the same. `also` receives each group's weights before and after.
 fn shrinks(args: &[&str], formula: Prox64<'_>, also: impl Fn(&[f64], &[f64])) {
     let folder = folder();
     let [file, out] = ["in", "out"].map(|name| folder.path().join(name));
@@ -156,7 +157,7 @@ fn groups_are_shrunk_together() {
     assert!(none > 10 && some > 10, "{none} groups are zero and {some} are not");
 }
 
-/// max(|v| − τ, 0) with the τ that makes the sum the radius.
+/// max(|v| − τ, 0), with the τ that makes the sum equal to the radius.
 fn onto_simplex(magnitudes: &[f64], radius: f64) -> Vec<f64> {
     let mut sorted = magnitudes.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
@@ -165,7 +166,7 @@ fn onto_simplex(magnitudes: &[f64], radius: f64) -> Vec<f64> {
         sum += x;
         (sum - radius) / (i + 1) as f64
     });
-    // It grows as long as what is added is above it.
+    // The thresholds rise as long as the added magnitude exceeds them, and then fall, so the largest is τ.
     let threshold = thresholds.fold(f64::NEG_INFINITY, f64::max);
     magnitudes.iter().map(|x| (x - threshold).max(0.0)).collect()
 }
@@ -193,7 +194,7 @@ fn one_projection_a_group() {
         });
         let ball = |w: &[f64]| w.iter().map(|x| x * (radius / norm(w)).min(1.0)).collect();
         shrinks(&["--project", &named("l2-ball")], &ball, |before, after| {
-            // Of squares, whose sums here round.
+            // This test's sum of squares rounds, so it needs a tolerance.
             assert!(norm(after) <= radius * (1.0 + 1e-12), "{} is above {radius}", norm(after));
             count(norm(before) <= radius, before, after);
         });
@@ -207,7 +208,7 @@ fn one_projection_a_group() {
     }
 }
 
-/// The k of the largest magnitude as they are, of equal ones the lower index; zeros for the others.
+/// Keeps the k weights of largest magnitude, the lower index first among equals, and sets the others to zero.
 fn largest(k: usize, w: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..w.len()).collect();
     order.sort_by(|&a, &b| w[b].abs().total_cmp(&w[a].abs()));
@@ -234,7 +235,7 @@ fn the_largest_of_each_group_are_kept_bit_by_bit() {
         let args = ["shrink", &text(&file), "--out", &text(&out), "--exclude", "bias", "--force", "--json"];
         penalty(args.iter().chain(&["--keep", keep])).json()
     };
-    // Of a tensor, where no groups are said.
+    // Without `--groups`, the group is the whole tensor.
     assert_eq!(keep("top-k:k=7")["total"]["after"]["nonzero"], json!(14));
     for (name, ..) in MATRICES {
         assert_eq!(bits(&widened(&out)[name]), bits(&largest(7, &widened(&file)[name])));
@@ -252,7 +253,7 @@ fn the_largest_of_each_group_are_kept_bit_by_bit() {
     }
 }
 
-/// Runs eval and shrink, which fail alike, in one line, and leave nothing behind.
+/// Runs eval and shrink. Both must fail alike, in one line, and leave nothing behind.
 fn rejected(file: &Path, asked: &[&str], code: i32, message: &str) {
     let file = text(file);
     let folder = Path::new(&file).parent().expect("the file is in a folder");
@@ -313,7 +314,7 @@ fn what_groups_do_not_cover() {
     assert_fails(&penalty(shrink.iter().chain(&simplex)), 1, &[&four]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
-    // It is the shard that is named.
+    // The error names the shard, not the index.
     let index = folder.path().join("m.index.json");
     fs::write(&index, json!({"weight_map": {"fine": "m", "w": "m"}}).to_string()).unwrap();
     let rows = penalty(["eval", &text(&index), "--penalty", "l2-norm:lambda=1", "--groups", "rows", "--json"]).json();
@@ -321,7 +322,7 @@ fn what_groups_do_not_cover() {
     assert_fails(&penalty(["eval", &text(&index)].iter().chain(&norm).chain(&["tiles:2x2"])), 1, &[&cases[3].2]);
 }
 
-/// A row of a tensor, and whether 2 of 4 fit into it.
+/// The shape of a tensor, and whether groups of 4 (2 of 4) fit into its rows.
 const ROWS: [(&[u64], bool); 14] = [
     (&[3, 8], true),
     (&[8, 6], false),
@@ -346,7 +347,7 @@ fn n_of_m_is_inside_rows() {
     let fine = || -> Stored<'_> { ("fine", "F32", vec![2, 4], f32s(&[1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0])) };
     for (shape, fits) in ROWS {
         let len = shape.iter().product::<u64>() as usize;
-        // The one that does not fit is not the first.
+        // The tensor that does not fit comes second.
         safetensors(&file, &[fine(), ("w.1", "F32", shape.to_vec(), f32s(&weights(len, 1)))], 0);
         let [file, out] = [text(&file), text(&out)];
         let ways: [&[&str]; 4] = [
@@ -367,13 +368,13 @@ fn n_of_m_is_inside_rows() {
                 assert_fails(&run, 1, &[&of, &reason]);
             }
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{way:?} {shape:?}");
-            // Only what is selected must fit.
+            // Only the selected tensors must fit.
             let selected = penalty(way.iter().chain(&["--exclude", "w.1"]));
             assert_eq!(selected.code, 0, "{selected:?}");
             let _ = fs::remove_file(&out);
         }
     }
-    // Runs may cross rows, where they are asked for as runs.
+    // Runs may cross rows, if `--groups` asks for runs.
     safetensors(
         &file,
         &[("w", "F32", vec![2, 6], f32s(&[9.0, 8.0, 7.0, 6.0, 1.0, 2.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.5]))],
@@ -449,7 +450,7 @@ fn groups_are_for_what_takes_weights_together_and_are_said_once() {
     ] {
         let expected = "expected whole, rows, columns, tiles:RxC or runs:N, with whole numbers from 1 on";
         let message = format!("penalty: invalid value '{text}' for '--groups <GROUPS>': {expected}; found {text:?}");
-        // clap says of an empty one that it is missing.
+        // clap reports an empty value as a missing one.
         let message = if text.is_empty() { "--groups" } else { &message };
         rejected(&file, &["--penalty", "l2-norm:lambda=1", "--groups", text], 2, message);
     }

@@ -1,5 +1,5 @@
-//! What `eval --json` prints and `shrink` writes of the digits checkpoints, held against `tests/data/command_hashes.txt`: a change
-//! of any bit or key shows.
+//! Compares what `eval --json` prints and `shrink` writes for the digits checkpoints with
+//! `tests/data/command_hashes.txt`, so that a change of any bit or key shows.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,7 +9,7 @@ use fnv::FnvHasher;
 
 use crate::common::*;
 
-/// Each line is a hash, and what the command was given.
+/// Each line has a hash and the command's arguments.
 const HASHES: &str = include_str!("../../../../tests/data/command_hashes.txt");
 
 const EVALUATED: [&str; 9] = [
@@ -37,7 +37,7 @@ const SHRUNK: [&str; 10] = [
     "--keep n-of-m:n=2,m=4 --include weight$",
 ];
 
-/// The results of every file and every set of arguments, a line each.
+/// The results for every file and every set of arguments, one line each.
 fn found() -> String {
     let (folder, mut lines) = (folder(), String::new());
     for dtype in ["f32", "f16", "bf16"] {
@@ -57,7 +57,7 @@ fn found() -> String {
     lines
 }
 
-/// What does not differ from run to run.
+/// The part of a result that is the same in every run.
 fn known(run: Run) -> String {
     let mut json = run.json();
     forget(&mut json);

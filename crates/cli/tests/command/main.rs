@@ -1,4 +1,4 @@
-//! The command, run as its users run it; `parity.rs` holds the devices against the CPU.
+//! Runs the command as its users do. `parity.rs` compares the devices with the CPU.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! NumPy's files: what their headers may say, and the orders of their weights and bytes.
+//! NumPy's files: the headers that we accept, and the orders of weights and bytes.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The bytes of values of f4 or f2, in the order that the descr says.
+/// The values as f4 or f2, in the byte order that the descr names.
 fn stored(descr: &str, values: &[f32]) -> Vec<u8> {
     let size = if descr.contains("f4") { 4 } else { 2 };
     let mut bytes: Vec<u8> = match size {
@@ -24,7 +24,7 @@ fn stored(descr: &str, values: &[f32]) -> Vec<u8> {
     bytes
 }
 
-/// The values of such bytes.
+/// The values that these bytes stand for.
 fn read(descr: &str, mut bytes: Vec<u8>) -> Vec<f32> {
     let size = if descr.contains("f4") { 4 } else { 2 };
     if descr.contains('>') {
@@ -36,7 +36,7 @@ fn read(descr: &str, mut bytes: Vec<u8>) -> Vec<f32> {
     }
 }
 
-/// Where each weight in column-major order is in row-major order.
+/// For each weight in column-major order, its place in row-major order.
 fn column_major(shape: &[usize]) -> Vec<usize> {
     let place = |mut rest: usize| {
         let index: Vec<usize> = shape
@@ -52,7 +52,7 @@ fn column_major(shape: &[usize]) -> Vec<usize> {
     (0..shape.iter().product()).map(place).collect()
 }
 
-/// An array of these values, which are in row-major order, stored in row-major order or in column-major order.
+/// Writes an array. `values` are in row-major order; the file is column-major if `fortran` is true.
 fn array(path: &Path, descr: &str, fortran: bool, shape: &[usize], values: &[f32]) {
     let values: Vec<f32> = match fortran {
         true => column_major(shape).into_iter().map(|place| values[place]).collect(),
@@ -63,7 +63,7 @@ fn array(path: &Path, descr: &str, fortran: bool, shape: &[usize], values: &[f32
     npy(path, &format!("'{descr}'"), order, &tuple, &stored(descr, &values));
 }
 
-/// The values of the array that was shrunk, in row-major order. Its header must be that of the array it was made of.
+/// The values of a shrunk array, in row-major order. Its header must equal that of the original.
 fn shrunk(input: &Path, output: &Path, descr: &str, fortran: bool, shape: &[usize]) -> Vec<f32> {
     let (old, new) = (fs::read(input).unwrap(), fs::read(output).unwrap());
     let len: usize = shape.iter().product();
@@ -84,12 +84,12 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Values that all types have, each of which is there many times.
+/// Values that every type represents exactly, each of them many times.
 fn tied(len: usize) -> Vec<f32> {
     weights(len, 3).iter().map(|w| (w * 8.0).round() * 0.25).collect()
 }
 
-/// What takes weights together, in each way that they can be said.
+/// Non-separable penalties, with every way to give their groups.
 const TOGETHER: [&[&str]; 9] = [
     &["--keep", "n-of-m:n=2,m=4"],
     &["--keep", "top-k:k=5"],
@@ -104,7 +104,7 @@ const TOGETHER: [&[&str]; 9] = [
 
 const ALONE: [&[&str]; 2] = [&["--l1", "0.25", "--step", "1"], &["--penalty", "l0:lambda=0.1", "--step", "1"]];
 
-/// What a tensor's order can change.
+/// The results that depend on a tensor's order.
 const SUMS: [&str; 3] = ["l1", "l2_squared", "value"];
 
 #[test]
@@ -123,7 +123,7 @@ fn an_array_is_shrunk_alike_whatever_its_layout() {
             let args = ["shrink", &text(&input), "--out", &text(&output), "--force", "--json", "--backend", "cpu"];
             let mut tensor = penalty(args.iter().chain(*asked)).json()["tensors"][0].take();
             if ALONE.contains(asked) {
-                // Their sums are taken in the file's order.
+                // Their sums are taken in the file's order, so they may differ.
                 for (when, sum) in ["before", "after"].iter().flat_map(|when| SUMS.map(|sum| (when, sum))) {
                     tensor[when][sum].take();
                 }
@@ -146,7 +146,7 @@ fn an_array_is_shrunk_alike_whatever_its_layout() {
 fn a_matrix_is_in_rows() {
     let folder = folder();
     let file = folder.path().join("w.npy");
-    // Rows (3, 4), (0, 0), (5, 12).
+    // The rows are (3, 4), (0, 0) and (5, 12).
     let norm = |groups: &str, fortran| {
         array(&file, "<f4", fortran, &[3, 2], &[3.0, 4.0, 0.0, 0.0, 5.0, 12.0]);
         let args = ["eval", &text(&file), "--json", "--penalty", "l2-norm:lambda=1", "--groups", groups];
@@ -164,7 +164,7 @@ fn a_matrix_is_in_rows() {
 fn weights_of_elements_are_matched_by_their_indices() {
     let (model, element_weights, out) = (folder(), folder(), folder());
     let path = |folder: &tempfile::TempDir| folder.path().join("w.npy");
-    // Of the second more than are read at a time.
+    // The second array is larger than what is read at a time.
     for (shape, seed) in [(vec![3, 5, 4], 1), (vec![700, 1000], 2)] {
         let len = shape.iter().product();
         let values = weights(len, seed);
@@ -197,7 +197,8 @@ fn weights_of_elements_are_matched_by_their_indices() {
                     for order in ["<", ">"] {
                         let (found, before) = run((&format!("{order}{size}"), fortran), element_weights);
                         assert_eq!(bits(&found), bits(&want), "{shape:?} {order}{size} {fortran} {element_weights:?}");
-                        // In the order of the weights' file, whichever the other's is.
+                        // Sums are taken in the order of the model's file, whatever the order of the element weights'
+                        // file.
                         assert_eq!(&before, if fortran { &columns } else { &rows });
                     }
                 }
@@ -222,7 +223,7 @@ fn a_bad_weight_of_an_element_is_named_by_its_place_in_row_major_order() {
     }
 }
 
-/// With less memory than the array has, where the system can be told so.
+/// Runs with less memory than the array needs, if the system can limit it.
 #[cfg(target_os = "linux")]
 #[test]
 fn arrays_whose_weights_stand_alone_are_streamed_whatever_their_layout() {
@@ -234,7 +235,7 @@ fn arrays_whose_weights_stand_alone_are_streamed_whatever_their_layout() {
         npy(&path(folder), descr, "True", &shape, &[]);
         let file = fs::OpenOptions::new().write(true).open(path(folder)).unwrap();
         let header = file.metadata().unwrap().len();
-        // Zeros that take no place on the disk.
+        // A hole: zeros that take no space on the disk.
         file.set_len(header + 4 * SIDE * SIDE).unwrap();
     }
     let limited = |args: &str| {
@@ -253,7 +254,7 @@ fn arrays_whose_weights_stand_alone_are_streamed_whatever_their_layout() {
     limited(&format!("shrink {model} --out none --l1 1 --step 1 --dry-run"));
 }
 
-/// A file of any version, whose header is this text.
+/// Writes a file of any version with this header.
 fn of_version(path: &Path, version: [u8; 2], header: &[u8], data: &[u8]) {
     let mut file = b"\x93NUMPY".to_vec();
     file.extend(version);
@@ -266,14 +267,14 @@ fn of_version(path: &Path, version: [u8; 2], header: &[u8], data: &[u8]) {
     fs::write(path, file).unwrap();
 }
 
-/// The text that NumPy writes, with this descr and shape.
+/// The header that NumPy writes for this descr and shape.
 fn header(descr: &str, shape: &str) -> String {
     format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}     \n")
 }
 
 const VALUES: [f32; 3] = [0.5, -2.0, 0.25];
 
-/// Evaluates and shrinks an array of the three values; the result must have its header.
+/// Evaluates and shrinks an array of the three values. The result must have the same header.
 fn accepted(version: [u8; 2], header: &[u8], descr: &str, shape: Value) {
     let folder = folder();
     let [input, output] = ["w.npy", "out.npy"].map(|name| folder.path().join(name));
@@ -384,7 +385,7 @@ fn headers_that_numpy_does_not_read() {
         rejected(version, header("'<f4'", "(3,)").as_bytes(), &found);
     }
     rejected([3, 0], b"{'\xe9': 1}", "invalid utf-8");
-    // In Latin-1 that is a key.
+    // In Latin-1 this byte is a valid key.
     rejected([1, 0], b"{'\xe9': 1}", "has no descr");
 }
 
@@ -411,7 +412,7 @@ fn other_types_are_skipped_by_their_names() {
         let reason = format!("{dtype} is not f4 or f2");
         assert_eq!(found["skipped"], json!([{"name": "w", "dtype": dtype, "reason": reason}]));
     }
-    // As ml_dtypes has NumPy save them.
+    // NumPy saves ml_dtypes' arrays like this.
     for (descr, dtype) in [("'<V2'", "<V2"), ("'|V2'", "|V2"), ("'bfloat16'", "bfloat16")] {
         npy(&file, descr, "False", "(3,)", &[0; 6]);
         let found = penalty(["eval", &text(&file), &text(&good), "--json"]).json();

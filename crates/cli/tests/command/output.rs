@@ -1,14 +1,14 @@
-//! What is printed: nothing in it acts on a terminal, and columns line up.
+//! Printed text: nothing in it acts on a terminal, and columns line up.
 
 use std::fs;
 
 use crate::common::*;
 use serde_json::json;
 
-/// Escape sequences, other control characters, and those that reorder or hide text.
+/// Escape sequences, other control characters, and characters that reorder or hide text.
 const HOSTILE: &str = "a\u{1b}]0;pwned\u{7}\u{1b}[31m\r\n\t\u{7f}\u{9b}2J\u{202e}b\u{2066}\u{200b}\u{200f}\u{feff}\u{2028}\u{2029}\u{ad}\u{61c}\u{e0041}\u{3164}c";
 
-/// Asserts that a text has lines of characters that can be seen.
+/// Asserts that all characters of a text are visible, apart from line breaks.
 fn assert_seen(text: &str) {
     let seen = |c: char| c == '\n' || (!c.is_control() && !HOSTILE.contains(c)) || c.is_ascii_graphic();
     assert_eq!(text.chars().find(|&c| !seen(c)), None, "{text:?}");
@@ -18,7 +18,7 @@ fn assert_seen(text: &str) {
 fn names_of_tensors_types_files_and_shards_are_escaped() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
-    // No folder may hold a part of it, and no name be longer than 255 bytes.
+    // A file name must not contain a slash or be longer than 255 bytes.
     let hostile = HOSTILE.replace('/', "");
     let file = path(&hostile);
     let skipped = format!("skipped{HOSTILE}");
@@ -110,7 +110,7 @@ fn json_keeps_names_whole_and_escaped() {
     assert_eq!((&found["tensors"][0]["file"], &found["skipped"][0]["name"]), (&json!(file), &json!("i\u{9b}")));
 }
 
-/// The checkpoint of these names.
+/// Writes a checkpoint whose tensors have these names.
 fn named(names: &[&str]) -> (tempfile::TempDir, String) {
     let folder = folder();
     let file = folder.path().join("m");
@@ -122,7 +122,7 @@ fn named(names: &[&str]) -> (tempfile::TempDir, String) {
 
 #[test]
 fn columns_line_up_by_what_is_seen() {
-    // How many columns each has.
+    // Each name with its width in columns.
     let names = [
         ("w", 1),
         ("重み層", 6),
@@ -153,7 +153,7 @@ fn a_name_is_whole_where_there_is_no_terminal() {
     assert_fails(&run, 1, &[&long]);
 }
 
-/// Runs the command on a terminal of so many columns; what it prints, and its exit code.
+/// Runs the command on a terminal with this many columns. Returns its exit code and the printed lines.
 #[cfg(unix)]
 fn on_terminal<S: AsRef<std::ffi::OsStr>>(columns: u16, args: impl IntoIterator<Item = S>) -> (i32, Vec<String>) {
     use std::io::Read;
@@ -162,7 +162,8 @@ fn on_terminal<S: AsRef<std::ffi::OsStr>>(columns: u16, args: impl IntoIterator<
     let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let (mut ours, mut theirs) = (0, 0);
     let nothing = std::ptr::null_mut();
-    // SAFETY: two places for descriptors, no name, and a size that outlives the call; the descriptors are nobody else's.
+    // SAFETY: the pointers are to two descriptors, no name, and a size that outlives the call. Nobody else owns the
+    // descriptors.
     let (ours, theirs) = unsafe {
         assert_eq!(libc::openpty(&mut ours, &mut theirs, nothing, std::ptr::null_mut(), &raw const size as *mut _), 0);
         (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
@@ -172,7 +173,7 @@ fn on_terminal<S: AsRef<std::ffi::OsStr>>(columns: u16, args: impl IntoIterator<
     let mut child = command.spawn().unwrap();
     drop(command);
     let mut printed = Vec::new();
-    // The end is an error where the last of the other side's descriptors is closed.
+    // Reading ends with an error once the other side's last descriptor is closed.
     let _ = fs::File::from(ours).read_to_end(&mut printed);
     let printed = String::from_utf8(printed).unwrap();
     (
@@ -191,7 +192,7 @@ fn names_wider_than_the_terminal_are_shortened_in_the_middle() {
     for columns in [100, 101, 160] {
         let (code, lines) = on_terminal(columns, ["eval", &file, "--l1", "1", "--backend", "cpu"]);
         assert_eq!(code, 0, "{lines:?}");
-        // What is not wider than the terminal is whole.
+        // Names that fit into the terminal stay whole.
         assert!(lines[2].starts_with("model.layers.0.weight "), "{lines:?}");
         for line in [&lines[1], &lines[3], &lines[4]] {
             assert!(line.starts_with("begin") && line.contains('…') && line.contains("end "), "{line}");
@@ -200,7 +201,7 @@ fn names_wider_than_the_terminal_are_shortened_in_the_middle() {
         assert!(!lines[4].contains("…\u{301}"), "{}", lines[4]);
         assert_eq!(lines.len(), 8);
     }
-    // However narrow it is, numbers are whole.
+    // Numbers stay whole, however narrow the terminal is.
     let (_, lines) = on_terminal(5, ["eval", &file, "--l1", "1", "--backend", "cpu"]);
     assert!(
         lines[1].starts_with("begi…end  [1]") && lines[1].ends_with("1.00000  1.00000     0.00  1.00000"),
@@ -209,13 +210,13 @@ fn names_wider_than_the_terminal_are_shortened_in_the_middle() {
     );
     let (_, lines) = on_terminal(20, ["eval", &file, "--l1", "1", "--backend", "cpu"]);
     assert!(lines[1].starts_with("begi") && lines[1].ends_with("1.00000") && lines[1].width() < 100, "{}", lines[1]);
-    // In lines that are no rows.
+    // Lines outside of tables shorten names too.
     let groups = ["eval", &file, "--penalty", "group-lasso:lambda=1", "--groups", "rows"];
     let (code, lines) = on_terminal(80, groups);
     assert_eq!((code, lines.len()), (1, 1), "{lines:?}");
     assert!(lines[0].contains("\"begin") && lines[0].contains("end\" of shape [1]"), "{}", lines[0]);
     assert!(lines[0].width() < 400, "{}", lines[0]);
-    // For a program, also on a terminal.
+    // JSON is for programs, so names stay whole even on a terminal.
     let (_, lines) = on_terminal(80, ["eval", &file, "--json"]);
     assert!(lines.concat().contains(&latin));
 }

@@ -11,7 +11,7 @@ fn text(path: &std::path::Path) -> String {
     path.display().to_string()
 }
 
-/// A checkpoint of every type, its tensors neither in the order of their names nor aligned.
+/// A checkpoint with every type. Its tensors are neither sorted by name nor aligned.
 fn checkpoint(path: &std::path::Path) -> (Vec<f32>, Vec<f16>, Vec<bf16>) {
     let a = weights(10_001, 1);
     let b: Vec<f16> = weights(4097, 2).into_iter().map(f16::from_f32).collect();
@@ -68,7 +68,7 @@ fn json_has_the_statistics_before_and_after() {
     }
 }
 
-/// Shrinks the digits and compares each weight with the formula's of it, rounded to its type.
+/// Shrinks the digits and compares each weight with the formula's result, rounded to the weight's type.
 fn shrinks(dtype: &str, args: &[&str], formula: impl Fn(f64) -> f64) {
     let folder = folder();
     let (input, output) = (data(&format!("digits_mlp_{dtype}.safetensors")), folder.path().join("out"));
@@ -86,7 +86,8 @@ fn shrinks(dtype: &str, args: &[&str], formula: impl Fn(f64) -> f64) {
         assert_eq!(old.len(), new.len());
         for (&v, &x) in old.iter().zip(new) {
             let expected = formula(v);
-            // Of v: near a threshold the difference is small, and the threshold is rounded.
+            // The tolerance is relative to v: near a threshold the result is small, but the rounding of the threshold
+            // is not.
             assert!((x - expected).abs() <= tolerance * v.abs(), "{name} {args:?}: {v} {x} {expected}");
             zeros += usize::from(x == 0.0);
         }
@@ -97,7 +98,7 @@ fn shrinks(dtype: &str, args: &[&str], formula: impl Fn(f64) -> f64) {
 #[test]
 fn named_penalties_shrink_by_their_formulas() {
     for dtype in ["f32", "f16", "bf16"] {
-        // √(2ηλ) = 0.1.
+        // The threshold is √(2ηλ) = 0.1.
         shrinks(dtype, &["--penalty", "l0:lambda=0.01", "--step", "0.5"], |v| if v.abs() > 0.1 { v } else { 0.0 });
         let firm = |v: f64| match v.abs() {
             a if a <= 0.05 => 0.0,
@@ -105,7 +106,7 @@ fn named_penalties_shrink_by_their_formulas() {
             _ => v,
         };
         shrinks(dtype, &["--penalty", "mcp:lambda=0.1,gamma=2", "--step", "0.5"], firm);
-        // η ≥ γ: the hard threshold at λ√(γη) = 0.15.
+        // For η ≥ γ, MCP's prox is the hard threshold at λ√(γη) = 0.15.
         let hard = |v: f64| if v.abs() > 0.15 { v } else { 0.0 };
         shrinks(dtype, &["--penalty", "mcp:lambda=0.05,gamma=2", "--step", "4.5"], hard);
     }
@@ -114,7 +115,7 @@ fn named_penalties_shrink_by_their_formulas() {
 #[test]
 fn a_projection_takes_the_nearest_point_and_no_step() {
     for dtype in ["f32", "f16", "bf16"] {
-        // Of each type exactly.
+        // Every type represents the bounds exactly.
         shrinks(dtype, &["--project", "box:lower=0,upper=0.125"], |v| v.clamp(0.0, 0.125));
     }
     let folder = folder();
@@ -169,7 +170,7 @@ fn an_existing_file_is_kept_unless_forced_and_no_run_leaves_a_temporary_file() {
     assert_eq!(fs::read(&output).unwrap(), b"precious");
     assert_eq!(penalty(args.iter().chain(&["--force"])).code, 0);
     assert!(fs::read(&output).unwrap() != b"precious");
-    // In place.
+    // The output may replace the input.
     let expected = fs::read(&output).unwrap();
     assert_eq!(penalty(["shrink", &input, "--out", &input, "--l1", "0.1", "--step", "1", "--force"]).code, 0);
     assert!(fs::read(&input).unwrap() == expected);
@@ -189,7 +190,8 @@ fn a_link_that_leads_nowhere_is_an_existing_file() {
     assert_eq!(penalty(["eval", &output]).code, 0);
 }
 
-/// Everything that is no regular file stays as it is. The input is not there, so what is said of OUT is said before it is read.
+/// Whatever is not a regular file stays as it is. The input does not exist, so any error about OUT comes before
+/// reading.
 #[cfg(unix)]
 #[test]
 fn only_a_regular_file_or_a_new_name_is_written() {
@@ -223,14 +225,14 @@ fn only_a_regular_file_or_a_new_name_is_written() {
             let args = ["shrink", "no such input", "--out", &out, "--l1", "1", "--step", "1"];
             assert_fails(&penalty(args.iter().chain(force)), 1, &[&format!("{out}: {message}")]);
         }
-        // Standard output is a pipe here.
+        // In this test, standard output is a pipe.
         let args = ["shrink", "no such input", "--out", "/dev/stdout", "--l1", "1", "--step", "1"];
         assert_fails(&penalty(args.iter().chain(force)), 1, &[&format!("/dev/stdout: {regular} a pipe")]);
     }
     assert_eq!(listing(folder.path()), before);
 }
 
-/// The names in a folder with their kinds.
+/// The names in a folder, with their kinds.
 #[cfg(unix)]
 fn listing(folder: &std::path::Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
@@ -290,7 +292,7 @@ fn a_link_stays_and_what_it_leads_to_is_written() {
     assert_eq!((listing(&path("links")).len(), listing(&path("blobs")).len()), (3, 2));
 }
 
-/// What ends a run.
+/// Signals that end a run.
 #[cfg(unix)]
 const SIGNALS: [i32; 6] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGXCPU];
 
@@ -302,12 +304,13 @@ fn started(folder: &std::path::Path, shell: &str) -> std::process::Child {
     let (input, output) = (folder.join("in"), folder.join("out"));
     let header = format!(r#"{{"w":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{len}]}}}}"#, len / 4);
     raw_safetensors(&input, &header, &[]);
-    // A hole, which takes no space.
+    // A hole, which takes no space on the disk.
     let file = fs::File::options().write(true).open(&input).unwrap();
     file.set_len(8 + header.len() as u64 + len).unwrap();
     let mut command = Command::new("sh");
-    // SAFETY: between fork and exec this only calls `signal`, which may be called there. What the tests inherit ignored, as a
-    // shell's background jobs do SIGINT, the command would ignore too.
+    // SAFETY: between fork and exec the closure only calls `signal`, which is allowed there. It resets the signals
+    // because the command would also ignore those that the tests inherit as ignored, such as SIGINT in a shell's
+    // background job.
     unsafe {
         std::os::unix::process::CommandExt::pre_exec(&mut command, || {
             for signal in SIGNALS {
@@ -325,7 +328,7 @@ fn started(folder: &std::path::Path, shell: &str) -> std::process::Child {
         .unwrap()
 }
 
-/// The same, once it writes.
+/// The same, and waits until it writes.
 #[cfg(unix)]
 fn writing(folder: &std::path::Path, shell: &str) -> std::process::Child {
     use std::time::{Duration, Instant};
@@ -344,7 +347,7 @@ fn writing(folder: &std::path::Path, shell: &str) -> std::process::Child {
 
 #[cfg(unix)]
 fn send(child: &std::process::Child, signal: i32) {
-    // SAFETY: the child is this test's, and nobody has waited for it.
+    // SAFETY: this test started the child, and nobody has waited for it yet.
     assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
 }
 
@@ -357,7 +360,7 @@ fn a_signal_leaves_nothing_behind() {
         if let Some(old) = old {
             fs::write(folder.path().join("out"), old).unwrap();
         }
-        // Without a file of the memory, which some of them leave.
+        // `ulimit -c 0` suppresses the core file that some of these signals leave.
         let mut child = writing(folder.path(), "ulimit -c 0;");
         send(&child, signal);
         assert_eq!(child.wait().unwrap().signal(), Some(signal));
@@ -390,12 +393,12 @@ fn an_error_midway_leaves_nothing_behind() {
         assert!(error.contains(message) && error.lines().count() == 1, "{error}");
         assert_eq!(listing(folder).len(), 1);
     };
-    // The input shrinks.
+    // The input shrinks while it is read.
     let first = folder();
     let child = writing(first.path(), "");
     fs::File::options().write(true).open(first.path().join("in")).unwrap().set_len(1000).unwrap();
     fails(first.path(), child, "in: became shorter while it was read");
-    // The output grows beyond what it may have, as on a full disk.
+    // The output grows beyond its size limit, as on a full disk.
     let second = folder();
     let child = started(second.path(), "ulimit -f 200000;");
     fails(second.path(), child, "out: cannot be written: file too large");
@@ -422,7 +425,7 @@ fn a_kill_at_any_moment_leaves_the_old_file_or_the_new_one() {
         let found = fs::read(&output).unwrap();
         assert!(found == b"old" || found == new, "{} bytes after {delay:?}", found.len());
     }
-    // However fast the machine is, this one is killed while it writes.
+    // This run is killed while it writes, however fast the machine is.
     let long = self::folder();
     fs::write(long.path().join("out"), "old").unwrap();
     let mut child = writing(long.path(), "");
@@ -433,7 +436,7 @@ fn a_kill_at_any_moment_leaves_the_old_file_or_the_new_one() {
 
 #[test]
 fn weights_that_are_taken_together_are_never_cut() {
-    // More than travel to a device at a time, and than a thread sums at a time.
+    // More weights than go to a device at a time, and more than a thread sums at a time.
     const LEN: usize = 2048 * 4096 + 5;
     let folder = folder();
     let (input, output) = (text(&folder.path().join("in")), text(&folder.path().join("out")));

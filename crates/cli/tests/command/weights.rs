@@ -1,4 +1,4 @@
-//! `--weights`: what a weighted penalty weighs each element with, from a file of its own.
+//! `--weights`: the element weights of a weighted penalty, from a separate file.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Element weights, 0 among them.
+/// Element weights, some of them 0.
 fn element_weights(len: usize, seed: u32) -> Vec<f32> {
     weights(len, seed).into_iter().map(|w| 4.0 * w.abs()).collect()
 }
@@ -24,7 +24,8 @@ fn bytes<E: Element>(elements: &[E]) -> Vec<u8> {
     bytemuck::cast_slice(elements).to_vec()
 }
 
-/// A checkpoint of three types, and weights of its tensors in one type, in another order and with one more.
+/// A checkpoint with three types, and a file of element weights for its tensors: all of one type, in another order, and
+/// with one more tensor.
 fn files(folder: &Path, stored: &str, convert: impl Fn(&[f32]) -> Vec<u8>) -> [String; 2] {
     let a = weights(LEN, 1);
     let b: Vec<f16> = weights(4097, 2).into_iter().map(f16::from_f32).collect();
@@ -51,7 +52,7 @@ fn files(folder: &Path, stored: &str, convert: impl Fn(&[f32]) -> Vec<u8>) -> [S
     [text(&model), text(&file)]
 }
 
-/// The value of a tensor and its prox, by the library.
+/// The value of a tensor and its prox, as the library computes them.
 fn expected<E: Element>(theta: &[f32], element_weights: &[f32], nearest: impl Fn(f32) -> E) -> (f64, Vec<u8>) {
     let [mut theta, element_weights] =
         [theta, element_weights].map(|list| list.iter().map(|&x| nearest(x)).collect::<Vec<E>>());

@@ -1,6 +1,6 @@
-//! Running the command, and files for it to run on.
+//! Runs the command, and makes files for it.
 
-// Each test binary uses its own part of this.
+// No test binary uses all of this.
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use penalty::half::{bf16, f16};
 use serde_json::{Map, Value, json};
 
-/// What a run printed, and its exit code.
+/// The output of a run, and its exit code.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -23,14 +23,14 @@ pub(crate) fn penalty<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = 
     Run::of(Command::new(env!("CARGO_BIN_EXE_penalty")).args(args).output().expect("the command starts"))
 }
 
-/// The same in this folder, with `more` arguments that have spaces between them.
+/// The same in this folder, with additional arguments `more`, separated by spaces.
 pub(crate) fn penalty_in<const N: usize>(folder: &Path, args: [&str; N], more: &str) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_penalty"));
     command.args(args).args(more.split(' ')).current_dir(folder);
     Run::of(command.output().expect("the command starts"))
 }
 
-/// The same with this many threads, however many processors the machine has.
+/// The same with this many threads, whatever the number of processors.
 pub(crate) fn penalty_on_threads(threads: usize, args: &[&str]) -> Run {
     let output = Command::new(env!("CARGO_BIN_EXE_penalty"))
         .args(args)
@@ -65,12 +65,12 @@ pub(crate) fn assert_fails(run: &Run, code: i32, fragments: &[&str]) {
     }
 }
 
-/// The checkpoints that the repository ships.
+/// The path of a checkpoint that the repository ships.
 pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name)
 }
 
-/// The tensors of a safetensors file, widened.
+/// The tensors of a safetensors file, widened to f64.
 pub(crate) fn widened(path: &Path) -> BTreeMap<String, Vec<f64>> {
     let bytes = fs::read(path).expect("the file can be read");
     let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("it is a safetensors file");
@@ -86,19 +86,20 @@ pub(crate) fn widened(path: &Path) -> BTreeMap<String, Vec<f64>> {
     tensors.tensors().iter().map(|(name, tensor)| (name.clone(), floats(tensor))).collect()
 }
 
-/// A folder that goes away with the test.
+/// A temporary folder that the end of the test removes.
 pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
-/// A tensor for a file made by the test: name, type, shape, bytes.
+/// A tensor for a test file: name, type, shape, bytes.
 pub(crate) type Stored<'a> = (&'a str, &'a str, Vec<u64>, Vec<u8>);
 
 pub(crate) fn f32s(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// A safetensors file of these tensors, in this order, with metadata; its header padded to `pad` modulo 8.
+/// Writes a safetensors file with these tensors in this order, and with metadata. The header's length is `pad` modulo
+/// 8.
 pub(crate) fn safetensors(path: &Path, tensors: &[Stored<'_>], pad: usize) {
     let mut header = Map::new();
     header.insert("__metadata__".into(), json!({"format": "pt", "step": "7"}));
@@ -118,7 +119,7 @@ pub(crate) fn safetensors(path: &Path, tensors: &[Stored<'_>], pad: usize) {
     fs::write(path, file).expect("the test's file is written");
 }
 
-/// A file with this header text and data, whatever they say.
+/// Writes a file with this header text and data, valid or not.
 pub(crate) fn raw_safetensors(path: &Path, header: &str, data: &[u8]) {
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header.bytes());
@@ -126,7 +127,7 @@ pub(crate) fn raw_safetensors(path: &Path, header: &str, data: &[u8]) {
     fs::write(path, file).expect("the test's file is written");
 }
 
-/// A .npy file of version 1.0.
+/// Writes a .npy file of version 1.0.
 pub(crate) fn npy(path: &Path, descr: &str, fortran: &str, shape: &str, data: &[u8]) {
     let mut header = format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}");
     while (10 + header.len() + 1) % 64 != 0 {
@@ -140,7 +141,7 @@ pub(crate) fn npy(path: &Path, descr: &str, fortran: &str, shape: &str, data: &[
     fs::write(path, file).expect("the test's file is written");
 }
 
-/// Weights without pattern, a few of them zero.
+/// Irregular weights, a few of them zero.
 pub(crate) fn weights(len: usize, seed: u32) -> Vec<f32> {
     (0..len as u32)
         .map(|i| {
@@ -150,14 +151,14 @@ pub(crate) fn weights(len: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-/// Where two results differ, apart from who computed them and how long it took; `None` where nowhere.
+/// Two results that differ, as text; `None` if they agree. The device and the time do not count.
 pub(crate) fn difference(mut a: Value, mut b: Value) -> Option<String> {
     forget(&mut a);
     forget(&mut b);
     (a != b).then(|| format!("{a}\n{b}"))
 }
 
-/// Takes out who computed a result, how long that took, and where it was written.
+/// Removes the device, the time and the output path from a result.
 pub(crate) fn forget(result: &mut Value) {
     let object = result.as_object_mut().expect("a result is an object");
     object.remove("seconds").expect("a result says how long it took");
