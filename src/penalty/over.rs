@@ -23,8 +23,8 @@ impl Penalty {
     /// [`Error::Groups`] if the penalty is separable.
     pub fn over(&self, groups: Groups) -> Result<Penalty> {
         let Some(before) = &self.groups else {
-            let expected = "go with a penalty that takes weights together".into();
-            let found = format!("found {}, a penalty of single weights", self.name());
+            let expected = "go with a group penalty".into();
+            let found = format!("found {}, a separable penalty", self.name());
             return Err(Error::Groups { groups: groups.to_string(), expected, found });
         };
         // m would no longer say what the groups are.

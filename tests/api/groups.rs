@@ -21,8 +21,7 @@ fn what_cannot_be_grouped_is_rejected() {
     }
     let text = |result: penalty::Result<Penalty>| result.expect_err("it is rejected").to_string();
     let l1 = Penalty::l1(1.0).and_then(|l1| l1.over(Groups::whole()));
-    let want =
-        "a group of all must go with a penalty that takes weights together: found l1, a penalty of single weights";
+    let want = "a group of all must go with a group penalty: found l1, a separable penalty";
     assert_eq!(text(l1), want);
     assert_eq!(text(Penalty::l1_ball(-1.0)), "radius must be a number from 0 to f32::MAX, found -1");
     assert_eq!(text(Penalty::top_k(0)), "k must be a whole number from 1 to 2^32 − 1, found 0");

@@ -69,8 +69,7 @@ fn every_error_that_names_a_penalty_names_it_so() -> Result<()> {
     let text = |error: Error| error.to_string();
     let rows = || Groups::rows(2);
     let over = text(Penalty::weight_decay(0.5)?.over(rows()?).unwrap_err());
-    let want = "groups of rows of 2 must go with a penalty that takes weights together: found weight_decay, a penalty of \
-                single weights";
+    let want = "groups of rows of 2 must go with a group penalty: found weight_decay, a separable penalty";
     assert_eq!(over, want);
     let chunk = text(cpu.partial_for(&top, TILE as u64, &[1.0f32; 4]).unwrap_err());
     assert_eq!(

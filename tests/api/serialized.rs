@@ -121,7 +121,7 @@ fn what_is_no_penalty_is_rejected_with_the_constructors_words() {
         ),
         (
             r#"{"name": "l1", "parameters": {"lambda": 1}, "groups": "whole"}"#,
-            "a group of all must go with a penalty that takes weights together: found l1, a penalty of single weights",
+            "a group of all must go with a group penalty: found l1, a separable penalty",
         ),
         (
             r#"{"name": "n_of_m", "parameters": {"n": 2, "m": 4}, "groups": {"rows": 4}}"#,

@@ -439,7 +439,7 @@ fn groups_that_do_not_fit_a_shape_are_rejected_by_name() {
     rejected(biased(by_rows()), text);
     assert_eq!(biased(by_rows()).penalty_for("bias", l1(0.1)).unwrap().select(&layer).unwrap().len(), 2);
     // Penalties that have no groups, or have some already.
-    for (penalty, found) in [(l1(0.1), "weights together"), (Penalty::n_of_m(2, 4).unwrap(), "groups of its own")] {
+    for (penalty, found) in [(l1(0.1), "group penalty"), (Penalty::n_of_m(2, 4).unwrap(), "groups of its own")] {
         let error = Rules::grouped(penalty, ByShape::Columns).select(&layer).unwrap_err().to_string();
         assert!(error.starts_with("\"weight\": ") && error.contains(found), "{error}");
     }

@@ -9,19 +9,19 @@ use crate::error::{Error, Result};
 
 /// The help text on `--groups`.
 pub(crate) const HELP: &str = "\
---groups takes, of each tensor apart:
+--groups takes, for each tensor:
   whole      all its weights, as without --groups
   rows       each row of a matrix
   columns    each column of a matrix
   tiles:RxC  each block of R rows and C columns of a matrix; R must divide the rows, C the columns
   runs:N     each N consecutive weights, across rows too; N must divide the number of weights
 A tensor of shape [a, b, c, …] is a matrix of a rows and b·c·… columns; one of fewer than two dimensions is none.
-A norm, a radius or a k is then each group's. --groups is for norms, group lassos, balls, the simplex and top-k, unless
-a parameter says the groups, as group-size does: that is runs:N.
+Each group then has its own norm, radius or k. --groups is for norms, group lassos, balls, the simplex and top-k, unless a
+parameter gives the groups: group-size is runs:N.
 n-of-m takes each m consecutive weights of a row, and m must divide the rows: [a, b, c, …] has a rows of b·c·… weights, a
 tensor of fewer than two dimensions is one row.
-Weights that are taken together are counted, and of equal ones the first is kept, in row-major (C) order, also where a .npy
-file has them in column-major (Fortran) order. Where each weight is taken alone, sums are taken in the file's own order.
+Group penalties read weights in row-major (C) order, also from a .npy file in column-major (Fortran) order; of equal weights,
+the first is kept. Separable penalties sum them in the file's order.
 ";
 
 /// How the weights of every tensor are grouped.

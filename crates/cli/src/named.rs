@@ -60,12 +60,11 @@ impl Asked {
         if self.groups.is_none() || groups::are_open_in(&self.penalty) {
             Ok(())
         } else if groups::are_taken_by(&self.penalty) {
-            Err("--groups says which weights are taken together, and so does a parameter, group-size or n-of-m's m: \
-                 give one of the two"
+            Err("--groups says which weights form a group, and so does a parameter, group-size or n-of-m's m: give one \
+                 of the two"
                 .into())
         } else {
-            Err("--groups is for what takes weights together, such as group-lasso, and this takes each weight alone"
-                .into())
+            Err("--groups is for group penalties, such as group-lasso, and this one is separable".into())
         }
     }
 

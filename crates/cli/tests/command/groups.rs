@@ -454,8 +454,7 @@ fn groups_are_for_what_takes_weights_together_and_are_said_once() {
         let message = if text.is_empty() { "--groups" } else { &message };
         rejected(&file, &["--penalty", "l2-norm:lambda=1", "--groups", text], 2, message);
     }
-    let alone =
-        "penalty: --groups is for what takes weights together, such as group-lasso, and this takes each weight alone\n";
+    let alone = "penalty: --groups is for group penalties, such as group-lasso, and this one is separable\n";
     for asked in [&["--l1", "1"][..], &["--lambda", "1", "--alpha", "1"], &["--penalty", "mcp:lambda=1,gamma=3"]] {
         rejected(&file, &[asked, &["--groups", "rows"]].concat(), 2, alone);
     }
