@@ -459,8 +459,8 @@ fn groups_are_for_what_takes_weights_together_and_are_said_once() {
         rejected(&file, &[asked, &["--groups", "rows"]].concat(), 2, alone);
     }
     assert_fails(&penalty(["eval", &text(&file), "--groups", "rows"]), 2, &[alone]);
-    let twice = "penalty: --groups says which weights are taken together, and so does a parameter, group-size or n-of-m's m: \
-                 give one of the two\n";
+    let twice = "penalty: --groups says which weights form a group, and so does a parameter, group-size or n-of-m's m: give \
+                 one of the two\n";
     for given in
         ["group-lasso:lambda=1,group-size=4", "sparse-group-lasso:lambda=1,alpha=1,group-size=4", "n-of-m:n=2,m=4"]
     {
