@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The tests, on the CPU and on Mesa's lavapipe, a Vulkan driver in software.
 #
-# With --all also on Mesa's llvmpipe over OpenGL and on SwiftShader, longer samples on lavapipe, penalty-burn, and what the CPU
-# computes as users build it.
+# With --all, also on Mesa's llvmpipe over OpenGL and on SwiftShader, with longer samples on lavapipe, with
+# penalty-burn, and on the CPU as users build it.
 #
-# Installs the drivers where it may (Debian, as root or by sudo without a password), else says what to install. A missing driver is
-# a failure. Goes on after a failure, and lists all failures at the end.
+# The script installs the drivers if it may (on Debian, as root or with sudo without a password). Otherwise it says what
+# to install. A missing driver is a failure. The script goes on after a failure, and lists all failures at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,9 +23,9 @@ logs=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$logs"' EXIT
 failures=()
 export PENALTY_REQUIRE_ADAPTER=1
-# Nothing is built twice here, so what makes a second build faster only takes time and space.
+# Nothing is built twice here, so incremental builds would only cost time and space.
 export CARGO_INCREMENTAL=0
-# More jobs than processors, so that the build gets its share of a machine that others use too.
+# More jobs than processors, so that the build gets its share of a busy machine.
 export CARGO_BUILD_JOBS=${CARGO_BUILD_JOBS:-$(($(nproc) + 2))}
 
 say() {
@@ -40,11 +40,11 @@ run() {
     echo "$code $((SECONDS - start)) $name" >"$log.end"
 }
 
-# Prints the log of a step that has ended, and notes what failed.
+# Prints the log of a finished step, and notes what failed.
 report() {
     local log=$logs/$1 code seconds name tests failed
     read -r code seconds name <"$log.end"
-    # One line is enough where a binary has none of the trials that were asked for.
+    # If a binary has none of the requested trials, one line is enough.
     say "$name"
     grep -vE '^$|^running 0 tests$|^test result: ok. 0 passed; 0 failed; 0 ignored' "$log"
     tests=$(sed -nE 's/.*test result: .* ([0-9]+) passed; ([0-9]+) failed.*/\1 \2/p' "$log" | awk '{ n += $1 + $2 } END { print n + 0 }')
@@ -64,7 +64,7 @@ step() {
     report "$2"
 }
 
-# Ends with what failed.
+# Lists the failures, and exits.
 finish() {
     if [ "${#failures[@]}" = 0 ]; then
         say "everything passed"
@@ -75,16 +75,16 @@ finish() {
     exit 1
 }
 
-# Settings of a step: the Vulkan manifest (also by the older loaders' name), the text that picks the adapter, and one in how many
-# pairs of an operation and a type a device computes (`brief`: also less of the rest). Then the command.
+# Runs a command with a step's settings: the Vulkan manifest (also under the name that older loaders read), the text that
+# picks the adapter, and the sample (PENALTY_SAMPLE in docs/testing.md). Then comes the command.
 on() {
     local manifest=$1 adapter=$2 sample=$3
     shift 3
     VK_DRIVER_FILES=$manifest VK_ICD_FILENAMES=$manifest PENALTY_ADAPTER=$adapter PENALTY_SAMPLE=$sample "$@"
 }
 
-# All packages but penalty-burn, and but the benches, which have no tests. Always of all, since cargo would build the dependencies
-# anew for a part of them.
+# All packages except penalty-burn and the benches, which have no tests. Every step names all of them: for a part, cargo
+# would build the dependencies again.
 packages=(--workspace --exclude penalty-burn --exclude penalty-benches)
 tests() {
     cargo test --quiet --no-fail-fast "${packages[@]}" --features penalty/serde "$@"
@@ -156,7 +156,7 @@ report_parts() {
         report "$1-$part"
     done
 }
-# First what devices are tested with, since lavapipe takes longest.
+# The tests for devices come first, since lavapipe takes longest.
 step "build, first part" build-first tests --no-run --test gpu --test parity || finish
 [ -z "$lavapipe" ] || start_parts lavapipe lavapipe "$lavapipe" vulkan "$sample"
 step "build, the rest" build tests --no-run || finish
@@ -165,14 +165,15 @@ if [ "$all" = 1 ]; then
     step "CPU, without wgpu" no-gpu cargo test --quiet --no-fail-fast -p penalty --no-default-features --lib --tests
     step "CPU, as users build it" release on "$lavapipe" vulkan 1 \
         env PENALTY_TRIALS=cpu cargo test --quiet --no-fail-fast "${packages[@]}" --release --test parity
-    # Its many kernels compile for minutes when optimized, and its tests run for seconds when not.
+    # Its many kernels compile for minutes if optimized. Its tests run for only seconds if not.
     [ -z "$lavapipe" ] ||
         step "lavapipe, penalty-burn" burn on "$lavapipe" vulkan 1 cargo test --quiet --no-fail-fast -p penalty-burn --profile dev
 fi
 [ -z "$lavapipe" ] || report_parts lavapipe
 if [ "$all" = 1 ]; then
-    # What wgpu allocates is compared on Vulkan alone. Of what compiles for minutes on a driver, a part is left out there: the checked
-    # kernels of custom penalties and of every range over OpenGL, and custom penalties with mistakes on SwiftShader.
+    # Allocations by wgpu are compared on Vulkan only. Each driver leaves out tests that compile for minutes on it.
+    # OpenGL leaves out custom penalties and the range test of checked kernels, and SwiftShader leaves out custom penalties
+    # with mistakes.
     if [ -n "$swiftshader" ]; then
         start_parts SwiftShader swiftshader "$swiftshader" swiftshader "$short" --skip ::allocations:: --skip halves_that_disagree
         report_parts swiftshader

@@ -1,4 +1,4 @@
-//! Which adapters can be asked for?
+//! Which adapters can a caller ask for?
 
 use penalty::gpu::Choice;
 use penalty::{Error, Gpu, gpu};

@@ -31,7 +31,7 @@ fn a_step_whose_shrinkage_leaves_f32_is_rejected() -> Result<()> {
     let error = cpu.prox(&l2, &[1.0f32], limit).expect_err("2·step·λ is 2^119");
     assert_eq!(error.to_string(), "2·step·lambda must be below 2^119, found 6.64613997892458e35");
     assert!(cpu.prox(&l2, &[1.0f32], limit.next_down()).is_ok());
-    // A threshold may be as large as it likes: everything becomes 0.
+    // A threshold may be arbitrarily large. Then everything becomes 0.
     assert_eq!(cpu.prox(&Penalty::l1(1e38)?, &[f32::MAX, -1.0], 1e300)?, [0.0, 0.0]);
     Ok(())
 }

@@ -6,7 +6,7 @@ pub(crate) const HALF_MAX: f64 = f32::MAX as f64 / 2.0;
 
 type Constructor = fn(f64) -> Result<Penalty>;
 
-/// Every argument that is a λ, with the name that errors give it.
+/// Every λ argument, with its name in errors.
 const WEIGHTS: [(&str, Constructor); 8] = [
     ("lambda", Penalty::l1),
     ("lambda", Penalty::l2_squared),
@@ -18,7 +18,7 @@ const WEIGHTS: [(&str, Constructor); 8] = [
     ("weight_decay", Penalty::weight_decay),
 ];
 
-/// Every argument that is a mixing ratio.
+/// Every mixing ratio argument.
 const RATIOS: [(&str, Constructor); 3] = [
     ("alpha", |x| Penalty::elastic_net(1.0, x)),
     ("l1_ratio", |x| Penalty::scikit_learn(1.0, x)),
@@ -98,7 +98,7 @@ fn no_more_than_m_of_m_weights_are_kept() -> Result<()> {
 
 #[test]
 fn parameters_out_of_range_are_rejected() {
-    // In the fewest digits.
+    // Errors show numbers with the fewest digits.
     let shown = |x: f64| format!("{x:?}").trim_end_matches(".0").to_owned();
     let text = |penalty: penalty::Result<Penalty>| penalty.expect_err("it is out of range").to_string();
     let lambda = "lambda must be a number from 0 to half of f32::MAX, found";

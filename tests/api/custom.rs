@@ -12,7 +12,7 @@ fn parameters_and_steps_are_rejected() {
     assert_eq!(text(Penalty::custom::<Pinball>([-1.0, 0.5])), expected);
     let expected = "the coefficients of the term must be numbers, found NaN";
     assert_eq!(text(Penalty::custom::<L1<RIGHT>>([1.0, f64::NAN])), expected);
-    // Adam's metric is that of penalties that have a prox in it.
+    // Adam's metric needs a penalty with a prox in that metric.
     let adam = Adam { metric: Metric::Adam, ..Adam::default() };
     let step = |penalty: Penalty| {
         let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", penalty)]);

@@ -34,7 +34,7 @@ fn items(text: &str) -> Vec<Item<'_>> {
     items
 }
 
-/// The items without an example. A form that ends in `_async` says which call it is.
+/// The items without an example. Forms that end in `_async` need none: they name the call that they mirror.
 fn missing(text: &str) -> Vec<&str> {
     let without = items(text).into_iter().filter_map(|(name, has_example)| (!has_example).then_some(name));
     without.filter(|name| !name.ends_with("_async") && !UNNAMED.contains(name)).collect()
@@ -71,7 +71,7 @@ fn planted_items_without_an_example_are_found() {
     ];
     for (source, expected) in planted {
         assert_eq!(missing(source), Vec::from_iter(expected), "{source}");
-        // With an example, nothing is missing, and an example is that of the next item alone.
+        // Items with an example are not missing. An example counts only for the next item.
         assert_eq!(missing(&format!("{example}{source}")), Vec::<&str>::new(), "{source}");
         assert_eq!(missing(&format!("{example}fn other() {{}}\n{source}")), Vec::from_iter(expected), "{source}");
     }

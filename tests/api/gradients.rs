@@ -1,4 +1,4 @@
-//! Which penalties have no gradient, and is none given?
+//! Which penalties have no gradient? Are calls for one rejected?
 
 use penalty::{Backend, Momentum, Sgd};
 

@@ -1,4 +1,4 @@
-//! What can be grouped?
+//! What can groups cover, and which penalties take them?
 
 use penalty::{Backend, Groups, Penalty};
 

@@ -1,4 +1,4 @@
-//! Which instruction sets can be asked for?
+//! Which instruction sets can a caller ask for?
 
 use penalty::cpu::InstructionSet;
 use penalty::{Cpu, Error};

@@ -1,17 +1,17 @@
-//! Layers: each file knows only files of its own layer and of those above it, and no two files know each other in a circle.
+//! Layers: each file imports only files of its layer and of the layers above it. No files import each other in a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// From the top.
+/// From top to bottom.
 const LAYERS: [&str; 11] =
     ["numeric", "error", "formula", "penalty", "plan", "report", "slices", "cpu", "gpu", "backend", "lib"];
 
-/// The paths of modules with the text of their files: `gpu::kernel` of `src/gpu/kernel.rs`.
+/// Module paths and the text of their files: `gpu::kernel` is `src/gpu/kernel.rs`.
 pub(super) type Files = BTreeMap<String, String>;
 
-/// Who imports whom.
+/// Each module, and the modules that it imports.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 fn read(folder: &Path, module: &str, files: &mut Files) {
@@ -27,18 +27,18 @@ fn read(folder: &Path, module: &str, files: &mut Files) {
     }
 }
 
-/// A file without comments and without its tests.
+/// A file's text without comments and tests.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let without_docs = text.split("#[cfg(doc)]\nuse ").enumerate().map(|(i, part)| {
-        // An import for the documentation alone is none.
+        // Imports for the documentation alone do not count.
         if i == 0 { part } else { part.split_once(';').map_or("", |(_, rest)| rest) }
     });
     let lines = without_docs.collect::<String>();
     lines.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// `a::{b, c::{d, e}}` as `a::b`, `a::c::d`, `a::c::e`.
+/// Turns `a::{b, c::{d, e}}` into `a::b`, `a::c::d`, `a::c::e`.
 fn expanded(tree: &str) -> Vec<String> {
     let Some((head, rest)) = tree.split_once('{') else {
         return vec![tree.split(" as ").next().unwrap_or_default().trim().to_owned()];
@@ -61,7 +61,7 @@ fn expanded(tree: &str) -> Vec<String> {
     parts.flat_map(|part| expanded(&format!("{}{part}", head.trim()))).collect()
 }
 
-/// The paths that a file imports, and those that it writes out.
+/// The paths that a file imports, and those written out in its code.
 fn imports(code: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for (at, _) in code.match_indices("use ") {
@@ -75,7 +75,7 @@ fn imports(code: &str) -> Vec<String> {
     paths
 }
 
-/// The file that defines what a path of a module means, if it is one of ours.
+/// The file that defines what a path means in a module, or `None` if it is not one of ours.
 fn target(module: &str, path: &str, files: &Files, exported: &BTreeMap<String, String>) -> Option<String> {
     let mut at: Vec<&str> = if module == "lib" { Vec::new() } else { module.split("::").collect() };
     let mut steps = path.split("::").map(str::trim).peekable();
@@ -92,7 +92,7 @@ fn target(module: &str, path: &str, files: &Files, exported: &BTreeMap<String, S
                 at.pop();
             }
         }
-        // A child, or a crate.
+        // A child module or a crate.
         _ => {}
     }
     let steps: Vec<&str> = steps.collect();
@@ -109,12 +109,12 @@ fn target(module: &str, path: &str, files: &Files, exported: &BTreeMap<String, S
 }
 
 fn arrows(files: &Files) -> Arrows {
-    // What the front re-exports is known by where it is defined.
+    // An item that `lib.rs` re-exports counts for the file that defines it.
     let lib = files.get("lib").map(|text| code(text)).unwrap_or_default();
     let mut exported = BTreeMap::new();
     for path in imports(&lib) {
         if let (Some(name), Some(file)) = (path.rsplit("::").next(), target("lib", &path, files, &BTreeMap::new())) {
-            // A module of that name is no item.
+            // A module of that name is not an item.
             let is_module = file.split("::").last() == Some(name);
             exported.extend((!is_module).then(|| (name.to_owned(), file)));
         }
@@ -140,7 +140,7 @@ fn pointing_back(arrows: &Arrows) -> Vec<String> {
     arrows.iter().flat_map(of).collect()
 }
 
-/// The files that know themselves by way of others.
+/// The files that import themselves by way of others.
 fn in_a_circle(arrows: &Arrows) -> Vec<String> {
     let is = |from: &&String| {
         let (mut reached, mut next) = (BTreeSet::new(), vec![*from]);

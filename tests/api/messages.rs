@@ -97,7 +97,7 @@ fn a_number_is_shown_in_its_fewest_digits() {
     }
     let rejected = Penalty::l1(1e300).expect_err("it is too large").to_string();
     assert_eq!(rejected, "lambda must be a number from 0 to half of f32::MAX, found 1e300");
-    // Those of the other errors are f32 before they are shown.
+    // Other errors round the number to `f32` before they show it.
     for (found, shown) in [(-1e30f32, "-1e30"), (-0.1, "-0.1"), (f32::NAN, "NaN"), (-2.0, "-2")] {
         let error = Error::ElementWeight { index: 1, found: found.into() };
         assert_eq!(error.to_string(), format!("the element weights must be numbers ≥ 0, found {shown} at index 1"));

@@ -1,9 +1,9 @@
-//! What are penalties and tensors called?
+//! Which names do penalties and tensors have?
 
 use penalty::exact::TILE;
 use penalty::{Adam, Backend, Cpu, Error, Groups, HostSet, Metric, Parameter, Penalty, Result};
 
-/// Every penalty that is not named as its formula is, and some that are, by constructor.
+/// By constructor: every penalty whose name differs from its formula's, and some others.
 fn constructed() -> Result<Vec<(Penalty, &'static str)>> {
     Ok(vec![
         (Penalty::none(), "none"),
@@ -22,7 +22,7 @@ fn constructed() -> Result<Vec<(Penalty, &'static str)>> {
         (Penalty::top_k(2)?, "top_k"),
         (Penalty::n_of_m(2, 4)?, "n_of_m"),
         (Penalty::n_of_m(2, 4)?.over(Groups::runs(4)?)?, "n_of_m"),
-        // Its m says its groups, so over others it is another.
+        // Its m is the size of its groups. Over other groups it is another penalty.
         (Penalty::n_of_m(2, 4)?.over(Groups::runs(8)?)?, "top_k"),
     ])
 }
@@ -33,7 +33,7 @@ fn errors_call_a_penalty_as_the_caller_does() -> Result<()> {
     let with_some = |penalty: &Penalty| penalty.with_element_weights(&[1.0f32]).map(drop).unwrap_err().to_string();
     for (penalty, name) in constructed()? {
         assert_eq!(with_some(&penalty), format!("{name} must be given no element weights, found some"));
-        // A copy, and one in a set.
+        // The same for a copy, and for a penalty in a set.
         assert!(with_some(&penalty.clone()).starts_with(&format!("{name} ")));
         let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", penalty.clone())]);
         let one = [1.0f32];
@@ -48,7 +48,7 @@ fn errors_call_a_penalty_as_the_caller_does() -> Result<()> {
         let error = cpu.evaluate(&penalty, &[1.0f32]).unwrap_err().to_string();
         assert_eq!(error, format!("{name} must be given element weights, found none"));
     }
-    // By the names that a command takes, whichever constructor is behind one.
+    // Errors give the name that the command takes, whichever constructor made the penalty.
     for named in Penalty::all() {
         let penalty = Penalty::named(named.name, &named.parameters.iter().map(|key| (*key, 1.0)).collect::<Vec<_>>());
         let penalty = penalty.or_else(|_| Penalty::named(named.name, &[("lambda", 1.0), ("a", 2.0)]))?;
@@ -103,7 +103,7 @@ fn a_name_is_no_part_of_a_penalty() -> Result<()> {
     assert_eq!(Penalty::named("box", &[("lower", 0.0), ("upper", 1.0)])?, Penalty::interval(0.0, 1.0)?);
     let (top, runs) = (Penalty::top_k(2)?.over(Groups::runs(4)?)?, Penalty::n_of_m(2, 4)?);
     assert_eq!(top, runs);
-    // So a partial made for one is made for the other.
+    // So a partial made for one also serves the other.
     let cpu = Backend::cpu();
     let weights = [1.0f32, 2.0, 3.0, 0.0];
     assert_eq!(cpu.partial_for(&top, 0, &weights)?.report(&runs)?, cpu.evaluate(&runs, &weights)?);
@@ -114,12 +114,12 @@ fn a_name_is_no_part_of_a_penalty() -> Result<()> {
 fn an_error_of_one_of_several_tensors_says_which() -> Result<()> {
     let covered = "groups of rows of 5 must cover the tensor: its 12 weights do not divide so";
     let rows = Penalty::l2_norm(1.0)?.over(Groups::rows(5)?)?;
-    // A list has no names: the index is that of its report.
+    // Tensors of a list have no names. The index is that of the tensor's report.
     let all = Backend::cpu().evaluate_all(&rows, &[&[1.0f32; 10][..], &[1.0; 12], &[1.0; 12]]).unwrap_err();
     assert_eq!(all.to_string(), format!("tensor 1: {covered}"));
     assert_eq!(Backend::cpu().evaluate(&rows, &[1.0f32; 12]).unwrap_err().to_string(), covered);
 
-    // The neighbours of the same penalty and length come first, and it is none of theirs.
+    // Neighbours with the same penalty or length come first. The error must not name them.
     let at = |name: &str, penalty: &Penalty| Parameter::new(name, penalty.clone());
     let steep = Penalty::l2_squared(1e38)?;
     let (a, b, c) = ([1.0f32; 10], [1.0f32; 10], [1.0f32; 12]);
@@ -134,7 +134,7 @@ fn an_error_of_one_of_several_tensors_says_which() -> Result<()> {
     assert_eq!(run([&rows, &rows, &rows], 1.0), format!("\"a \\\"c\\\"\\n\": {covered}"));
     let shrinkage = "\"b\": 2·step·lambda must be below 2^119, found 2e38";
     assert_eq!(run([&Penalty::none(), &steep, &steep], 1.0), shrinkage);
-    // The step is no tensor's.
+    // An error in the step names no tensor.
     assert_eq!(run([&steep, &rows, &rows], -1.0), "step must be a finite number ≥ 0, found -1");
     Ok(())
 }

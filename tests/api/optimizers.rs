@@ -20,7 +20,7 @@ fn momentum_and_dampening_are_in_their_ranges() {
         for (momentum, dampening) in [(0.0, 0.0), (0.9, 0.1), (largest, 0.0), (0.0, 1.0 - f64::EPSILON / 2.0)] {
             assert_eq!(step(kind(momentum, dampening)), Ok(()), "{momentum} {dampening}");
         }
-        // 1 − 2^-26 is 1 as an f32: it would never let go of a gradient.
+        // As an `f32`, 1 − 2^-26 is 1, so the momentum would never forget a gradient.
         for momentum in [-0.1, 1.0, 1.0 - f64::from(f32::EPSILON) / 8.0, f64::NAN, f64::INFINITY] {
             let error = step(kind(momentum, 0.0)).expect_err("it is out of range").to_string();
             assert_eq!(error, format!("momentum must be from 0 to 1 − 2^-24, found {momentum}"));
@@ -49,7 +49,7 @@ fn a_step_names_itself_and_what_it_lacks() {
     }
 }
 
-/// In its default metric, and says what the other one does.
+/// Rejected in the default metric, `Metric::Adam`. The error says what the plain metric does.
 #[test]
 fn adam_rejects_groups_in_its_own_metric() {
     let set = set(&Penalty::l2_norm(0.5).expect("the λ is valid"));

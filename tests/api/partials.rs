@@ -1,4 +1,4 @@
-//! Which bytes are partials, and of which penalty do they tell the value?
+//! Which bytes are partials, and for which penalties do partials give a value?
 
 use penalty::exact::{Partial, TILE};
 use penalty::{Backend, Error, Penalty, Result};
@@ -19,7 +19,7 @@ fn bytes_that_no_partial_wrote_are_rejected() -> Result<()> {
         bytes[at] = value;
         bytes
     };
-    // Behind 32 limbs: how many weights, non-zero, NaN, infinite; the maximum's bits.
+    // After 32 limbs: the number of weights, then of non-zero, NaN and infinite ones, then the maximum's bits.
     assert_eq!(
         text(&with(136, 5)),
         "not a serialized partial: expected as many non-zero weights as weights at most, found 5"
@@ -32,7 +32,7 @@ fn bytes_that_no_partial_wrote_are_rejected() -> Result<()> {
         text(&with(163, 0xff)),
         "not a serialized partial: expected the bits of a finite maximum, found 4286578688"
     );
-    // The sums of no finite weight but zeros, and the other way round.
+    // Sums of weights that are all zero, NaN or infinite; and the other way round.
     let sums = "not a serialized partial: expected sums and a maximum above 0 where a weight is finite and not 0, else 0, found";
     assert_eq!(text(&with(144, 2)), format!("{sums} 0"));
     assert_eq!(
@@ -46,7 +46,7 @@ fn bytes_that_no_partial_wrote_are_rejected() -> Result<()> {
         ),
         format!("{sums} 0")
     );
-    // behind the 12 limbs of the term sum: whose it is.
+    // After the 12 limbs of the term sum: which penalty it was made for.
     assert_eq!(text(&with(212, 4)), "not a serialized partial: expected 0, 1, 2 or 3 for whose sum it holds, found 4");
     assert_eq!(
         text(&with(212, 0)),
@@ -75,7 +75,7 @@ fn a_value_needs_its_own_sum() {
     assert_eq!(value(&of(&mcp), &mcp), cpu.evaluate(&mcp, &weights).map(|report| report.value));
     assert_eq!(value(&of(&mcp), &other), rejected);
     assert_eq!(value(&of(&Penalty::none()), &mcp), rejected);
-    // L1's value follows from the statistics, whatever the partial was made for.
+    // L1's value follows from the statistics, for any partial.
     let l1 = Penalty::l1(0.5).expect("its parameters are valid");
     assert_eq!(value(&of(&mcp), &l1), value(&of(&l1), &l1));
     let merged = |a: &Partial, b: &Partial| {
@@ -90,7 +90,7 @@ fn a_value_needs_its_own_sum() {
     assert_eq!(merged(&of(&mcp), &Partial::default()), of(&mcp));
     assert_eq!(merged(&Partial::default(), &of(&mcp)), of(&mcp));
     assert_eq!(Partial::from_bytes(&of(&mcp).to_bytes()), Ok(of(&mcp)));
-    // Of nothing every value is 0.
+    // Without weights, every value is 0.
     assert_eq!(value(&Partial::default(), &mcp), Ok(0.0));
 }
 
@@ -106,7 +106,7 @@ fn partials_are_told_apart() {
         let rejected = |penalty: &Penalty| matches!(value(&of(wrong), penalty), Err(Error::OtherPenalty { .. }));
         assert!(rejected(&pinball), "{wrong:?}");
     }
-    // Where the numbers of the term are the same, the formula tells.
+    // If the coefficients of the term agree, the formula makes the difference.
     let (l1, l0) = (l1_with::<RIGHT>(), Penalty::l0(0.5).expect("its parameters are valid"));
     let lawless = Penalty::custom::<Lawless<4>>([0.5, 0.0]).expect("its parameters are valid");
     for (made_for, asked) in [(&l1, &l0), (&l0, &l1), (&lawless, &l1)] {

@@ -1,10 +1,10 @@
-//! What does a penalty say of itself, and what is it with another λ?
+//! What does a penalty say about itself? What does it become with another λ?
 
 use penalty::{Error, Groups, Penalty, Result};
 
 use crate::common::custom::pinball;
 
-/// A valid number for each parameter, of many digits where that is allowed.
+/// A valid number for each parameter, with many digits if allowed.
 fn value_of(key: &str) -> f64 {
     match key {
         "lambda" | "l1" | "weight_decay" => 0.1,
@@ -22,7 +22,7 @@ fn value_of(key: &str) -> f64 {
     }
 }
 
-/// Every penalty of the catalogue by its name, and every convention by its constructor.
+/// Every penalty of the catalogue by name, and every convention by its constructor.
 pub(crate) fn every_penalty() -> Result<Vec<Penalty>> {
     let by_name = Penalty::all().map(|named| {
         let parameters: Vec<(&str, f64)> = named.parameters.iter().map(|key| (*key, value_of(key))).collect();
@@ -53,7 +53,7 @@ pub(crate) fn every_groups() -> Result<[Groups; 7]> {
     ])
 }
 
-/// Every penalty, those of groups over every kind of groups.
+/// Every penalty. Group penalties are taken over every kind of groups.
 pub(crate) fn every_penalty_over_groups() -> Result<Vec<Penalty>> {
     let mut all = every_penalty()?;
     for penalty in all.clone().iter().filter(|penalty| penalty.groups().is_some()) {
@@ -68,11 +68,11 @@ fn bits(penalty: &Penalty) -> Vec<(&str, u64)> {
     penalty.parameters().into_iter().map(|(key, number)| (key, number.to_bits())).collect()
 }
 
-/// Asserts that they are the same, to the bit.
+/// Asserts that the penalties are equal, bit for bit.
 pub(crate) fn assert_same(found: &Penalty, penalty: &Penalty) {
     assert_eq!(found, penalty);
     assert_eq!((found.name(), bits(found)), (penalty.name(), bits(penalty)));
-    // Its coefficients follow from what this shows: the formula, its numbers, and the groups.
+    // Coefficients follow from what this shows: the formula, its parameters and the groups.
     assert_eq!(format!("{found:?}"), format!("{penalty:?}"));
 }
 
@@ -113,7 +113,7 @@ fn parameters_are_those_that_were_given() -> Result<()> {
     for (penalty, name, parameters) in cases {
         assert_eq!((penalty.name(), &penalty.parameters()[..]), (name, parameters));
     }
-    // A size of groups is in the groups.
+    // `group_size` becomes part of the groups.
     let sized = Penalty::named("group_lasso", &[("lambda", third), ("group_size", 4.0)])?;
     assert_same(&sized, &Penalty::group_lasso(third, runs()?)?);
     assert_eq!(sized.groups(), Some(&runs()?));

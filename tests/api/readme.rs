@@ -1,4 +1,4 @@
-//! Does the documentation name the packages that `Cargo.toml` has?
+//! Does the documentation name the version of wgpu that `Cargo.toml` has?
 
 #[test]
 fn the_wgpu_version_that_a_caller_must_use_is_stated() {

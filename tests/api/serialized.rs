@@ -14,7 +14,7 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("it can be written")
 }
 
-/// What it is after it was written and read: as text, in a binary format with names of fields, and in one without.
+/// The value after writing and reading: as text, in a binary format with field names, and in one without.
 fn round_trips<T: Serialize + DeserializeOwned>(value: &T) -> [T; 3] {
     let bytes =
         [rmp_serde::to_vec_named(value), rmp_serde::to_vec(value)].map(|bytes| bytes.expect("it can be written"));
@@ -32,7 +32,7 @@ fn assert_round_trips<T: Serialize + DeserializeOwned + PartialEq + Debug>(value
 #[track_caller]
 fn assert_rejected<T: DeserializeOwned + Debug>(text: &str, expected: &str) {
     let found = serde_json::from_str::<T>(text).expect_err(text).to_string();
-    // Where in the text follows.
+    // The rest says where in the text the error is.
     let found = found.rsplit_once(" at line ").map_or(&found[..], |(found, _)| found);
     assert_eq!(found, expected);
 }
@@ -65,7 +65,7 @@ fn a_penalty_is_its_name_its_parameters_and_its_groups() -> Result<()> {
     for (penalty, text) in cases {
         assert_eq!(json(&penalty), text);
     }
-    // As people write it.
+    // Text as people write it.
     let written = [
         (r#"{"name": "none"}"#, Penalty::none()),
         (r#"{"parameters": {"m": 4, "n": 2}, "name": "n-of-m", "groups": null}"#, Penalty::n_of_m(2, 4)?),
@@ -160,7 +160,7 @@ fn groups_survive_and_others_are_rejected() -> Result<()> {
         r#"{"rows":8}"#,
         r#"{"columns":8}"#,
         r#"{"tiles":{"columns":8,"height":3,"width":2}}"#,
-        // A group's indices are ascending.
+        // The indices of a group are in ascending order.
         r#"{"lists":[[0,3],[1],[2,4]]}"#,
         r#"{"lists":[]}"#,
     ];
@@ -254,11 +254,11 @@ fn partials_survive_and_other_bytes_are_rejected() -> Result<()> {
     for partial in [Partial::default(), statistics.clone(), mcp, cpu.partial_for(&pinball(0.5, 0.25), 0, &weights)?] {
         assert_round_trips(&partial);
         assert_eq!(json(&partial).len(), 2 * Partial::BYTES + 2);
-        // The header of a binary string is three bytes long.
+        // A binary string has a header of three bytes.
         let bytes = rmp_serde::to_vec(&partial).expect("it can be written");
         assert_eq!(bytes[bytes.len() - Partial::BYTES..], partial.to_bytes());
         assert!(bytes.len() <= Partial::BYTES + 3);
-        // A format without bytes has a list.
+        // In a format without bytes, a partial is a list.
         let list = rmp_serde::to_vec(&partial.to_bytes().to_vec()).expect("it can be written");
         assert_eq!(rmp_serde::from_slice::<Partial>(&list).expect("it can be read"), partial);
     }
@@ -287,7 +287,7 @@ fn reports_survive_with_numbers_that_are_none() -> Result<()> {
     }
     let reports = cpu.evaluate_all(&l1, &[&[0.1f32, f32::NAN][..], &[], &[2.0, f32::INFINITY]])?;
     assert_round_trips(&reports);
-    // A binary format has the NaN's own bits.
+    // Binary formats keep the NaN's bits.
     let payload = Report { value: f64::from_bits(0xfff8_0000_0000_0123), ..reports.total };
     let [text, named, plain] = round_trips(&payload);
     assert_eq!((named, plain), (payload, payload));

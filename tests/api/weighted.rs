@@ -1,4 +1,4 @@
-//! Which weights of elements go with a penalty?
+//! Which element weights fit a penalty?
 
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};

@@ -1,11 +1,11 @@
-//! A trial for each test and each backend that it runs on, so that a run says which adapter passed what.
+//! One trial for each test and each backend that it runs on. So the output says which adapter passed which test.
 //!
 //! | environment variable | meaning |
 //! | --- | --- |
 //! | `PENALTY_TRIALS` | `cpu`: only trials that need no device; `device`: only the others; otherwise all |
-//! | `VK_DRIVER_FILES` | the Vulkan loader's own: which drivers there are |
-//! | `PENALTY_ADAPTER` | only adapters whose `NAME (BACKEND, DRIVER)` contains this text, whatever its case |
-//! | `PENALTY_REQUIRE_ADAPTER=1` | no adapter is a failure; otherwise the device tests are ignored, and said to be |
+//! | `VK_DRIVER_FILES` | the Vulkan loader's variable: which drivers it finds |
+//! | `PENALTY_ADAPTER` | only adapters whose `NAME (BACKEND, DRIVER)` contains this text, in any case |
+//! | `PENALTY_REQUIRE_ADAPTER=1` | no adapter is a failure; else device tests are ignored, and the output says so |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,10 +16,10 @@ use penalty::{Backend, Gpu, gpu, wgpu};
 
 use super::trials::{BackendTest, on_every_cpu};
 
-/// A test of devices, and its name.
+/// A device test, and its name.
 pub(crate) type DeviceTest = (&'static str, fn(&Device));
 
-/// An adapter under test, and the library's device on it, opened once.
+/// An adapter under test, and the library's device on it. The device is opened once.
 pub(crate) struct Device {
     pub(crate) adapter: wgpu::Adapter,
     pub(crate) name: String,
@@ -30,14 +30,14 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// The library on a device of its own, with the adapter's limits.
+    /// The library on a device that it opens itself, with the adapter's limits.
     pub(crate) fn gpu(&self) -> &Gpu {
         self.gpu.get_or_init(|| {
             Gpu::open_adapter(&self.adapter, &Options::default()).expect("the adapter opens with its own limits")
         })
     }
 
-    /// A device as a caller opens it who asks for nothing.
+    /// A caller's device, opened without any features.
     pub(crate) fn request(&self, limits: wgpu::Limits) -> (wgpu::Device, wgpu::Queue) {
         let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
         pollster::block_on(self.adapter.request_device(&descriptor)).expect("the adapter has WebGPU's default limits")
@@ -73,7 +73,7 @@ fn devices() -> Vec<Arc<Device>> {
     gpu::adapters().into_iter().filter_map(device).collect()
 }
 
-/// What a device is tested with.
+/// A test that runs on devices.
 #[derive(Clone, Copy)]
 enum Test {
     Device(fn(&Device)),
@@ -119,7 +119,7 @@ fn trials(devices: &[Arc<Device>], tests: &[(&'static str, Test)]) -> Vec<Trial>
     tests.iter().map(|&(name, _)| Trial::test(name, run).with_kind("no adapter").with_ignored_flag(true)).collect()
 }
 
-/// The `main` of a test binary: trials that need no device, tests of every CPU and every device, and tests of devices.
+/// The `main` of a test binary. It runs trials that need no device, tests of every CPU and device, and device tests.
 pub(crate) fn run(mut host: Vec<Trial>, everywhere: &[BackendTest], on_devices: &[DeviceTest]) -> ! {
     host.extend(on_every_cpu(everywhere));
     let everywhere = everywhere.iter().map(|&(name, test)| (name, Test::Backend(test)));
@@ -129,7 +129,7 @@ pub(crate) fn run(mut host: Vec<Trial>, everywhere: &[BackendTest], on_devices: 
     let (all, devices): (Vec<Trial>, _) = match std::env::var("PENALTY_TRIALS").as_deref() {
         Ok("cpu") => (host, Vec::new()),
         asked => {
-            // A software adapter has threads of its own, and wgpu gives up on a lock of OpenGL's after seconds.
+            // A software adapter starts threads itself, and wgpu gives up on an OpenGL lock after some seconds.
             arguments.test_threads.get_or_insert(1);
             let devices = devices();
             let on_devices = trials(&devices, &tests);

@@ -1,4 +1,4 @@
-//! Tensors with their gradients and an optimizer's states in any buffers of a device.
+//! Tensors, their gradients and an optimizer's states, laid out in buffers of a device.
 
 use penalty::gpu::{Operand, Operands, ParameterSet, Pending};
 use penalty::{Gpu, Penalty, Reports, Result, wgpu};
@@ -14,12 +14,12 @@ pub(crate) enum Layout {
     Page,
     /// A buffer for each role.
     PagePerRole,
-    /// So many buffers that hold some of everything.
+    /// This many buffers, each with operands of all roles.
     Scattered(usize),
 }
 
 impl Tensors {
-    /// Lays everything out, poison between.
+    /// Lays everything out, with poison in the gaps.
     pub(crate) fn lay_out(&self, layout: Layout) -> Images {
         let buffers = match layout {
             Layout::Page => 1,
@@ -35,7 +35,7 @@ impl Tensors {
                     Layout::Scattered(buffers) => (7 * i + 3 * role) % buffers,
                 };
                 let bytes = &mut images.bytes[buffer];
-                // Mostly aligned to 16 bytes, as frameworks do it, and sometimes not.
+                // Most offsets are aligned to 16 bytes, as in frameworks. Some are not.
                 let gap = if i % 5 == 2 { 4 * (i % 7) } else { 16 };
                 bytes.resize((bytes.len() + gap).next_multiple_of(if i % 5 == 2 { 4 } else { 16 }), POISON[0]);
                 images.ranges[role].push((buffer, bytes.len()));
@@ -49,7 +49,7 @@ impl Tensors {
     }
 }
 
-/// The bytes of buffers, and for each role and tensor its buffer and offset.
+/// The bytes of each buffer. For each role and tensor: its buffer and offset.
 #[derive(Clone)]
 pub(crate) struct Images {
     pub(crate) bytes: Vec<Vec<u8>>,
@@ -61,7 +61,7 @@ impl Images {
         self.bytes.iter().map(|bytes| buffer(gpu, bytes, USAGES)).collect()
     }
 
-    /// The same places with what the tensors hold now.
+    /// The same ranges, with the tensors' current contents.
     pub(crate) fn with(&self, tensors: &Tensors) -> Images {
         let mut images = self.clone();
         for (role, ranges) in self.ranges.iter().enumerate() {
@@ -99,7 +99,7 @@ pub(crate) fn operands<'a>(lists: &'a Lists<'a>) -> Operands<'a> {
     Operands { weights, gradients, first, second, element_weights: &lists.element_weights }
 }
 
-/// A set of these tensors on the device, at the places of the images.
+/// A set of these tensors on the device, at the ranges of the images.
 pub(crate) fn set(
     gpu: &Gpu,
     tensors: &Tensors,
@@ -130,7 +130,7 @@ pub(crate) fn record(
     }
 }
 
-/// Prepares a call.
+/// Prepares a set for a call.
 pub(crate) fn prepare(set: &mut ParameterSet, call: Call) -> Result<()> {
     match call {
         Call::Evaluate => set.prepare_evaluate(),
@@ -145,7 +145,7 @@ pub(crate) fn prepare(set: &mut ParameterSet, call: Call) -> Result<()> {
     }
 }
 
-/// Does a call on the device and on the host, and compares every byte of every buffer and every report.
+/// Runs a call on the device and on the host. Compares every byte of every buffer, and every report.
 pub(crate) fn equal(gpu: &Gpu, before: &Tensors, layout: Layout, call: Call) {
     let mut after = before.clone();
     let want = after.host(call).expect("the call is valid");
@@ -164,7 +164,8 @@ pub(crate) fn equal(gpu: &Gpu, before: &Tensors, layout: Layout, call: Call) {
     }
 }
 
-/// Evaluates a set whose tensors all have another penalty at each step, on the device and on the host, and compares the reports.
+/// Evaluates a set on the device and on the host, and compares the reports. Each step gives all tensors another
+/// penalty.
 pub(crate) fn equal_step_by_step(gpu: &Gpu, mut tensors: Tensors, penalties: &[Penalty]) {
     let images = tensors.lay_out(Layout::Page);
     let buffers = images.upload(gpu);

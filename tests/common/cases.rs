@@ -1,4 +1,4 @@
-//! Weights to test with: every scale, every trap, every edge. The same on every machine.
+//! Weights for tests: every scale, every trap, every edge. They are the same on every machine.
 
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
@@ -33,12 +33,12 @@ pub(crate) const LENGTHS: [usize; 22] = [
 /// Some weights with a name.
 pub(crate) type Case = (String, Vec<f32>);
 
-/// 2^k as `f64`, exactly, also where `f32` has no such number.
+/// 2^k as `f64`, exactly, even if it is outside the range of `f32`.
 pub(crate) fn power(k: i32) -> f64 {
     2f64.powi(k)
 }
 
-/// Random numbers in [-1, 1) of 24 bits (SplitMix64).
+/// Random numbers in [-1, 1) with 24 bits (SplitMix64).
 pub(crate) fn noise(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0xd134_2543_de82_ef95) ^ 0x5851_f42d_4c95_7f2d;
     let mut next = || {
@@ -55,12 +55,12 @@ pub(crate) fn at_scale(k: i32, len: usize) -> Vec<f32> {
     noise(len, k as u64).iter().map(|&x| (f64::from(x) * power(k)) as f32).collect()
 }
 
-/// Every scale that `f32` has and one below it, where most weights round to zero.
+/// Every scale of `f32`, and one below, where most weights round to zero.
 pub(crate) fn scales(len: usize) -> Vec<Case> {
     (-150..=127).map(|k| (format!("scale 2^{k}"), at_scale(k, len))).collect()
 }
 
-/// What a sum may trip over; each of a bit more than two tiles.
+/// What may trip a sum. Each case is a bit longer than two tiles.
 pub(crate) fn traps() -> Vec<Case> {
     let len = 2 * TILE + 333;
     let plain = noise(len, 1);
@@ -119,7 +119,7 @@ pub(crate) fn traps() -> Vec<Case> {
     cases.map(|(name, weights)| (name.to_string(), weights)).into()
 }
 
-/// Tiles of one weight each, which set 168 consecutive bits of Σ|θ|, and a last that carries through all of them.
+/// Tiles of one weight each that set 168 consecutive bits of Σ|θ|. A last tile carries through all of them.
 pub(crate) fn carries(repeats: usize) -> Vec<f32> {
     let ones = |i: i32| ((power(24) - 1.0) * power(24 * i - 100)) as f32;
     let mut weights = Vec::new();
@@ -132,7 +132,7 @@ pub(crate) fn carries(repeats: usize) -> Vec<f32> {
     weights
 }
 
-/// Weights, and as many others, for which elementwise results have edges: every scale, thresholds, NaN, infinities.
+/// Weights, and as many others, at the edges of elementwise results: every scale, thresholds, NaN, infinities.
 pub(crate) fn elementwise() -> (Vec<f32>, Vec<f32>) {
     let mut weights: Vec<f32> = (-150..=127).flat_map(|k| at_scale(k, 16)).collect();
     let specials = [
@@ -157,7 +157,7 @@ pub(crate) fn elementwise() -> (Vec<f32>, Vec<f32>) {
     ];
     weights.extend(specials.iter().flat_map(|&b| [f32::from_bits(b), f32::from_bits(b | 1 << 31)]));
     weights.extend(noise(TILE, 3));
-    // Every special beside every other.
+    // Each special value beside each other one.
     let specials: Vec<f32> = specials.iter().flat_map(|&b| [b, b | 1 << 31]).map(f32::from_bits).collect();
     let mut others: Vec<f32> = weights.iter().rev().copied().collect();
     for &a in &specials {
@@ -167,7 +167,7 @@ pub(crate) fn elementwise() -> (Vec<f32>, Vec<f32>) {
     (weights, others)
 }
 
-/// The same, of a length that is a multiple of four, so that no tail takes a kernel of its own.
+/// The same, cut to a multiple of four, so that no tail needs another kernel.
 pub(crate) fn edges() -> (Vec<f32>, Vec<f32>) {
     let (mut weights, mut others) = elementwise();
     weights.truncate(weights.len() / 4 * 4);
@@ -175,7 +175,7 @@ pub(crate) fn edges() -> (Vec<f32>, Vec<f32>) {
     (weights, others)
 }
 
-/// Ordinary tiles, one of large weights, one that is not full; and as many others.
+/// Ordinary tiles, a tile of large weights and a partial tile; and as many other weights.
 pub(crate) fn tiles() -> (Vec<f32>, Vec<f32>) {
     let mut tiles = noise(2 * TILE + 76, 11);
     tiles.extend(at_scale(127, TILE));
@@ -183,7 +183,7 @@ pub(crate) fn tiles() -> (Vec<f32>, Vec<f32>) {
     (tiles, others)
 }
 
-/// λ₁, λ₂ and the step, at ordinary and at extreme values.
+/// λ₁, λ₂ and the step: ordinary and extreme values.
 pub(crate) const COEFFICIENTS: [(f64, f64, f64); 13] = [
     (0.0625, 0.0, 1.0),
     (0.0, 0.3, 0.7),
@@ -200,7 +200,8 @@ pub(crate) const COEFFICIENTS: [(f64, f64, f64); 13] = [
     (0.0, 0.0, 1.0),
 ];
 
-/// Penalties of every formula beside the elastic net's with a step, at every branch that their numbers choose, and at extreme ones.
+/// Penalties with a step, for every formula but the elastic net's. They reach every branch, and have extreme parameters
+/// too.
 pub(crate) fn family_by_formula() -> Vec<Vec<(Penalty, f64)>> {
     let family: [&[(Result<Penalty>, f64)]; 8] = [
         &[(Penalty::l0(0.1), 0.5), (Penalty::l0(1e30), 1e9), (Penalty::l0(0.0), 1.0)],

@@ -1,6 +1,6 @@
-//! A penalty of every name with a step, and every operation: what all backends compute alike, and a hash of each result.
+//! Every operation on a penalty of every name, with a step. All backends must agree on it. Each result gets a hash.
 //!
-//! `tests/data/hashes.txt` holds the hashes, so that a change of any bit shows, also one that all backends share.
+//! `tests/data/hashes.txt` holds the hashes. So a changed bit shows even if all backends change alike.
 
 use std::hash::Hasher;
 
@@ -17,16 +17,16 @@ pub(crate) struct Entry {
     pub(crate) name: String,
     penalty: Penalty,
     step: f64,
-    /// Which every group covers.
+    /// Lengths that every group of the penalty covers.
     lens: &'static [usize],
 }
 
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
 
-/// Multiples of 48, so that the groups below cover them, and of 16 bytes, so that a device needs a kernel of one access alone.
+/// Multiples of 48, so that the groups below cover them. Multiples of 16 bytes, so that a device needs one access only.
 const LENS: [usize; 2] = [720, TILE + 32];
 
-/// A name with its parameters and a step; several where the parameters choose between branches.
+/// A name, its parameters and a step. A name occurs several times if its parameters choose between branches.
 const SEPARABLE: [(&str, &[f64], f64); 22] = [
     ("l1", &[0.0625], 1.0),
     ("l1", &[1e-30], 7.5e-10),
@@ -52,7 +52,7 @@ const SEPARABLE: [(&str, &[f64], f64); 22] = [
     ("n_of_m", &[2.0, 4.0], 1.0),
 ];
 
-/// The same of penalties that take groups, each of which is over two kinds of groups below.
+/// The same for group penalties. Each is taken over two kinds of groups below.
 const GROUPED: [(&str, &[f64], f64); 8] = [
     ("l2_norm", &[0.3], 0.5),
     ("group_lasso", &[0.1], 0.7),
@@ -94,7 +94,8 @@ fn named(name: &str, values: &[f64]) -> Penalty {
     of(Penalty::named(name, &parameters))
 }
 
-/// Which pairs of operations and types are computed: one in so many, others for each entry. A device compiles a kernel for each.
+/// Which pairs of operation and type are computed: one in this many, and other pairs for each entry. A device compiles
+/// a kernel for each pair.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) one_in: usize,
@@ -106,7 +107,7 @@ impl Sample {
     /// All pairs.
     pub(crate) const WHOLE: Sample = Sample { one_in: 1, from: 0 };
 
-    /// Whether it has the pair of an index.
+    /// Whether the sample has the pair of this index.
     fn has(self, pair: usize) -> bool {
         (self.from + pair).is_multiple_of(self.one_in)
     }
@@ -115,7 +116,7 @@ impl Sample {
 const ON_SLICES: [&str; 6] =
     ["evaluate", "partial_for", "prox", "prox_and_evaluate_in_place", "gradient", "gradient_add"];
 
-/// What needs a gradient, on slices or on sets, and what needs a prox in Adam's metric.
+/// Operations that need a gradient, on slices or sets, and the operation that needs a variable-metric prox (Adam's).
 const OF_GRADIENTS: [&str; 3] = ["gradient", "gradient_add", "evaluate_and_gradient_add"];
 const IN_THE_METRIC: &str = "adam in its own metric";
 
@@ -127,13 +128,13 @@ impl Entry {
         Entry { name: format!("{name} {parameters:?} step {step:?}"), penalty, step, lens }
     }
 
-    /// Whether the penalty has what an operation needs.
+    /// Whether the penalty supports the operation.
     fn can(&self, operation: &str) -> bool {
         let separable = !self.name.contains(" over ") && !self.name.starts_with("n_of_m");
         (self.penalty.has_gradient() || !OF_GRADIENTS.contains(&operation)) && (separable || operation != IN_THE_METRIC)
     }
 
-    /// The pairs of types and of these operations that are in a sample; pairs before them have been counted.
+    /// The pairs of a type and one of these operations that the sample has. `before` pairs were counted earlier.
     fn sampled<T: Copy>(
         &self,
         sample: Sample,
@@ -197,7 +198,7 @@ impl Entry {
         })
     }
 
-    /// Every operation on a set, done by `run`: the bytes of all tensors behind it, and the reports.
+    /// Every operation on a set, run by `run`. The hash covers the bytes of all tensors afterwards, and the reports.
     pub(crate) fn set(
         &self,
         sample: Sample,
@@ -217,7 +218,7 @@ impl Entry {
     }
 }
 
-/// Every operation of a set, and every optimizer.
+/// Every operation of a set, with every optimizer.
 fn calls(step: f64) -> [(&'static str, Call); 10] {
     let sgd = |momentum| Call::Sgd(Sgd { step: 0.1, momentum });
     let adam = |metric| {
@@ -237,7 +238,7 @@ fn calls(step: f64) -> [(&'static str, Call); 10] {
     ]
 }
 
-/// Ordinary weights, zeros and ties; in the last tile every scale and what is not finite.
+/// Ordinary weights, zeros and ties. The last tile also has every scale, NaN and infinities.
 fn weights(len: usize) -> Vec<f32> {
     let mut weights = noise(len, 11);
     let scaled: Vec<f32> = (-150..=127).flat_map(|k| at_scale(k, 1)).collect();
@@ -256,7 +257,7 @@ fn weights(len: usize) -> Vec<f32> {
 
 fn report(report: &Report) -> Vec<u8> {
     let Report { len, l1, l2_squared, max_abs, nonzero, nan, inf, value } = *report;
-    // Any NaN is the same.
+    // All NaN count as the same.
     let bits = |x: f64| if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() };
     [len, bits(l1), bits(l2_squared), bits(max_abs), nonzero, nan, inf, bits(value)]
         .into_iter()

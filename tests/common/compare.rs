@@ -1,13 +1,14 @@
-//! The comparator. It says why two results differ, in a line; `tests/reference/comparator.rs` holds it against planted wrong answers.
+//! The comparator. It says in one line why two results differ. `tests/reference/comparator.rs` plants wrong answers to
+//! test it.
 
 use crate::common::oracle::Weight;
 
-/// What memory holds that nobody has written: a NaN as `f32`, and a NaN in either half as `f16` and `bf16`.
+/// Marks memory that nobody has written: a NaN as `f32`, and a NaN in either half as `f16` and `bf16`.
 pub(crate) const POISON: [u8; 4] = 0x7fc1_7fc1u32.to_le_bytes();
 
 pub(crate) type Verdict = Result<(), String>;
 
-/// The same elements, bit for bit; a NaN equals only itself.
+/// The same elements, bit for bit. A NaN equals only a NaN of the same bits.
 pub(crate) fn same_bits<E: Weight>(want: &[E], got: &[E]) -> Verdict {
     if want.len() != got.len() {
         return Err(format!("expected {} elements, found {}", want.len(), got.len()));
@@ -26,7 +27,7 @@ pub(crate) fn same_bits<E: Weight>(want: &[E], got: &[E]) -> Verdict {
     ))
 }
 
-/// The same bytes, such as a buffer's with its guard bands.
+/// The same bytes, for example of a buffer with its guard bands.
 pub(crate) fn same_bytes(want: &[u8], got: &[u8]) -> Verdict {
     if want.len() != got.len() {
         return Err(format!("expected {} bytes, found {}", want.len(), got.len()));
@@ -42,7 +43,7 @@ pub(crate) fn same_bytes(want: &[u8], got: &[u8]) -> Verdict {
     ))
 }
 
-/// Within a relative distance; zeros, infinities and NaN only equal themselves.
+/// Within a relative distance. Zeros, infinities and NaN equal only themselves.
 pub(crate) fn close(want: f64, got: f64, relative: f64) -> Verdict {
     let equal = want == got || want.is_nan() && got.is_nan();
     if equal || want.is_finite() && (got - want).abs() <= relative * want.abs() {
@@ -51,7 +52,7 @@ pub(crate) fn close(want: f64, got: f64, relative: f64) -> Verdict {
     Err(format!("expected {want:e}, found {got:e}, {:e} off where {relative:e} is allowed", (got / want - 1.0).abs()))
 }
 
-/// The element nearest to some number of the interval from `low` to `high`, rounded to `f32` first as the library does.
+/// The element nearest to some number in [`low`, `high`]. The number is rounded to `f32` first, as in the library.
 pub(crate) fn between<E: Weight>(low: f64, high: f64, got: E) -> Verdict {
     let [low, high] = [low, high].map(|x| E::nearest(x as f32).exact());
     if (low..=high).contains(&got.exact()) {

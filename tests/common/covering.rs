@@ -1,9 +1,9 @@
-//! Groups of every kind, the lengths that they cover and the group of each weight, by arithmetic of their own.
+//! Groups of every kind, the lengths that they cover and each weight's group. The arithmetic shares no code with `src`.
 
 use penalty::{Groups, Result};
 use proptest::prelude::*;
 
-/// Groups in plain words.
+/// Groups, described plainly.
 #[derive(Debug, Clone)]
 pub(crate) enum Covering {
     Whole,
@@ -26,7 +26,7 @@ impl Covering {
         }
     }
 
-    /// The number whose multiples are covered; of lists it is the one length.
+    /// Groups cover the multiples of this number. Lists cover this length only.
     fn unit(&self) -> u128 {
         match self {
             Covering::Whole => 1,
@@ -36,7 +36,7 @@ impl Covering {
         }
     }
 
-    /// The group of each of so many weights, where they are covered.
+    /// The group of each of `len` weights, or `None` if the groups do not cover them.
     pub(crate) fn group_of(&self, len: u64) -> Option<Vec<u64>> {
         let (len, unit) = (u128::from(len), self.unit());
         let covered = if let Covering::Lists(_) = self { len == unit } else { len.is_multiple_of(unit) };
@@ -53,10 +53,10 @@ impl Covering {
     }
 }
 
-/// Of small sides and of such as no tensor has, with a length that is covered half of the time.
+/// Groups with small sides and with sides larger than any tensor. They cover the length in about half of the cases.
 pub(crate) fn coverings() -> impl Strategy<Value = (Covering, u64)> {
     let side = || prop_oneof![12 => 1..9u64, 1 => prop::sample::select(vec![1 << 31, 1 << 32, u64::MAX])];
-    // Indices in any order, cut at any places; of nothing, no list.
+    // Indices in any order, cut anywhere. Without indices there are no lists.
     let lists = (0..13u64).prop_flat_map(|n| {
         let indices = Just((0..n).collect::<Vec<u64>>()).prop_shuffle();
         (indices, prop::collection::vec(any::<bool>(), n as usize)).prop_map(|(indices, cuts)| {
@@ -81,7 +81,7 @@ pub(crate) fn coverings() -> impl Strategy<Value = (Covering, u64)> {
         3 => lists.prop_map(Covering::Lists),
     ];
     covering.prop_flat_map(|covering| {
-        // No group of more than a thread's, so that few kernels are compiled.
+        // One thread reduces each group, so that few kernels are compiled.
         let unit = if covering.unit() <= 64 { covering.unit() as u64 } else { 1 };
         let most = if let Covering::Lists(_) = covering { 1 } else { 64 / unit.max(1) };
         let multiples = (0..=most).prop_map(move |times| times * unit);

@@ -1,4 +1,4 @@
-//! Every call with groups that cover a tensor, or do not.
+//! Every call with groups that cover a tensor, and with groups that do not.
 
 use penalty::{Backend, Dtype, Error, Penalty, Result};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -8,8 +8,8 @@ use super::grouped::CALLS;
 use super::tensors::{Call, Tensors};
 use crate::common;
 
-/// Every call with groups and a tensor of some length, on slices and in sets. The second of the tensors that `also` gets has them,
-/// and `also` knows whether they cover it.
+/// Makes every call with groups and a tensor of some length, on slices and in sets. Then `also` gets two tensors, and
+/// whether the groups cover the second one.
 pub(crate) fn every_weight_is_in_one_group_or_every_call_is_rejected(
     cases: u32,
     backend: &Backend,
@@ -37,7 +37,7 @@ const LAMBDA: f64 = 0.5;
 
 pub(crate) const STEP: f64 = 3.0;
 
-/// Calls of a set that groups are found for.
+/// Calls of a set that reduce groups.
 pub(crate) const ALL: [Call; 7] = [
     Call::Evaluate,
     Call::GradientAdd,
@@ -57,7 +57,7 @@ pub(crate) fn is_rejected(what: &str, penalty: &Penalty, result: Result<()>) {
     assert!(matches!(error, Error::Groups { .. }), "{what} by {penalty:?}: {error}");
 }
 
-/// Calls of a penalty that has groups.
+/// Calls with a group penalty.
 struct Calls<'a> {
     backend: &'a Backend,
     penalty: &'a Penalty,
@@ -65,7 +65,7 @@ struct Calls<'a> {
 }
 
 impl Calls<'_> {
-    /// What each weight becomes tells its group's norm.
+    /// Each shrunk weight tells its group's norm.
     fn take_each_group(&self, group_of: &[u64]) {
         let Calls { backend, penalty, theta, .. } = *self;
         let norm = |group: u64| {
@@ -89,13 +89,13 @@ impl Calls<'_> {
             near(LAMBDA * x / norm, *g, "the gradient");
             near(x * (1.0 - LAMBDA * STEP / norm).max(0.0), *v, "the prox");
         }
-        // The same in a set, behind another tensor.
+        // The same in a set, as the second tensor.
         let mut tensors = self.tensors();
         tensors.host(Call::Prox(STEP)).expect("they cover it");
         assert_eq!(common::tensors::numbers(&tensors.words[0][1], &tensors.parameters[1]), shrunk);
     }
 
-    /// Nothing is written or recorded.
+    /// Every call is rejected, and writes and records nothing.
     fn are_rejected(&self) {
         let Calls { backend, penalty, theta, .. } = *self;
         let groups = |what: &str, result: Result<()>| is_rejected(what, penalty, result);
@@ -120,7 +120,7 @@ impl Calls<'_> {
         }
     }
 
-    /// A tensor of L1, and one of these weights.
+    /// A tensor with an L1 penalty, and one with these weights and the group penalty.
     fn tensors(&self) -> Tensors {
         let penalties = [Penalty::l1(0.1).expect("it is valid"), self.penalty.clone()];
         let mut tensors = Tensors::with(&[8, self.theta.len()], |_| Dtype::F32, &penalties);

@@ -1,9 +1,9 @@
-//! Custom penalties to test with: right ones, a built-in one written again, and some that break rules.
+//! Custom penalties for tests: correct ones, a built-in one written again, and some that break rules.
 
 use penalty::custom::{self as twins, Elementwise};
 use penalty::{Error, Penalty, Result};
 
-/// λΣ τθ where θ > 0, else (τ − 1)θ.
+/// λΣr(θ), where r(θ) is τθ if θ > 0, else (τ − 1)θ.
 pub(crate) enum Pinball {}
 
 impl Elementwise for Pinball {
@@ -37,7 +37,7 @@ impl Elementwise for Pinball {
         [-lambda * (1.0 - tau), lambda * tau]
     }
 
-    /// Takes no step of 0, which others do.
+    /// Rejects a step of 0. Other penalties accept it.
     fn prox_coefficients([lambda, tau]: [f64; 2], step: f64) -> Result<[f64; 5]> {
         if step == 0.0 {
             return Err(Error::Parameter { name: "step", expected: "above 0", found: step });
@@ -68,7 +68,8 @@ impl Elementwise for Pinball {
     }
 }
 
-/// The reverse of Huber's penalty, λΣ|θ| up to δ and λΣ(θ² + δ²)/(2δ) beyond (Owen 2007), with a prox in Adam's metric.
+/// The reverse of Huber's penalty: λΣ|θ| up to δ, and λΣ(θ² + δ²)/(2δ) beyond (Owen 2007). It has a prox in Adam's
+/// metric.
 pub(crate) enum BerHu {}
 
 impl Elementwise for BerHu {
@@ -98,7 +99,7 @@ impl Elementwise for BerHu {
         if (2f64.powi(-40)..=2f64.powi(40)).contains(&delta) { Ok(()) } else { Err(rejected) }
     }
 
-    /// Of δ times the summand, which then has no quotient.
+    /// The term is δ times the summand, so it needs no quotient.
     fn factor([lambda, delta]: [f64; 2]) -> f64 {
         lambda / delta
     }
@@ -150,7 +151,7 @@ impl Elementwise for BerHu {
     }
 }
 
-/// A constraint: no weight below the first parameter. It has no gradient, so nobody asks for one in either half.
+/// A constraint: no weight is below the first parameter. It has no gradient, so neither half's gradient is ever called.
 pub(crate) enum AtLeast {}
 
 impl Elementwise for AtLeast {
@@ -198,7 +199,7 @@ pub(crate) fn at_least(lowest: f64) -> Penalty {
     Penalty::custom::<AtLeast>([lowest, 0.0]).expect("its parameters are valid")
 }
 
-/// The functions of L1 in WGSL.
+/// L1's functions in WGSL.
 macro_rules! wgsl {
     (term) => {
         "fn term(theta: vec4<f32>, t: TermCoefficients) -> vec4<f32> { return abs(theta); }
@@ -220,7 +221,7 @@ macro_rules! wgsl {
     };
 }
 
-/// What is given in WGSL for each mistake.
+/// The WGSL with each mistake.
 const WGSL: [&str; 10] = [
     concat!(wgsl!(term), wgsl!(gradient), wgsl!(prox), wgsl!(metric_prox)),
     concat!(
@@ -254,10 +255,10 @@ const WGSL: [&str; 10] = [
     concat!(wgsl!(term), wgsl!(gradient), wgsl!(prox), "/*"),
 ];
 
-/// L1 written again, or with a mistake in its WGSL. Each is a type of its own, and all have one name.
+/// L1 written again, correctly or with a mistake in its WGSL. Each is a separate type; all have the same name.
 pub(crate) struct L1<const MISTAKE: usize>;
 
-/// What the mistakes are in.
+/// Where the mistake is.
 pub(crate) const RIGHT: usize = 0;
 
 pub(crate) const IN_TERM: usize = 1;
@@ -314,7 +315,7 @@ impl<const MISTAKE: usize> Elementwise for L1<MISTAKE> {
     }
 }
 
-/// Whose functions break the rules as `KIND` says; no device is asked about them.
+/// Its functions break a rule, chosen by `KIND`. No device runs them.
 pub(crate) struct Lawless<const KIND: usize>;
 
 impl<const KIND: usize> Elementwise for Lawless<KIND> {
@@ -364,7 +365,7 @@ pub(crate) fn penalties() -> Vec<(Penalty, f64)> {
     ]
 }
 
-/// What is said of a tensor of a set.
+/// The error about a tensor of a set, without the tensor's name.
 pub(crate) fn inner(error: Error) -> Error {
     match error {
         Error::InParameter { error, .. } => *error,

@@ -1,4 +1,4 @@
-//! What recording on a caller's device needs: buffers, encoders, and reading back without the library.
+//! For recording on a caller's device: buffers, encoders, and reading back without the library.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use penalty::wgpu::{self, BufferUsages, PollType};
 
 use crate::common::adapters::Device;
 
-/// No test waits longer for a device: a bound against hanging, which a machine that is only busy never reaches.
+/// The longest wait for a device. It only guards against hanging; a busy machine never reaches it.
 pub(crate) const TIMEOUT: Duration = Gpu::TIMEOUT;
 pub(crate) const USAGES: BufferUsages =
     BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
@@ -21,7 +21,7 @@ pub(crate) fn buffer(gpu: &Gpu, contents: &[u8], usage: BufferUsages) -> wgpu::B
     buffer
 }
 
-/// What a buffer holds, read without the library.
+/// A buffer's contents, read without the library.
 pub(crate) fn contents(gpu: &Gpu, buffer: &wgpu::Buffer) -> Vec<u8> {
     let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
     let descriptor = wgpu::BufferDescriptor { label: None, size: buffer.size(), usage, mapped_at_creation: false };
@@ -52,7 +52,7 @@ pub(crate) fn own(device: &Device) -> Gpu {
     open(device, wgpu::Limits::default(), &Options::default())
 }
 
-/// What the calls return, unless they hang.
+/// Returns what the calls return. Fails if they hang.
 pub(crate) fn without_hanging<R: Send + 'static>(calls: impl FnOnce() -> R + Send + 'static) -> R {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(calls()));

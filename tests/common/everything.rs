@@ -1,4 +1,4 @@
-//! Everything that a penalty does with some weights, held against the plainest instructions of the CPU bit by bit.
+//! Runs every operation of a penalty on some weights, and compares each bit with the CPU's plainest instructions.
 
 use penalty::cpu::InstructionSet;
 use penalty::exact::Partial;
@@ -8,19 +8,19 @@ use crate::common::compare::same_bits;
 use crate::common::oracle::Weight;
 use crate::common::trials::sample;
 
-/// What the chosen operations give. Reports compare by their bits.
+/// The results of the chosen operations. Reports compare by their bits.
 struct Everything<E> {
     partial: Option<[u8; Partial::BYTES]>,
     reports: Vec<Report>,
-    /// The gradients only where there are some.
+    /// Gradients are missing if the penalty has none.
     updates: Vec<(&'static str, Vec<E>)>,
 }
 
-/// Which operations are compared. A device compiles a kernel for each, on each formula and type.
+/// Which operations are compared. A device compiles a kernel for each operation, formula and type.
 #[derive(Debug, Clone, Copy)]
 enum Operations {
     All,
-    /// One of the five, or all where devices take no sample. They take turns.
+    /// One of the five in turn, or all if devices take no sample.
     Turn(usize),
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn same<'a, E: Weight>(
     compare(backend, case, name, weights, others, Operations::All);
 }
 
-/// The same, of a device for some of the operations: others for each turn.
+/// The same. A device compares only some of the operations, and others in each turn.
 pub(crate) fn same_in_turn<'a, E: Weight>(
     backend: &Backend,
     turn: usize,

@@ -5,15 +5,15 @@ use num_bigint::{BigInt, Sign};
 /// Every number here is an integer in units of 2^-PLACES.
 const PLACES: i32 = 300;
 
-/// The components of a projection: each is a numerator over one denominator, in units of 2^-PLACES.
+/// The components of a projection. Each is a numerator over the one denominator, in units of 2^-PLACES.
 pub(crate) struct Projection {
     numerators: Vec<BigInt>,
     denominator: BigInt,
 }
 
 impl Projection {
-    /// The first component that is further from the exact one than `of_radius` billionths of the radius and `of_itself` billionths of
-    /// itself.
+    /// The first component that is too far from the exact one: further than `of_radius` billionths of the radius plus
+    /// `of_itself` billionths of itself.
     pub(crate) fn first_off(&self, found: &[f64], radius: f64, [of_radius, of_itself]: [u32; 2]) -> Option<usize> {
         let bound = |x: f64| integer(radius) * of_radius + magnitude(&integer(x)) * of_itself;
         let off = |numerator: &BigInt, x: f64| magnitude(&(integer(x) * &self.denominator - numerator)) * 1_000_000_000;
@@ -22,7 +22,7 @@ impl Projection {
     }
 }
 
-/// A finite number, which must be a multiple of the unit.
+/// A finite number as an integer. It must be a multiple of the unit.
 fn integer(x: f64) -> BigInt {
     let exponent = (x.to_bits() >> 52 & 0x7ff) as i32;
     let fraction = x.to_bits() & ((1 << 52) - 1);
@@ -39,7 +39,7 @@ fn magnitude(x: &BigInt) -> BigInt {
     BigInt::from_biguint(Sign::Plus, x.magnitude().clone())
 }
 
-/// max(v − τ, 0), with the τ that makes their sum r: the k largest weights are above it, for the largest such k.
+/// max(v − τ, 0), where τ makes the sum r. The k largest weights are above τ; k is the largest possible.
 fn above_threshold(v: &[BigInt], r: &BigInt) -> Projection {
     let mut sorted: Vec<&BigInt> = v.iter().collect();
     sorted.sort_unstable_by(|a, b| b.cmp(a));
@@ -54,13 +54,13 @@ fn above_threshold(v: &[BigInt], r: &BigInt) -> Projection {
     Projection { numerators, denominator: kept.into() }
 }
 
-/// Onto θ ≥ 0 with Σθ = r.
+/// The projection onto θ ≥ 0 with Σθ = r.
 pub(crate) fn simplex(v: &[f64], r: f64) -> Projection {
     let v: Vec<BigInt> = v.iter().map(|&v| integer(v)).collect();
     above_threshold(&v, &integer(r))
 }
 
-/// Onto Σ|θ| ≤ r.
+/// The projection onto Σ|θ| ≤ r.
 pub(crate) fn l1_ball(v: &[f64], r: f64) -> Projection {
     let v: Vec<BigInt> = v.iter().map(|&v| integer(v)).collect();
     let magnitudes: Vec<BigInt> = v.iter().map(magnitude).collect();
@@ -76,7 +76,7 @@ pub(crate) fn l1_ball(v: &[f64], r: f64) -> Projection {
     projection
 }
 
-/// Onto ‖θ‖₂ ≤ r. The norm is a root, so it has 64 binary places below the unit.
+/// The projection onto ‖θ‖₂ ≤ r. The norm is a root, so it has 64 binary places below the unit.
 pub(crate) fn l2_ball(v: &[f64], r: f64) -> Projection {
     let v: Vec<BigInt> = v.iter().map(|&v| integer(v)).collect();
     let (squares, r) = (v.iter().map(|v| v * v).sum::<BigInt>(), integer(r));

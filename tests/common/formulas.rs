@@ -1,16 +1,16 @@
-//! The penalties beside the elastic net in `f64`, written as the papers have them, sharing no code with `src`.
+//! All separable penalties but the elastic net, in `f64`, written as in the papers. They share no code with `src`.
 
-// The library's own tests have it too, and know no crate of that name.
+// The library's unit tests include this file too, and there no crate is called `penalty`.
 use super::Penalty;
 
-/// A penalty of one weight with its two parameters; one that it has not is 0.
+/// A separable penalty with its two parameters. A missing parameter is 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) p: [f64; 2],
 }
 
-/// Each name with what its parameters are called.
+/// Each penalty's name, and the names of its parameters.
 pub(crate) const NAMES: [(&str, &[&str]); 9] = [
     ("l0", &["lambda"]),
     ("l_half", &["lambda"]),
@@ -55,14 +55,14 @@ impl Family {
             "huber" => lambda * shape * (a - shape / 2.0),
             "nonnegative_l1" if x < 0.0 => f64::INFINITY,
             "nonnegative_l1" | "l1" => lambda * a,
-            // The bounds as f32 has them.
+            // The bounds as `f32`.
             "box" if (f64::from(lambda as f32)..=f64::from(shape as f32)).contains(&x) => 0.0,
             "box" => f64::INFINITY,
             _ => unreachable!("it is one of the names"),
         }
     }
 
-    /// The slope where there is one.
+    /// The slope, if there is one.
     pub(crate) fn gradient(&self, x: f64) -> f64 {
         let ([lambda, shape], a) = (self.p, x.abs());
         let slope = match self.name {
@@ -79,20 +79,20 @@ impl Family {
         slope.copysign(x)
     }
 
-    /// What the prox minimizes.
+    /// The objective that the prox minimizes.
     pub(crate) fn objective(&self, step: f64, d: f64, v: f64, x: f64) -> f64 {
         step * self.value(x) + d * (x - v) * (x - v) / 2.0
     }
 
-    /// The least that the objective can be.
+    /// The objective's minimum.
     pub(crate) fn least(&self, step: f64, d: f64, v: f64) -> f64 {
-        // A box may lie elsewhere.
+        // A box may lie outside [0, v].
         let inside = |x: f64| if self.name == "box" { x.clamp(self.p[0], self.p[1]) } else { x };
         least(v, |x| self.objective(step, d, v, inside(x)))
     }
 }
 
-/// The least value of a function between 0 and v: a fine search that narrows in on several starts.
+/// The minimum of a function between 0 and v: a fine search that narrows in from several starts.
 pub(crate) fn least(v: f64, at: impl Fn(f64) -> f64) -> f64 {
     let (low, high) = (v.min(0.0), v.max(0.0));
     let mut least = at(0.0).min(at(v));

@@ -1,24 +1,24 @@
-//! `tests/data/prox_cases.json`: reference cases of prox, minimised numerically in 40 digits.
+//! `tests/data/prox_cases.json`: reference cases of prox, minimized numerically with 40 digits.
 
 use penalty::{Backend, Penalty};
 use serde_json::Value;
 
 use super::compare::close;
 
-/// One weight with what prox makes of it and its penalty's value.
+/// One weight, its prox and its penalty's value.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) penalty: Penalty,
     pub(crate) step: f64,
     pub(crate) v: f32,
     pub(crate) prox: f64,
-    /// How far from it a result may be, relative: 4e-7, or 1e-6 of the largest of a vector.
+    /// The relative tolerance: 4e-7, or 1e-6 of a vector's largest weight.
     pub(crate) tolerance: f64,
-    /// The file has it of the penalties of one weight.
+    /// The file has values for separable penalties only.
     pub(crate) value: Option<f64>,
 }
 
-/// A vector of a weighted penalty.
+/// A vector with a weighted penalty.
 pub(crate) struct WeightedCase {
     pub(crate) penalty: Penalty,
     pub(crate) element_weights: Vec<f32>,
@@ -51,7 +51,7 @@ fn file() -> Value {
     serde_json::from_str(include_str!("../data/prox_cases.json")).expect("the file is JSON")
 }
 
-/// The cases of the elementwise penalties.
+/// The cases of elementwise penalties.
 pub(crate) fn cases() -> Vec<Case> {
     let file = file();
     let list = |name: &str| file[name].as_array().expect("it has lists of cases").clone();
@@ -68,7 +68,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A vector with what a penalty's prox makes of it, and the penalty's value there.
+/// A vector, its prox and the penalty's value there.
 pub(crate) struct VectorCase {
     pub(crate) name: String,
     pub(crate) penalty: Penalty,
@@ -78,7 +78,7 @@ pub(crate) struct VectorCase {
     pub(crate) value: Option<f64>,
 }
 
-/// The cases of penalties that take weights together; a result may be off by 1e-6 of the largest.
+/// The cases of group penalties. A result may be off by 1e-6 of the largest weight.
 pub(crate) fn vectors() -> Vec<VectorCase> {
     let file: Value = serde_json::from_str(include_str!("../data/prox_cases.json")).expect("the file is JSON");
     let alone = ["box", "nonnegative_l1", "weighted_l1"];
@@ -113,7 +113,7 @@ fn one(case: &Value, v: &Value, prox: &Value, tolerance: f64) -> Case {
     Case {
         name: name.into(),
         penalty: Penalty::named(name, &parameters(case)).expect("its name and parameters are valid"),
-        // A projection has none.
+        // A projection has no step.
         step: case["step"].as_f64().unwrap_or(1.0),
         v: number(v) as f32,
         prox: number(prox),

@@ -1,4 +1,4 @@
-//! Penalties of groups to test with, tensors that have them, and weights where they decide.
+//! Group penalties for tests, tensors with them, and weights where their rules must decide.
 
 use penalty::{Adam, Dtype, Groups, Metric, Momentum, Penalty, Sgd};
 
@@ -11,7 +11,7 @@ pub(crate) const ADAM: Adam =
 pub(crate) const CALLS: [Call; 3] =
     [Call::ProxAndEvaluate(0.25), Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }), Call::Adam(ADAM)];
 
-/// A penalty of every rule, with a step.
+/// A penalty for each rule, with a step.
 pub(crate) fn penalties() -> Vec<(Penalty, f64)> {
     let penalties = [
         (Penalty::l2_norm(0.3), 0.5),
@@ -26,7 +26,7 @@ pub(crate) fn penalties() -> Vec<(Penalty, f64)> {
     penalties.map(|(penalty, step)| (penalty.expect("its parameters are valid"), step)).into()
 }
 
-/// Weights where rules decide: ties, zeros, both signs, several scales, and what is not finite.
+/// Weights where rules must decide: ties, zeros, both signs, several scales, NaN and infinities.
 pub(crate) fn weights(len: usize) -> Vec<f32> {
     let mut weights = noise(len, 5);
     for (i, w) in weights.iter_mut().enumerate() {
@@ -46,7 +46,7 @@ pub(crate) fn weights(len: usize) -> Vec<f32> {
     weights
 }
 
-/// Tensors of one type whose penalties are of groups, two of others between.
+/// Tensors of one type with group penalties, and one with L1.
 pub(crate) fn tensors(dtype: Dtype) -> Tensors {
     let mut tensors = Tensors::of(dtype, &[96, 5000, 96, 300, 4096, 60, 96, 12]);
     let penalties = [
@@ -65,7 +65,7 @@ pub(crate) fn tensors(dtype: Dtype) -> Tensors {
     tensors
 }
 
-/// Norms where there are constraints, which have no gradient.
+/// Replaces constraints, which have no gradient, by norms.
 pub(crate) fn with_gradients(mut tensors: Tensors) -> Tensors {
     for parameter in tensors.parameters.iter_mut().filter(|parameter| !parameter.penalty.has_gradient()) {
         parameter.penalty = Penalty::linf_norm(0.5).expect("it is valid");

@@ -23,7 +23,7 @@ pub(crate) const LAMBDA: f64 = 0.5;
 
 const MINIMIZER: [f32; 4] = [0.5, 0.0, -1.5, 0.0];
 
-/// Every optimizer that minimizes f + R: its name, how many steps take it there, and each of them.
+/// An optimizer that minimizes f + R: its name, how many steps it needs, and its step at each iteration.
 pub(crate) type Optimizer = (&'static str, u64, fn(u64) -> Call);
 
 pub(crate) const OPTIMIZERS: [Optimizer; 6] = [
@@ -39,23 +39,23 @@ pub(crate) const OPTIMIZERS: [Optimizer; 6] = [
     ("Adam", 700, |iteration| Call::Adam(Adam { step: 0.02, iteration, ..Adam::default() })),
 ];
 
-/// What minimizes another objective.
+/// In the plain metric Adam minimizes another objective.
 pub(crate) const PLAIN_METRIC: Optimizer = ("Adam in the plain metric", 700, |iteration| {
     Call::Adam(Adam { step: 0.02, metric: Metric::Plain, iteration, ..Adam::default() })
 });
 
-/// How far weights are from the minimizer.
+/// The largest distance of a weight from the minimizer.
 pub(crate) fn distance(theta: &[f32]) -> f32 {
     theta.iter().zip(MINIMIZER).map(|(theta, want)| (theta - want).abs()).fold(0.0, f32::max)
 }
 
-/// f's gradient is that of ½θ², a penalty too, added to −c: so the device and the host compute it alike.
+/// f's gradient is the gradient of ½θ², also a penalty, added to −c. So the device and the host compute it alike.
 pub(crate) fn sets<S>(set: impl Fn(Parameter) -> S) -> [S; 2] {
     [Penalty::l2_squared(0.5), Penalty::l1(LAMBDA)]
         .map(|penalty| set(Parameter::new("theta", penalty.expect("the λ is valid"))))
 }
 
-/// Where an optimizer ends on the CPU, from 0.
+/// Where an optimizer ends on the CPU if it starts at 0.
 pub(crate) fn end((_, steps, step): Optimizer) -> [f32; 4] {
     let [loss, set] = sets(|parameter| HostSet::new(Cpu::new(), vec![parameter]));
     let [mut theta, mut first, mut second] = [[0f32; 4]; 3];

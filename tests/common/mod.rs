@@ -33,5 +33,5 @@ pub(crate) mod buffers;
 pub(crate) mod device;
 #[cfg(feature = "gpu")]
 pub(crate) mod recorded;
-// For `formulas`, which the library's unit tests include too.
+// `formulas` needs this name. The library's unit tests include that file too.
 use penalty::Penalty;

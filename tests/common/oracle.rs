@@ -1,6 +1,6 @@
-//! The truth in `f64`, sharing no code with `src`: sums of any weights, and the formulas for one weight.
+//! The true results in `f64`: sums of any weights, and the formulas of one weight. They share no code with `src`.
 //!
-//! Nothing here can overflow or underflow: the square of the smallest `f32` is 2^-298, that of the largest 2^256.
+//! Nothing here can overflow or underflow: the smallest `f32` squared is 2^-298, and the largest squared is 2^256.
 
 use penalty::half::{bf16, f16};
 use penalty::{Element, Report};
@@ -11,10 +11,10 @@ use crate::common::compare::{Verdict, between, close};
 pub(crate) const SUM: f64 = 15.1 / 16_777_216.0;
 /// Half a unit in the last place of an `f32`, relative.
 const ROUNDING: f64 = 1.0 / 16_777_216.0;
-/// Elementwise, below this a number is +0.
+/// Elementwise operations treat a number below this magnitude as +0.
 pub(crate) const SMALLEST: f64 = 1.0 / (1u128 << 120) as f64;
 
-/// What tests need of an element: its exact number, its bits, and rounding by somebody else's code.
+/// What tests need of an element: its exact number, its bits, and rounding by an independent implementation.
 pub(crate) trait Weight: Element {
     fn exact(self) -> f64;
     fn nearest(x: f32) -> Self;
@@ -66,7 +66,7 @@ pub(crate) fn to<E: Weight>(numbers: &[f32]) -> Vec<E> {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Statistics {
     pub(crate) len: u64,
-    /// Over finite weights.
+    /// Over finite weights, like the next two.
     pub(crate) l1: f64,
     pub(crate) l2_squared: f64,
     pub(crate) max_abs: f64,
@@ -82,7 +82,7 @@ pub(crate) fn statistics<E: Weight>(weights: &[E]) -> Statistics {
     Statistics {
         len: weights.len() as u64,
         l1: sum(finite().map(f64::abs)),
-        // The square of a number of 24 bits has 48.
+        // The square of a 24-bit significand has 48 bits.
         l2_squared: sum(finite().map(|x| x * x)),
         max_abs: finite().fold(0.0, |max, x| f64::max(max, x.abs())),
         nonzero: count(|&x| x != 0.0),
@@ -91,7 +91,7 @@ pub(crate) fn statistics<E: Weight>(weights: &[E]) -> Statistics {
     }
 }
 
-/// Neumaier's compensated sum: the error is that of one rounding.
+/// Neumaier's compensated sum. Its error is that of one rounding.
 fn sum(numbers: impl Iterator<Item = f64>) -> f64 {
     let (mut sum, mut lost) = (0f64, 0f64);
     for x in numbers {
@@ -103,7 +103,7 @@ fn sum(numbers: impl Iterator<Item = f64>) -> f64 {
 }
 
 impl Statistics {
-    /// Holds a report of the penalty λ₁Σ|θ| + λ₂Σθ² against these.
+    /// Checks a report of the penalty λ₁Σ|θ| + λ₂Σθ² against these statistics.
     pub(crate) fn check(&self, formula: &Formula, report: &Report) -> Verdict {
         let counts = [
             ("len", self.len, report.len),
@@ -160,31 +160,31 @@ impl Formula {
         left.copysign(v) / (1.0 + 2.0 * step * self.l2_squared)
     }
 
-    /// As a kernel has it: a product of λ and the step that is below 2^-120 is 0.
+    /// The formula as in a kernel: if λ times the step is below 2^-120, it is 0.
     fn rounded(&self, step: f64) -> Formula {
         let kept = |c: f64, factor: f64| if c * factor < SMALLEST { 0.0 } else { c };
-        // The factor of prox, 1/(1 + 2·step·λ₂), is near to 1 then.
+        // Then prox's factor 1/(1 + 2·step·λ₂) is close to 1.
         Formula { l1: kept(self.l1, step), l2_squared: kept(self.l2_squared, 2.0 * step) }
     }
 
-    /// As gradients use it: a coefficient below 2^-120 is 0.
+    /// The formula as in gradients: a coefficient below 2^-120 is 0.
     fn of_gradients(&self) -> Formula {
         let kept = |x: f64, factor: f64| if factor * x < SMALLEST { 0.0 } else { x };
         Formula { l1: kept(self.l1, 1.0), l2_squared: kept(self.l2_squared, 2.0) }
     }
 
-    /// What a slope loses whose smaller term, or which itself, is +0 because it is below 2^-120.
+    /// What a slope loses if its smaller term, or the slope itself, is below 2^-120 and so becomes +0.
     fn vanishing(&self, x: f64) -> f64 {
         let terms = [2.0 * self.l2_squared * x, self.slope(x)].map(f64::abs);
         terms.into_iter().filter(|term| *term < SMALLEST * (1.0 + 4.0 * ROUNDING)).sum()
     }
 
-    /// How much of the gradient may be missing: a squared term below 2^-120 is +0 before anything is added to it.
+    /// How much of the gradient may be missing: a squared term below 2^-120 becomes +0 before the addition.
     fn vanished(&self, x: f64) -> f64 {
         vanishing(2.0 * self.l2_squared * x)
     }
 
-    /// Holds the gradient at a weight against the formula.
+    /// Checks the gradient at a weight against the formula.
     pub(crate) fn check_gradient<E: Weight>(&self, theta: E, got: E) -> Verdict {
         let (formula, x) = (self.rounded(1.0), read(theta));
         if x.is_nan() {
@@ -199,7 +199,7 @@ impl Formula {
         written(want, 3.0 * ROUNDING * want.abs() + formula.vanishing(x), got)
     }
 
-    /// Holds an existing gradient with the penalty's added against the formula.
+    /// Checks the sum of an existing gradient and the penalty's gradient against the formula.
     pub(crate) fn check_gradient_add<E: Weight>(&self, theta: E, existing: E, got: E) -> Verdict {
         let (formula, x, e) = (self.rounded(1.0), read(theta), read(existing));
         if e.is_nan() {
@@ -215,7 +215,7 @@ impl Formula {
         } else {
             x
         };
-        // What overflows f32 is infinite from there on.
+        // What overflows `f32` stays infinite.
         let more = if more.abs() > f32::MAX.into() { f64::INFINITY.copysign(more) } else { more };
         let want = e + more;
         if want.is_nan() {
@@ -228,7 +228,7 @@ impl Formula {
         written(want, 3.0 * ROUNDING * more.abs() + ROUNDING * want.abs() + vanishing, got)
     }
 
-    /// Holds the prox of a weight against the formula.
+    /// Checks the prox of a weight against the formula.
     pub(crate) fn check_prox<E: Weight>(&self, step: f64, v: E, got: E) -> Verdict {
         let x = read(v);
         if !x.is_finite() || self.l1 == 0.0 && self.l2_squared == 0.0 {
@@ -241,13 +241,13 @@ impl Formula {
     }
 }
 
-/// A weight as an elementwise kernel reads it.
+/// A weight as elementwise kernels read it.
 fn read<E: Weight>(weight: E) -> f64 {
     let x = weight.exact();
     if x.abs() < SMALLEST { 0.0 } else { x }
 }
 
-/// The magnitude of a number that may be taken for +0, else 0.
+/// The number's magnitude if it may become +0, else 0.
 fn vanishing(x: f64) -> f64 {
     if x.abs() * (1.0 - 3.0 * ROUNDING) < SMALLEST { x.abs() } else { 0.0 }
 }
@@ -259,7 +259,8 @@ fn unchanged<E: Weight>(want: E, got: E) -> Verdict {
     Err(format!("expected the same bits, {:#010x}, found {:#010x}", want.to_u32(), got.to_u32()))
 }
 
-/// A number of magnitude below 2^-120 is written as +0; one near that may be, and any other is near to itself.
+/// A number below 2^-120 in magnitude is written as +0. A number close to 2^-120 may be. Any other result must be close
+/// to `want`.
 fn written<E: Weight>(want: f64, tolerance: f64, got: E) -> Verdict {
     let may_vanish = want.abs() - tolerance < SMALLEST;
     if may_vanish && got.to_u32() == 0 {

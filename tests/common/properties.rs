@@ -1,4 +1,4 @@
-//! What penalties that take weights together do, in f64, by sorting.
+//! What group penalties do, in `f64`, by sorting.
 
 use penalty::{Groups, Penalty};
 
@@ -55,11 +55,11 @@ fn kept(v: &[f32], k: usize) -> Vec<f64> {
     x
 }
 
-/// With a step, of one group.
+/// The prox of one group with a step.
 type GroupProx = Box<dyn Fn(&[f32], f64) -> Vec<f64>>;
 type GroupValue = Box<dyn Fn(&[f64]) -> f64>;
 
-/// A penalty over runs, with what it does in `f64`.
+/// A penalty over runs, and its prox and value in `f64`.
 pub(crate) struct Properties {
     pub(crate) name: &'static str,
     pub(crate) penalty: Penalty,
@@ -69,7 +69,7 @@ pub(crate) struct Properties {
     pub(crate) projects: bool,
 }
 
-/// Each rule with a bound, over runs of so many weights.
+/// Each rule with a bound, over runs of this many weights.
 pub(crate) fn properties(bound: f64, alpha: f64, run: usize) -> Vec<Properties> {
     let groups = Groups::runs(run as u64).expect("it is valid");
     let root = (run as f64).sqrt();

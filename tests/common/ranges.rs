@@ -1,4 +1,4 @@
-//! Projections and gradients where weights and parameters are of very different scales.
+//! Projections and gradients if weights and parameters have very different scales.
 
 use super::cases::{noise, power};
 use super::exact::{self, Projection};
@@ -19,8 +19,8 @@ fn balls(radius: f64) -> [(Result<Penalty>, Project); 3] {
     ]
 }
 
-/// Groups of weights about as large as a scale: equal ones, ones that differ in their last places, of both signs, spread over many
-/// scales, one large one among small ones, and negative ones.
+/// Groups of weights near a scale: equal weights, weights that differ in their last places, both signs, many scales,
+/// one large weight among small ones, and negative weights.
 fn groups(scale: f64, len: usize, seed: u64) -> [Vec<f64>; 6] {
     let noise: Vec<f64> = noise(len, seed).into_iter().map(f64::from).collect();
     let of = |f: &dyn Fn(usize, f64) -> f64| noise.iter().enumerate().map(|(i, &x)| scale * f(i, x)).collect();
@@ -34,10 +34,11 @@ fn groups(scale: f64, len: usize, seed: u64) -> [Vec<f64>; 6] {
     ]
 }
 
-/// Projects weights of every scale beside a radius, in groups of some length, and holds each group against the exact projection.
+/// Projects weights of every scale, relative to a radius, in groups of a given length. Compares each group with the
+/// exact projection.
 fn project<E: Weight>(backend: &Backend, radius: f64, scales: &[i32], len: usize, of_itself: u32) {
     let groups: Vec<Vec<f64>> = scales.iter().flat_map(|&k| groups(radius * power(k), len, k as u64)).collect();
-    // What a weight of this type is, exactly.
+    // The exact values after rounding to this type.
     let nearest: Vec<E> = groups.concat().iter().map(|&x| E::nearest(x as f32)).collect();
     let runs = Groups::runs(len as u64).expect("no group is empty");
     for (penalty, exact) in balls(radius) {
@@ -62,9 +63,9 @@ fn project<E: Weight>(backend: &Backend, radius: f64, scales: &[i32], len: usize
     }
 }
 
-/// Of weights up to 2^100 times as large as the radius, or as small.
+/// Weights are up to 2^100 times as large or as small as the radius.
 pub(crate) fn projections_are_exact_at_every_ratio(backend: &Backend) {
-    // Units in the last place, in billionths.
+    // One unit in the last place, in billionths.
     const F16: u32 = 976_563;
     const BF16: u32 = 7_812_500;
     let all: Vec<i32> = (-100..=100).collect();
@@ -74,14 +75,14 @@ pub(crate) fn projections_are_exact_at_every_ratio(backend: &Backend) {
     project::<f32>(backend, 1e-9, &some[..17], 3, 0);
     project::<f32>(backend, 0.7, &some, 1, 0);
     project::<f32>(backend, power(-98), &some[5..], 7, 0);
-    // 2^126 and 2^27 times as much as the radius, where differences of weights overflow.
+    // Weights of about 2^126, with radii of 2^27 and 1.5·2^126. Differences of weights overflow here.
     project::<f32>(backend, power(27), &[-100, 99], 7, 0);
     project::<f32>(backend, 1.5 * power(126), &[-100, -3, 0], 7, 0);
     project::<f16>(backend, 1.0, &[-3, 0, 1, 3, 8, 12, 14], 7, F16);
     project::<f16>(backend, 0.7, &[-2, 0, 5, 13], 60, F16);
     project::<bf16>(backend, 1.0, &some, 7, BF16);
     project::<bf16>(backend, 1e-9, &some[..17], 60, BF16);
-    // No weight is as small as these radii, except 0.
+    // Only a weight of 0 is as small as these radii.
     for radius in [0.0, 1e-40, 1e-300] {
         for (penalty, _) in balls(radius) {
             let penalty = penalty.expect("its parameters are valid");
@@ -93,7 +94,7 @@ pub(crate) fn projections_are_exact_at_every_ratio(backend: &Backend) {
     }
 }
 
-/// What users met: weights that differ from the radius by many scales.
+/// Cases that users reported: weights and radius differ by many scales.
 pub(crate) fn reported_projections_are_right(backend: &Backend) {
     let project = |penalty: Result<Penalty>, v: &[f32]| {
         let penalty = penalty.expect("its parameters are valid");
@@ -115,14 +116,14 @@ pub(crate) fn reported_projections_are_right(backend: &Backend) {
     close(&project(Penalty::l2_ball(2f64.powi(-110)), &[3e38; 4]), 2f32.powi(-111));
 }
 
-/// λ√n·θ/‖θ‖, in f64, which has room for all of it.
+/// λ√n·θ/‖θ‖ in `f64`. No intermediate result overflows there.
 fn norm_gradient(theta: &[f64], [kink, lambda]: [f64; 2]) -> Vec<f64> {
     let norm = theta.iter().map(|t| t * t).sum::<f64>().sqrt();
     let slope = |t: f64| if t == 0.0 { 0.0 } else { kink * t.signum() + lambda * t / norm };
     theta.iter().map(|&t| slope(t)).collect()
 }
 
-/// Wherever weights and results are at least 2^-120, 4e-7 off at most, and what the type rounds.
+/// If weights and results are at least 2^-120, the error is at most 4e-7 plus the type's rounding.
 fn slopes<E: Weight>(backend: &Backend, scales: &[i32], lambdas: &[f64], len: usize, of_itself: f64) {
     let runs = || Groups::runs(len as u64).expect("no group is empty");
     let root = (len as f64).sqrt();
@@ -151,7 +152,7 @@ fn slopes<E: Weight>(backend: &Backend, scales: &[i32], lambdas: &[f64], len: us
     }
 }
 
-/// Where λ/‖θ‖ leaves the range of `f32` too.
+/// λ/‖θ‖ leaves the range of `f32` too.
 pub(crate) fn norm_gradients_are_right_at_every_scale(backend: &Backend) {
     let all: Vec<i32> = (-119..=126).collect();
     slopes::<f32>(backend, &all, &[1.0, 1e-6, 1e30, 1e-30, 1.2e38], 7, 0.0);
@@ -166,7 +167,7 @@ pub(crate) fn norm_gradients_are_right_at_every_scale(backend: &Backend) {
     assert_eq!(at(1.0, &[1e-30, 0.0, 0.0]), [1.0, 0.0, 0.0]);
     assert!(at(1.0, &[3e38; 3]).iter().all(|x| (x - 0.577_350_3).abs() < 2e-7));
     assert!((at(1e-6, &[1e37])[0] - 1e-6).abs() < 4e-13);
-    // Weights of far apart scales, of which the product with λ or with 1/‖θ‖ alone leaves the range.
+    // The weights have very different scales. Their product with λ alone, or with 1/‖θ‖ alone, would leave the range.
     let mixed = at(2f64.powi(100), &[2f32.powi(100), 2f32.powi(-60), -(2f32.powi(-119))]);
     assert_eq!(mixed, [2f32.powi(100), 2f32.powi(-60), -(2f32.powi(-119))]);
 }

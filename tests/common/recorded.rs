@@ -1,4 +1,4 @@
-//! Some weights in a buffer, and the penalty and the operands that recordings are tested with.
+//! Weights in a buffer, and the penalty and operands for tests of recording.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use super::cases::noise;
 use super::device::{USAGES, buffer};
 use super::oracle::Weight;
 
-/// Changes every weight that is not 0, so that a weight that is passed over shows.
+/// Changes every weight but 0, so a skipped weight shows.
 pub(crate) fn penalty() -> Penalty {
     Penalty::keras(0.1, 0.25).expect("the λs are valid")
 }
@@ -20,7 +20,7 @@ pub(crate) fn operand<E: Weight>(buffer: &wgpu::Buffer, offset: usize, len: usiz
     Operand { buffer, offset: offset as u64, len: len as u64, dtype: E::DTYPE }
 }
 
-/// Some f32 weights in a buffer of their own.
+/// Some `f32` weights in a separate buffer.
 pub(crate) fn weights(gpu: &Gpu, len: usize, seed: u64) -> (Vec<f32>, wgpu::Buffer) {
     let weights = noise(len, seed);
     let buffer = buffer(gpu, bytemuck::cast_slice(&weights), USAGES);

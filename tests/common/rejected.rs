@@ -1,4 +1,4 @@
-//! What every backend rejects, with the same words.
+//! What every backend rejects, with the same error text.
 
 use penalty::{Backend, Dtype, Error, Groups, Penalty};
 
@@ -6,7 +6,7 @@ use super::cases::family;
 use super::custom::{RIGHT, at_least, l1_with};
 use super::tensors::Tensors;
 
-/// What is counted or constrained, each of the groups with some.
+/// Counts and constraints. Group penalties are taken over several kinds of groups.
 pub(crate) fn without_gradient() -> Vec<Penalty> {
     let lists = || Groups::lists(&[[7, 1, 2, 3], [4, 5, 6, 0]]);
     let penalties = [
@@ -40,7 +40,7 @@ pub(crate) fn gradients_that_would_be_zero_are_rejected(backend: &Backend) {
             backend.gradient_add(&penalty, &weights, &mut sum),
             pollster::block_on(backend.gradient_into_async(&penalty, &weights, &mut sum)),
             pollster::block_on(backend.gradient_add_async(&penalty, &weights, &mut sum)),
-            // Also where there is nothing to add, and where the groups do not cover the weights.
+            // Rejected even if there is nothing to add, and if the groups do not cover the weights.
             backend.gradient::<f32>(&penalty, &[]).map(drop),
             backend.gradient(&penalty, &weights[..7]).map(drop),
         ];
@@ -57,7 +57,7 @@ pub(crate) fn gradients_that_would_be_zero_are_rejected(backend: &Backend) {
     assert_eq!(text, Err("l0 has no gradient: use its prox, or an optimizer's step, which takes it".into()));
 }
 
-/// Three tensors, of which the second has no gradient.
+/// Three tensors. The second has no gradient.
 pub(crate) fn one_without(penalty: &Penalty) -> Tensors {
     let l1 = Penalty::l1(0.1).expect("its parameters are valid");
     Tensors::with(&[12, 8, 5], |i| [Dtype::F32, Dtype::F16, Dtype::F32][i], &[l1.clone(), penalty.clone(), l1])
@@ -90,10 +90,10 @@ pub(crate) fn rejections(backend: &Backend) {
     let later = backend.partial_for(&norm, 4096, &weights).expect_err("it is rejected");
     let text = "linf_norm is a group penalty: it needs the whole tensor at once, found a chunk from element 4096 on";
     assert_eq!(later.to_string(), text);
-    // Of several, the one that is not covered, by its index.
+    // The error names the index of the tensor that is not covered.
     let all = backend.evaluate_all(&rows, &[&weights[..10], &weights[..10], &weights[..]]);
     assert_eq!(all.expect_err("the last is not covered").to_string(), format!("tensor 2: {NOT_COVERED}"));
-    // Nothing has no groups, and every group of nothing is covered.
+    // An empty tensor has no groups, and every kind of groups covers it.
     assert_eq!(backend.prox::<f32>(&rows, &[], 1.0), Ok(Vec::new()));
     assert_eq!(backend.evaluate::<f32>(&rows, &[]).map(|report| report.value), Ok(0.0));
 }
@@ -115,7 +115,7 @@ pub(crate) fn lists_cover_one_length(backend: &Backend) {
         assert_eq!(weights, vec![2.0; len]);
         results.map(|result| result.expect_err("it is not covered").to_string())
     };
-    // A list of tensors says which.
+    // An error about a list of tensors says which tensor.
     let of_each_call = |text: &str| {
         [false, false, true, false, false, false]
             .map(|listed| if listed { format!("tensor 0: {text}") } else { text.into() })
@@ -130,7 +130,7 @@ pub(crate) fn lists_cover_one_length(backend: &Backend) {
     assert_eq!(backend.evaluate(&three, &[3.0f32, -4.0, 2.0]).map(|report| report.value), Ok(7.0));
 }
 
-/// Two tensors of one penalty, of which its groups cover the first.
+/// Two tensors with the same penalty. Its groups cover only the first.
 pub(crate) fn half_covered() -> Tensors {
     let rows = Penalty::l2_norm(1.0).and_then(|norm| norm.over(Groups::rows(5)?)).expect("it is valid");
     Tensors::with(&[10, 12], |_| Dtype::F32, &[rows])

@@ -1,4 +1,4 @@
-//! Many tensors with their gradients and an optimizer's states, in host memory.
+//! Many tensors, their gradients and an optimizer's states, in host memory.
 
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
@@ -23,11 +23,12 @@ pub(crate) struct Shaped {
 #[derive(Clone)]
 pub(crate) struct Tensors {
     pub(crate) parameters: Vec<Shaped>,
-    /// For each role and tensor its elements, as words; an odd half word is poison. Penalty weights only where the penalty takes some.
+    /// The elements of each role and tensor, as words. An odd half word is poison. Element weights exist only for
+    /// weighted penalties.
     pub(crate) words: [Vec<Vec<u32>>; ROLES],
 }
 
-/// What is done with a set.
+/// An operation on a set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Call {
     Evaluate,
@@ -42,22 +43,23 @@ pub(crate) enum Call {
 }
 
 impl Tensors {
-    /// Tensors of these lengths; types and penalties go round.
+    /// Tensors of these lengths. Types and penalties repeat in turn.
     pub(crate) fn new(lens: &[usize]) -> Tensors {
         Tensors::with(lens, |i| DTYPES[i / 2 % 3], &penalties())
     }
 
-    /// Tensors of these lengths and one type; penalties go round.
+    /// Tensors of these lengths and one type. Penalties repeat in turn.
     pub(crate) fn of(dtype: Dtype, lens: &[usize]) -> Tensors {
         Tensors::with(lens, |_| dtype, &penalties())
     }
 
-    /// The same of every type, or where devices take a sample of one, which takes turns: types have kernels of their own.
+    /// Tensors of all types; if devices take a sample, of one type, which changes with `turn`. Each type has separate
+    /// kernels.
     pub(crate) fn in_turn(turn: usize, lens: &[usize]) -> Tensors {
         if sample() == 1 { Tensors::new(lens) } else { Tensors::of(DTYPES[turn % DTYPES.len()], lens) }
     }
 
-    /// Tensors of these lengths, types and penalties, which go round.
+    /// Tensors of these lengths, types and penalties. Penalties repeat in turn.
     pub(crate) fn with(lens: &[usize], dtype: impl Fn(usize) -> Dtype, penalties: &[Penalty]) -> Tensors {
         let parameter = |(i, &len): (usize, &usize)| {
             let penalty = penalties[i % penalties.len()].clone();
@@ -68,7 +70,7 @@ impl Tensors {
             let fill = |(i, p): (usize, &Shaped)| {
                 let len = if role < 4 || p.penalty.is_weighted() { p.len } else { 0 };
                 let seed = (i * ROLES + role) as u64;
-                // A second state is a mean of squares; a element weight is no less than 0.
+                // A second state is a mean of squares. An element weight is at least 0.
                 let numbers = noise(len as usize, seed).into_iter();
                 let numbers = numbers.map(|x| match role {
                     3 => x * x * 0.01,
@@ -90,7 +92,7 @@ impl Tensors {
         read(&self.words[role], &self.parameters)
     }
 
-    /// Does a call on the host.
+    /// Runs a call on the host.
     pub(crate) fn host(&mut self, call: Call) -> Result<Option<Reports>> {
         let element_weights = self.words[4].clone();
         self.call(&host_set(Cpu::new(), &self.parameters, &element_weights), call)
@@ -129,12 +131,12 @@ impl Tensors {
     }
 }
 
-/// What a set is told of these tensors beside their operands.
+/// The names and penalties that describe these tensors to a set.
 pub(crate) fn parameters_of(parameters: &[Shaped]) -> Vec<Parameter> {
     parameters.iter().map(|p| Parameter::new(&p.name, p.penalty.clone())).collect()
 }
 
-/// A set of these tensors on the host, with these element weights where the penalties take some.
+/// A set of these tensors on the host. Weighted penalties get these element weights.
 pub(crate) fn host_set<'w>(cpu: Cpu, parameters: &[Shaped], element_weights: &'w [Vec<u32>]) -> HostSet<'w> {
     let slice = |(words, p): (&'w Vec<u32>, &Shaped)| p.penalty.is_weighted().then(|| slice(words, p));
     let element_weights: Vec<Option<Slice<'w>>> = element_weights.iter().zip(parameters).map(slice).collect();
@@ -208,7 +210,7 @@ pub(crate) fn reports_equal(want: &Reports, got: &Reports, what: &dyn std::fmt::
     assert_eq!(want.total, got.total, "{what:?}: the total");
 }
 
-/// Everything whose bits the contract promises.
+/// Every call whose bits the contract promises.
 pub(crate) const EXACT: [Call; 10] = [
     Call::Evaluate,
     Call::GradientAdd,
@@ -222,14 +224,14 @@ pub(crate) const EXACT: [Call; 10] = [
     Call::EvaluateAndGradientInto,
 ];
 
-/// Every edge, and tensors of several spans.
+/// Lengths at every edge, and of several spans.
 pub(crate) fn lens() -> Vec<usize> {
     let mut lens: Vec<usize> = LENGTHS.into_iter().chain(LENGTHS).collect();
     lens.extend([70 * TILE + 1, 30_000, 16 * TILE, 16, 16, 16]);
     lens
 }
 
-/// 1 to 300,000, log-uniform.
+/// A thousand lengths from 1 to 300,000, log-uniform.
 pub(crate) fn thousand() -> Vec<usize> {
     let position = |i: u64| (i * 617 % 1000) as f64 / 999.0;
     (0..1000).map(|i| 300_000f64.powf(position(i)).round() as usize).collect()

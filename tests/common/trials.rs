@@ -1,14 +1,15 @@
-//! A trial for each test and each instruction set of the processor, so that a run says which of them passed what.
+//! One trial for each test and each instruction set of the processor. So the output says which of them passed which
+//! test.
 //!
 //! | environment variable | meaning |
 //! | --- | --- |
-//! | `PENALTY_SAMPLE` | devices compute one in so many of the catalogue's pairs of operations and types, and less than all of what compiles many kernels elsewhere; 32 if it is not set; 1: everything; `brief`: as 32, and leaves out more of the rest |
+//! | `PENALTY_SAMPLE` | a device computes one in this many of the catalogue's pairs of an operation and a type, and a part of what compiles many kernels elsewhere; default 32; 1: everything; `brief`: as 32, and leaves out more of the rest |
 
 use libtest_mimic::{Arguments, Trial};
 use penalty::cpu::InstructionSet;
 use penalty::{Backend, Cpu};
 
-/// A test of every backend, the CPU with each instruction set among them, and its name.
+/// The name of a test, and the test. It runs on every backend, including the CPU with each instruction set.
 pub(crate) type BackendTest = (&'static str, fn(&Backend));
 
 /// Tests with their names.
@@ -18,10 +19,10 @@ macro_rules! named {
     };
 }
 
-/// One in so many is the least that a device does: it still has every penalty, operation and type.
+/// The smallest sample that a device takes: one in 32 pairs. It still has every penalty, operation and type.
 pub(crate) const LEAST_SAMPLE: usize = 32;
 
-/// A device computes one of this many things that each need a kernel of their own.
+/// If each case needs another kernel, a device computes one in this many.
 pub(crate) fn sample() -> usize {
     let asked = std::env::var("PENALTY_SAMPLE").ok().filter(|text| text != BRIEF);
     let one_in = asked.map_or(LEAST_SAMPLE, |text| text.parse().expect("PENALTY_SAMPLE is a number, or `brief`"));
@@ -31,12 +32,12 @@ pub(crate) fn sample() -> usize {
 
 const BRIEF: &str = "brief";
 
-/// Whether a device also leaves out what compiles many kernels for paths that other trials take too.
+/// Whether a device also leaves out tests that compile many kernels for paths that other trials take too.
 pub(crate) fn is_brief() -> bool {
     std::env::var("PENALTY_SAMPLE").is_ok_and(|text| text == BRIEF)
 }
 
-/// Whether a device does the `turn`th of things that need kernels of their own: all of them, or every third.
+/// Whether a device runs case number `turn` if each case needs another kernel: it runs all of them, or every third.
 pub(crate) fn has_turn(turn: usize) -> bool {
     turn.is_multiple_of(sample().min(3))
 }
@@ -55,7 +56,7 @@ pub(crate) fn on_every_cpu(tests: &[BackendTest]) -> Vec<Trial> {
     tests.iter().flat_map(trial).collect()
 }
 
-/// The `main` of a test binary without devices: trials that need no device, and tests of every CPU.
+/// The `main` of a test binary without devices. It runs trials that need no device, and tests of every CPU.
 pub(crate) fn run(mut host: Vec<Trial>, everywhere: &[BackendTest]) -> ! {
     host.extend(on_every_cpu(everywhere));
     libtest_mimic::run(&Arguments::from_args(), host).exit()

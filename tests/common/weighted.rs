@@ -1,4 +1,4 @@
-//! Penalties that weigh every element, with weights for the elements.
+//! Weighted penalties, and element weights for them.
 
 use penalty::{Dtype, Penalty};
 
@@ -27,7 +27,7 @@ pub(crate) fn family() -> [(Penalty, f64); 7] {
     ]
 }
 
-/// As many weights of elements: zeros, ordinary ones, every scale, infinities.
+/// This many element weights: zeros, ordinary ones, every scale, infinities.
 pub(crate) fn element_weights(len: usize) -> Vec<f32> {
     let special = [0.0, f32::INFINITY, f32::MAX, SMALLEST as f32, SMALLEST as f32 / 2.0, -0.0, 1.0, f32::MIN_POSITIVE];
     let scale = |i: usize| if i.is_multiple_of(5) { cases::power((i / 5 % 200) as i32 - 100) } else { 1.0 };
@@ -35,7 +35,7 @@ pub(crate) fn element_weights(len: usize) -> Vec<f32> {
     ordinary.map(|(i, x)| if i % 9 == 4 { special[i / 9 % 8] } else { (x * scale(i)) as f32 }).collect()
 }
 
-/// Some tensors of the types given, with weighted penalties and others between.
+/// Tensors of the given types, with weighted penalties and others between them.
 pub(crate) fn tensors(lens: &[usize], dtype: impl Fn(usize) -> Dtype) -> Tensors {
     let other = Penalty::elastic_net(0.1, 0.25).expect("λ and α are valid");
     Tensors::with(lens, dtype, &[l1(0.3), net(0.2, 0.5), other, l1(0.0), Penalty::none()])

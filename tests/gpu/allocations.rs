@@ -1,7 +1,7 @@
 //! Does recording allocate as often as the same commands with bare wgpu?
 //!
-//! Whichever call it is, however many tensors there are, with another λ and step size each time, and from the first recording
-//! of a prepared set on.
+//! For every call, any number of tensors, another λ and step size each time, and from a prepared set's first recording
+//! on.
 
 use std::alloc::{GlobalAlloc, Layout as Memory, System};
 use std::cell::Cell;
@@ -25,7 +25,7 @@ fn the_counter_counts(_: &Device) {
     assert!(allocations(|| drop(std::hint::black_box(vec![1u8; 100]))) == 1);
 }
 
-/// The system's allocator, counting what this thread asks it for.
+/// The system's allocator. It counts this thread's allocations.
 struct Counting;
 
 thread_local! {
@@ -33,11 +33,11 @@ thread_local! {
 }
 
 fn count() {
-    // A thread at its end has no counter any more, and none is read.
+    // A thread that is ending has no counter any more. Nobody reads it.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
 }
 
-// SAFETY: every call is the system allocator's.
+// SAFETY: every call goes to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, memory: Memory) -> *mut u8 {
         count();
@@ -62,10 +62,10 @@ static ALLOCATOR: Counting = Counting;
 
 const ROUNDS: usize = 16;
 
-/// Rounds in which a slot is used for the first time, and nothing needs to be unmapped.
+/// Skipped rounds: each uses a slot for the first time, so nothing needs to be unmapped.
 const WARM: usize = 4;
 
-/// Sets, each recorded once.
+/// Sets that are recorded once each.
 const FRESH: usize = 4;
 
 fn allocations(work: impl FnOnce()) -> u64 {
@@ -74,15 +74,15 @@ fn allocations(work: impl FnOnce()) -> u64 {
     ALLOCATIONS.get() - before
 }
 
-/// The fewest allocations of a recording, once everything is warm: what wgpu recycles is sometimes not back yet.
+/// The fewest allocations of a warm recording. Sometimes the objects that wgpu recycles are not back yet.
 fn fewest(gpu: &Gpu, mut record: impl FnMut(&mut wgpu::CommandEncoder)) -> u64 {
     let rounds = (0..ROUNDS).map(|_| once(gpu, &mut record));
     rounds.skip(WARM).min().unwrap_or(0)
 }
 
-/// The allocations of a recording, which is then submitted and done.
+/// Counts the allocations of a recording, then submits it and waits for it.
 fn once(gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> u64 {
-    // What was written to other memory goes first: wgpu allocates more for the first write of a submission.
+    // Writes to other memory go first: wgpu allocates more for the first write of a submission.
     gpu.queue().submit([]);
     let mut encoder = encoder(gpu);
     let count = allocations(|| record(&mut encoder));
@@ -92,7 +92,7 @@ fn once(gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> u64 {
     count
 }
 
-/// Every call, the buffers it binds and whether it reports. Adam's first iteration is as good as any here.
+/// Every call, the number of buffers it binds, and whether it reports. Adam's first iteration stands for all.
 fn calls(step: f64) -> [(Call, usize, bool); 12] {
     let sgd = |momentum| Call::Sgd(Sgd { step, momentum });
     let adam = |metric| Call::Adam(Adam { step, metric, ..Adam::default() });
@@ -138,10 +138,10 @@ fn recording_allocates_what_bare_wgpu_does(device: &Device) {
     }
 }
 
-/// A set that was only built and prepared, against bare wgpu whose buffers and bind groups are as new: both write to a table, clear
-/// results, copy to and map memory that nothing has used before.
+/// Compares a set that is only built and prepared with bare wgpu, whose buffers and bind groups are equally new. Both
+/// write to a table, clear results, and copy to and map memory that nothing has used before.
 fn the_first_recording_allocates_what_bare_wgpu_does(device: &Device) {
-    // It has compiled what checks it, and nothing else.
+    // The device has compiled its self-check, and nothing else.
     let gpu = &own(device);
     for (tensors, length) in [(10, 300), (1000, 40)] {
         let tensors = Tensors::of(Dtype::F32, &vec![length; tensors]);
@@ -164,14 +164,15 @@ fn the_first_recording_allocates_what_bare_wgpu_does(device: &Device) {
             });
             let [ours, theirs] = [0, 1].map(|which| rounds.iter().map(|round| round[which]).min());
             assert_eq!(ours, theirs, "{} tensors, {call:?}: {rounds:?}", tensors.len());
-            // Compiling would add thousands to the first alone; wgpu's own lists, where they grow, add a few to any.
+            // Compiling would add thousands to the first count only. wgpu's lists add a few to either count when they
+            // grow.
             let [first, bare] = rounds[0];
             assert!(first < 2 * bare, "{} tensors, {call:?}: {rounds:?}", tensors.len());
         }
     }
 }
 
-/// Room for a row of four `f32` of each tensor and of the total.
+/// Room for a row of four `f32` for each tensor and for the total.
 fn output_buffer(gpu: &Gpu, tensors: usize) -> wgpu::Buffer {
     buffer(gpu, &vec![0; 16 * (tensors + 1)], USAGES)
 }
@@ -180,35 +181,35 @@ fn output(buffer: &wgpu::Buffer) -> Operand<'_> {
     Operand { buffer, offset: 0, len: buffer.size() / 4, dtype: Dtype::F32 }
 }
 
-/// Records a call, and that its results are finished where it has any.
+/// Records a call. If it has results, records their resolving too.
 fn record_and_finish(set: &mut ParameterSet, encoder: &mut wgpu::CommandEncoder, call: Call, output: &Operand<'_>) {
     if let Some(pending) = record(set, encoder, call).expect("there is a slot") {
         set.record_resolve(encoder, &pending, output).expect("the output is valid");
     }
 }
 
-/// How many dispatches the set's newest operation has, which is listed last.
+/// The number of dispatches of the set's newest operation, which is listed last.
 fn dispatches(set: &ParameterSet) -> usize {
     let text = format!("{set:?}");
     let recorder = text.rfind("Recorder {").map_or("", |at| &text[at..]);
     recorder.matches("Dispatch {").count()
 }
 
-/// A compiled kernel with what it binds.
+/// A compiled kernel and its bind group.
 type Command = (wgpu::ComputePipeline, wgpu::BindGroup);
 
-/// The commands of a step, without the library: numbers written, results cleared, dispatches, results copied, mapped and finished.
+/// A step's commands without the library: write numbers, clear results, dispatch, copy results, map and resolve.
 struct Bare {
-    /// Of each dispatch.
+    /// One for each dispatch.
     commands: Vec<Command>,
     table: wgpu::Buffer,
     report: Option<Report>,
     numbers: Vec<u8>,
-    /// By an earlier round.
+    /// An earlier round has mapped the staging buffer.
     mapped: Cell<bool>,
 }
 
-/// Of what reports: the results, where they are read, and what finishes them.
+/// For calls that report: the results, the buffer to read them from, and the command that resolves them.
 struct Report {
     results: wgpu::Buffer,
     staging: wgpu::Buffer,
@@ -224,7 +225,7 @@ const SHADER: &str = "
 ";
 
 impl Bare {
-    /// As many dispatches that bind these operands; what reports has an output to be finished to.
+    /// As many dispatches, which bind these operands. A call that reports has an output to resolve to.
     fn new(
         gpu: &Gpu,
         dispatches: usize,
@@ -246,7 +247,7 @@ impl Bare {
         let table = buffer(size, USAGES | wgpu::BufferUsages::UNIFORM);
         let results = output.map(|_| buffer(160 * (tensors as u64 + 2), USAGES));
         let command = |operands: &[wgpu::Buffer]| command(device, &module, &table, results.as_ref(), operands);
-        // Each of its own, as those of different kernels are.
+        // Each dispatch has a separate kernel, as in the library.
         let commands = (0..dispatches).map(|_| command(operands)).collect();
         let report = output.zip(results.as_ref()).map(|(output, results)| Report {
             results: results.clone(),
@@ -279,7 +280,7 @@ impl Bare {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         self.commands.iter().for_each(|command| dispatch(&mut pass, command));
         drop(pass);
-        // The one callback a step: that the encoder was submitted and done, or dropped.
+        // The one callback of a step: its encoder was submitted and is done, or was dropped.
         let (one, two) = (self.table.clone(), 0u64);
         let Some(Report { results, staging, finish }) = &self.report else {
             return encoder.on_submitted_work_done(move || drop((one, two)));
@@ -291,7 +292,7 @@ impl Bare {
     }
 }
 
-/// A kernel that binds what the library's bind: the table twice, the results where there are some, and the operands.
+/// A kernel with the library's bindings: the table twice, the results if there are any, and the operands.
 fn command(
     device: &wgpu::Device,
     module: &wgpu::ShaderModule,

@@ -1,4 +1,4 @@
-//! Which custom penalties does a device take? None that was not checked, and none whose halves disagree.
+//! Which custom penalties does a device take? It takes only checked ones whose halves agree.
 
 use penalty::gpu::{Operand, Operands, ParameterSet, Poller};
 use penalty::{Adam, Backend, Dtype, Error, Gpu, Metric, Parameter, Penalty, Result};
@@ -62,20 +62,20 @@ fn what_was_not_checked_is_not_recorded(device: &Device) {
     assert_eq!(gpu.record_gradient_add(&mut encoder, &penalty, &theta, &g), Err(unchecked.clone()));
     assert_eq!(gpu.record_evaluate(&mut encoder, &penalty, &theta).map(drop), Err(unchecked.clone()));
     assert_eq!(small_set(gpu, &penalty).map(drop).map_err(inner), Err(unchecked.clone()));
-    // A set whose penalty becomes one that was not checked.
+    // The set's penalty becomes one that was not checked.
     let l1 = Penalty::l1(0.1).expect("its parameters are valid");
     let mut set = small_set(gpu, &l1).expect("the operands are valid");
     set.prepare_prox_in_place().expect("the set is valid");
     set.penalties_mut().for_each(|(_, p)| *p = penalty.clone());
     assert_eq!(set.record_prox_in_place(&mut encoder, 0.5).map_err(inner), Err(unchecked.clone()));
     assert_eq!(set.prepare_evaluate().map_err(inner), Err(unchecked));
-    // Calls on host slices check by themselves, and other parameters of the type need no check.
+    // Calls on host slices run the check themselves. Other parameters of a checked type need no check.
     let weights = [1.0f32, -1.0, 0.0, 2.0];
     assert_eq!(Backend::Gpu(gpu.clone()).prox(&penalty, &weights, 0.5), Backend::cpu().prox(&penalty, &weights, 0.5));
     set.penalties_mut().for_each(|(_, p)| *p = pinball(0.3, 0.5));
     assert_eq!(set.record_prox_in_place(&mut encoder, 0.5), Ok(()));
     assert_eq!(gpu.record_gradient_into(&mut encoder, &penalty, &theta, &g), Ok(()));
-    // In Adam's metric it has no prox, and no WGSL is compiled that lacks one.
+    // Pinball has no prox in Adam's metric, so no kernel that needs one is compiled.
     let rejected = Error::NoMetricProx { penalty: "pinball" };
     assert_eq!(set.prepare_adam(&Adam::default()).map_err(inner), Err(rejected));
     assert_eq!(set.prepare_adam(&Adam { metric: Metric::Plain, ..Adam::default() }), Ok(()));
@@ -85,7 +85,7 @@ fn what_was_not_checked_is_not_recorded(device: &Device) {
 fn halves_that_disagree_are_rejected(device: &Device) {
     let gpu = device.plain();
     let rejected = |penalty: &Penalty| gpu.check(penalty).expect_err("its halves disagree");
-    // The scales' 2^99 with the significand that is neither the least nor the greatest.
+    // The number is at the scale 2^99, with the significand between the least and the greatest.
     let term = "l1_again: the term at 1.06584144e30 must be 1.06584144e30 (0x71573eb6) as in Rust, found 1e30 (0x7149f2ca) in WGSL";
     assert_eq!(rejected(&l1_with::<IN_TERM>()).to_string(), term);
     let gradient = rejected(&l1_with::<IN_GRADIENT>());
@@ -95,7 +95,7 @@ fn halves_that_disagree_are_rejected(device: &Device) {
     assert!(prox.starts_with("l1_again: the prox with the step 0 at ") && prox.ends_with(" in WGSL"), "{prox}");
     let metric = rejected(&l1_with::<IN_METRIC>()).to_string();
     assert!(metric.starts_with("l1_again: the prox in Adam's metric with the step 0.001 at "), "{metric}");
-    // What has been rejected is not recorded, nor run on slices.
+    // A rejected penalty is not recorded, and does not run on slices.
     let penalty = l1_with::<IN_GRADIENT>();
     let page = buffer(gpu, &[0; 64], USAGES);
     let theta = Operand { buffer: &page, offset: 0, len: 4, dtype: Dtype::F32 };
@@ -142,7 +142,7 @@ fn wgsl_that_is_none_is_rejected(device: &Device) {
     }
 }
 
-/// One that is right is not taken for one that is wrong, whatever they are called.
+/// A correct penalty and a wrong one of the same name are told apart.
 fn types_of_one_name_are_two(device: &Device) {
     let gpu = device.plain();
     assert!(gpu.check(&l1_with::<IN_PROX>()).is_err());
@@ -162,12 +162,12 @@ fn a_type_is_checked_once_and_its_refusal_kept(device: &Device) {
     drop(poller);
     let rejected = gpu.check(&wrong);
     assert!(rejected.is_err());
-    // Neither touches the device again.
+    // Neither check uses the device again.
     gpu.device().destroy();
     assert_eq!(gpu.check(&right), Ok(()));
     assert_eq!(gpu.check(&wrong), rejected);
     let other = Penalty::custom::<L1<RIGHT>>([0.25, 0.0]).expect("its parameters are valid");
     assert!(matches!(gpu.check(&other), Err(Error::Device(_) | Error::Timeout(_) | Error::NotSubmitted { .. })));
-    // A device that fails has rejected nothing.
+    // A failure of the device does not count as a rejection.
     assert_eq!(gpu.check(&right), Ok(()));
 }

@@ -1,4 +1,4 @@
-//! Is a lost device, or a buffer or encoder that cannot be used, an error?
+//! Is it an error if the device is lost, or if a buffer or encoder cannot be used?
 
 use std::time::Duration;
 
@@ -75,7 +75,8 @@ fn foreign_and_destroyed_buffers_are_errors(device: &Device) {
     drop(foreign_queue);
 }
 
-/// wgpu 30 compares devices only when an encoder is finished. Once it tells sooner, this fails, and recording can reject.
+/// wgpu 30 compares devices only when an encoder is finished. If a later version does so earlier, this test fails; then
+/// recording can reject the encoder.
 fn an_encoder_of_another_device_fails_late(device: &Device) {
     let (gpu, other) = (device.plain(), own(device));
     let (mine, held) = weights(gpu, 5000, 1);
@@ -85,7 +86,7 @@ fn an_encoder_of_another_device_fails_late(device: &Device) {
     let mut set = ParameterSet::new(gpu, parameters, &operands, 1).expect("the operands are valid");
     let not_submitted = |error: Error| assert!(matches!(error, Error::NotSubmitted { .. }), "{error}");
     let rejected = |foreign: wgpu::CommandEncoder| {
-        // A scope takes what would end the program otherwise.
+        // The error scope takes the error, which would end the program otherwise.
         let error = guarded(&other, || foreign.finish()).map(drop).expect_err("the devices differ");
         assert!(matches!(error, Error::Device(_)) && !error.to_string().contains('\n'), "{error}");
     };
@@ -98,7 +99,7 @@ fn an_encoder_of_another_device_fails_late(device: &Device) {
     let pending = set.record_prox_and_evaluate_in_place(&mut foreign, 0.5).expect("nothing tells");
     rejected(foreign);
     not_submitted(pending.wait(TIMEOUT).map(drop).expect_err("it was not submitted"));
-    // Both devices, and the set's only slot, are as they were.
+    // Both devices and the set's only slot are unchanged.
     same_bytes(bytemuck::cast_slice(&mine), &contents(gpu, &held)).expect("nothing ran");
     let mut own = encoder(gpu);
     let pending = set.record_evaluate(&mut own).expect("its slot is free again");
@@ -111,10 +112,10 @@ fn an_encoder_of_another_device_fails_late(device: &Device) {
 fn a_destroyed_device_ends_training_with_an_error(device: &Device) {
     for before_submit in [false, true] {
         let gpu = own(device);
-        // Whose errors these are is the caller's business; here nobody's.
+        // These errors are the caller's concern. This test ignores them.
         gpu.device().on_uncaptured_error(std::sync::Arc::new(|_| {}));
         let (_, mut set) = small(&gpu, 3);
-        // No answer in time is an error too, of those that are expected.
+        // A timeout is one of the expected errors too.
         let patience = Duration::from_secs(1);
         let mut earlier = Vec::new();
         for _ in 0..2 {

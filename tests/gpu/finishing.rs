@@ -1,4 +1,4 @@
-//! Are a step's results finished on the device as the host would?
+//! Does the device resolve a step's results as the host would?
 
 use penalty::gpu::Operand;
 use penalty::{Dtype, Error};
@@ -49,7 +49,7 @@ fn results_are_finished_on_the_device(device: &Device) {
             for (want, &got) in exact.iter().zip(&row[1..]) {
                 assert!(want.is_nan() && got.is_nan() || *want as f32 == got, "row {i}: expected {want}, found {got}");
             }
-            // Two roundings of the products, one of their sum; and the total's sum.
+            // Two roundings for the products and one for their sum; more for the total.
             let units = if i == 0 { 16.0 } else { 3.0 };
             // A λ below 2^-120 is 0 on the device.
             let absent = i > 0 && tensors.parameters[i - 1].penalty.l1_factor() == 1e-40;
@@ -68,7 +68,7 @@ fn results_are_finished_on_the_device(device: &Device) {
     }
 }
 
-/// Finished rows of every scale are the exact sums, rounded once.
+/// Resolved rows of every scale are the exact sums, rounded once.
 fn exact_results_lie_on_the_device(device: &Device) {
     let gpu = device.plain();
     let tensors = Tensors::new(&[300, 5000, 1]);
@@ -94,7 +94,7 @@ fn exact_results_lie_on_the_device(device: &Device) {
     assert_eq!(bytemuck::cast_slice::<u32, u8>(&words[208..240]), &total.to_bytes()[..128], "the total's limbs");
 }
 
-/// The step before a move can still be finished, as long as its numbers are where they were.
+/// The step before a move can still be resolved, as long as its table stays in place.
 fn a_step_is_finished_after_a_move(device: &Device) {
     let gpu = device.plain();
     let tensors = Tensors::new(&lens());
@@ -105,7 +105,7 @@ fn a_step_is_finished_after_a_move(device: &Device) {
     let output = |i: usize| Operand { buffer: &outputs[i], offset: 0, len: len as u64, dtype: Dtype::F32 };
     let mut encoder = encoder(gpu);
     let first = set.record_evaluate(&mut encoder).expect("the call is valid");
-    // To as many dispatches, then to more than the table has room for.
+    // First to a layout with as many dispatches, then to one with more than the table has room for.
     for (images, rejected) in [(tensors.lay_out(Layout::Page), false), (tensors.lay_out(Layout::Scattered(25)), true)] {
         let buffers = images.upload(gpu);
         let lists = images.operands(&tensors, &buffers);

@@ -1,4 +1,4 @@
-//! What of groups does a device reject, and may groups change from step to step?
+//! Which groups does a device reject? May groups change from step to step?
 
 use penalty::{Adam, Dtype, Error, Groups, Metric, Penalty};
 
@@ -30,7 +30,7 @@ fn groups_may_change_from_step_to_step(device: &Device) {
     equal_step_by_step(device.plain(), Tensors::of(Dtype::F32, &[960, 72, 4]), &steps);
 }
 
-/// Lists that were laid out when another tensor was rejected are uploaded when it is not.
+/// The set laid out these lists when it rejected another tensor. It uploads them once nothing is rejected.
 fn a_layout_that_fails_leaves_nothing_behind(device: &Device) {
     let lists = |at: u64| {
         let lists = Groups::lists(&[(0..at).collect::<Vec<u64>>(), (at..96).collect()]);
@@ -69,7 +69,7 @@ fn a_device_rejects_what_the_cpu_does(device: &Device) {
     let rejected = common::buffers::record(&mut set, &mut encoder, Call::Evaluate).map(|_| ());
     let want = format!("\"tensor 1\": {NOT_COVERED}");
     assert_eq!(rejected.expect_err("the second is not covered").to_string(), want);
-    // Adam's own metric differs from weight to weight.
+    // Adam's metric differs from weight to weight.
     let tensors = tensors(Dtype::F32);
     let adam = Adam { metric: Metric::Adam, ..ADAM };
     let error = Box::new(Error::NoMetricProx { penalty: "group_lasso" });

@@ -1,4 +1,4 @@
-//! Do the caller's error handlers stay?
+//! Do the caller's error handlers stay installed?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +34,7 @@ fn the_callers_error_handlers_stay(device: &Device) {
     submit(&gpu, encoder);
     Backend::Gpu(gpu.clone()).prox(&penalty(), &[1.0f32], 0.5).expect("the device lives");
     assert_eq!(errors.load(Ordering::SeqCst), 0, "the library's errors are its own");
-    // An error of the caller's own still reaches the caller's handler.
+    // An error that the caller makes still reaches the caller's handler.
     let usage = BufferUsages::MAP_READ | BufferUsages::STORAGE;
     drop(gpu.device().create_buffer(&wgpu::BufferDescriptor { usage, ..descriptor }));
     assert_eq!(errors.load(Ordering::SeqCst), 1);
@@ -43,7 +43,7 @@ fn the_callers_error_handlers_stay(device: &Device) {
         Backend::Gpu(gpu.clone()).evaluate(&penalty(), &[1.0f32]).expect_err("the device is gone");
         let began = Instant::now();
         while losses.load(Ordering::SeqCst) == 0 && began.elapsed() < TIMEOUT {
-            // A lost device may reject to be polled.
+            // Polling a lost device may fail.
             let _ = gpu.device().poll(PollType::Poll);
         }
         losses.load(Ordering::SeqCst)

@@ -26,10 +26,10 @@ fn windows_that_hold_no_tile_are_rejected(device: &Device) {
     }
 }
 
-/// A limit's name, how large it must be, and what sets it.
+/// A limit's name, its smallest value, and a function that sets it.
 type Needed = (&'static str, u64, fn(&mut wgpu::Limits, u64));
 
-/// The limits without which no kernel runs.
+/// Without these limits no kernel runs.
 const NEEDED: [Needed; 12] = {
     macro_rules! needed {
         ($($limit:ident: $least:expr,)*) => {
@@ -68,7 +68,7 @@ fn limits_that_are_too_small_are_named(device: &Device) {
     let want = "the device's limit max_storage_buffer_binding_size must be at least 16640 for the kernels, found 0";
     assert_eq!(rejected(wgpu::Limits::downlevel_webgl2_defaults()), want);
 
-    // Host slices travel in one buffer, as far as there is one.
+    // Host slices travel in one buffer, as large as the device allows.
     let limits = wgpu::Limits { max_buffer_size: 1 << 20, ..wgpu::Limits::default() };
     let backend = Backend::Gpu(open(device, limits, &Options::default()));
     assert!(backend.evaluate(&penalty(), &vec![1.0f32; 1 << 18]).is_ok());
@@ -88,13 +88,13 @@ fn limits_that_are_just_enough_are_enough(device: &Device) {
     let gpu = open(device, limits, &Options::default());
     assert_eq!(gpu.determinism(), Determinism::GpuToGpu);
     let (backend, cpu, weights) = (Backend::Gpu(gpu.clone()), Backend::cpu(), noise(3 * TILE + 5, 1));
-    // Its sum of its own needs the most memory of a workgroup.
+    // Its term sum needs the most workgroup memory.
     let mcp = Penalty::mcp(0.1, 3.0).expect("it is valid");
     for penalty in [&penalty(), &mcp] {
         assert_eq!(backend.evaluate(penalty, &weights), cpu.evaluate(penalty, &weights));
         assert_eq!(backend.prox(penalty, &weights, 0.5), cpu.prox(penalty, &weights, 0.5));
     }
-    // What needs more says so: a tensor, and what many tensors need together.
+    // The error says what needs more: one tensor, or many tensors together.
     let lone = |role: &str, penalty: &Penalty| (role.to_owned(), penalty.clone());
     let columns = Penalty::l2_norm(0.5).and_then(|norm| norm.over(Groups::columns(2)?)).expect("it is valid");
     let set = |tensors: usize, len: u64, (name, penalty): (String, Penalty)| {
@@ -124,7 +124,7 @@ fn limits_that_are_just_enough_are_enough(device: &Device) {
     let want = format!("{binding} {} for a tensor whose groups are no runs, found 16640", 4 * 8192 + alignment);
     assert_eq!(text(large.prepare_prox_in_place()), format!("\"w \\\"1\\\"\": {want}"));
     let mut many = set(100, 1, lone("w", &penalty()));
-    // A row for the header, for each tensor and for the total, of 52 words.
+    // A row of 52 words for the header, for each tensor and for the total.
     let results = 4 * 52 * 102;
     let want = format!("{binding} {results} for the results of 100 tensors, found 16640");
     assert_eq!(text(many.prepare_evaluate()), want);

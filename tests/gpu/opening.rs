@@ -1,4 +1,4 @@
-//! Does a device open, and is it the one that was asked for?
+//! Does a device open, and is it the requested one?
 
 use penalty::{Backend, Determinism, Error, wgpu};
 
@@ -15,7 +15,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
 
 fn the_self_check_promises_the_cpus_bits(device: &Device) {
     assert_eq!(device.gpu().determinism(), Determinism::GpuToGpu);
-    // The driver that the test's name says is the one that answers.
+    // The opened device has the driver that the test's name says.
     let (asked, answered) = (device.adapter.get_info(), device.gpu().adapter_info());
     assert_eq!(
         (&asked.name, asked.backend, &asked.driver_info),
@@ -33,13 +33,13 @@ fn default_limits_and_no_features_are_enough(device: &Device) {
     assert_eq!(Backend::Gpu(gpu.clone()).evaluate(&penalty(), &weights), want);
 }
 
-/// In a child that has forked but not yet become another program, the device's threads are not there.
+/// A child that has forked, but has not yet become another program, lacks the device's threads.
 #[cfg(unix)]
 fn a_fork_is_told_to_open_its_own_device(device: &Device) {
     use std::io;
     use std::os::unix::process::CommandExt;
     use std::process::Command;
-    // The only numbers that a child's closure can send its parent are the system's errors.
+    // A child's closure can send its parent only numbers of system errors.
     const REFUSED: i32 = 33;
     const ACCEPTED: i32 = 34;
     let gpu = device.plain().clone();
@@ -47,7 +47,7 @@ fn a_fork_is_told_to_open_its_own_device(device: &Device) {
         let mut command = Command::new("true");
         let backend = Backend::Gpu(gpu);
         let ask = move || {
-            // A library that does not notice hangs here, and would keep the test's output open for ever.
+            // A library that does not notice the fork hangs here. It would keep the test's output open forever.
             std::thread::spawn(|| {
                 std::thread::sleep(TIMEOUT);
                 std::process::abort();
@@ -56,7 +56,8 @@ fn a_fork_is_told_to_open_its_own_device(device: &Device) {
             let rejected = matches!(answer, Err(Error::Forked { expected, found }) if expected != found);
             Err(io::Error::from_raw_os_error(if rejected { REFUSED } else { ACCEPTED }))
         };
-        // SAFETY: the rejection comes before any lock of the driver's or of wgpu's is taken, and that it does is the test.
+        // SAFETY: the library rejects the call before it takes any lock of the driver's or of wgpu's. This test checks
+        // that.
         unsafe { command.pre_exec(ask) };
         command.spawn().map(drop).map_err(|error| error.raw_os_error())
     });

@@ -18,7 +18,7 @@ fn every_optimizer_ends_at_the_minimizer_on_a_device(device: &Device) {
     }
 }
 
-/// Where it ends on a device, which computes the loss's gradients too.
+/// Where the optimizer ends on a device. The device also computes the loss's gradients.
 fn end_on(gpu: &Gpu, (_, steps, step): Optimizer) -> Vec<f32> {
     const SLOTS: usize = 50;
     let minus_centre = buffer(gpu, bytemuck::cast_slice(&CENTRE.map(|c| -c)), USAGES);

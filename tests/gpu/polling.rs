@@ -1,4 +1,4 @@
-//! Who polls the device, and are futures completed?
+//! Who polls the device, and do futures complete?
 
 use std::pin::pin;
 use std::sync::Barrier;
@@ -42,8 +42,8 @@ fn a_future_completes_in_the_callers_polling_loop(device: &Device) {
     assert_eq!(report, Backend::cpu().evaluate(&penalty(), &theta));
 }
 
-/// A poll collects the callbacks of all work that has ended and then runs them, one after the other. A thread that waits
-/// for its own may find that another has collected it and is still busy with somebody's slow one.
+/// A poll collects the callbacks of all finished work, then runs them one after the other. Another thread may have
+/// collected the callback that a thread waits for, and may still be busy with a slow one.
 fn an_answer_that_another_thread_picks_up_is_handed_over(device: &Device) {
     let gpu = own(device);
     let (theta, held) = weights(&gpu, 1 << 19, 1);
@@ -55,7 +55,7 @@ fn an_answer_that_another_thread_picks_up_is_handed_over(device: &Device) {
         scope.spawn(|| {
             for _ in rounds.clone() {
                 barrier.wait();
-                // The other thread has submitted by then, and the device is at work.
+                // By then the other thread has submitted, and the device is working.
                 std::thread::sleep(Duration::from_millis(1));
                 let wait = PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
                 gpu.device().poll(wait).expect("the device answers");
@@ -71,14 +71,14 @@ fn an_answer_that_another_thread_picks_up_is_handed_over(device: &Device) {
             let pending = std::iter::repeat_with(record).take(4).last().expect("four were recorded");
             encoder.copy_buffer_to_buffer(&held, 0, &slow, 0, 4);
             submit(&gpu, encoder);
-            // However long that takes.
+            // However long the callback takes.
             let nap = Duration::from_millis(if round == 0 { 1500 } else { 20 });
             slow.map_async(wgpu::MapMode::Read, .., move |_| std::thread::sleep(nap));
             barrier.wait();
             answers.push(pending.wait(TIMEOUT));
             barrier.wait();
         }
-        // Judged when the other thread waits no more.
+        // We compare only after the other thread has stopped waiting.
         for answer in answers {
             assert_eq!(answer, want);
         }
@@ -115,7 +115,7 @@ fn a_poller_completes_futures(device: &Device) {
         })
         .expect("the device does not fail");
         drop(poller);
-        // Without it the blocking forms still poll for themselves.
+        // Without the poller, blocking calls still poll themselves.
         assert_eq!(backend.evaluate(&penalty(), &theta), cpu.evaluate(&penalty(), &theta));
     });
 }
@@ -146,9 +146,9 @@ fn a_poller_ends_the_wait_for_a_destroyed_device(device: &Device) {
         let mut reading = pin!(pending.read());
         assert!(poll_once(reading.as_mut()).is_pending());
         gpu.device().destroy();
-        // No answer in time is an error too, of those that are expected.
+        // A timeout is one of the expected errors too.
         let _poller = Poller::spawn(&gpu, Duration::from_secs(2)).expect("the system gives threads");
-        // Work that was under way may still end; what may not happen is nothing.
+        // Work under way may still finish. But the future must complete.
         let report = pollster::block_on(reading);
         assert!(report.is_err() || report == Backend::cpu().evaluate(&penalty(), &theta), "{report:?}");
         let error = pollster::block_on(pending.read()).expect_err("the device is gone");

@@ -1,6 +1,6 @@
-//! Do recordings give the CPU's bits for any range of any buffer, and leave alone what lies around it?
+//! Do recordings give the CPU's bits for any range of any buffer, and leave the rest of the buffer alone?
 //!
-//! Everything around a range is poison that must stay.
+//! Poison surrounds each range and must stay.
 
 use std::ops::Range;
 
@@ -46,7 +46,7 @@ fn a_window_of_three_tiles_gives_the_same_bits(device: &Device) {
     windows_give_the_same_bits(device, 49_408);
 }
 
-/// Bytes with ranges in them: what a buffer holds before, or must hold after.
+/// Bytes with ranges in them: a buffer's contents before, or the expected contents after.
 #[derive(Clone)]
 struct Image {
     bytes: Vec<u8>,
@@ -54,7 +54,7 @@ struct Image {
 }
 
 impl Image {
-    /// Ranges of these lengths, with at least 32 bytes of poison around each; where they start takes turns.
+    /// Ranges of these lengths, with at least 32 bytes of poison around each. Their starts repeat in turn.
     fn new<E: Weight>(lens: &[usize], starts: &[usize]) -> Image {
         let mut image = Image { bytes: Vec::new(), ranges: Vec::new() };
         for (i, &len) in lens.iter().enumerate() {
@@ -94,7 +94,7 @@ impl Image {
     }
 }
 
-/// Every length at starts that are aligned to 16 bytes, to 8, to 4, and to the limit on bindings.
+/// Every length, at starts aligned to 16 bytes, 8, 4 and the limit for bindings.
 fn ranges_anywhere<E: Weight>(gpu: &Gpu) {
     let lens: Vec<usize> = LENGTHS.into_iter().flat_map(|len| [len; 5]).collect();
     every_operation::<E>(gpu, &lens, &[0, 4, 8, 16, 252]);
@@ -104,7 +104,7 @@ fn every_operation<E: Weight>(gpu: &Gpu, lens: &[usize], starts: &[usize]) {
     let mut sources = Image::new::<E>(lens, starts);
     sources.fill::<E>(0..lens.len());
     evaluate_and_prox_ranges::<E>(gpu, &sources);
-    // An odd number of starts against another: their alignments meet in every pair.
+    // One list has one start more than the other, so every pair of alignments occurs.
     let outputs = Image::new::<E>(lens, &[&starts[1..], &[12, 0]].concat());
     for add in [false, true] {
         gradient_ranges::<E>(gpu, &sources, &outputs, add);
@@ -135,7 +135,7 @@ fn evaluate_and_prox_ranges<E: Weight>(gpu: &Gpu, before: &Image) {
     }
 }
 
-/// In two buffers and, one behind the other, in one.
+/// Sources and outputs in two buffers, and one behind the other in one buffer.
 fn gradient_ranges<E: Weight>(gpu: &Gpu, sources: &Image, outputs: &Image, add: bool) {
     let (cpu, count) = (Backend::cpu(), sources.ranges.len());
     let mut before = sources.clone().append(outputs);
@@ -169,7 +169,7 @@ fn gradient_ranges<E: Weight>(gpu: &Gpu, sources: &Image, outputs: &Image, add: 
     }
 }
 
-/// Small windows make small tensors take many bindings, and two ranges of one buffer a binding each.
+/// With small windows, small tensors need many bindings, and two ranges of one buffer need two.
 fn windows_give_the_same_bits(device: &Device, window: usize) {
     let options = Options { window: Some(window as u64), ..Options::default() };
     let gpu = open(device, wgpu::Limits::default(), &options);

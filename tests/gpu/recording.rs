@@ -1,4 +1,4 @@
-//! Do recordings keep their own numbers and their order?
+//! Do recordings keep their coefficients and their order?
 
 use penalty::gpu::{Operand, Pending};
 use penalty::{Backend, Dtype, Gpu, Penalty, Report};
@@ -16,7 +16,8 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     operands_without_elements_are_fine,
 ];
 
-/// Records steps with a λ and a step size each, and holds every report, the weights and the gradient against the CPU.
+/// Records steps that each have another λ and step size. Compares every report, the weights and the gradient with the
+/// CPU's.
 fn train(gpu: &Gpu, steps: &[(f64, f64)], len: usize) {
     let (mut theta, held) = weights(gpu, len, 1);
     let (mut gradient, held_gradient) = weights(gpu, len, 2);
@@ -34,7 +35,7 @@ fn train(gpu: &Gpu, steps: &[(f64, f64)], len: usize) {
         reports.push((pending, cpu.evaluate(&net, &theta).expect("the CPU does not fail")));
     }
     submit(gpu, encoder);
-    // The last first: the order of reading is the caller's.
+    // From the last to the first: the caller may read in any order.
     for (i, (pending, want)) in reports.iter().enumerate().rev() {
         assert_eq!(pending.wait(TIMEOUT).as_ref(), Ok(want), "step {i}");
     }
@@ -79,7 +80,7 @@ fn none_leaves_every_bit_and_still_reports(device: &Device) {
     for buffer in [&held, &gradient] {
         same_bytes(bytemuck::cast_slice(&image), &contents(gpu, buffer)).expect("nothing is written");
     }
-    // A gradient that is written, not added, is 0; a NaN stays.
+    // A written (not added) gradient is 0. A NaN stays.
     let mut encoder = self::encoder(gpu);
     gpu.record_gradient_into(&mut encoder, &Penalty::none(), &theta, &on_device).expect("the ranges are valid");
     submit(gpu, encoder);

@@ -1,4 +1,4 @@
-//! Which operands are rejected, and do they record nothing?
+//! Which operands are rejected, and is nothing recorded then?
 
 use penalty::gpu::{Operand, Operands, ParameterSet};
 use penalty::wgpu::{self, BufferUsages};
@@ -72,7 +72,7 @@ fn rejected_operands_record_nothing(device: &Device) {
         let text = |result: penalty::Result<()>| result.expect_err(rule).to_string();
         assert_eq!(text(gpu.record_evaluate(&mut encoder, &penalty, bad).map(drop)), weights);
         assert_eq!(text(gpu.record_prox_in_place(&mut encoder, &penalty, bad, 1.0)), weights);
-        // Even where nothing would be done.
+        // Rejected even if the call would do nothing.
         assert_eq!(text(gpu.record_prox_in_place(&mut encoder, &Penalty::none(), bad, 1.0)), weights);
         for record in [Gpu::record_gradient_into, Gpu::record_gradient_add] {
             assert_eq!(text(record(gpu, &mut encoder, &penalty, bad, &good)), weights);
@@ -91,7 +91,7 @@ fn rejected_operands_record_nothing(device: &Device) {
             assert_eq!(error.to_string(), *want);
         }
     }
-    // The halves of a word belong to one range.
+    // Both halves of a word belong to the same range.
     let (odd, behind) = (at(&held, 0, 3, Dtype::F16), at(&held, 4, 3, Dtype::F16));
     assert!(gpu.record_gradient_into(&mut encoder, &penalty, &odd, &behind).is_err());
     for step in [-1.0, f64::NAN, f64::INFINITY] {
@@ -109,7 +109,7 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
     let page = buffer(gpu, &[0; 4096], USAGES);
     let at = |offset, len| operand::<f32>(&page, offset, len);
     let mut recorded = encoder(gpu);
-    // One tensor.
+    // Calls on one tensor.
     let mut short = [0.0f32; 2];
     for backend in [Backend::cpu(), Backend::Gpu(gpu.clone())] {
         let on_host = backend.gradient_into(&penalty(), &[1.0f32; 3], &mut short).expect_err("it is too short");
@@ -124,7 +124,7 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
         let on_device = gpu.record_evaluate(&mut recorded, with, &at(0, 3)).map(drop);
         assert_eq!(on_host.map(drop).expect_err("too few"), on_device.expect_err("too few"));
     }
-    // Sets, each of whose operands is too short in turn, and then missing.
+    // Sets. Each operand in turn is too short, then missing.
     let parameters = || vec![Parameter::new("w", penalty())];
     let (host, adam) = (HostSet::new(Cpu::new(), parameters()), Adam::default());
     let on_host = |[weights, gradient, first, second]: [&mut [f32]; 4], missing: usize| {
@@ -150,7 +150,7 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
         let mut slices = slices.each_mut().map(|slice| &mut slice[..]);
         slices[role] = &mut short;
         let error = on_host(slices, 0);
-        // The weights say how long the tensor is.
+        // The length of the weights is the tensor's length.
         let want = match role {
             0 => "the gradient must have 2 elements, found 3".into(),
             _ => format!("{name} must have 3 elements, found 2"),
@@ -193,7 +193,7 @@ fn no_gradient_is_recorded_of_what_has_none(device: &Device) {
         names_the_second(set.prepare_evaluate_and_gradient_into());
         common::device::submit(gpu, encoder);
         same_bytes(&images.bytes[0], &contents(gpu, &buffers[0])).expect("nothing was recorded");
-        // With another penalty it has one, and with the first it has none again.
+        // With the other penalty the tensor has a gradient. With the first one it has none again.
         let l1 = Penalty::l1(0.1).expect("its parameters are valid");
         let mut encoder = common::device::encoder(gpu);
         for (new, rejected) in [(&l1, false), (&penalty, true)] {

@@ -39,7 +39,7 @@ fn a_report_whose_encoder_was_dropped_is_an_error(device: &Device) {
     let gpu = device.plain();
     let (_, held) = weights(gpu, 5000, 1);
     let operand = operand::<f32>(&held, 0, 5000);
-    // After one that was: its memory must not answer for this one.
+    // This step follows a submitted one. The submitted step's memory must not answer for it.
     let mut submitted = encoder(gpu);
     let other = gpu.record_evaluate(&mut submitted, &penalty(), &operand).expect("it is valid");
     submit(gpu, submitted);

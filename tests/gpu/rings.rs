@@ -1,4 +1,4 @@
-//! Is a slot one step's, until it is done?
+//! Does a slot belong to one step until that step is done?
 
 use penalty::gpu::Operand;
 use penalty::{Dtype, Error, Momentum, Penalty, Sgd, wgpu};
@@ -27,7 +27,7 @@ fn a_full_ring_rejects(device: &Device) {
         let full = record(&mut set, &mut encoder, call).map(drop);
         assert_eq!(full, Err(Error::RingFull { slots: 2 }), "{call:?}");
     }
-    // Every operation has its own ring, and once the steps are done there is room again.
+    // Every operation has a separate ring. After the steps are done, there is room again.
     set.record_gradient_add(&mut encoder).expect("there is a slot");
     submit(gpu, encoder);
     let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
@@ -86,7 +86,7 @@ fn a_reused_slot_is_an_error(device: &Device) {
     }
 }
 
-/// Step k's report is read while step k+2 is on the device; each is the host's of that step.
+/// Reads step k's report while step k+2 is on the device. Each report equals the host's of the same step.
 fn a_loop_reads_with_a_lag(device: &Device) {
     let gpu = device.plain();
     let (mut tensors, mut set) = small(gpu, 3);

@@ -1,4 +1,4 @@
-//! Which operands and numbers does a set reject?
+//! Which operands and parameters does a set reject?
 
 use penalty::gpu::{Operand, Operands, ParameterSet};
 use penalty::{Adam, Dtype, Error, Momentum, Parameter, Penalty, Sgd, wgpu};
@@ -88,7 +88,7 @@ fn what_breaks_a_rule_is_rejected(device: &Device) {
         let error = record(&mut set, &mut encoder, call).map(drop).expect_err("the number is out of range");
         assert!(matches!(error, Error::Parameter { .. }), "{call:?}: {error}");
     }
-    // A rejected place leaves the set where it was.
+    // A rejected `rebind` leaves the set's operands as they were.
     let twice = [at(&held, 0), at(&held, 0)];
     assert!(set.rebind(&Operands { weights: &twice, ..Operands::default() }).is_err());
     let pending = set.record_evaluate(&mut encoder).expect("the set is as it was");

@@ -1,4 +1,4 @@
-//! Do a set's steps keep their own coefficients and places?
+//! Does each step of a set keep the coefficients and operands that it was recorded with?
 
 use std::thread;
 
@@ -24,7 +24,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     threads_prepare_different_kernels_of_one_device,
 ];
 
-/// One for each distinct buffer and type, and for the ragged ends, which are loaded word by word.
+/// One dispatch for each distinct buffer and type, and one for ragged ends, which are loaded word by word.
 fn a_dispatch_for_each_buffer_and_type(device: &Device) {
     let gpu = device.plain();
     let count = |lens: &[usize], layout: Layout| {
@@ -35,7 +35,7 @@ fn a_dispatch_for_each_buffer_and_type(device: &Device) {
         tensors.words =
             tensors.words.map(|lists| lists.iter().zip(lens).map(|(_, &len)| vec![0x3f80_0000; len]).collect());
         let images = tensors.lay_out(layout);
-        // Aligned, every one.
+        // Every range is aligned.
         let mut at = 0;
         let ranges = images.ranges.map(|ranges| {
             ranges
@@ -107,7 +107,7 @@ fn penalties_may_begin_as_none(device: &Device) {
     }
 }
 
-/// As in Burn: the same tensors at other places, in other buffers, and in more of them.
+/// As in Burn: the same tensors move within buffers, to other buffers, and to more buffers.
 fn operands_move_from_step_to_step(device: &Device) {
     let gpu = device.plain();
     let mut tensors = if is_brief() { Tensors::of(Dtype::F16, &lens()) } else { Tensors::new(&lens()) };
@@ -121,7 +121,7 @@ fn operands_move_from_step_to_step(device: &Device) {
         let lists = images.operands(&tensors, &buffers);
         set.rebind(&operands(&lists)).expect("the operands are valid");
         let mut encoder = encoder(gpu);
-        // One operation most times, so that its slots hold the rows of earlier places.
+        // Mostly one operation, so that its slots hold rows of earlier operands.
         let call = EXACT[if k == 3 { 5 } else { 6 }];
         let pending = record(&mut set, &mut encoder, call).expect("the call is valid").expect("it reports");
         submit(gpu, encoder);
@@ -136,7 +136,7 @@ fn operands_move_from_step_to_step(device: &Device) {
     reports_equal(&want, &pending.wait(TIMEOUT).expect("it was submitted"), &"once more");
 }
 
-/// Preparing for other formulas and places leaves alone what is recorded and not yet submitted.
+/// Preparing for other formulas and operands leaves steps alone that are recorded but not yet submitted.
 fn a_set_is_prepared_between_steps(device: &Device) {
     let gpu = device.plain();
     let mut tensors = Tensors::of(Dtype::F32, &[5000, 17, 300, 4096]);
@@ -177,7 +177,7 @@ fn a_set_is_prepared_between_steps(device: &Device) {
 }
 
 fn threads_prepare_different_kernels_of_one_device(device: &Device) {
-    // Apart from those of its self-check, this device has compiled none yet.
+    // This device has compiled no other kernels than its self-check's.
     let gpu = &own(device);
     let theta = [1.5f32, -0.25, 0.0, 3.0];
     let penalties =

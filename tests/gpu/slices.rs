@@ -1,4 +1,4 @@
-//! Are calls on host slices whole or nothing, of any length and from any thread?
+//! Are calls on host slices all or nothing, for any length and from any thread?
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -21,7 +21,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     threads_that_share_a_device_get_their_own_results,
 ];
 
-/// The calls on host slices that write one of the caller's.
+/// The calls that write to one of the caller's host slices.
 #[derive(Debug, Clone, Copy)]
 enum Writes {
     GradientInto,
@@ -43,19 +43,19 @@ impl Writes {
     }
 }
 
-/// Weights that take two chunks of 32 MiB.
+/// Weights that need two chunks of 32 MiB.
 fn two_chunks() -> Vec<f32> {
     noise((32 << 20) / 4 + TILE + 4, 1)
 }
 
-/// Polls a future, and lets the device do all that was submitted before the next time; what it gives after so many polls.
+/// Polls a future up to `polls` times. After each poll, the device finishes all submitted work.
 fn poll_often<F: Future>(gpu: &Gpu, mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
     for _ in 0..polls {
         if let Poll::Ready(output) = poll_once(future.as_mut()) {
             return Some(output);
         }
         let wait = PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
-        // A device that is gone may reject.
+        // Polling a lost device may fail.
         let _ = gpu.device().poll(wait);
     }
     None
@@ -66,7 +66,7 @@ fn a_dropped_future_leaves_the_slice_as_it_was(device: &Device) {
     let (backend, theta) = (Backend::Gpu(gpu.clone()), two_chunks());
     for call in Writes::ALL {
         let mut slice = theta.clone();
-        // Once for each time that it waits, until it is done.
+        // Drops the future at each of its waits in turn, until the call completes.
         let mut waits = 0;
         loop {
             let done = poll_often(&gpu, pin!(call.run(&backend, &theta, &mut slice)), waits + 1);
@@ -92,13 +92,13 @@ fn a_device_that_fails_midway_leaves_the_slice(device: &Device) {
             let mut slice = theta.clone();
             let outcome = {
                 let mut future = pin!(call.run(&backend, &theta, &mut slice));
-                // The first chunk is back, and the second is under way.
+                // The first chunk is back. The second is under way.
                 let waits = if matches!(call, Writes::ProxAndEvaluate) { 3 } else { 2 };
                 assert_eq!(poll_often(&gpu, future.as_mut(), waits), None);
                 gpu.device().destroy();
                 poll_often(&gpu, future, 100)
             };
-            // What was under way may still end.
+            // Work under way may still finish.
             let mut want = theta.clone();
             if outcome == Some(Ok(())) {
                 pollster::block_on(call.run(&Backend::cpu(), &theta, &mut want)).expect("the CPU does not fail");
@@ -118,7 +118,7 @@ fn threads_that_share_a_device_get_their_own_results(device: &Device) {
                 let weights = noise(300 + 100 * thread as usize, thread);
                 let want = reference().partial(0, &weights).expect("the CPU does not fail");
                 let shrunk = reference().prox(penalty, &weights, 0.5).expect("the CPU does not fail");
-                // Often: one thread's poll may pick up another's answer, and must hand it over.
+                // Many rounds: one thread's poll may pick up another thread's answer, and must hand it over.
                 for round in 0..40 {
                     assert_eq!(backend.partial(0, &weights).as_ref(), Ok(&want), "thread {thread}, round {round}");
                 }

@@ -1,4 +1,4 @@
-//! Which weights of elements does a device take, and may a penalty become one without?
+//! Which element weights does a device take? May a weighted penalty become one without element weights?
 
 use penalty::gpu::{Operand, Operands, ParameterSet};
 use penalty::{Cpu, Dtype, Error, Gpu, Parameter, Penalty, Result};

@@ -1,4 +1,4 @@
-//! Has every operation on every penalty and type the bits that `tests/data/hashes.txt` has?
+//! Does every operation on every penalty and type have the bits in `tests/data/hashes.txt`?
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -56,7 +56,7 @@ fn lines(entry: &Entry, results: &Hashes) -> String {
     })
 }
 
-/// Holds results against those recorded. Of a sample there may be fewer, but of every penalty, operation and type some.
+/// Compares results with the recorded ones. A sample may have fewer, but some for every penalty, operation and type.
 pub(crate) fn as_recorded(one_in: usize, run: impl Fn(usize, &Entry) -> Hashes) -> Result<(), String> {
     let mut missing: BTreeSet<&str> = HASHES.lines().collect();
     let mut wrong = String::new();

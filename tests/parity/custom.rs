@@ -1,4 +1,4 @@
-//! Have custom penalties the reference's bits, and a built-in one written again those of the built-in one?
+//! Do custom penalties have the reference's bits? Does a built-in one, written again, have the built-in one's bits?
 
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
@@ -27,7 +27,7 @@ fn same_bits_as_the_reference(backend: &Backend) {
     let ((edges, edges_others), (tiles, tiles_others)) = (cases::edges(), cases::tiles());
     let (edges, tiles) = ([&edges[..], &edges_others], [&tiles[..], &tiles_others]);
     for (i, case) in penalties().iter().enumerate() {
-        // Two types with three penalties each, and two with one.
+        // The first two types have three penalties each, the other two have one each.
         let turn = [0, 0, 0, 1, 1, 1, 2, 3][i];
         of::<f32>(backend, turn, case, "edges", edges);
         of::<f32>(backend, turn, case, "tiles", tiles);
@@ -38,7 +38,7 @@ fn same_bits_as_the_reference(backend: &Backend) {
     }
 }
 
-/// L1 of a user's own has the bits of the built-in one, where its sum of terms is taken as Σ|θ| is.
+/// A custom L1 has the built-in one's bits. So does its value, since term sums are added up as Σ|θ| is.
 fn written_again(backend: &Backend) {
     let (edges, others) = cases::edges();
     let (built_in, again) = (Penalty::l1(0.5).expect("its parameters are valid"), l1_with::<RIGHT>());

@@ -1,4 +1,4 @@
-//! What is held against the host on a device alone, or needs buffers there.
+//! Tests that compare devices alone with the host, or that need buffers.
 
 mod catalogue;
 mod custom;
@@ -16,7 +16,7 @@ use libtest_mimic::Trial;
 use crate::common::adapters;
 use crate::common::trials::BackendTest;
 
-/// Runs trials that need no device, tests of every backend, and those of devices.
+/// Runs trials that need no device, tests of every backend, and device tests.
 pub(crate) fn run(host: Vec<Trial>, everywhere: &[BackendTest]) -> ! {
     let on_devices = [
         catalogue::ON_DEVICES,

@@ -1,4 +1,4 @@
-//! Have group penalties the reference's bits, over every kind of groups?
+//! Do group penalties have the reference's bits, over every kind of groups?
 
 use penalty::half::{bf16, f16};
 use penalty::{Backend, Groups, Penalty};
@@ -11,7 +11,7 @@ use crate::common::trials::BackendTest;
 
 pub(crate) const EVERYWHERE: &[BackendTest] = named![same_bits_as_the_reference,];
 
-/// Every kind of grouping of 1,536 weights, small groups and large, each with what it is called.
+/// Every kind of groups over 1,536 weights, small and large.
 fn groupings() -> Vec<Groups> {
     let backwards: Vec<u64> = (0..700).rev().collect();
     let odd: Vec<u64> = (700..1536).step_by(2).collect();
@@ -40,12 +40,13 @@ fn same_bits_as_the_reference(backend: &Backend) {
     for (i, (penalty, step)) in penalties().iter().enumerate() {
         for (j, groups) in groupings().into_iter().enumerate() {
             let penalty = penalty.over(groups).expect("it takes weights together");
-            // The kinds of groups share their kernels.
+            // All kinds of groups share their kernels.
             same(backend, i, (&penalty, *step), &ordinary);
             if j == 1 {
                 scales.iter().for_each(|weights| same(backend, i, (&penalty, *step), weights));
             }
-            // The rules do not know the type, but for what it rounds; each kind of group has its turn with each.
+            // The rules ignore the type, except for its rounding. So each kind of groups is tested with some of the
+            // types in turn.
             if (i + j) % 4 == 1 {
                 same(backend, i + 1, (&penalty, *step), &half);
                 same(backend, i + 2, (&penalty, *step), &brain);
@@ -54,7 +55,7 @@ fn same_bits_as_the_reference(backend: &Backend) {
     }
 }
 
-/// Groups that lie outside by less than a unit of their sums are known to.
+/// A group outside its ball by less than a unit of its sums counts as outside.
 fn the_least_excess_counts(backend: &Backend) {
     let mut weights = vec![0.0f32; 96];
     for (at, w) in [(3, 0.5), (9, 2f32.powi(-70)), (70, 0.5), (80, 2f32.powi(-70))] {

@@ -1,7 +1,8 @@
-//! The promise: every operation on every penalty and type has the same bits from every instruction set and on every adapter.
+//! The promise: every operation on every penalty and type has the same bits on every instruction set and every adapter.
 //!
-//! The catalogue has the whole product of operations, penalties and types on one kind of input; the other files have what it has not: every length, scale
-//! and place in memory. On a device, where each kernel compiles for a second, a sample is taken (`PENALTY_SAMPLE`, see `common/trials.rs`).
+//! The catalogue covers all combinations of operation, penalty and type, on one kind of input. The other files add
+//! every length, scale and place in memory. Each kernel compiles for a second on a device, so devices take a sample
+//! (`PENALTY_SAMPLE`, see `common/trials.rs`).
 
 #[macro_use]
 #[path = "../common/mod.rs"]

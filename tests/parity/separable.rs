@@ -1,4 +1,4 @@
-//! Have separable penalties the reference's bits at every edge?
+//! Do separable penalties have the reference's bits at every edge?
 
 use penalty::half::{bf16, f16};
 use penalty::{Backend, Penalty};
@@ -28,7 +28,7 @@ fn same_bits_as_the_reference(backend: &Backend) {
     for (i, (formula, case)) in cases.enumerate() {
         of::<f32>(backend, formula, &case, "edges", edges);
         of::<f32>(backend, formula, &case, "tiles", tiles);
-        // The formulas do not know the type, but for the bounds of the box.
+        // Only the bounds of the box depend on the type. All other formulas ignore it.
         if i % 9 == 8 {
             of::<f16>(backend, i / 9, &case, "edges", edges);
             of::<bf16>(backend, i / 9 + 1, &case, "tiles", tiles);

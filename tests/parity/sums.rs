@@ -1,4 +1,4 @@
-//! Have sums the reference's bits, on any number of threads?
+//! Do sums have the reference's bits, on any number of threads?
 
 use penalty::Backend;
 use penalty::exact::TILE;

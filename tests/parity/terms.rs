@@ -1,4 +1,4 @@
-//! Do sums of penalties, and calls that evaluate besides, have the bits of one call after the other?
+//! Do sums of penalties, and calls that also evaluate, have the bits of one call after the other?
 
 use penalty::half::f16;
 use penalty::{Backend, Penalty, Report, Result, Sum};
@@ -16,7 +16,7 @@ pub(crate) const EVERYWHERE: &[BackendTest] = named![
 
 pub(super) const LEN: usize = 10_000;
 
-/// With and without a term sum, the same formula twice, and one that changes nothing.
+/// Penalties with and without a term sum, one formula twice, and a penalty that changes nothing.
 pub(super) fn terms() -> Vec<Penalty> {
     let terms = [
         Penalty::l1(0.3),
@@ -33,7 +33,7 @@ pub(super) fn sum() -> Sum {
     Sum::new(terms()).expect("the terms are separable")
 }
 
-/// The gradient added to another, and the report, term by term.
+/// Adds the gradient to another and reports, term by term.
 fn one_by_one<E: Weight>(backend: &Backend, weights: &[E], gradient: &mut [E]) -> Result<Report> {
     let mut total = None;
     for term in terms() {
@@ -58,7 +58,7 @@ fn a_sum_has_the_bits_of_one_call_per_term(backend: &Backend) {
         let mut added = loss;
         assert_eq!(backend.evaluate_and_gradient_add(&sum(), &weights, &mut added).expect(ok), report);
         same_bits(&want, &added).expect("evaluate_and_gradient_add");
-        // Written over what is there: like adding to zeros, but for the first term, which is rounded alone.
+        // Writing equals adding to zeros, except that the first term is rounded alone.
         let mut want = Backend::cpu().gradient(&terms()[0], &weights).expect(ok);
         terms()[1..].iter().for_each(|term| Backend::cpu().gradient_add(term, &weights, &mut want).expect(ok));
         same_bits(&want, &backend.gradient(&sum(), &weights).expect(ok)).expect("gradient");
@@ -68,7 +68,7 @@ fn a_sum_has_the_bits_of_one_call_per_term(backend: &Backend) {
     }
     check::<f32>(backend);
     check::<f16>(backend);
-    // If one term is rejected, no gradient of an earlier one is added.
+    // If any term is rejected, no term's gradient is added.
     let ball = Sum::new([Penalty::l1(1.0), Penalty::interval(0.0, 1.0)].map(|term| term.expect("it is valid")));
     let mut gradient = [1.0f32];
     let rejected = backend.gradient_add(&ball.expect("the terms are separable"), &[2.0f32], &mut gradient);

@@ -1,4 +1,4 @@
-//! Have gradients and proxes the reference's bits, on any number of threads?
+//! Do gradients and proxes have the reference's bits, on any number of threads?
 
 use penalty::{Backend, Penalty};
 
@@ -10,7 +10,7 @@ use crate::common::trials::BackendTest;
 
 pub(crate) const ON_EVERY_CPU: &[BackendTest] = named![any_number_of_threads_gives_the_same_updates];
 
-/// Gradient, gradient added and prox, with every kind of coefficients.
+/// Compares gradient, gradient added and prox, with every kind of coefficients.
 #[track_caller]
 pub(crate) fn same_updates<E: Weight>(backend: &Backend, name: &str, weights: &[E], others: &[E]) {
     let poison = vec![bytemuck::pod_read_unaligned::<E>(&POISON[..size_of::<E>()]); weights.len()];

@@ -1,4 +1,4 @@
-//! Have weighted penalties the reference's bits?
+//! Do weighted penalties have the reference's bits?
 
 use penalty::half::{bf16, f16};
 use penalty::{Backend, Penalty};

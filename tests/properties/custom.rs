@@ -1,4 +1,4 @@
-//! What holds of custom penalties on the CPU?
+//! Which properties do custom penalties have on the CPU?
 
 use penalty::cpu::InstructionSet;
 use penalty::exact::TILE;

@@ -1,4 +1,4 @@
-//! What holds of proxes and gradients of L1, L2² and the elastic net?
+//! Which properties do proxes and gradients of L1, L2² and the elastic net have?
 
 use penalty::half::{bf16, f16};
 use penalty::{Backend, Penalty};
@@ -43,7 +43,7 @@ proptest! {
     fn the_gradient_is_the_slope_of_the_value((l1, l2, _) in coefficients(), theta in ordinary()) {
         prop_assume!(theta.abs() > 1e-3);
         let (penalty, cpu) = (penalty(l1, l2), Backend::cpu());
-        // Both ends are floats, so the quotient of a parabola is exact up to the values' error.
+        // Both ends are floats, so a parabola's difference quotient is exact except for the errors of the values.
         let h = (theta.abs() / 4.0).to_bits() & 0x7f80_0000;
         let (low, high) = (theta - f32::from_bits(h), theta + f32::from_bits(h));
         let value = |x: f32| cpu.evaluate(&penalty, &[x]).expect("the CPU does not fail").value;
@@ -56,11 +56,11 @@ proptest! {
 
     #[test]
     fn moreaus_identity_holds_for_l1(lambda in (-10.0..6.0f64).prop_map(f64::exp2), v in ordinary()) {
-        // v = prox of λ|x| at v + projection of v onto [−λ, λ], the prox of the conjugate.
+        // v = prox of λ|x| at v + projection of v onto [−λ, λ]. The projection is the conjugate's prox.
         let x = prox1(&penalty(lambda, 0.0), v, 1.0);
         let projected = f64::from(v).clamp(-lambda, lambda);
         prop_assert!((x + projected - f64::from(v)).abs() <= 2.0 * ROUNDING * f64::from(v).abs() + SMALLEST);
-        // What the threshold took away is never more than it.
+        // The prox moves a weight by at most the threshold.
         prop_assert!((f64::from(v) - x).abs() <= lambda * (1.0 + 4.0 * ROUNDING) + ROUNDING * f64::from(v).abs());
     }
 
@@ -154,10 +154,10 @@ proptest! {
         let (penalty, cpu) = (penalty(l1, l2), Backend::cpu());
         let weights: Vec<f16> = weights.into_iter().map(f16::from_bits).collect();
         let wide: Vec<f32> = weights.iter().map(|w| w.to_f32()).collect();
-        // The same numbers have the same sums, whatever holds them.
+        // Equal numbers have equal sums in any type.
         prop_assert_eq!(cpu.evaluate(&penalty, &weights)?, cpu.evaluate(&penalty, &wide)?);
         for (half, wide) in cpu.prox(&penalty, &weights, step)?.iter().zip(cpu.prox(&penalty, &wide, step)?) {
-            // A small negative number that a half rounds to −0 is +0; only without a penalty is −0 left as it is.
+            // A small negative number that `f16` rounds to −0 becomes +0. Only `none()` leaves −0 alone.
             let rounded = f16::from_f32(wide).to_bits();
             let want = if rounded == 0x8000 && !penalty.is_none() { 0 } else { rounded };
             if !wide.is_nan() {
@@ -198,7 +198,7 @@ fn a_lambda_below_every_float_counts_in_the_value_and_moves_no_weight() -> penal
     assert!((report.value / want - 1.0).abs() < 1e-15, "the value uses λ in f64");
     assert_eq!(bits(&cpu.prox(&tiny, &weights, 1.0)?), bits(&weights));
     assert_eq!(bits(&cpu.gradient(&tiny, &weights)?), [0; 1000]);
-    // A large step brings it back: the product counts, not its factors.
+    // A large step brings the threshold back: the product counts, not its factors.
     assert_eq!(cpu.prox(&Penalty::l1(1e-40)?, &[2.0f32], 1e40)?, [1.0]);
     Ok(())
 }
@@ -216,7 +216,7 @@ fn the_largest_lambda_covers_what_it_should_and_overflows_nothing() -> penalty::
 
 #[test]
 fn prox_of_zero_with_a_threshold_of_zero_is_zero_and_no_nan() -> penalty::Result<()> {
-    // 1 − t/|v| is 0/0 here.
+    // Here 1 − t/|v| would compute 0/0.
     let penalties =
         [Penalty::l1(1e-40)?, Penalty::l1(1.0)?, Penalty::l2_squared(1.0)?, Penalty::elastic_net(1.0, 0.5)?];
     for penalty in penalties {

@@ -1,4 +1,4 @@
-//! What holds of penalties of groups? Against formulas in `f64` that sort.
+//! Which properties do group penalties have? Compared with formulas in `f64` that sort.
 
 use penalty::half::{bf16, f16};
 use penalty::{Backend, Groups, Penalty};
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::common::coverings::every_weight_is_in_one_group_or_every_call_is_rejected;
 use crate::common::properties::{largest, of, properties, wide};
 
-/// How far a result may be off, relative to the largest that is involved.
+/// The largest error of a result, relative to the largest number involved.
 const VECTOR: f64 = 1e-6;
 
 fn weight() -> impl Strategy<Value = f32> {
@@ -39,7 +39,7 @@ proptest! {
             let found = prox(&known.penalty, v, step);
             for (x, v) in found.chunks(run).zip(v.chunks(run)) {
                 let want = (known.prox)(v, step);
-                // What is left of a difference is as exact as its terms.
+                // A difference is only as exact as its terms.
                 let scale = largest(&want).max(2f64.powi(-4) * largest(&wide(v)));
                 for (x, want) in x.iter().zip(&want) {
                     let off = (f64::from(*x) - want).abs();
@@ -74,7 +74,7 @@ proptest! {
                 };
                 let h = 1e-6;
                 let others = || at[group.clone()].iter().filter(|x| (x.abs() - at[i].abs()).abs() < 1e-5).count();
-                // Where two weights are nearly the largest together, there is a kink.
+                // If two weights are nearly the largest, there is a kink.
                 if known.penalty == of(of(Penalty::linf_norm(bound)).over(Groups::runs(8).expect("it is valid"))) && others() > 1 {
                     continue;
                 }
@@ -112,7 +112,7 @@ proptest! {
             prop_assert_eq!(value(&known.penalty, &once), 0.0);
             prop_assert_eq!(&prox(&known.penalty, &once, 1.0), &once);
         }
-        // So do weights of 16 bits, whose rounding is a thousand times as coarse.
+        // The same for 16-bit weights, whose rounding is a thousand times as coarse.
         for penalty in [Penalty::l1_ball(bound), Penalty::l2_ball(bound)] {
             let penalty = of(of(penalty).over(Groups::runs(run as u64).expect("it is valid")));
             let half: Vec<f16> = v.iter().map(|&v| f16::from_f32(v)).collect();

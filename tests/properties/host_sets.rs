@@ -1,4 +1,4 @@
-//! Is a set in host memory as many calls, one for each tensor?
+//! Does a set in host memory equal separate calls for its tensors?
 
 use penalty::exact::TILE;
 use penalty::half::{self, bf16, f16};
@@ -36,7 +36,7 @@ fn a_host_set_equals_calls_per_tensor() {
     }
 }
 
-/// The gradient and the prox of tensor `i` by calls of its own.
+/// The gradient and the prox of tensor `i` by separate calls.
 fn per_tensor(cpu: &Backend, p: &Shaped, [before, after, shrunk]: [&[Vec<Vec<u32>>; ROLES]; 3], i: usize) {
     fn check<E: penalty::Element>(cpu: &Backend, p: &Shaped, [b, g, a, s]: [&[u32]; 4], i: usize) {
         let elements = |words| bytemuck::cast_slice::<u32, E>(words)[..p.len as usize].to_vec();

@@ -1,4 +1,4 @@
-//! Properties that hold of any weights and parameters, on the CPU; `tests/parity` holds every other backend against the CPU.
+//! Properties of any weights and parameters, on the CPU. `tests/parity` compares every other backend with the CPU.
 
 #[path = "../common/mod.rs"]
 mod common;

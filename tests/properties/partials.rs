@@ -1,4 +1,4 @@
-//! What holds of sums that are taken apart, merged, scaled and serialized?
+//! Which properties do sums have that are split, merged, scaled and serialized?
 
 use penalty::exact::{Partial, TILE};
 use penalty::{Backend, Penalty, Report};
@@ -18,7 +18,7 @@ fn merged(a: &Partial, b: &Partial) -> Partial {
     sum
 }
 
-/// Long enough to have several tiles, without proptest making each weight.
+/// Long enough for several tiles, although proptest makes only the seeds.
 fn tiled(seeds: &[f32], len: usize) -> Vec<f32> {
     (0..len).map(|i| seeds[(i * 7 + i / 64) % seeds.len()]).collect()
 }
@@ -52,7 +52,7 @@ proptest! {
         let (mut sum, mut start) = (Partial::default(), 0);
         for chunk in tiles.iter().map(|t| t * TILE).chain([rest]) {
             let part = Backend::cpu().partial(start as u64, &weights[start..start + chunk])?;
-            // In whichever order they arrive.
+            // The parts may arrive in any order.
             sum = if chunk % (2 * TILE) == 0 { merged(&sum, &part) } else { merged(&part, &sum) };
             start += chunk;
         }
@@ -80,7 +80,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_partial_or_an_error(bytes in vec(any::<u8>(), Partial::BYTES)) {
-        // Partials come from elsewhere; nothing may panic.
+        // Partials come from outside, so no bytes may cause a panic.
         if let Ok(partial) = Partial::from_bytes(&bytes) {
             prop_assert_eq!(partial.to_bytes().to_vec(), bytes);
             let _ = partial.report(&penalty(1.0, 1.0)).map(|report| report.zeros());
@@ -89,7 +89,7 @@ proptest! {
 
     #[test]
     fn sums_scale_with_powers_of_two_to_the_bit(k in -126i32..=126, len in 1usize..9000) {
-        // Whether a tile is ordinary or scaled, and across the limits between them.
+        // Holds for ordinary and scaled tiles, and across the limits between them.
         let (plain, scaled) = (at_scale(0, len, 7), at_scale(k, len, 7));
         let report = |weights: &[f32]| partial(weights).report(&Penalty::none()).expect("it has no sum of its own");
         let (plain, scaled) = (report(&plain), report(&scaled));
@@ -102,7 +102,7 @@ proptest! {
 
 #[test]
 fn a_chunk_that_starts_elsewhere_would_give_other_sums() {
-    // Why `Backend::partial` rejects it: the order of additions is that of tiles.
+    // `Backend::partial` rejects such a chunk, because the order of additions depends on tiles.
     let differ = (0..50).filter(|&seed| {
         let weights = at_scale(0, 3 * TILE, seed);
         merged(&partial(&weights[..TILE / 2]), &partial(&weights[TILE / 2..])) != partial(&weights)
@@ -112,7 +112,7 @@ fn a_chunk_that_starts_elsewhere_would_give_other_sums() {
 
 #[test]
 fn merging_counts_that_no_weights_have_does_not_panic() -> penalty::Result<()> {
-    // Bytes come from other programs.
+    // Other programs may write any bytes.
     let mut bytes = Backend::cpu().partial(0, &[0.0f32])?.to_bytes();
     bytes[128..136].fill(0xff);
     let all = Partial::from_bytes(&bytes)?;

@@ -1,11 +1,11 @@
-//! What a factor does to value, gradient and prox. Powers of two leave significands as they are, so the bits agree.
+//! How does a factor change value, gradient and prox? Powers of two keep significands, so the bits agree.
 
 use penalty::{Backend, Error, Groups, Penalty, Result};
 use proptest::prelude::*;
 
 use super::any::bits;
 
-/// Penalties that a factor multiplies: all with a λ but MCP and SCAD.
+/// Penalties that are multiplied if λ is: all with a λ except MCP and SCAD.
 fn homogeneous() -> Result<Vec<Penalty>> {
     Ok(vec![
         Penalty::l1(0.75)?,
@@ -40,7 +40,7 @@ fn times(factor: f64, theta: &[f32]) -> Vec<f32> {
 }
 
 proptest! {
-    /// f·R: its value is f times the value, its gradient f times the gradient, and its prox that with f times the step.
+    /// f·R: its value and gradient are f times R's. Its prox is R's with f times the step.
     #[test]
     fn a_factor_of_lambda_is_one_of_the_penalty(theta in prop::collection::vec(-8.0f32..8.0, 16), f in power(), step in 0.0..2.0) {
         let cpu = Backend::cpu();
@@ -58,7 +58,7 @@ proptest! {
         }
     }
 
-    /// f²·R(θ/f) of MCP and SCAD; f·R of MCP has γ/f.
+    /// MCP and SCAD become f²·R(θ/f). For f·R, MCP would need γ/f.
     #[test]
     fn a_factor_of_lambda_bends_mcp_and_scad(theta in prop::collection::vec(-8.0f32..8.0, 16), f in power()) {
         for penalty in [Penalty::mcp(0.75, 3.0)?, Penalty::scad(0.75, 3.7)?] {
@@ -69,7 +69,7 @@ proptest! {
         prop_assert_eq!(value(&multiplied, &theta)?, f * value(&Penalty::mcp(0.75, 3.0)?, &theta)?);
     }
 
-    /// λ = 0: no penalty, but for constraints.
+    /// λ = 0 leaves no penalty, except for constraints.
     #[test]
     fn a_factor_of_zero_leaves_constraints(theta in prop::collection::vec(-8.0f32..8.0, 16)) {
         let cpu = Backend::cpu();

@@ -1,4 +1,4 @@
-//! What holds of the separable penalties beside the elastic net?
+//! Which properties do separable penalties other than the elastic net have?
 
 use penalty::exact::TILE;
 use penalty::{Adam, Backend, Cpu, HostSet, Metric, Parameter, Penalty};
@@ -10,10 +10,10 @@ use crate::common::cases;
 use crate::common::formulas::{Family, NAMES};
 use crate::common::oracle::SUM;
 
-/// The bound of one weight's share of a value, relative.
+/// The largest relative error of one weight's term in a value.
 const TERM: f64 = 4e-7;
 
-/// One of the family with parameters of ordinary size.
+/// One penalty of the family, with parameters of ordinary size.
 fn family() -> impl Strategy<Value = Family> {
     let size = || (-6.0..3.0f64).prop_map(f64::exp2);
     (0..NAMES.len(), size(), size()).prop_map(|(i, lambda, shape)| {
@@ -47,7 +47,7 @@ proptest! {
         let x = prox(&family.penalty(), v, step);
         let v = f64::from(v);
         let (found, least) = (family.objective(step, 1.0, v, x), family.least(step, 1.0, v));
-        // An x that is off by some roundings costs their square, or the slope at an end of the domain.
+        // If x is off by some roundings, the objective is off by their square, or by the slope at an end of the domain.
         let allowed = 16.0 * ROUNDING * (least.abs() + v * v);
         prop_assert!(found <= least + allowed, "{x} gives {found}, where {least} can be had");
     }
@@ -88,7 +88,7 @@ proptest! {
         }
         let found: f64 = Backend::cpu().gradient(&family.penalty(), &[theta]).expect("the CPU does not fail")[0].into();
         let want = family.gradient(theta.into());
-        // MCP's and SCAD's are differences that end at 0.
+        // The gradients of MCP and SCAD are differences that end at 0.
         let allowed = TERM * want.abs().max(if matches!(family.name, "mcp" | "scad") { family.p[0] } else { 0.0 });
         let steep = family.p[1] * family.p[0] / (family.p[1] - 1.0).abs();
         let allowed = if family.name == "scad" { allowed.max(TERM * steep) } else { allowed };
@@ -97,7 +97,7 @@ proptest! {
 
     #[test]
     fn the_prox_in_adams_metric_is_the_global_minimum(family in family(), step in step(), v in weight(), g in 0.01f32..10.0) {
-        // With β = 0 the step is by −η·g/d with d = |g| + ε, and d is the metric.
+        // With β = 0 the step is −η·g/d. The metric is d = |g| + ε.
         let adam = Adam { step, beta1: 0.0, beta2: 0.0, epsilon: 1e-8, metric: Metric::Adam, ..Adam::default() };
         let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", family.penalty())]);
         let (mut theta, mut m, mut s) = ([v], [0f32], [0f32]);
@@ -160,7 +160,7 @@ proptest! {
     }
 }
 
-/// The terms of a tile are summed lower where their sum could overflow, and beside small ones.
+/// A tile's terms are scaled down if their sum could overflow. The weights include small ones too.
 #[test]
 fn values_of_large_weights_do_not_overflow() {
     for (name, p) in [

@@ -1,4 +1,4 @@
-//! What holds of penalties that weigh every element?
+//! Which properties do weighted penalties have?
 
 use penalty::exact::TILE;
 use penalty::{Adam, Backend, Cpu, HostSet, Metric, Parameter, Penalty, Result};
@@ -20,7 +20,7 @@ fn alpha() -> impl Strategy<Value = f64> {
     prop_oneof![Just(0.0), Just(1.0), 0.0..1.0]
 }
 
-/// Asserts something of many cases.
+/// Checks a property on many cases.
 fn law<S: Strategy>(cases: &S, check: impl Fn(S::Value)) {
     let mut runner = TestRunner::new(Config { cases: 1000, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(cases, |case| {
@@ -30,7 +30,7 @@ fn law<S: Strategy>(cases: &S, check: impl Fn(S::Value)) {
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// A step of Adam over some weights, whose metric is |g| + ε.
+/// Takes a step of Adam whose metric is |g| + ε.
 fn metric_prox(set: &HostSet<'_>, step: f64, theta: &[f32], g: &[f32]) -> Vec<f32> {
     let adam = Adam { step, beta1: 0.0, beta2: 0.0, metric: Metric::Adam, ..Adam::default() };
     let (mut theta, mut m, mut v) = (theta.to_vec(), vec![0f32; theta.len()], vec![0f32; theta.len()]);
@@ -56,7 +56,7 @@ fn weights_of_one_are_the_penalty_without() {
         if alpha == 1.0 {
             bits(proxes.0, proxes.1);
         } else {
-            // 1/(1 + k) is rounded once on the host, and k, 1 + k and the quotient are in a kernel.
+            // The host rounds 1/(1 + k) once. A kernel rounds k, 1 + k and the quotient.
             for (want, got) in proxes.0.iter().zip(&proxes.1) {
                 close((*want).into(), (*got).into(), 6.0 * ROUNDING).unwrap_or_else(|error| panic!("{error}"));
             }
@@ -93,7 +93,7 @@ fn what_weighs_nothing_is_unpenalised() {
     }
 }
 
-/// The gradient, the prox and the value of each element are those of the elastic net with λ times the element's weight.
+/// Each element has the gradient, prox and value of the elastic net with λ times its element weight.
 #[test]
 fn each_element_is_penalised_by_its_weight() {
     let cpu = Backend::cpu();
@@ -131,7 +131,7 @@ fn the_prox_in_adams_metric_is_the_minimum() {
         let (v, w, g) = (f64::from(v), f64::from(w), f64::from(g));
         let d = g + 1e-8;
         let u = v - step * g / d;
-        // In the metric d the step is step/d.
+        // In the metric d, the step is step/d.
         let formula = Formula { l1: lambda * alpha * w, l2_squared: lambda * (1.0 - alpha) * w };
         let want = formula.minimizer(step / d, u);
         let shrunk = 1.0 + 2.0 * step / d * formula.l2_squared;
@@ -151,7 +151,7 @@ fn values_saturate_where_they_say() {
     let (theta, weights) = (vec![1f32; TILE], vec![f32::INFINITY; TILE]);
     assert_eq!(value(&l1(0.5), &theta, &weights), 0.5 * TILE as f64 * most);
     assert_eq!(value(&l1(0.5), &vec![0.0; TILE], &weights), 0.0);
-    // Where θ is large a share may be any finite number.
+    // If θ is large, a term may be any finite number.
     let large = vec![cases::power(100) as f32; TILE];
     let total = TILE as f64 * f64::from(f32::MAX);
     close(total, value(&l1(1.0), &large, &weights), SUM).expect("all of them saturate");

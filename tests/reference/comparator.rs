@@ -1,4 +1,4 @@
-//! Do the comparator and the oracle reject wrong answers? These are planted.
+//! Do the comparator and the oracle reject planted wrong answers?
 
 use penalty::half::{bf16, f16};
 use penalty::{Backend, Penalty};
@@ -7,7 +7,7 @@ use crate::common::compare::{POISON, between, close, same_bits, same_bytes};
 use crate::common::oracle::{Formula, SUM, Weight, statistics};
 use crate::common::{cases, golden};
 
-/// What an operation should give, to plant errors in.
+/// Correct results of an operation. Tests plant errors in them.
 fn shrunk() -> (Vec<f32>, Vec<f32>) {
     let weights = cases::noise(5000, 1);
     let penalty = Penalty::keras(0.1, 0.25).expect("the λs are valid");
@@ -134,7 +134,7 @@ fn a_dropped_element_a_half_and_a_forgotten_step_are_rejected() {
         short[at] = 0.0;
         assert!(close(whole.l1, statistics(&short).l1, SUM).is_err());
     }
-    // The conventions that others confuse: ½ on the square, λ not multiplied by the step.
+    // Conventions that are easily confused: ½ on the square, and λ not multiplied by the step.
     let half = Formula { l1: 0.0, l2_squared: 0.5 };
     let l2_squared = Formula { l1: 0.0, l2_squared: 1.0 };
     for v in weights.iter().filter(|v| v.abs() > 1e-3) {
@@ -176,12 +176,12 @@ fn what_is_not_a_number_is_close_only_to_itself() {
 
 #[test]
 fn the_oracle_knows_sums_by_other_means() {
-    // Integers: n(n+1)/2 and n(n+1)(2n+1)/6.
+    // For integers the sums are n(n+1)/2 and n(n+1)(2n+1)/6.
     let weights: Vec<f32> = (0..=2000).map(|i| if i % 2 == 0 { i as f32 } else { -(i as f32) }).collect();
     let found = statistics(&weights);
     assert_eq!((found.l1, found.l2_squared, found.max_abs), (2_001_000.0, 2_668_667_000.0, 2000.0));
     assert_eq!((found.len, found.nonzero, found.nan, found.inf), (2001, 2000, 0, 0));
-    // 2^254 and 2^-298 do not leave f64, and what a plain sum would lose is kept.
+    // 2^254 and 2^-298 are inside the range of `f64`. The oracle keeps what a plain sum would lose.
     let extremes = statistics(&[2f32.powi(127), f32::from_bits(1)]);
     assert_eq!(extremes.l2_squared, cases::power(254));
     assert_eq!(statistics(&[f32::from_bits(1)]).l2_squared, cases::power(-298));

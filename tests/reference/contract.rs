@@ -1,18 +1,19 @@
-//! Have sums the bits of the numeric contract? It is written here a second time, naively, sharing no code with `src`. The backends
-//! agree with each other elsewhere; this holds them to the bits that were promised, so that they cannot drift together.
+//! Do sums have the bits of the numeric contract? The contract is written here a second time, naively, without code
+//! from `src`. Other tests compare backends with each other. This one compares them with the promised bits, so that
+//! they cannot drift together.
 
 use penalty::Backend;
 use penalty::exact::TILE;
 
 use crate::common::cases::{self, LENGTHS, at_scale, noise};
 
-/// The bits of Σ|θ| from 2^-149 and of Σθ² from 2^-298, the lowest first.
+/// The bits of Σ|θ| from 2^-149 on, and of Σθ² from 2^-298 on, the lowest first.
 struct Sums {
     l1: [bool; 12 * 32],
     l2_squared: [bool; 20 * 32],
 }
 
-/// Adds x·2^`exponent`, where the accumulator's lowest bit stands for 2^`lowest`.
+/// Adds x·2^`exponent`. The accumulator's lowest bit stands for 2^`lowest`.
 fn add(bits: &mut [bool], x: f32, exponent: i32, lowest: i32) {
     let (mut significand, mut power) = (u64::from(x.to_bits() & 0x7f_ffff), -149);
     if x >= f32::MIN_POSITIVE {
@@ -29,7 +30,7 @@ fn add(bits: &mut [bool], x: f32, exponent: i32, lowest: i32) {
     }
 }
 
-/// Σ|θ| and Σθ² of a tile in the contract's order of additions.
+/// A tile's Σ|θ| and Σθ², added in the contract's order.
 fn tile(weights: &[f32]) -> [f32; 2] {
     let weight = |i: usize| weights.get(i).copied().unwrap_or(0.0);
     let (mut l1, mut l2_squared) = ([0f32; 1024], [0f32; 1024]);
@@ -68,7 +69,7 @@ fn contract(weights: &[f32]) -> Sums {
             add(&mut sums.l2_squared, l2_squared, 0, -298);
             continue;
         }
-        // Exact: f64 has the range.
+        // Exact: the product is inside the range of `f64`.
         let exponent = (f64::from(max).to_bits() >> 52) as i32 - 1023;
         let scaled = |w: &f32| (f64::from(*w) * cases::power(-exponent)) as f32;
         let kept = |x: f32| if x < 2f32.powi(-40) { 0.0 } else { x };

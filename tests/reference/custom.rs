@@ -6,14 +6,14 @@ use crate::common::cases::noise;
 use crate::common::compare::close;
 use crate::common::custom::{berhu, pinball};
 
-/// Against formulas in `f64`.
+/// Compares with formulas in `f64`.
 #[test]
 fn the_host_follows_the_formulas() {
     let cpu = Backend::cpu();
     let weights: Vec<f32> = noise(5000, 3).iter().map(|x| 4.0 * x).chain([0.0, 1e10, -1e10]).collect();
     let (lambda, shape, step) = (0.5, 0.25, 0.8);
     let k = lambda * step;
-    // The value, the gradient and the prox of one number.
+    // The value, the gradient and the prox of one weight.
     type Formulas = fn(f64, [f64; 3]) -> [f64; 3];
     let formulas: [(Penalty, [f32; 2], Formulas); 2] = [
         (pinball(lambda, shape), [-0.375, 0.125], |x, [lambda, tau, k]| {

@@ -1,4 +1,4 @@
-//! Do the golden cases come out? With every instruction set.
+//! Do results match the golden cases, with every instruction set?
 
 use crate::common::backends::every_cpu;
 use crate::common::golden;

@@ -1,5 +1,5 @@
-//! What is computed is right: held against formulas in `f64`, exact integers, golden cases, and the numeric contract written a second
-//! time. All of it on the CPU; `tests/parity` holds every other backend against the CPU.
+//! Are results right? Compared with formulas in `f64`, exact integers, golden cases, and a second version of the
+//! numeric contract. All tests run on the CPU; `tests/parity` compares every other backend with the CPU.
 
 #[path = "../common/mod.rs"]
 mod common;

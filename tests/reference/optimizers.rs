@@ -1,4 +1,5 @@
-//! Do optimizers take the steps of their formulas and end where they should? Also at fixed points and with numbers that are not ordinary.
+//! Do optimizers take the steps of their formulas, and end where they should? Fixed points, NaN and infinities are
+//! included.
 
 use penalty::{Adam, Backend, Metric, Momentum, Penalty, Sgd};
 
@@ -41,7 +42,7 @@ fn steps_of_gradient_descent_are_the_formulas() {
                 if mu > 0.0 {
                     close(next, b[i], 2.0 + next.abs(), "the momentum");
                 }
-                // As far as a constant gradient is followed in a step.
+                // How much of a constant gradient a step follows.
                 let followed = if nesterov { 1.0 - mu * dampening } else { 1.0 - dampening };
                 let want = formula.minimizer(step * followed / (1.0 - mu), old - step * d);
                 close(want, theta[i], 1.0 + old.abs() + step * d.abs(), "the weight");
@@ -71,7 +72,7 @@ fn steps_of_adam_are_the_formulas() {
                 let root = (next_v / (1.0 - 0.9f64.powi(iteration as i32))).sqrt() + 1e-3;
                 let moved = 0.02 * next_m / (1.0 - 0.75f64.powi(iteration as i32)) / root;
                 let u = old * (1.0 - 0.02 * decay) - moved;
-                // ηR(x) + d/2·(x − u)² has the minimizer of the plain prox with the step η/d.
+                // The minimizer of ηR(x) + d/2·(x − u)² is the plain prox with the step η/d.
                 let size = if metric == Metric::Adam { 0.02 / root } else { 0.02 };
                 close(formula.minimizer(size, u), theta[i], 1.0 + old.abs() + moved.abs(), "the weight");
             }
@@ -90,7 +91,7 @@ fn every_optimizer_ends_at_the_minimizer() {
     assert!(distance(&theta) > 0.3, "the plain metric minimizes another objective, found {theta:?}");
     assert_eq!(Adam::default().metric, Metric::Adam);
     assert_eq!(Metric::default(), Metric::Adam);
-    // Whatever the momentum and the dampening.
+    // For any momentum and dampening.
     for momentum in [0.0, 0.5, 0.95] {
         for dampening in [0.0, 0.1, 0.5, 0.875] {
             for kind in [Momentum::HeavyBall { momentum, dampening }, Momentum::Nesterov { momentum, dampening }] {
@@ -126,13 +127,14 @@ fn zeros_are_exact_at_the_minimizer() {
     assert_eq!(theta, [0.0], "Adam");
 }
 
-/// Kernels have μ as an `f32`, and the prox must be as long as that μ makes the steps: at 1 − 1e-6, 1.3 % of it is the rounding.
+/// Kernels have μ as an `f32`, so the prox's step must fit that μ. At μ = 1 − 1e-6, rounding changes 1 − μ by 1.3 %.
 #[test]
 fn momentum_near_one_stays_at_the_minimizer() {
     let set = set(&Penalty::l1(LAMBDA).expect("the λ is valid"));
     let momentum = 1.0 - 1e-6;
     let limit = (1.0 / (1.0 - f64::from(momentum as f32))) as f32;
-    // At the minimizer ½ of ½(θ − 1)² + ½|θ|, where the gradient is −½, and its momentum what that ends at.
+    // At the minimizer ½ of ½(θ − 1)² + ½|θ|. The gradient there is −½, and the momentum has its limit for this
+    // gradient.
     for (kind, dampening) in [
         (Momentum::heavy_ball(momentum), 0.0),
         (Momentum::nesterov(momentum), 0.0),
@@ -159,13 +161,13 @@ fn without_a_penalty_they_are_the_plain_optimizers() {
     sgd(&set, &Sgd { step: 0.5, momentum }, &g, &mut theta, &mut b);
     assert!((0..len).all(|i| b[i] == 0.25 * g[i]), "the first momentum is the dampened gradient");
 
-    // The first step of Adam is by η in the gradient's direction, whatever its size.
+    // Adam's first step is η in the gradient's direction, whatever the gradient's size.
     let (mut theta, mut m, mut v) = (old.clone(), vec![0f32; len], vec![0f32; len]);
     adam(&set, &Adam { step: 0.25, epsilon: 1e-30, ..Adam::default() }, &g, &mut theta, [&mut m, &mut v]);
     assert!((0..len).all(|i| (theta[i] - (old[i] - 0.25 * g[i].signum())).abs() < 1e-6));
 }
 
-/// A step of the set is its prox after an ordinary step, bit for bit, and its report is that of what it leaves.
+/// A set's step is an ordinary step followed by the prox, bit for bit. Its report describes the resulting weights.
 #[test]
 fn a_step_is_the_prox_of_the_plain_step() {
     let (penalty, _) = elastic_net();
@@ -181,7 +183,7 @@ fn a_step_is_the_prox_of_the_plain_step() {
     assert_eq!(reports.total, Backend::cpu().evaluate(&penalty, &fused).expect("the CPU does not fail"));
 }
 
-/// A NaN never becomes sparsity, and a weight that is not finite stays where nothing moves it.
+/// A NaN never becomes a zero. An infinite or NaN weight stays if nothing moves it.
 #[test]
 fn what_is_not_finite_stays_or_spoils() {
     let set = set(&Penalty::l1(1.0).expect("the λ is valid"));
@@ -200,7 +202,7 @@ fn what_is_not_finite_stays_or_spoils() {
     for metric in [Metric::Plain, Metric::Adam] {
         let (mut theta, mut m, mut v) = (start, [0f32; 8], [0f32; 8]);
         adam(&set, &Adam { metric, ..Adam::default() }, &g, &mut theta, [&mut m, &mut v]);
-        // m/√v of infinite ones is no number.
+        // m/√v is NaN if both are infinite.
         let spoilt = [nan(1), inf, -inf, nan(2), nan(0), nan(0), nan(0), 0.0];
         assert_eq!(bits(&theta), bits(&spoilt), "{metric:?}");
     }

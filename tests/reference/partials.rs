@@ -4,7 +4,7 @@ use penalty::custom::Elementwise;
 use penalty::exact::Partial;
 use penalty::{Backend, Groups, Penalty};
 
-/// Θ² of a user's own.
+/// Θ² as a custom penalty.
 enum Square {}
 
 impl Elementwise for Square {
@@ -28,7 +28,7 @@ impl Elementwise for Square {
     }
 }
 
-/// A partial of every formula, and of every kind of groups, with what it is called in `tests/data/partials.txt`.
+/// A partial for every formula and every kind of groups, with its name in `tests/data/partials.txt`.
 fn serialized() -> penalty::Result<Vec<(&'static str, Vec<u8>)>> {
     let theta = [0.5f32, -2.0, 0.0, 1.0, -0.125, 3.0, 0.25, -1.0];
     let over = |penalty: penalty::Result<Penalty>, groups: penalty::Result<Groups>| penalty?.over(groups?);
@@ -71,7 +71,7 @@ fn serialized() -> penalty::Result<Vec<(&'static str, Vec<u8>)>> {
     Ok(partials)
 }
 
-/// Partials travel between releases.
+/// One release may read what another has written.
 #[test]
 fn serialized_partials_stay_as_they_are() -> penalty::Result<()> {
     let golden: Vec<(&str, &str)> =
@@ -87,7 +87,7 @@ fn serialized_partials_stay_as_they_are() -> penalty::Result<()> {
     Ok(())
 }
 
-/// Behind the sums, the counts and the value's own sum: whose it is.
+/// After the sums, the counts and the term sum come the fields that say which penalty the partial was made for.
 #[test]
 fn corrupt_partials_are_rejected_or_come_back_as_they_are() -> penalty::Result<()> {
     const KIND: usize = 212;

@@ -1,4 +1,4 @@
-//! Are projections and gradients of groups right where numbers are of very different scales? With every instruction set.
+//! Are group projections and gradients right if numbers have very different scales? Checked with every instruction set.
 
 use crate::common::backends::every_cpu;
 use crate::common::ranges;

@@ -1,4 +1,4 @@
-//! Are the sums and values right? Of every type, length and scale, against sums in `f64`.
+//! Are sums and values right? Checked for every type, length and scale, against sums in `f64`.
 
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
@@ -72,7 +72,7 @@ fn sums_of_every_half_are_right() {
 
 #[test]
 fn sums_of_millions_keep_their_error() -> Result<()> {
-    // An f32 running sum is several percent off here.
+    // Here a running sum in `f32` is off by several percent.
     let weights = vec![0.1f32; 20_000_000];
     let report = Backend::cpu().evaluate(&Penalty::none(), &weights)?;
     close(f64::from(0.1f32) * 2e7, report.l1, SUM).expect("Σ|θ|");
@@ -87,7 +87,7 @@ fn the_square_of_a_large_weight_does_not_overflow() -> Result<()> {
     Ok(())
 }
 
-/// Each constructor's R(θ), written down from the other library's documentation.
+/// Each constructor's R(θ), taken from the other library's documentation.
 #[test]
 fn values_follow_the_convention_of_each_constructor() -> Result<()> {
     let weights = noise(1000, 9);
@@ -127,7 +127,7 @@ fn a_nan_or_an_infinity_shows_in_the_report_and_not_in_the_counts_of_others() ->
     let inf = report(&[1.0, f32::NEG_INFINITY, 0.0])?;
     assert_eq!((inf.nonzero, inf.nan, inf.inf), (2, 0, 1));
     assert_eq!([inf.value, inf.l1, inf.l2_squared, inf.max_abs], [f64::INFINITY; 4]);
-    // 0·∞ does not appear: without a penalty the value still says that a weight is infinite, not that it is NaN.
+    // No 0·∞ occurs: without a penalty, the value of an infinite weight is infinite, not NaN.
     assert_eq!(Backend::cpu().evaluate(&Penalty::none(), &[f32::INFINITY])?.value, f64::INFINITY);
     assert_eq!(Backend::cpu().gradient(&l1, &[f32::INFINITY, f32::NEG_INFINITY])?, [1.0, -1.0]);
     Ok(())

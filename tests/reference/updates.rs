@@ -1,4 +1,4 @@
-//! Are gradients and proxes right? Of every type, length and scale, against the formulas in `f64`.
+//! Are gradients and proxes right? Checked for every type, length and scale, against formulas in `f64`.
 
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
@@ -54,7 +54,7 @@ fn gradients_and_proxes_of_f32_are_right() -> Result<()> {
 
 #[test]
 fn gradients_and_proxes_of_every_half_are_right() -> Result<()> {
-    // An odd factor: as many others, in another order.
+    // Multiplying by an odd factor permutes all numbers.
     let other = |i: u16| i.wrapping_mul(0x9e3b);
     let all = || 0..=u16::MAX;
     check_updates::<f16>(

@@ -1,4 +1,4 @@
-//! Has every operation on every penalty and type the recorded bits on a device?
+//! Does every operation on every penalty and type have the recorded bits on a device?
 
 use penalty::{Backend, Gpu};
 

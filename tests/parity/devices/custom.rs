@@ -1,4 +1,4 @@
-//! Have custom penalties the host's bits in sets and on buffers?
+//! Do custom penalties have the host's bits in sets and on buffers?
 
 use penalty::exact::TILE;
 use penalty::gpu::Operand;
@@ -28,7 +28,7 @@ fn a_set_of_several_types_equals_the_host(device: &Device) {
     }
     let lens = [4, 64, 700, TILE, TILE + 8];
     let all = [pinball, berhu.clone(), l1.clone()];
-    // The formulas do not know the type.
+    // The formulas ignore the type.
     let calls = [
         (Dtype::F32, Call::GradientAdd),
         (Dtype::F32, Call::ProxAndEvaluate(0.5)),
@@ -37,7 +37,7 @@ fn a_set_of_several_types_equals_the_host(device: &Device) {
         (Dtype::F16, Call::EvaluateAndGradientAdd),
         (Dtype::BF16, Call::Sgd(Sgd { step: 0.1, momentum: Momentum::None })),
     ];
-    // In the briefest sample a gradient and a step.
+    // The `brief` sample has a gradient and a step.
     let one_in = if is_brief() { 3 } else { sample().min(2) };
     for (_, (dtype, call)) in calls.into_iter().enumerate().filter(|(i, _)| i % one_in == 0) {
         equal(gpu, &Tensors::with(&lens, |_| dtype, &all), Layout::Page, call);

@@ -1,4 +1,4 @@
-//! Are group penalties right on a device, and have they the host's bits in sets?
+//! Are group penalties right on a device? Do they have the host's bits in sets?
 
 use penalty::gpu::Operand;
 use penalty::{Dtype, Gpu, Result};
@@ -50,7 +50,7 @@ fn groups_cover_every_weight_or_every_call_is_rejected(device: &Device) {
     });
 }
 
-/// The groups of the second tensor do not cover it: no call is recorded, by itself or in a set.
+/// The groups do not cover the second tensor, so every call is rejected, alone and in a set.
 fn recording_is_rejected(gpu: &Gpu, tensors: &Tensors) {
     let penalty = &tensors.parameters[1].penalty;
     let groups = |what: &str, result: Result<()>| is_rejected(what, penalty, result);

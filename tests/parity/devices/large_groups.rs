@@ -1,4 +1,4 @@
-//! Have groups that many workgroups find the reference's bits?
+//! Do groups that many workgroups share have the reference's bits?
 
 use penalty::gpu::Options;
 use penalty::half::f16;
@@ -21,14 +21,15 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     sets_of_large_groups_equal_the_host,
 ];
 
-/// A few groups of a device's thousands of weights each.
+/// Few groups with many weights: `len` or `len / 2` each.
 fn large_groupings(len: u64) -> [Groups; 4] {
     let lists = [(0..len / 2).rev().collect::<Vec<u64>>(), (len / 2..len).collect()];
     let groups = [Ok(Groups::whole()), Groups::rows(len / 2), Groups::columns(2), Groups::lists(&lists)];
     groups.map(|groups| groups.expect("they are valid"))
 }
 
-/// Weights from which Michelot's iteration drops one at a time: the gap below each is more than all that is above it.
+/// Michelot's iteration drops these weights one at a time: the gap below each weight is larger than the sum of all
+/// excess above it.
 fn slow(len: usize) -> Vec<f32> {
     let mut weights = vec![0.0; len];
     let (mut below, mut excess) = (0.0f64, 0.0);
@@ -47,7 +48,7 @@ fn large_groups_are_found_by_many_workgroups(device: &Device) {
     let ordinary = weights(LEN);
     for (i, (penalty, step)) in penalties().into_iter().enumerate() {
         for (j, groups) in large_groupings(LEN as u64).into_iter().enumerate() {
-            // Lists have kernels of their own.
+            // Lists have separate kernels.
             if j < 3 || i % 4 == 1 {
                 let penalty = penalty.over(groups).expect("it takes weights together");
                 let name = format!("{penalty:?}");
@@ -63,7 +64,8 @@ fn large_groups_are_found_by_many_workgroups(device: &Device) {
     }
 }
 
-/// Every operation has the reference's bits. The briefest sample has only that of this turn, which the penalty must have.
+/// Every operation has the reference's bits. The `brief` sample runs only this turn's operation, which the penalty must
+/// have.
 fn same<E: Weight>(
     backend: &Backend,
     turn: usize,
@@ -101,16 +103,16 @@ fn groups_need_not_fit_a_binding(device: &Device) {
     same(&backend, 4, (&halves, 1.0), "rows that begin within a word", &half, &half);
     let columns = Penalty::l2_ball(0.1).and_then(|ball| ball.over(Groups::columns(2)?)).expect("it is valid");
     let rejected = backend.prox(&columns, &ordinary, 1.0).expect_err("no column fits").to_string();
-    // A binding begins at a multiple of the alignment, so that much more must fit.
+    // A binding starts at a multiple of the alignment, so the window must be larger by one alignment.
     let alignment = device.plain().device().limits().min_storage_buffer_offset_alignment as usize;
     let expected = 4 * LEN + alignment;
     let purpose = "a tensor whose groups are no runs";
     assert_eq!(rejected, format!("Options::window must be at least {expected} for {purpose}, found 131072"));
 }
 
-/// Mesa's llvmpipe ends an invocation's loops when they have gone round 65535 times in all: larger groups are cut.
+/// Mesa's llvmpipe stops an invocation's loops after 65535 rounds in all, so larger groups must be cut.
 fn loops_go_round_as_often_as_they_must(device: &Device) {
-    // More groups than are few, of 2048 weights a thread, each of which 33 counts look at.
+    // There are more than a few groups. Each thread has 2048 weights, and 33 counts look at each of them.
     let weights = noise(9 << 19, 3);
     let top = Penalty::top_k(1000).and_then(|top| top.over(Groups::rows(1 << 19)?)).expect("it is valid");
     let backends = [Backend::cpu(), Backend::Gpu(device.plain().clone())];
@@ -118,7 +120,8 @@ fn loops_go_round_as_often_as_they_must(device: &Device) {
     common::compare::same_bits(&want, &got).expect("the same bits");
 }
 
-/// Groups that many workgroups find, of several rules; steps that are recorded before any is submitted, and operands that move.
+/// Groups that many workgroups share, with several rules. Steps are recorded before any is submitted, and operands
+/// move.
 fn sets_of_large_groups_equal_the_host(device: &Device) {
     let mut tensors = Tensors::of(Dtype::F32, &[80_002, 5000, 70_002, 40_000]);
     let penalties = [

@@ -1,4 +1,4 @@
-//! Have sets of several separable penalties the host's bits?
+//! Do sets of several separable penalties have the host's bits?
 
 use penalty::exact::TILE;
 use penalty::{Adam, Dtype, Metric, Momentum, Penalty, Sgd};
@@ -14,17 +14,17 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![a_set_of_the_whole_family_eq
 const ADAM: Adam =
     Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric: Metric::Adam, iteration: 3 };
 
-/// A call for each function of a formula but the gradient.
+/// A call for each function of a formula except the gradient.
 const CALLS: [Call; 2] = [Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }), Call::Adam(ADAM)];
 
-/// Tensors whose penalties are the family's; where devices take a sample, those of every third formula.
+/// Tensors with all penalties of the family. If devices take a sample, only every third formula.
 fn tensors(turn: usize) -> Tensors {
     let formulas = family_by_formula().into_iter().enumerate().filter(|(formula, _)| has_turn(turn + formula));
     let family: Vec<(Penalty, f64)> = formulas.flat_map(|(_, cases)| cases).collect();
     let lens: Vec<usize> = (0..family.len()).map(|i| [4, 64, 700, TILE, TILE + 8][i % 5]).collect();
     let mut tensors = Tensors::of(Dtype::F32, &lens);
     for (i, (parameter, (penalty, _))) in tensors.parameters.iter_mut().zip(family).enumerate() {
-        // One of the elastic net's between.
+        // An elastic net between them.
         if i % 9 != 8 {
             parameter.penalty = penalty;
         }
@@ -37,7 +37,7 @@ fn a_set_of_the_whole_family_equals_the_host(device: &Device) {
         equal(device.plain(), &tensors(turn), Layout::Page, call);
     }
     let mut tensors = tensors(2);
-    // Those that have no gradient leave their places to L1.
+    // L1 replaces penalties without a gradient.
     for parameter in tensors.parameters.iter_mut().filter(|parameter| !parameter.penalty.has_gradient()) {
         parameter.penalty = Penalty::l1(0.3).expect("its parameters are valid");
     }

@@ -1,4 +1,4 @@
-//! Is a set on a device what it is in host memory, wherever its tensors lie?
+//! Does a set on a device equal a set in host memory, wherever its tensors lie?
 
 use penalty::exact::TILE;
 use penalty::gpu::Options;
@@ -35,7 +35,7 @@ fn a_set_equals_the_host(device: &Device) {
     for (i, call) in EXACT.into_iter().enumerate() {
         equal(device.plain(), &Tensors::in_turn(i, &lens()), LAYOUTS[i % LAYOUTS.len()], call);
     }
-    // The one with the fewest operands that share a buffer, and the one with the most, everywhere.
+    // Every layout runs the operation with the fewest operands that share a buffer, and the one with the most.
     for (i, layout) in LAYOUTS.into_iter().enumerate() {
         equal(device.plain(), &Tensors::in_turn(i, &lens()), layout, Call::EvaluateAndGradientAdd);
         if !is_brief() {
@@ -66,13 +66,13 @@ fn a_thousand_tensors(device: &Device, layout: Layout) {
     let tensors = Tensors::new(&thousand());
     let calls = [Call::Evaluate, Call::EvaluateAndGradientAdd, Call::ProxAndEvaluate(0.5), EXACT[5]];
     for (turn, call) in calls.into_iter().enumerate() {
-        // All types together once, then one of two bytes: no buffer has room for as many of four.
+        // All types together once, then a two-byte type alone: no buffer has room for as many four-byte weights.
         let of_one_type = (is_brief() && turn > 0).then(|| Tensors::in_turn(1 + turn % 2, &thousand()));
         equal(device.plain(), of_one_type.as_ref().unwrap_or(&tensors), layout, call);
     }
 }
 
-/// Step after step, each from what the last one left.
+/// Many steps in a row. Each starts from the results of the last.
 fn adam_equals_the_host(device: &Device) {
     let gpu = device.plain();
     for (turn, metric) in [Metric::Plain, Metric::Adam].into_iter().enumerate() {

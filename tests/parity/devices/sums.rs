@@ -1,4 +1,4 @@
-//! Have sums of every length, scale and type the reference's bits on a device?
+//! Do sums of every length, scale and type have the reference's bits on a device?
 
 use penalty::exact::TILE;
 use penalty::half::f16;
@@ -29,7 +29,7 @@ fn sums_where_they_are_easy_to_get_wrong(device: &Device) {
     for case in cases::traps() {
         same_sums_of_every_type(&device.backend(), &case);
     }
-    // So many tiles that a workgroup carries within its own accumulator, and workgroups into the shared one.
+    // There are enough tiles for carries within a workgroup's accumulator and in the shared one.
     same_sums(&device.backend(), "many carries", &cases::carries(50));
 }
 
@@ -47,14 +47,14 @@ fn sums_of_every_half(device: &Device) {
 fn sums_of_millions(device: &Device) {
     let mut weights = noise(3_000_001, 8);
     same_sums(&device.backend(), "noise", &weights);
-    // Ordinary tiles between tiles that are not, so that one workgroup meets both.
+    // Every workgroup meets ordinary tiles and others.
     for (i, w) in weights.iter_mut().enumerate().step_by(3 * TILE / 2) {
         *w = [0.0, f32::NAN, f32::INFINITY, 2f32.powi(90), f32::from_bits(1)][i % 5];
     }
     same_sums(&device.backend(), "mixed tiles", &weights);
 }
 
-/// Of different lengths and contents, so that one tensor's result cannot pass for another's.
+/// The tensors differ in length and contents, so one tensor's result cannot pass for another's.
 fn lists_of_many_tensors(device: &Device) {
     let penalty = Penalty::elastic_net(0.1, 0.5).expect("the λ is valid");
     let mut tensors: Vec<Vec<f32>> = (0..200).map(|i| noise(i * i % 5003, i as u64)).collect();
@@ -72,7 +72,7 @@ fn lists_of_many_tensors(device: &Device) {
     assert_eq!(want, device.backend().evaluate_all(&penalty, &halves).expect("the device does not fail"));
 }
 
-/// Not only the CPU's answer, but the right one.
+/// The sums must be right, not only equal to the CPU's.
 fn sums_agree_with_the_oracle(device: &Device) {
     let formula = Formula { l1: 0.75, l2_squared: 3.5 };
     let penalty = Penalty::keras(formula.l1, formula.l2_squared).expect("the λs are valid");

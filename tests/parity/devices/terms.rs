@@ -1,4 +1,4 @@
-//! Have recorded sums, and recordings that evaluate besides, the bits of calls on slices?
+//! Do recorded sums of penalties, and recordings that also evaluate, have the bits of calls on slices?
 
 use penalty::Backend;
 
@@ -34,7 +34,7 @@ fn recorded_sums_have_the_bits_of_calls(device: &Device) {
     cpu.gradient_into(l1, &after, &mut gradient).expect(ok);
     same_bits(&gradient, &bytemuck::pod_collect_to_vec::<u8, f32>(&contents(gpu, &held_gradient))[..LEN])
         .expect("the gradient");
-    // The same again, up to the gradient of the sum.
+    // The same again up to the sum's gradient.
     let mut encoder = crate::common::device::encoder(gpu);
     gpu.record_gradient_into(&mut encoder, &sum(), &at, &at_gradient).expect(ok);
     gpu.record_evaluate_and_gradient_add(&mut encoder, &sum(), &at, &at_gradient).expect(ok);

@@ -1,4 +1,4 @@
-//! Have gradients and proxes of every length and type the reference's bits on a device?
+//! Do gradients and proxes of every length and type have the reference's bits on a device?
 
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
@@ -68,7 +68,7 @@ fn slices_longer_than_a_chunk(device: &Device) {
     let penalty = Penalty::keras(0.1, 0.25).expect("the λs are valid");
     let len = (32 << 20) / 4 + TILE + 5;
     let weights = noise(len, 1);
-    // With the adapter's own limits.
+    // A device with the adapter's limits.
     let on_device = Backend::Gpu(device.gpu().clone());
     same_sums(&on_device, "noise", &weights);
     let updates = |backend: &Backend| -> penalty::Result<[Vec<f32>; 2]> {

@@ -1,4 +1,4 @@
-//! Have weighted penalties the host's bits on a device: in chunks, on buffers and in sets?
+//! Do weighted penalties have the host's bits on a device: in chunks, on buffers and in sets?
 
 use penalty::exact::TILE;
 use penalty::gpu::{Operand, Options};
@@ -30,7 +30,7 @@ fn golden_cases_come_out(device: &Device) {
 const ADAM: Adam =
     Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric: Metric::Adam, iteration: 3 };
 
-/// A call for each function of a formula, and what is summed behind a prox.
+/// One call for each function of a formula, and one that sums after a prox.
 fn a_set_equals_the_host(device: &Device) {
     let gpu = device.plain();
     let dtypes = [Dtype::F32, Dtype::F32, Dtype::F32, Dtype::BF16];
@@ -56,7 +56,7 @@ fn a_set_equals_the_host_in_tiny_windows(device: &Device) {
     equal(&gpu, &tensors, Layout::PagePerRole, Call::Prox(0.25));
 }
 
-/// Slices are sent in chunks of 32 MiB.
+/// The library sends slices in chunks of 32 MiB.
 fn weights_go_with_their_chunk(device: &Device) {
     let len = (32 << 20) / 4 + 2 * TILE + 8;
     let (theta, weights, others) = (noise(len, 1), element_weights(len), noise(len, 2));
@@ -65,7 +65,7 @@ fn weights_go_with_their_chunk(device: &Device) {
     same(&device.backend(), (weighted, 0.5), "more than a chunk", &theta, &others);
 }
 
-/// What nobody looks through: each of its bits means something, the same on the CPU.
+/// Nobody checks element weights on a device. Any bits have a meaning, and the CPU gives them the same one.
 fn any_bits_are_weights_on_the_device(device: &Device) {
     let gpu = device.plain();
     let (theta, bits) = cases::elementwise();
@@ -76,7 +76,7 @@ fn any_bits_are_weights_on_the_device(device: &Device) {
     let weighted = penalty.with_element_weights(&valid).expect("the weights are valid");
     let (cpu, ok) = (Backend::cpu(), "the call is valid");
 
-    // θ, its weights and the gradient in one buffer; and each in its own.
+    // θ, its element weights and the gradient: all in one buffer, and each in a separate buffer.
     let image: Vec<u8> =
         [theta, bits, theta].iter().flat_map(|part| bytemuck::cast_slice::<f32, u8>(part)).copied().collect();
     let page = buffer(gpu, &image, USAGES);
