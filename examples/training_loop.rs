@@ -1,8 +1,10 @@
-//! A training loop without a framework, on a device and with shaders of its own; penalties go into the same encoder.
+//! A training loop without a framework. The program opens the device, trains with its shaders and records the
+//! penalties into the same encoder.
 //!
-//! A network with one hidden layer learns to read digits. At each step its weights decay by the gradient of Σθ², which
-//! is smooth, and are thinned out by the prox of Σ|θ|, whose kink at 0 makes exact zeros. The host only records: the
-//! device adds the penalties to the loss in a log of its own, and the reports of a step are read two steps later.
+//! A network with one hidden layer learns to read digits. At each step, two penalties shrink its weights. The gradient
+//! of Σθ², which is smooth, makes them decay. The prox of Σ|θ|, whose kink at 0 makes exact zeros, thins them out. The
+//! host only records: the device writes the loss and the penalties to a log, and the host reads the reports of a step
+//! two steps later.
 //!
 //! `cargo run --release --example training_loop -- --steps 300`
 
@@ -17,16 +19,17 @@ use penalty::wgpu::util::{BufferInitDescriptor, DeviceExt, DownloadBuffer};
 use penalty::wgpu::{self, BufferUsages};
 use penalty::{Dtype, Gpu, Momentum, Parameter, Penalty, Reports, Sgd};
 
-/// UCI's optical digits (Alpaydin and Kaynak 1998, CC BY 4.0): 8×8 pixels from 0 to 16 and the digit, a line each.
+/// UCI's optical digits (Alpaydin and Kaynak 1998, CC BY 4.0): each line has 8×8 pixels from 0 to 16 and the digit.
 const DIGITS: &str = include_str!("data/digits.csv");
 const PIXELS: usize = 64;
 const HIDDEN: usize = 32;
 const CLASSES: usize = 10;
-/// The rows of a step, and those kept for the end, every fifth.
+/// The number of rows in a step, and of those kept for the final test (every fifth row).
 const BATCH: usize = 256;
 const TEST: usize = 360;
 
-/// The tensors in the order of the shaders' `Layers`: name, length, and the bound ±√(6 / inputs) of what they begin as.
+/// The tensors in the order of the shaders' `Layers`: name, length, and the bound ±√(6 / inputs) of the initial
+/// weights.
 const TENSORS: [(&str, usize, f32); 4] = [
     ("hidden.weight", HIDDEN * PIXELS, 0.306),
     ("hidden.bias", HIDDEN, 0.0),
@@ -38,7 +41,7 @@ const MOMENTUM: Momentum = Momentum::heavy_ball(0.9);
 const STEP: f64 = 0.2;
 const DECAY: f64 = 1e-4;
 const L1: f64 = 2e-3;
-/// How many steps the host is ahead of what it reads.
+/// How many steps the host records ahead of the reports that it reads.
 const LAG: usize = 2;
 const PATIENCE: Duration = Gpu::TIMEOUT;
 
@@ -60,7 +63,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()))?;
     let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default()))?;
-    // The device stays the program's: the library only compiles its kernels on it.
+    // The program keeps its device: the library only compiles its kernels on it.
     let gpu = Gpu::from_device(device.clone(), queue.clone())?;
     println!("{}, {:?}", gpu.adapter_info().name, gpu.determinism());
 
@@ -75,13 +78,13 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
     let images = storage(bytemuck::cast_slice(&images));
     let labels = storage(bytemuck::cast_slice(&labels));
     let finished = storage(&[0; 16 * (1 + TENSORS.len())]);
-    // Weights, gradients and momenta of all layers are one buffer, in which everything but the weights begins as 0.
+    // One buffer holds the weights, gradients and momenta of all layers. All but the weights start at 0.
     let page = storage(bytemuck::cast_slice(&[&weights[..], &vec![0.0; 2 * weights.len()]].concat()));
     let work = storage(&[0; 4 * TEST * (2 * HIDDEN + 1 + CLASSES + 2)]);
     let log = storage(&vec![0; 12 * (steps as usize + 1)]);
     let [forward, backward, write_log] = kernels(&device, &[&batch, &images, &labels, &finished, &page, &work, &log]);
 
-    // Where each tensor lies in the part of the page that begins at this float.
+    // The buffer range of each tensor in the part of the page that begins at the float `first`.
     let part = |mut first: usize| {
         TENSORS.map(|(_, len, _)| {
             let offset = 4 * first as u64;
@@ -94,7 +97,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
     let parameters = TENSORS.map(|(name, ..)| Parameter::new(name, Penalty::none()));
     let mut set = ParameterSet::new(&gpu, parameters.into(), &operands, LAG + 1)?;
     let output = Operand { buffer: &finished, offset: 0, len: finished.size() / 4, dtype: Dtype::F32 };
-    // All that the library compiles and allocates, ahead of the first step.
+    // These calls compile and allocate all that the library needs, before the first step.
     set.prepare_evaluate_and_gradient_add()?;
     set.prepare_resolve(&output)?;
     set.prepare_sgd(&Sgd { step: STEP, momentum: MOMENTUM })?;
@@ -102,7 +105,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let (mut pending, mut reports) = (VecDeque::new(), Vec::new());
     for k in 0..steps {
-        // λ grows for the first half, so that the network learns before it is thinned out; η warms up and fades out.
+        // λ grows for the first half, so that the network learns before it is thinned out. η warms up and fades out.
         let done = f64::from(k) / f64::from(steps);
         let l1 = L1 * (2.0 * done).min(1.0);
         let step = STEP * (10.0 * done).min(1.0) * (0.5 + 0.5 * (PI * done).cos());
@@ -115,7 +118,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
         record(&mut encoder, &forward);
         record(&mut encoder, &backward);
 
-        // What is recorded keeps the penalties that it was recorded with, so one encoder may hold both.
+        // A recorded operation keeps the penalties that it was recorded with, so one encoder may hold both.
         penalize(&mut set, &Penalty::weight_decay(DECAY)?);
         let decay = set.record_evaluate_and_gradient_add(&mut encoder)?;
         set.record_resolve(&mut encoder, &decay, &output)?;
@@ -125,14 +128,14 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
         pending.push_back(set.record_sgd(&mut encoder, &Sgd { step, momentum: MOMENTUM })?);
         queue.submit([encoder.finish()]);
 
-        // Waiting for an earlier step leaves the device at work on the later ones.
+        // While the host waits for an earlier step, the device works on the later ones.
         for earlier in pending.drain(..pending.len().saturating_sub(LAG)) {
             reports.push(read(&earlier)?);
         }
     }
     reports.extend(pending.iter().map(read).collect::<Result<Vec<_>, _>>()?);
 
-    // The test is one more batch, of the rows behind those for training, and one more line in the log.
+    // The test is one more batch, with the rows after the training rows, and one more line in the log.
     queue.write_buffer(&batch, 0, bytemuck::cast_slice(&[training as u32, TEST as u32, steps, 0]));
     let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     record(&mut encoder, &forward);
@@ -155,7 +158,8 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The pixels of all images, from 0 to 1, then a 1 as the biases' input, and their digits; the test comes last.
+/// All images and their digits; the test rows come last. An image is its pixels, from 0 to 1, then a 1 as the biases'
+/// input.
 fn digits() -> Result<(Vec<f32>, Vec<u32>), Box<dyn Error>> {
     let (mut images, mut labels) = (Vec::new(), Vec::new());
     for test in [false, true] {
@@ -171,7 +175,7 @@ fn digits() -> Result<(Vec<f32>, Vec<u32>), Box<dyn Error>> {
     Ok((images, labels))
 }
 
-/// Noise within each tensor's bound, padded to whole quadruples as the page's parts are.
+/// Noise within each tensor's bound, padded to a multiple of 4 floats like the page's parts.
 fn first_weights() -> Vec<f32> {
     let mut state = 1u32;
     let mut weights: Vec<f32> = TENSORS.iter().flat_map(|&(_, len, bound)| vec![bound; len]).collect();
@@ -183,7 +187,7 @@ fn first_weights() -> Vec<f32> {
     weights
 }
 
-/// Biases stay free: without them a network is hardly smaller.
+/// Penalizes the weights. Biases stay free: a network without them is hardly smaller.
 fn penalize(set: &mut ParameterSet, penalty: &Penalty) {
     set.penalties_mut().filter(|(name, _)| name.ends_with("weight")).for_each(|(_, of)| of.clone_from(penalty));
 }
@@ -194,10 +198,10 @@ fn read(pending: &Pending<Reports>) -> Result<Reports, Box<dyn Error>> {
     if broken == 0 { Ok(reports) } else { Err(format!("diverged: {broken} weights are NaN or infinite").into()) }
 }
 
-/// One of the program's own kernels, with the buffers bound that it uses, and how many workgroups there are.
+/// One of the program's kernels, its bound buffers and its number of workgroups.
 type Kernel = (wgpu::ComputePipeline, wgpu::BindGroup, u32);
 
-/// Those that go forward, those that go backward, and the log's; of buffers in the order of the shaders' bindings.
+/// The kernels of the forward pass, the backward pass and the log. `buffers` are in the order of the shaders' bindings.
 fn kernels(device: &wgpu::Device, buffers: &[&wgpu::Buffer]) -> [Vec<Kernel>; 3] {
     let sizes = [("PIXELS", PIXELS), ("HIDDEN", HIDDEN), ("CLASSES", CLASSES), ("TEST", TEST)];
     let sizes: String = sizes.iter().map(|(name, size)| format!("const {name} = {size}u;")).collect();

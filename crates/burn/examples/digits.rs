@@ -1,14 +1,14 @@
-//! Handwritten digits by a small network, trained without a penalty, with squared L2, with L1 by its subgradient and with L1 by its prox.
+//! Trains a small network on handwritten digits: without a penalty, with squared L2, with L1 by its subgradient and with L1 by its prox.
 //!
 //! ```sh
 //! cargo run --release -p penalty-burn --example digits                       # on the CPU; `-- --backend wgpu` for a GPU
 //! cargo run --release -p penalty-cli -- eval target/digits/l1_prox.safetensors --l1 3e-4 --include 'weight$'
 //! ```
 //!
-//! All four start from the same weights and see the same batches. What theory says, and a full run checks: the prox leaves exact
-//! zeros, at an accuracy that is hardly less; the same penalty by its subgradient, and squared L2, only leave small weights.
+//! All four runs start from the same weights and see the same batches. Theory says, and a full run checks, that the prox leaves exact zeros
+//! and hardly reduces the accuracy. Squared L2, and L1 by its subgradient, only leave small weights.
 //!
-//! `--epochs N` shortens it, and then nothing is checked; `--out DIR` is where the checkpoints go.
+//! `--epochs N` shortens the run, which then checks nothing. `--out DIR` sets where the checkpoints go.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -32,7 +32,7 @@ const PIXELS: usize = 64;
 const EPOCHS: usize = 300;
 const BATCH: usize = 32;
 const LEARNING_RATE: f64 = 0.1;
-/// Chosen, as the epochs were, by cross-validation over the training rows alone: the most zeros within a standard error of the best.
+/// We chose λ and the epochs by cross-validation over the training rows alone: the most zeros within a standard error of the best accuracy.
 const LAMBDA: f64 = 3e-4;
 
 #[derive(Module, Debug)]
@@ -43,7 +43,7 @@ struct Mlp {
 }
 
 impl Mlp {
-    /// He's uniform weights, from a generator of our own: every backend and every run begins with the same.
+    /// He's uniform initialization, from our generator, so that every backend and every run starts with the same weights.
     fn new(device: &Device) -> Mlp {
         let mut random = Random(1);
         let mut linear = |inputs: usize, outputs: usize| {
@@ -89,7 +89,7 @@ struct Row {
     digit: i32,
 }
 
-/// Every fifth row is for the test.
+/// The training rows and the test rows. Every fifth row is for the test.
 fn rows() -> Result<(Vec<Row>, Vec<Row>), Box<dyn Error>> {
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for (at, line) in DIGITS.lines().skip(1).enumerate() {

@@ -1,4 +1,4 @@
-//! A tensor in host memory: Flex's own, or a copy of what any other backend has.
+//! A tensor in host memory: a Flex tensor, or a copy of another backend's tensor.
 
 #[cfg(feature = "flex")]
 use burn_core::backend::{BackendTensor, DispatchTensor, DispatchTensorKind, Flex, flex::FlexTensor};
@@ -10,7 +10,7 @@ use crate::memory::{Copies, Memory};
 
 /// A tensor's values on the host.
 pub(crate) enum Array {
-    /// In Flex's memory, or a copy of it.
+    /// A Flex tensor, or a copy of one.
     #[cfg(feature = "flex")]
     Flex(FlexTensor),
     /// A copy of a tensor on any other backend.
@@ -45,7 +45,7 @@ impl Memory for Array {
 
     fn writable(self, copies: &mut Copies) -> Array {
         let copied = match &self {
-            // Flex copies what is shared when it is written.
+            // Flex copies shared memory when it is written.
             #[cfg(feature = "flex")]
             Array::Flex(tensor) => !is_in_row_order(tensor) || !tensor.is_unique(),
             Array::Copy(_) => true,
@@ -93,7 +93,7 @@ impl Array {
         }
     }
 
-    /// The same, to write.
+    /// The same elements, for writing.
     pub(crate) fn slice_mut(&mut self) -> SliceMut<'_> {
         match self.dtype() {
             DType::F32 => self.elements_mut::<f32>().into(),

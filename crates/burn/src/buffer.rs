@@ -19,9 +19,9 @@ pub(crate) type Server = WgpuServer<AutoCompiler>;
 /// A tensor in a buffer on the device.
 pub(crate) struct Buffer(pub(crate) CubeTensor);
 
-/// A backend whose float tensors are cubecl's: with Burn's `fusion` and without, and no `cfg`.
+/// A backend whose float tensors are CubeCL's. It covers Burn with and without `fusion`, so nothing here needs a `cfg`.
 trait Storage: Backend {
-    /// Has what is still recorded run, and gives the storage.
+    /// Runs the operations that are still only recorded, then returns the storage.
     fn into_cube(tensor: FloatTensor<Self>) -> CubeTensor;
     /// A tensor on this storage.
     fn from_cube(tensor: CubeTensor) -> FloatTensor<Self>;
@@ -57,7 +57,7 @@ fn from_cube<const D: usize>(tensor: CubeTensor) -> Tensor<D> {
     Tensor::from_primitive::<Cube>(<Cube as Storage>::from_cube(tensor))
 }
 
-/// In row order, and whether that took a copy.
+/// The tensor in row order, and whether that took a copy.
 fn in_row_order(tensor: CubeTensor) -> (CubeTensor, bool) {
     if tensor.meta.is_tiled() {
         (untile(tensor), true)

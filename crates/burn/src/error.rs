@@ -1,10 +1,10 @@
-//! The one error type: every rejection names the parameter, what was expected and what was found.
+//! The crate's errors. A rejection names the parameter, what was expected and what was found.
 
 use std::time::Duration;
 
 use burn_core::tensor::DType;
 
-/// What went wrong. A call that returns one has changed neither the module nor the gradients.
+/// What went wrong. A call that returns an error has changed neither the module nor the gradients.
 ///
 /// ```
 /// # use burn::nn::{Linear, LinearConfig};
@@ -19,7 +19,7 @@ use burn_core::tensor::DType;
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// A pattern that is no regular expression.
+    /// The pattern is not a regular expression.
     #[error("{pattern:?} is no regular expression: {problem}")]
     Pattern {
         /// The pattern.
@@ -27,35 +27,35 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// A pattern that names no parameter: a slip of the pen, which would silently penalize other weights than was meant.
+    /// The pattern matches no parameter. It is probably a typo, which would silently penalize the wrong weights.
     #[error("{pattern:?} matches no float parameter; there are {paths}")]
     NoMatch {
         /// The pattern.
         pattern: String,
-        /// The paths that there are.
+        /// The paths of the module's float parameters.
         paths: String,
     },
-    /// A parameter or a gradient of a type that there are no kernels for.
+    /// A parameter or a gradient has a type without kernels.
     #[error("{operand} of {parameter:?} must hold F32, F16 or BF16, found {found:?}")]
     Type {
         /// The weights or the gradient.
         operand: &'static str,
         /// The parameter's path.
         parameter: String,
-        /// The type it has.
+        /// Its type.
         found: DType,
     },
-    /// A gradient that is not as its parameter is.
+    /// A gradient's type or shape differs from its parameter's.
     #[error("the gradient of {parameter:?} must be {expected}, found {found}")]
     Gradient {
         /// The parameter's path.
         parameter: String,
         /// The parameter's type and shape.
         expected: String,
-        /// The gradient's.
+        /// The gradient's type and shape.
         found: String,
     },
-    /// A tensor on another device than the regularizer's, or a gradient on another than its parameter's.
+    /// A tensor is not on the regularizer's device, or a gradient is not on its parameter's device.
     #[error("{operand} of {parameter:?} must be on {expected}, found on {found}")]
     Device {
         /// The weights or the gradient.
@@ -67,13 +67,13 @@ pub enum Error {
         /// The device it is on.
         found: String,
     },
-    /// A device that is not wgpu's was given to [`Regularizer::wgpu`](crate::Regularizer::wgpu).
+    /// [`Regularizer::wgpu`](crate::Regularizer::wgpu) was given a device that is not a wgpu device.
     #[error("expected a wgpu device, found {found}; a regularizer for it is Regularizer::host")]
     NotWgpu {
         /// The device.
         found: String,
     },
-    /// Burn did not hand out a tensor's memory, or its own work on it failed.
+    /// Burn did not hand out a tensor's memory, or Burn's work on it failed.
     #[error("{operand} of {parameter:?}: expected its memory, found {problem}")]
     Storage {
         /// The weights or the gradient.
@@ -83,17 +83,17 @@ pub enum Error {
         /// What Burn reports.
         problem: String,
     },
-    /// The device takes no more work, or none of it is done in this time.
+    /// Too many steps are under way on the device, and it finished none of them within this time.
     #[error("the device did not finish an earlier step within {0:?}")]
     Busy(Duration),
-    /// What the library rejects: a step out of its range, a device that failed.
+    /// The `penalty` library reports an error, such as a step out of its range or a failed device.
     #[error(transparent)]
     Penalty(#[from] penalty::Error),
 }
 
-/// A module that a call could not take its step with, as it was, and why.
+/// A rejected [`prox`](crate::Regularizer::prox): the unchanged module, and the reason.
 ///
-/// `?` turns it into an [`Error`] where a function returns one, and drops the module; a `match` keeps it.
+/// In a function that returns an [`Error`], `?` converts it and drops the module. A `match` keeps the module.
 ///
 /// ```
 /// # use burn::nn::{Linear, LinearConfig};
@@ -109,9 +109,9 @@ pub enum Error {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Rejected<M> {
-    /// The module, with the values that it had.
+    /// The module, with its values unchanged.
     pub module: M,
-    /// Why.
+    /// Why the call was rejected.
     pub error: Error,
 }
 

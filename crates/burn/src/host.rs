@@ -1,4 +1,4 @@
-//! Penalties on host memory, by all threads of rayon's pool.
+//! Runs penalties on host memory, with all threads of rayon's pool.
 
 use penalty::{Cpu, HostSet, Parameter, Penalty, Slice, SliceMut};
 
@@ -8,7 +8,7 @@ use crate::pending::State;
 use crate::runner::Runner;
 use crate::walk::{GRADIENT, Shaped, WEIGHTS};
 
-/// The parameters of the last module, and what runs them.
+/// The parameters of the last module, and the set that runs penalties on them.
 #[derive(Debug)]
 pub(crate) struct Host {
     tensors: Vec<Shaped>,
@@ -22,7 +22,7 @@ impl Default for Host {
 }
 
 impl Host {
-    /// The tensors, and the set with these penalties.
+    /// Gives the set these penalties, then returns the tensors and the set.
     fn with(&mut self, penalties: &[Penalty]) -> (&[Shaped], &HostSet<'static>) {
         for ((_, to), from) in self.set.penalties_mut().zip(penalties) {
             to.clone_from(from);

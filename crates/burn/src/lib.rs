@@ -1,37 +1,39 @@
-//! Regularization penalties for modules of [Burn](https://burn.dev) 0.22, on Burn's own buffers.
+//! Regularization penalties for modules of [Burn](https://burn.dev) 0.22, directly on Burn's buffers.
 //!
-//! - [`Rules`]: which parameters of a module are penalized, and with what; [`ByShape`]: which of their weights together.
-//! - [`Regularizer`]: adds the penalties' gradients before the optimizer's step, or applies their proxes after it.
-//! - [`sgd_prox_step`]: how long a prox is behind Burn's SGD with momentum.
-//! - [`Pending`]: the value and the statistics, for which nothing waits until you read them.
+//! - [`Rules`] choose which parameters of a module to penalize, and with which penalty. [`ByShape`] makes each row or column a group.
+//! - [`Regularizer`] adds the penalties' gradients before the optimizer's step, or applies their proxes after it.
+//! - [`sgd_prox_step`] gives the prox's step after Burn's SGD, with or without momentum.
+//! - [`Pending`] gives the value and the statistics of a call. Nothing waits for them until you read them.
 //!
 //! # The two routes
 //!
-//! The gradient route adds ∂R to the gradients: for smooth penalties, with any optimizer. The proximal route shrinks the weights after
-//! the step: for L1, the elastic net and groups, whose zeros are exact only this way. It minimizes f + R behind SGD, with the prox's step that
-//! its momentum asks for, and behind no optimizer that scales gradients, such as Adam. [`Regularizer`] has the formulas.
+//! The gradient route adds ∂R to the gradients. It suits smooth penalties and works with any optimizer. The proximal route shrinks the
+//! weights after the step. It suits L1, the elastic net and groups, whose zeros are exact only this way. After SGD it minimizes f + R, if
+//! the prox's step accounts for the momentum. After an optimizer that scales gradients, such as Adam, it does not. [`Regularizer`] has the
+//! formulas.
 //!
 //! # On wgpu
 //!
-//! [`Regularizer::wgpu`] works on the buffers that Burn's tensors lie in, wherever they move from step to step, with fusion on or off and
-//! through autodiff. Nothing is copied unless something else holds a tensor ([`Regularizer::copies`] counts), nothing
-//! waits for the device, and no handler of errors or of a lost device is installed.
+//! [`Regularizer::wgpu`] works on the buffers that hold Burn's tensors, even if the tensors move from step to step. It works with fusion on
+//! or off and through autodiff. It copies a tensor only if something else holds it too or it is not in row order ([`Regularizer::copies`]
+//! counts). It waits for the device only if 16 calls of the same kind are still under way. It installs no handler for errors or a lost
+//! device.
 //!
 //! - Initialize the device with `Device::wgpu_options().init_with_setup()` before its first use: afterwards Burn no longer hands out
-//!   the wgpu device. To bring your own, `Device::wgpu_options().setup(setup).init()`.
-//! - A device of your own needs `wgpu::Features::SHADER_INT64` and the adapter's own limits: without them Burn's kernels fail. Those here
-//!   need no feature.
-//! - Call from the thread that trains. Burn queues each thread's work apart: where another thread has used a tensor, flush it there
-//!   (`device.flush()`) before the call, or that work may see the new values.
-//! - One buffer holds many tensors, and moves: keep none between calls. Between two calls a regularizer keeps the buffers of the last
-//!   one alive, and writes none.
+//!   the wgpu device. To bring your own device, use `Device::wgpu_options().setup(setup).init()`.
+//! - Your own device needs `wgpu::Features::SHADER_INT64` and all of the adapter's limits; without them Burn's kernels fail. This crate's
+//!   kernels need no feature.
+//! - Call from the thread that trains. Burn queues each thread's work separately. If another thread has used a tensor, call
+//!   `device.flush()` on that thread before the call; otherwise its work may see the new values.
+//! - A buffer holds many tensors, and tensors move, so do not keep a buffer between calls. Between two calls a regularizer keeps the
+//!   buffers of the last call alive, but does not write to them.
 //!
 //! # On the CPU
 //!
-//! [`Regularizer::host`] works on the memory of Burn's Flex backend, with all threads of rayon's pool and the same bits as the device whose
-//! self-check says `gpu_to_gpu`. For modules on any other backend it works on copies.
+//! [`Regularizer::host`] works on the memory of Burn's Flex backend, with all threads of rayon's pool. It gives the same bits as a device
+//! whose self-check says `gpu_to_gpu`. It copies modules on any other backend.
 //!
-//! Weights are `f32`, `f16` or `bf16`; others are rejected by name.
+//! Weights must be `f32`, `f16` or `bf16`. Parameters of any other type are rejected by name.
 
 mod array;
 #[cfg(feature = "wgpu")]
@@ -56,7 +58,7 @@ pub use pending::Pending;
 pub use regularizer::Regularizer;
 pub use rules::{ByShape, Rules, Selected};
 
-// The README's code is compiled and run with the other examples.
+// Compiles and runs the README's code with the other examples.
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 struct Readme;

@@ -1,4 +1,4 @@
-//! What a route needs of the memory behind a Burn tensor.
+//! What the routes need from the memory behind a Burn tensor.
 //!
 //! Burn's tensors are not generic over a backend: the device decides at run time what a tensor is made of.
 
@@ -7,23 +7,23 @@ use burn_core::tensor::{Device, Tensor};
 /// How many tensors were copied.
 pub(crate) type Copies = u64;
 
-/// A tensor's values in row order, where one of the routes works on them.
+/// A tensor's memory, for a route to read or write.
 pub(crate) trait Memory: Sized {
-    /// Whether its tensor stays in the module while it is written.
+    /// Whether the tensor stays in the module while its memory is written.
     const IN_PLACE: bool;
 
-    /// A tensor's memory. Where it cannot be had, the tensor comes back, with the reason.
+    /// Opens a tensor's memory. On failure, returns the tensor and the reason.
     fn open<const D: usize>(tensor: Tensor<D>) -> Result<Self, Box<(Tensor<D>, String)>>;
 
-    /// In row order, to be read.
+    /// Puts the values in row order, for reading.
     fn readable(self) -> Self;
 
-    /// In row order and nobody else's, to be written: a tensor that has a clone, or lies in another order, is copied.
+    /// Puts the values in row order, for writing. Copies a tensor that something else holds too or that lies in another order.
     fn writable(self, copies: &mut Copies) -> Self;
 
-    /// What lies in the module meanwhile: the tensor itself, or an empty one that is no second owner of the memory.
+    /// The tensor to leave in the module meanwhile: the tensor itself, or an empty one that does not share its memory.
     fn stand_in<const D: usize>(&self, device: &Device) -> Tensor<D>;
 
-    /// A tensor on this memory, without autodiff.
+    /// Makes a tensor from this memory, without autodiff.
     fn close<const D: usize>(self, device: &Device) -> Tensor<D>;
 }

@@ -1,12 +1,12 @@
-//! How long the prox's step is behind a step of Burn's optimizers.
+//! The prox's step after a step of Burn's optimizers.
 
 use burn_optim::momentum::MomentumConfig;
 use penalty::{Momentum, Sgd};
 
 use crate::Error;
 
-/// The step of [`Regularizer::prox`](crate::Regularizer::prox) behind a step of Burn's `Sgd` with the learning rate η and this
-/// momentum: how far that follows a constant gradient in a step.
+/// The step for [`Regularizer::prox`](crate::Regularizer::prox) after a step of Burn's `Sgd` with the learning rate η and this momentum. It
+/// is how far SGD eventually moves per step along a constant gradient, in units of that gradient.
 ///
 /// | momentum | the prox's step |
 /// | --- | --- |
@@ -14,9 +14,9 @@ use crate::Error;
 /// | momentum μ, dampening d | η(1−d)/(1−μ) |
 /// | the same with `nesterov` | η(1−μd)/(1−μ) |
 ///
-/// Then, and with no other step, training ends where f + R has its minimum (of a penalty that is not convex, where it is stationary).
-/// `MomentumConfig::new()` has μ = 0.9 and d = 0.1: the prox's step is 9η, and a prox with η would minimize f + R/9. Take the learning
-/// rate of the step just taken, where it changes.
+/// With this step, and with no other, training ends at the minimum of f + R (at a stationary point if the penalty is not convex).
+/// `MomentumConfig::new()` has μ = 0.9 and d = 0.1, so the prox's step is 9η; a prox with η would minimize f + R/9. If the learning rate
+/// changes, pass that of the step just taken.
 ///
 /// ```
 /// use burn::module::Module;
@@ -43,21 +43,21 @@ use crate::Error;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What else the optimizer does changes what is minimized:
+/// Other settings of the optimizer change what training minimizes:
 ///
-/// - `WeightDecayConfig` adds w·θ to the gradient, so f + R + ½w‖θ‖² is minimized; the prox's step stays.
-/// - Gradient clipping must not act at the minimum. There the gradient of f is not 0 but in −∂R: with L1 it is ±λ in each weight that
-///   is left, and clipped to less it no longer holds the weight against the prox.
-/// - Groups of a `ModuleOptimizer` that have other momentum need a prox of their own, of a regularizer whose rules are for them.
+/// - `WeightDecayConfig` adds w·θ to the gradient, so training minimizes f + R + ½w‖θ‖². The prox's step stays the same.
+/// - Gradient clipping must not be active at the minimum. There the gradient of f is not 0 but lies in −∂R: with L1 it is ±λ for each
+///   nonzero weight. If clipping makes it smaller, it no longer holds the weight against the prox.
+/// - If groups of a `ModuleOptimizer` have different momentum, each needs a separate regularizer, with rules that select only that group.
 ///
-/// No step is right behind an optimizer that scales each weight's gradient or turns it in another direction: Adam, `AdamW`, Adan, AdaGrad,
-/// Adafactor, RMSprop, LAMB, Lion, Muon. The prox scales nothing, so training ends at the minimum of another objective, whatever λ is.
-/// The library's own [`Adam`](penalty::Adam) shrinks in its own metric.
+/// No step is right after an optimizer that scales each weight's gradient or changes its direction: Adam, `AdamW`, Adan, AdaGrad,
+/// Adafactor, RMSprop, LAMB, Lion, Muon. The prox scales nothing, so training ends at the minimum of another objective, whatever λ is. The
+/// library's [`Adam`](penalty::Adam) uses the variable-metric prox instead.
 ///
 /// # Errors
 ///
-/// [`Error::Penalty`] where the learning rate is no number from 0 to `f32::MAX`, μ is not from 0 to 1 − 2^-24, or d not from 0 to below 1:
-/// then there is no such step.
+/// [`Error::Penalty`] if the learning rate is not a number from 0 to `f32::MAX`, μ is not from 0 to 1 − 2^-24, or d is not at least 0 and
+/// below 1. No such step exists then.
 pub fn sgd_prox_step(learning_rate: f64, momentum: Option<&MomentumConfig>) -> Result<f64, Error> {
     let momentum = match momentum {
         None => Momentum::None,

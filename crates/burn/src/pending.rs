@@ -9,11 +9,11 @@ use penalty::gpu;
 
 use crate::Error;
 
-/// What a call found of the weights: the value of each penalty and the statistics, for logging.
+/// A call's result, for logging: the value of each penalty and the statistics of the weights.
 ///
-/// On the host it is there at once. On the device it is there once the device has done the step: nothing waits for it until it is asked
-/// for, so asking for one of a few steps ago costs nothing. The device keeps the last 16 of each operation for whoever
-/// holds them; asking for an older one is [`penalty::Error::SlotReused`].
+/// On the host, the result is ready at once. On a device, it is ready once the device has done the step. Nothing waits for it until you
+/// ask, so reading the result of a few steps ago costs nothing. The device keeps the last 16 results of each operation. Reading an older
+/// one gives [`penalty::Error::SlotReused`].
 ///
 /// ```
 /// # use burn::nn::{Linear, LinearConfig};
@@ -80,7 +80,7 @@ impl Pending {
     ///
     /// # Errors
     ///
-    /// [`Error::Penalty`] if the device fails, does not answer in time, or has reused the reports' place.
+    /// [`Error::Penalty`] if the device fails, does not answer in time, or has already reused the reports' slot.
     #[cfg_attr(not(feature = "wgpu"), expect(unused_variables, reason = "reports on the host are there at once"))]
     pub fn wait(&self, timeout: Duration) -> Result<Reports, Error> {
         match &self.state {
@@ -90,7 +90,7 @@ impl Pending {
         }
     }
 
-    /// The reports if they are there, else `None`: waits for nothing.
+    /// The reports if they are ready, else `None`. Does not wait.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -115,8 +115,8 @@ impl Pending {
         }
     }
 
-    /// The reports, without blocking: completes while somebody polls the device, as Burn does when it reads something, or a
-    /// [`penalty::gpu::Poller`].
+    /// The reports, without blocking. The future completes only while something polls the device. Burn does when it reads a tensor; so does
+    /// a [`penalty::gpu::Poller`] while futures wait.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};

@@ -31,23 +31,23 @@ use crate::{Error, Rejected, Rules};
 /// | gradient route | [`add_gradients`](Regularizer::add_gradients) before the optimizer's step: g ← g + ∂R(θ) | smooth penalties (squared L2), any optimizer; momentum and Adam's scaling see the penalty |
 /// | proximal route | [`prox`](Regularizer::prox) after it: θ ← argmin over x of sR(x) + ½‖x − θ‖² | L1, the elastic net and groups: weights become exactly 0 and stay there; R is not differentiable at 0, where a subgradient only oscillates |
 ///
-/// Use one of them for a penalty, not both: each applies it. With f the loss, what training then minimizes is
+/// Use only one route per penalty, because each applies the whole penalty. With the loss f, training then minimizes:
 ///
 /// | optimizer | gradient route | proximal route |
 /// | --- | --- | --- |
 /// | SGD | f + R | f + R, with the step s = η, the learning rate |
-/// | SGD with momentum, Nesterov's too | f + R | f + R, with the step that [`sgd_prox_step`](crate::sgd_prox_step) gives; with s = η it is f and a fraction of R |
+/// | SGD with momentum, also Nesterov's | f + R | f + R, with the step s from [`sgd_prox_step`](crate::sgd_prox_step); with s = η, f plus a fraction of R |
 /// | either with `WeightDecayConfig` | f + R + ½w‖θ‖² | f + R + ½w‖θ‖² |
-/// | Adam, AdaGrad, RMSprop | f + R, with `WeightDecayConfig` f + R + ½w‖θ‖² | another objective, whatever s: they scale the gradients of f, and nothing scales R's |
-/// | `AdamW`, Adan, Adafactor, LAMB, Lion, Muon | f + R without their decay; their decay is scaled as their steps are, and no such sum has it | another objective, whatever s |
+/// | Adam, AdaGrad, RMSprop | f + R, with `WeightDecayConfig` f + R + ½w‖θ‖² | another objective for every s: they scale the gradients of f but not R's |
+/// | `AdamW`, Adan, Adafactor, LAMB, Lion, Muon | f + R if their decay is off; no such sum describes their decay, which is scaled like their steps | another objective for every s |
 ///
-/// A subgradient, of L1 at 0 or of a norm, makes no weight 0 by the gradient route.
+/// The gradient route makes no weight exactly 0: for L1 and for norms it follows a subgradient.
 ///
-/// Either call gives the value and the statistics too, from the same read of the weights: of those it was given, on the gradient
-/// route, and of those that it leaves, on the proximal one. [`evaluate`](Regularizer::evaluate) changes nothing.
+/// Both calls also give the value and the statistics, from the same read of the weights. The gradient route reports the weights it was
+/// given, the proximal route the weights it leaves. [`evaluate`](Regularizer::evaluate) only reports.
 ///
-/// It keeps what it found of the last module, so use one for each module; it may be called with other modules, and then builds
-/// that anew.
+/// A regularizer remembers the parameters of the last module, so use one for each module. It accepts other modules too, but then starts
+/// anew.
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,7 +84,7 @@ pub struct Regularizer {
     route: Route,
     /// All float parameters of the last module.
     found: Vec<Found>,
-    /// Those of them that are penalized, and which of the rules' penalties each has.
+    /// The penalized ones among them; `chosen` says which of the rules' penalties each has.
     members: Vec<Found>,
     chosen: Vec<Choice>,
     names: Arc<[String]>,
@@ -99,10 +99,10 @@ enum Route {
 }
 
 impl Regularizer {
-    /// For modules on Burn's wgpu backend: works on Burn's own buffers, without a copy and without waiting.
+    /// A regularizer for modules on Burn's wgpu backend. It works directly on Burn's buffers, without copying or waiting.
     ///
-    /// The device and its setup are what `Device::wgpu_options().init_with_setup()` gives, or a device with the setup that it was
-    /// initialized with; see [the crate](crate) for what the device must have. The device's error handlers stay as they are.
+    /// Pass the device and the setup that `Device::wgpu_options().init_with_setup()` returns, or your own setup and the device that you
+    /// initialized with it. [The crate](crate) says what the device must have. The device's error handlers stay as they are.
     ///
     /// ```no_run
     /// use burn::tensor::Device;
@@ -117,7 +117,7 @@ impl Regularizer {
     ///
     /// # Errors
     ///
-    /// [`Error::NotWgpu`] for another device, [`Error::Penalty`] where the kernels do not compile or run on it.
+    /// [`Error::NotWgpu`] if the device is not a wgpu device, [`Error::Penalty`] if the kernels do not compile or run on it.
     #[cfg(feature = "wgpu")]
     pub fn wgpu(device: &Device, setup: &WgpuSetup, rules: Rules) -> Result<Regularizer, Error> {
         let device = device.clone().inner();
@@ -128,9 +128,9 @@ impl Regularizer {
         Ok(Regularizer::new(rules, Route::Wgpu(Box::new(opened), device)))
     }
 
-    /// For modules on Flex, Burn's CPU backend: works on its memory, without a copy.
+    /// A regularizer for modules on Flex, Burn's CPU backend. It works directly on Flex's memory, without copying.
     ///
-    /// It takes modules on every other device too, by way of copies on the host: slower, with the same bits.
+    /// It also takes modules on any other device, by copying them to the host. That is slower, but gives the same bits.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -152,7 +152,7 @@ impl Regularizer {
         Regularizer { rules, route, found: Vec::new(), members: Vec::new(), chosen: Vec::new(), names, copies: 0 }
     }
 
-    /// The rules' patterns and penalties, to change λs from step to step: see [`Rules::penalties_mut`].
+    /// The rules' patterns and penalties, for example to change λ from step to step; see [`Rules::penalties_mut`].
     ///
     /// ```
     /// # use penalty::Penalty;
@@ -168,9 +168,9 @@ impl Regularizer {
         self.rules.penalties_mut()
     }
 
-    /// How many tensors had to be copied so far before they were written. On wgpu and Flex that is one that something else holds too,
-    /// such as a clone of the module or a graph that still awaits its backward pass, or that does not lie in row order; on
-    /// other backends it is every one.
+    /// How many tensors have been copied so far before writing. On wgpu and Flex, a tensor is copied if something else holds it too, such
+    /// as a clone of the module or a graph that still awaits its backward pass, or if it is not in row order. On other backends, every
+    /// tensor is copied.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -189,9 +189,9 @@ impl Regularizer {
         self.copies
     }
 
-    /// The gradient route: g ← g + ∂R(θ), 0 at a kink, for the gradient of every penalized parameter, before the optimizer's step.
+    /// The gradient route: g ← g + ∂R(θ) for the gradient of every penalized parameter, before the optimizer's step. At a kink, ∂R is 0.
     ///
-    /// Parameters without a gradient take no step in Burn's optimizers, and get none here; they count in the value.
+    /// Burn's optimizers skip parameters without a gradient, so this call gives them none. They still count in the value.
     ///
     /// ```
     /// # use burn::module::Module;
@@ -217,7 +217,7 @@ impl Regularizer {
     /// # Errors
     ///
     /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Gradient`], [`Error::Storage`], [`Error::Busy`], [`Error::Penalty`];
-    /// the gradients keep their values then.
+    /// the gradients then keep their values.
     pub fn add_gradients<M: Module>(&mut self, module: &M, gradients: &mut GradientsParams) -> Result<Pending, Error> {
         let penalties = self.prepare(module)?;
         let (members, copies) = (Members::new(&self.members), &mut self.copies);
@@ -234,10 +234,10 @@ impl Regularizer {
     /// The proximal route: θ ← argmin over x of sR(x) + ½‖x − θ‖² for every penalized parameter, after the optimizer's step. With L1
     /// that is v − clamp(v, −sλ, sλ), exactly 0 for |v| ≤ sλ.
     ///
-    /// The step s is the learning rate after plain SGD, and what [`sgd_prox_step`](crate::sgd_prox_step) gives after SGD with momentum: then
-    /// f + R is minimized. After Adam and all others that scale gradients there is no such s; see [`Regularizer`].
+    /// After plain SGD, the step s is the learning rate. After SGD with momentum, it is what [`sgd_prox_step`](crate::sgd_prox_step) gives.
+    /// Training then minimizes f + R. After Adam and all other optimizers that scale gradients, no such s exists; see [`Regularizer`].
     ///
-    /// Ids, paths and what requires gradients stay. All occurrences of a parameter share the result.
+    /// Ids and paths stay, and so does which parameters require gradients. All occurrences of a parameter share the result.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -254,8 +254,8 @@ impl Regularizer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], and [`Error::Penalty`] for a step that is
-    /// no number ≥ 0 or too large and where a penalty's groups do not fit a parameter's shape, each with the module as it was.
+    /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], and [`Error::Penalty`] if the step is
+    /// not a number ≥ 0 or is too large, or if a penalty's groups do not fit a parameter's shape. Each comes with the unchanged module.
     pub fn prox<M: Module>(&mut self, module: M, step: f64) -> Result<(M, Pending), Rejected<M>> {
         let penalties = match self.prepare(&module) {
             Ok(penalties) => penalties,
@@ -299,8 +299,7 @@ impl Regularizer {
         Ok(Pending::new(self.names.clone(), state))
     }
 
-    /// The penalties as they are now, of the module's parameters; where these are others than the last module's, the rules are applied to
-    /// them.
+    /// The current penalties of the module's parameters. If the parameters differ from the last module's, applies the rules to them first.
     fn prepare<M: Module>(&mut self, module: &M) -> Result<Vec<Penalty>, Error> {
         let found = walk::survey(module);
         if self.found.is_empty() || found != self.found {

@@ -1,4 +1,4 @@
-//! Which parameters are penalized, with what, and which of their weights together.
+//! Which parameters are penalized, with which penalty and in which groups.
 
 use burn_core::module::Module;
 use penalty::{Groups, Penalty};
@@ -7,28 +7,28 @@ use regex::Regex;
 use crate::Error;
 use crate::walk::{Found, survey};
 
-/// Which parameters of a module are penalized, with which penalty, and which of their weights it takes together.
+/// Which parameters of a module are penalized, with which penalty and in which groups.
 ///
-/// Two questions are answered for every float parameter, each on its own, by its path (`encoder.layers.0.weight`):
+/// The rules answer two independent questions for every float parameter, by its path (`encoder.layers.0.weight`):
 ///
-/// 1. *Is it penalized?* Weights of rank ≥ 2 are; biases, other vectors and the parameters of normalization layers (modules
-///    whose type ends in `Norm`) are not: shrinking those moves or silences features instead of simplifying the model.
-///    [`include`](Rules::include) and [`exclude`](Rules::exclude) say otherwise for paths that match; the last one that matches counts.
-/// 2. *With what?* With the penalty of [`new`](Rules::new), or that of the last [`penalty_for`](Rules::penalty_for) that matches.
-///    It does not decide whether a parameter is penalized: `penalty_for("head", …)` leaves the head's bias alone.
+/// 1. *Is it penalized?* By default, weights of rank ≥ 2 are. Biases, other vectors and the parameters of normalization layers (modules
+///    whose type ends in `Norm`) are not, because shrinking them moves or silences features instead of simplifying the model.
+///    [`include`](Rules::include) and [`exclude`](Rules::exclude) override this for matching paths; the last match counts.
+/// 2. *With what?* With the penalty of the last matching [`penalty_for`](Rules::penalty_for), or else with that of [`new`](Rules::new).
+///    This does not decide whether a parameter is penalized: `penalty_for("head", …)` leaves the head's bias alone.
 ///
-/// A penalty that takes weights together, such as the group lasso, can take rows or columns by each parameter's own shape:
-/// [`grouped`](Rules::grouped) and [`grouped_for`](Rules::grouped_for), with [`ByShape`]. Groups that the penalty brings itself must fit:
-/// [`Groups::rows(64)`](Groups::rows) is of matrices with rows of 64 and of no others, and the m of
-/// [`n_of_m`](Penalty::n_of_m) must divide the rows ([`Penalty::check_shape`]). Its runs lie in rows: in `Linear`'s [in, out] along the
-/// outputs, where sparse tensor cores want them along the inputs.
+/// A group penalty, such as the group lasso, can take the rows or columns of each parameter as its groups: see [`grouped`](Rules::grouped),
+/// [`grouped_for`](Rules::grouped_for) and [`ByShape`]. If the penalty brings its groups itself, they must fit the parameter:
+/// [`Groups::rows(64)`](Groups::rows) fits only matrices with rows of 64, and the m of [`n_of_m`](Penalty::n_of_m) must divide the length
+/// of a row ([`Penalty::check_shape`]). The runs of `n_of_m` lie in rows. In `Linear`'s [in, out] they lie along the outputs, but sparse
+/// tensor cores want them along the inputs.
 ///
 /// A pattern is a regular expression of the [`regex`] crate that may match anywhere in the path, as in `penalty eval --include`: `^` and
 /// `$` anchor it, and `.` is any character.
 ///
-/// Never penalized are parameters that do not require gradients, in a module on a device with autodiff. A module without autodiff, such
-/// as one from `valid()`, tells neither which of them are frozen nor which are a normalization's running statistics: exclude those by
-/// their paths. A parameter that occurs twice (with one `ParamId`) counts once, under its first path.
+/// On a device with autodiff, parameters that do not require gradients are never penalized. A module without autodiff, such as one from
+/// `valid()`, does not show which parameters are frozen or which are a normalization's running statistics; exclude those by their paths. A
+/// parameter that occurs twice (with one `ParamId`) counts once, under its first path.
 ///
 /// ```
 /// use burn::module::Module;
@@ -62,37 +62,37 @@ use crate::walk::{Found, survey};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Where none of the others matches.
+    /// Applies if none of the others matches.
     default: Rule,
-    /// The last that matches counts.
+    /// The last match counts.
     penalties: Vec<(Regex, Rule)>,
-    /// Whether the paths that match are penalized.
+    /// Whether matching paths are penalized. The last match counts.
     choices: Vec<(Regex, bool)>,
 }
 
-/// A penalty, and which weights of a parameter it takes together where the parameter's shape decides.
+/// A penalty, and how it takes its groups from a parameter's shape, if it does.
 #[derive(Debug, Clone)]
 struct Rule {
     penalty: Penalty,
     groups: Option<ByShape>,
 }
 
-/// Which weights of a parameter are a group, by the parameter's own shape, as in `penalty eval --groups`: one of shape [a, b, c, …] is a
-/// matrix of a rows and b·c·… columns.
+/// Makes each row or column of a parameter a group, as in `penalty eval --groups`. A parameter of shape [a, b, c, …] is a matrix of a rows
+/// and b·c·… columns.
 ///
-/// What a row is differs between Burn's layers:
+/// The meaning of a row differs between Burn's layers:
 ///
 /// | parameter | shape | a row | a column |
 /// | --- | --- | --- | --- |
-/// | `Linear`'s weight, of either `LinearLayout` | [in, out] | what one input feeds | an output neuron |
+/// | `Linear`'s weight, in either `LinearLayout` | [in, out] | an input's outgoing weights | an output neuron |
 /// | `Conv1d`'s, `Conv2d`'s, `Conv3d`'s weight | [out, in/groups, kernel…] | an output channel | |
 /// | `ConvTranspose1d`'s, `ConvTranspose2d`'s, `ConvTranspose3d`'s weight | [in, out/groups, kernel…] | an input channel | |
 /// | `Embedding`'s weight | [tokens, features] | a token | a feature |
 ///
-/// PyTorch's `Linear` has [out, in], where an output neuron is a row.
+/// PyTorch's `Linear` stores [out, in], so there an output neuron is a row.
 ///
-/// A parameter of fewer than two dimensions, such as a bias, is no matrix: it is rejected, by name. Leave it out, as rules do unless told
-/// otherwise, or give it a penalty of its own.
+/// A parameter of fewer than two dimensions, such as a bias, is not a matrix and is rejected by name. Leave it out, as rules do by default,
+/// or give it a separate penalty.
 ///
 /// ```
 /// # use burn::nn::{Linear, LinearConfig};
@@ -129,12 +129,12 @@ pub enum ByShape {
 pub struct Selected {
     /// Its path in the module.
     pub path: String,
-    /// The penalty that it has, in the groups that it has there.
+    /// Its penalty, with the groups for this parameter's shape.
     pub penalty: Penalty,
 }
 
 impl Rules {
-    /// This penalty for every weight of rank ≥ 2 outside normalization layers.
+    /// Applies this penalty to every weight of rank ≥ 2 outside normalization layers.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -150,8 +150,8 @@ impl Rules {
         Rules::of(Rule { penalty, groups: None })
     }
 
-    /// The same with one norm, one ball or one choice for each row or column of a weight, whatever its shape. The penalty leaves its groups
-    /// open, as [`Groups::whole`] does.
+    /// Like [`new`](Rules::new), but each row or column of a weight is a group: it has its norm, ball or choice, whatever the weight's
+    /// shape. The penalty must leave its groups open, as [`Groups::whole`] does.
     ///
     /// ```
     /// use burn::module::Module;
@@ -178,7 +178,7 @@ impl Rules {
         Rules { default, penalties: Vec::new(), choices: Vec::new() }
     }
 
-    /// Penalizes the parameters whose path matches, of whatever rank and in whatever layer.
+    /// Penalizes the parameters whose path matches, whatever their rank and layer.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -193,13 +193,13 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// [`Error::Pattern`] for what is no regular expression.
+    /// [`Error::Pattern`] if the pattern is not a regular expression.
     pub fn include(mut self, pattern: &str) -> Result<Rules, Error> {
         self.choices.push((regex(pattern)?, true));
         Ok(self)
     }
 
-    /// Leaves the parameters alone whose path matches.
+    /// Leaves out the parameters whose path matches.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -220,7 +220,7 @@ impl Rules {
         Ok(self)
     }
 
-    /// Another penalty for those penalized parameters whose path matches. With [`Penalty::none`] they only count in the statistics.
+    /// Sets another penalty for the penalized parameters whose path matches. With [`Penalty::none`] they only count in the statistics.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -240,7 +240,7 @@ impl Rules {
         self.rule_for(pattern, Rule { penalty, groups: None })
     }
 
-    /// The same, of each row or column as in [`grouped`](Rules::grouped).
+    /// Like [`penalty_for`](Rules::penalty_for), but each row or column is a group, as in [`grouped`](Rules::grouped).
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -266,8 +266,9 @@ impl Rules {
         Ok(self)
     }
 
-    /// The penalty of [`new`](Rules::new) or [`grouped`](Rules::grouped), under an empty pattern, then that of each
-    /// [`penalty_for`](Rules::penalty_for) and [`grouped_for`](Rules::grouped_for) under its own. What is grouped stays grouped.
+    /// The patterns and their penalties. The first pattern is empty and has the penalty of [`new`](Rules::new) or
+    /// [`grouped`](Rules::grouped). Then each [`penalty_for`](Rules::penalty_for) and [`grouped_for`](Rules::grouped_for) follows with its
+    /// pattern. Grouped penalties stay grouped.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -287,7 +288,7 @@ impl Rules {
         std::iter::once(("", &mut self.default.penalty)).chain(others)
     }
 
-    /// What they select of a module, in its order: to look at before training.
+    /// The parameters that the rules select, in the module's order. Look at them before you train.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -303,8 +304,8 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMatch`] where a pattern matches none of the module's float parameters, [`Error::Penalty`] where a penalty's groups do not
-    /// fit the shape of a parameter that it is for.
+    /// [`Error::NoMatch`] if a pattern matches none of the module's float parameters, [`Error::Penalty`] if a penalty's groups do not fit
+    /// the shape of its parameter.
     pub fn select<M: Module>(&self, module: &M) -> Result<Vec<Selected>, Error> {
         let found = survey(module);
         self.check(&found)?;
@@ -327,7 +328,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Which penalty a parameter has; `None` where it is not penalized.
+    /// Which penalty a parameter has; `None` if it is not penalized.
     pub(crate) fn choose(&self, found: &Found) -> Option<Choice> {
         let default = found.shape.len() >= 2 && !found.normalization;
         let last = self.choices.iter().rfind(|(pattern, _)| pattern.is_match(&found.path));
@@ -336,7 +337,7 @@ impl Rules {
         (chosen && found.trainable && found.len() > 0).then_some(Choice(penalty))
     }
 
-    /// A parameter's penalty as it is now, in groups that fit the parameter.
+    /// A parameter's current penalty, with groups that fit the parameter.
     pub(crate) fn penalty(&self, choice: Choice, found: &Found) -> Result<Penalty, Error> {
         let rule = choice.0.and_then(|at| self.penalties.get(at)).map_or(&self.default, |(_, rule)| rule);
         let shape: Vec<u64> = found.shape.iter().map(|&side| side as u64).collect();
@@ -396,7 +397,7 @@ pub(crate) struct Choice(Option<usize>);
 
 fn regex(pattern: &str) -> Result<Regex, Error> {
     Regex::new(pattern).map_err(|error| {
-        // Its last line says what is wrong; those before it draw the pattern.
+        // The message's last line says what is wrong; the lines before it draw the pattern.
         let problem = error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
         Error::Pattern { pattern: pattern.to_string(), problem }
     })

@@ -1,4 +1,4 @@
-//! A call's way through a module: its tensors out, the penalties on them, and the tensors back.
+//! A call's way through a module: it takes the tensors out, runs the penalties on them and puts them back.
 
 use burn_core::module::Module;
 use burn_optim::GradientsParams;
@@ -9,11 +9,11 @@ use crate::pending::State;
 use crate::walk::{self, Members, Shaped};
 use crate::{Error, Rejected};
 
-/// What runs penalties on one kind of memory.
+/// Runs penalties on one kind of memory.
 pub(crate) trait Runner {
     type Memory: Memory;
 
-    /// From now on these tensors.
+    /// Sets the tensors of the calls that follow.
     fn prepare(&mut self, tensors: Vec<Shaped>);
 
     fn evaluate(&mut self, penalties: &[Penalty], weights: &[Self::Memory]) -> Result<State, Error>;

@@ -1,4 +1,4 @@
-//! Walks over a module's float parameters: what there is, and tensors out of it and back.
+//! Walks over a module's float parameters: to list them, to take their tensors out and to put them back.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -14,18 +14,18 @@ use crate::memory::{Copies, Memory};
 pub(crate) const WEIGHTS: &str = "the weights";
 pub(crate) const GRADIENT: &str = "the gradient";
 
-/// A float parameter, by its first occurrence.
+/// A float parameter, described by its first occurrence.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Found {
     pub(crate) path: String,
     pub(crate) id: ParamId,
     pub(crate) shape: Vec<usize>,
     pub(crate) dtype: DType,
-    /// Without autodiff.
+    /// Its device, without autodiff.
     pub(crate) device: Device,
-    /// It requires a gradient, or nothing on its device does.
+    /// Whether it requires a gradient. Always true without autodiff.
     pub(crate) trainable: bool,
-    /// It lies in a normalization layer.
+    /// Whether it lies in a normalization layer.
     pub(crate) normalization: bool,
     /// How often it occurs.
     pub(crate) occurrences: usize,
@@ -37,7 +37,7 @@ impl Found {
     }
 }
 
-/// A penalized parameter as its memory must hold it.
+/// A penalized parameter, and what its memory must hold.
 #[derive(Debug, Clone)]
 pub(crate) struct Shaped {
     pub(crate) path: String,
@@ -45,7 +45,7 @@ pub(crate) struct Shaped {
     pub(crate) dtype: Dtype,
 }
 
-/// The float parameters of a module, each once, in its order.
+/// The float parameters of a module, each once, in the module's order.
 pub(crate) fn survey<M: Module>(module: &M) -> Vec<Found> {
     let mut survey = Survey::default();
     module.visit(&mut survey);
@@ -102,10 +102,10 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Tensors that were taken, by the number of their parameter.
+/// Tensors that were taken, by the index of their parameter.
 type Taken<K> = Vec<Option<K>>;
 
-/// The error for a parameter that this walk did not meet.
+/// The error if this walk did not meet one of the parameters.
 fn missing<K>(members: &Members<'_>, operand: &'static str, taken: &Taken<K>) -> Option<Error> {
     let (_, found) = taken.iter().zip(members.found).find(|(memory, _)| memory.is_none())?;
     Some(storage(operand, found, "no such parameter in a second walk".into()))
@@ -115,7 +115,7 @@ fn storage(operand: &'static str, found: &Found, problem: String) -> Error {
     Error::Storage { operand, parameter: found.path.clone(), problem }
 }
 
-/// The weights, to be read.
+/// Opens the weights for reading.
 pub(crate) fn read_weights<K: Memory, M: Module>(module: &M, members: &Members<'_>) -> Result<Vec<K>, Error> {
     let mut read = Read { members, taken: none(members), error: None };
     module.visit(&mut read);
@@ -148,7 +148,7 @@ impl<K: Memory> ModuleVisitor for Read<'_, K> {
     }
 }
 
-/// Rejects gradients that are not as their parameters are, before any is taken.
+/// Rejects gradients whose type, shape or device differs from their parameter's, before any is taken.
 pub(crate) fn check_gradients<M: Module>(
     module: &M,
     members: &Members<'_>,
@@ -194,11 +194,11 @@ impl ModuleVisitor for CheckGradients<'_> {
 /// Gradients that were taken out, until they are put back.
 pub(crate) struct Gradients<K> {
     pub(crate) memory: Vec<K>,
-    /// Which of them are only zeros, to be written and forgotten.
+    /// Which of them are zeros that stand in for a missing gradient. They are written and then dropped.
     absent: Vec<bool>,
 }
 
-/// Takes the gradients, to be written. A parameter without one takes no step, so none is made for it; zeros stand in.
+/// Takes the gradients for writing. A parameter without a gradient takes no step, so it does not get one: zeros stand in during the call.
 pub(crate) fn take_gradients<K: Memory, M: Module>(
     module: &M,
     members: &Members<'_>,
@@ -218,7 +218,7 @@ pub(crate) fn take_gradients<K: Memory, M: Module>(
     }
 }
 
-/// Puts them back.
+/// Puts the gradients back.
 pub(crate) fn put_gradients<K: Memory, M: Module>(
     module: &M,
     members: &Members<'_>,
@@ -286,7 +286,7 @@ impl<K: Memory> ModuleVisitor for PutGradients<'_, K> {
     }
 }
 
-/// Takes the weights out of a module, to be written; where it fails, the module is as it was.
+/// Takes the weights out of a module for writing. On failure, the module is unchanged.
 pub(crate) fn take_weights<K: Memory, M: Module>(
     module: M,
     members: &Members<'_>,
@@ -301,7 +301,7 @@ pub(crate) fn take_weights<K: Memory, M: Module>(
     }
 }
 
-/// Puts them back; if `tie`, into every occurrence of a parameter, so that what is shared stays so.
+/// Puts the weights back. With `tie`, puts them into every occurrence of a parameter, so that shared parameters stay shared.
 pub(crate) fn put_weights<K: Memory, M: Module>(module: M, members: &Members<'_>, taken: Vec<K>, tie: bool) -> M {
     let tie = tie && members.found.iter().any(|f| f.occurrences > 1);
     if !tie && K::IN_PLACE {
@@ -311,7 +311,7 @@ pub(crate) fn put_weights<K: Memory, M: Module>(module: M, members: &Members<'_>
     module.map(&mut PutWeights { members, taken, tied: tie.then(HashMap::new) })
 }
 
-/// What autodiff knows of a parameter's tensor, and not of its values.
+/// What autodiff knows about a parameter's tensor, apart from the values.
 struct Context {
     autodiff: bool,
     tracked: bool,
@@ -326,12 +326,12 @@ impl Context {
             autodiff,
             tracked: tensor.is_require_grad(),
             checkpointing: tensor.gradient_checkpointing_strategy(),
-            // Of any other it panics.
+            // Without autodiff, `is_distributed` panics.
             distributed: autodiff && tensor.is_distributed(),
         }
     }
 
-    /// A leaf of a new graph, as a step of Burn's optimizers leaves it.
+    /// Makes the tensor a leaf of a new graph, as Burn's optimizers do after a step.
     fn restore<const D: usize>(&self, tensor: Tensor<D>, id: ParamId) -> Tensor<D> {
         if !self.autodiff {
             return tensor;
@@ -365,7 +365,7 @@ impl<K: Memory> ModuleMapper for TakeWeights<'_, K> {
             return param;
         }
         let found = &self.members.found[at];
-        // Keeps the id, what is done on loading and saving, and whether the parameter trains.
+        // `map` keeps the id, the conversions on loading and saving, and whether the parameter trains.
         param.map(|tensor| {
             let context = Context::of(&tensor);
             let inner = match K::open(tensor.inner()) {
@@ -389,7 +389,7 @@ impl<K: Memory> ModuleMapper for TakeWeights<'_, K> {
 struct PutWeights<'a, K> {
     members: &'a Members<'a>,
     taken: Taken<K>,
-    /// The new tensors of parameters that occur again, where these are to share them.
+    /// The new tensors of parameters that occur more than once, if all occurrences are to share them.
     tied: Option<HashMap<ParamId, Box<dyn Any>>>,
 }
 

@@ -1,4 +1,4 @@
-//! Burn's own buffers: pinned, put behind Burn's work on the queue, and handed to the kernels.
+//! Runs penalties on Burn's buffers: pins them, submits Burn's work on them, then hands them to the kernels.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -25,11 +25,11 @@ pub(crate) struct Device {
     gpu: Gpu,
     tensors: Vec<Shaped>,
     set: Option<ParameterSet>,
-    /// As the set has them.
+    /// The penalties that the set has.
     penalties: Vec<Penalty>,
 }
 
-/// A tensor's range of a buffer.
+/// A tensor's buffer range.
 struct Pinned {
     resource: WgpuResource,
     len: u64,
@@ -43,7 +43,7 @@ impl Device {
         Ok(Device { gpu: Gpu::from_device(device, queue)?, tensors: Vec::new(), set: None, penalties: Vec::new() })
     }
 
-    /// Submits. If a custom penalty is unchecked, checks all of them and submits again.
+    /// Submits an operation. If a custom penalty is unchecked, checks all penalties and submits again.
     fn run(
         &mut self,
         penalties: &[Penalty],
@@ -60,7 +60,7 @@ impl Device {
         }
     }
 
-    /// Records an operation on these tensors and submits it, behind what Burn does with them and before what it will do.
+    /// Records an operation on these tensors and submits it, after Burn's earlier work on them and before its later work.
     fn submit(
         &mut self,
         penalties: &[Penalty],
@@ -84,7 +84,7 @@ impl Device {
                 self.set.insert(ParameterSet::new(&self.gpu, parameters, &operands, STEPS)?)
             }
         };
-        // Asked for only where one has changed: a set sends its coefficients again after it.
+        // Only if a penalty has changed: after `penalties_mut`, the set sends its coefficients again.
         if self.penalties != penalties {
             for ((_, to), from) in set.penalties_mut().zip(penalties) {
                 to.clone_from(from);
@@ -92,15 +92,15 @@ impl Device {
             self.penalties = penalties.to_vec();
         }
         let device = self.gpu.device();
-        // Guarded, since Burn's own handler of errors would end the program.
+        // Guarded, because Burn's error handler would end the program.
         let mut encoder =
             guarded(&self.gpu, || device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
         let began = Instant::now();
         let pending = loop {
             match record(set, &mut encoder) {
-                // Burn queues steps as fast as the host makes them; this keeps them within reach.
+                // Burn queues steps as fast as the host makes them. This loop limits how far the host runs ahead.
                 Err(penalty::Error::RingFull { .. }) if began.elapsed() < Gpu::TIMEOUT => {
-                    // Not a wait: wgpu 30 panics where one times out while another thread, such as Burn's, polls.
+                    // `Poll`, not `Wait`: wgpu 30 panics if a wait times out while another thread, such as Burn's, polls.
                     let polled = device.poll(wgpu::PollType::Poll);
                     polled.map_err(|error| penalty::Error::Device(error.to_string()))?;
                     std::thread::sleep(Duration::from_micros(100));
@@ -113,7 +113,7 @@ impl Device {
         Ok(pending)
     }
 
-    /// The tensors' buffers, kept where they are, and Burn's work on them submitted.
+    /// Pins the tensors' buffers and submits Burn's work on them.
     fn pin(&self, operand: &'static str, tensors: &[Buffer]) -> Result<Vec<Pinned>, Error> {
         let mut pins = Vec::with_capacity(tensors.len());
         let mut streams = HashMap::new();
@@ -125,7 +125,8 @@ impl Device {
             pins.push(Pinned { resource, len: parameter.len, dtype: parameter.dtype, _pin: pin });
             streams.entry(tensor.handle.stream).or_insert((tensor, &parameter.path));
         }
-        // All buffers first, which encodes Burn's work on them, then what submits it: on this thread, and on each that made them.
+        // Getting a buffer encodes Burn's work on it, so this gets all buffers first. Then it flushes, which submits that work: on this
+        // thread, and on each thread that made them.
         for (stream, (tensor, name)) in streams {
             let flushed = tensor.client.flush().and_then(|()| stream.executes(|| tensor.client.flush()));
             flushed.map_err(|error| Error::Storage {

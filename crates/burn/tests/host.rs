@@ -1,4 +1,4 @@
-//! Rules, rejections and both routes on Flex: no device is needed.
+//! Tests rules, rejections and both routes on Flex. They need no device.
 
 mod common;
 
@@ -113,7 +113,7 @@ fn both_routes_write_where_the_tensors_lie_and_do_what_the_library_does() {
         assert_eq!(wait(&pending).tensors[1], cpu.evaluate(&penalty, &w).unwrap());
         assert!(net.embed.weight.is_require_grad() && net.embed.weight.is_autodiff());
     }
-    // Flex's tensors of the first step share memory with nothing either.
+    // Flex's tensors of the first step share no memory either.
     assert_eq!(regularizer.copies(), 0);
 }
 
@@ -153,7 +153,7 @@ fn a_shared_parameter_counts_once_and_stays_shared() {
     assert!(after["a.weight"] == after["b.weight"] && floats(&after["a.weight"]).contains(&0.0));
     assert_eq!(tied.a.weight.id, tied.b.weight.id);
 
-    // Burn's optimizers step only the first occurrence. A prox makes both one again; one that is rejected leaves them.
+    // Burn's optimizers step only the first occurrence. A prox makes both equal again; a rejected prox leaves them as they are.
     let tied = SgdConfig::new().init().step(0.1, tied, plain);
     let stepped = values(&tied);
     assert_ne!(stepped["a.weight"], stepped["b.weight"]);
@@ -169,7 +169,7 @@ fn parameters_without_a_gradient_get_none_and_frozen_ones_are_left_alone() {
     let mut net = net(&device);
     net.layers[0] = net.layers[0].clone().no_grad();
     let mut regularizer = Regularizer::host(Rules::new(l1(0.25)));
-    // Only the head takes part.
+    // Only the head takes part in the loss.
     let x = Tensor::<2>::ones([1, 150], &device);
     let mut gradients = GradientsParams::from_grads(net.layers[1].forward(x).sum().backward(), &net);
     assert_eq!(gradients.len(), 2);
@@ -258,7 +258,7 @@ fn a_regularizer_may_move_to_the_thread_that_trains() {
 fn sgd_ends_at_the_minimizer() {
     let device = Device::flex().autodiff();
     common::sgd_ends_at_the_minimizer(&device, Regularizer::host);
-    // Burn's own default, with a dampening of 0.1, and the momentum that most people take.
+    // Burn's default, with a dampening of 0.1, then with Nesterov, then without dampening, as most people use it.
     let momentum = MomentumConfig::new();
     for momentum in [momentum.clone(), momentum.clone().with_nesterov(true), momentum.clone().with_dampening(0.0)] {
         sgd_ends(&device, Regularizer::host, (350, 0.05), Some(momentum));
@@ -271,7 +271,7 @@ fn sgd_ends_at_the_minimizer() {
     assert!(distance(theta, MINIMIZER.map(|theta| theta / 2.0)) < 1e-5, "weight decay: found {theta:?}");
 }
 
-/// What the documentation says of the others: a test of the text, not of what anybody wants.
+/// Tests what the documentation says about the other optimizers. The test pins down the text, not a goal.
 #[test]
 fn what_is_documented_to_minimize_another_objective_does() {
     let device = Device::flex().autodiff();
@@ -280,7 +280,7 @@ fn what_is_documented_to_minimize_another_objective_does() {
     let others = [
         // f + R/10 has its minimum at c ∓ 0.05.
         ("momentum with the learning rate", momentum().init(), 0.05, [0.95, 0.35, -1.95, 0.05]),
-        // It no longer holds weights against a prox that takes 0.5.
+        // The clipped gradient no longer holds weights against a prox that takes 0.5.
         ("clipping", SgdConfig::new().with_gradient_clipping(clipping).init(), 0.5, [0.0; 4]),
     ];
     for (name, optimizer, rate, want) in others {
@@ -298,7 +298,7 @@ fn what_is_documented_to_minimize_another_objective_does() {
     }
 }
 
-/// f + ½‖θ‖², whose minimum is at c/2, with a learning rate that fades out.
+/// Minimizes f + ½‖θ‖², which has its minimum at c/2, with a learning rate that fades out.
 #[test]
 fn the_gradient_route_ends_at_the_minimizer_with_any_optimizer() {
     let device = Device::flex().autodiff();
@@ -352,7 +352,7 @@ fn rows_and_columns_are_those_of_each_parameters_shape() {
     let before = values(&net);
     for (by, of) in [(ByShape::Rows, Groups::rows as fn(u64) -> _), (ByShape::Columns, Groups::columns)] {
         let rules = Rules::grouped(group_lasso(Groups::whole()), by);
-        // Another of them at each step: λ grows, and what is grouped stays grouped.
+        // The penalty changes at each step: λ grows, and the penalty stays grouped.
         let mut regularizer = Regularizer::host(rules.clone());
         for lambda in [0.1, 0.2] {
             for (_, penalty) in regularizer.penalties_mut() {
@@ -370,7 +370,7 @@ fn rows_and_columns_are_those_of_each_parameters_shape() {
         }
         let selected = rules.select(&net).unwrap();
         assert_eq!(selected[2].penalty, group_lasso(of(3).unwrap()));
-        // More than two dimensions: 8 rows of 3·2·2, of a kind of their own.
+        // A tensor of more than two dimensions: 8 rows of 3·2·2 weights, with a different penalty.
         let kernel = Param::from_tensor(Tensor::<4>::ones([8, 3, 2, 2], &Device::flex()));
         let rules = rules.grouped_for("", Penalty::l2_ball(1.0).unwrap(), by).unwrap();
         let want = Penalty::l2_ball(1.0).unwrap().over(of(12).unwrap()).unwrap();
@@ -412,7 +412,7 @@ fn groups_that_do_not_fit_a_shape_are_rejected_by_name() {
         assert_eq!((prox.to_string().as_str(), values(&prox.module)), (text, before.clone()));
     };
     let taken = |groups| Rules::new(group_lasso(groups)).select(&layer).unwrap();
-    // 64 divides the 2048 weights, and two rows of 32 would be a group.
+    // 64 divides the 2048 weights, so without a check two rows of 32 would make one group.
     let (groups, expected) =
         ("\"weight\": groups of", "must lie in a matrix of 64 columns: the tensor's shape [64, 32] has 32");
     for (of_64, of_32, what) in [
@@ -423,13 +423,13 @@ fn groups_that_do_not_fit_a_shape_are_rejected_by_name() {
         rejected(Rules::new(group_lasso(of_64.unwrap())), &format!("{groups} {what} {expected}"));
         assert_eq!(taken(of_32.unwrap()).len(), 1);
     }
-    // Runs may cross rows, but for those of n of m.
+    // Runs may cross rows, except those of n of m.
     assert_eq!(taken(Groups::runs(64).unwrap()).len(), 1);
     let n_of_m = |m| Rules::new(Penalty::n_of_m(2, m).unwrap());
     assert_eq!(n_of_m(4).select(&layer).unwrap().len(), 1);
     let text = "\"weight\": groups of runs of 64 must lie in rows: the tensor's shape [64, 32] has 32";
     rejected(n_of_m(64), text);
-    // A vector is no matrix.
+    // A vector is not a matrix.
     let biased = |rules: Rules| rules.include("bias").unwrap();
     let by_rows = || Rules::grouped(group_lasso(Groups::whole()), ByShape::Rows);
     let text =
@@ -438,14 +438,14 @@ fn groups_that_do_not_fit_a_shape_are_rejected_by_name() {
     let text = "\"bias\": rows by shape must lie in a matrix, of two dimensions or more: the tensor's shape is [32]";
     rejected(biased(by_rows()), text);
     assert_eq!(biased(by_rows()).penalty_for("bias", l1(0.1)).unwrap().select(&layer).unwrap().len(), 2);
-    // Penalties that have no groups, or have some already.
+    // These penalties have no groups, or already have groups.
     for (penalty, found) in [(l1(0.1), "group penalty"), (Penalty::n_of_m(2, 4).unwrap(), "groups of its own")] {
         let error = Rules::grouped(penalty, ByShape::Columns).select(&layer).unwrap_err().to_string();
         assert!(error.starts_with("\"weight\": ") && error.contains(found), "{error}");
     }
 }
 
-/// Where only the library knows the length, its error names the parameter too.
+/// If only the library compares groups with the length, its error names the parameter too.
 #[test]
 fn groups_that_do_not_cover_a_parameter_are_rejected_by_name() {
     let net = net(&Device::flex());

@@ -1,4 +1,4 @@
-//! Both routes on Burn's own buffers, with fusion and through autodiff.
+//! Tests both routes on Burn's buffers, with fusion and through autodiff.
 
 mod common;
 
@@ -43,7 +43,7 @@ fn regularizer(opened: &Opened, penalty: Penalty) -> Regularizer {
     Regularizer::wgpu(&opened.device, &opened.setup, Rules::new(penalty)).unwrap()
 }
 
-/// The buffer and the offset that a weight lies at.
+/// The buffer and the offset of each weight.
 fn places(net: &Net) -> Vec<(wgpu::Buffer, u64)> {
     struct Places(Vec<(wgpu::Buffer, u64)>);
     impl ModuleVisitor for Places {
@@ -62,7 +62,7 @@ fn places(net: &Net) -> Vec<(wgpu::Buffer, u64)> {
     places.0
 }
 
-/// The same by Burn's own operations.
+/// The gradient route by Burn's operations.
 struct CustomGradient<'a>(&'a mut GradientsParams, f32);
 impl ModuleVisitor for CustomGradient<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -94,7 +94,7 @@ fn optimizers() -> [fn() -> ModuleOptimizer; 2] {
     [|| SgdConfig::new().init(), || AdamConfig::new().init()]
 }
 
-/// Trains two copies of a module, and asserts that they stay the same, that nothing was copied and that tensors moved.
+/// Trains two copies of a module. Asserts that they stay equal, that nothing is copied and that tensors move.
 fn twins(
     opened: &Opened,
     regularizer: &mut Regularizer,
@@ -182,7 +182,7 @@ fn groups_by_shape(opened: &Opened) {
         assert_eq!(values(&got), values(&want), "{groups:?}");
         assert_ne!(values(&got), values(&host), "{groups:?}");
     }
-    // Two rows of the last weight, [150, 3], are as many weights as one of 6.
+    // Two rows of the last weight, [150, 3], hold as many weights as one row of 6.
     let penalty = Penalty::group_lasso(0.1, Groups::rows(6).unwrap()).unwrap();
     let rules = Rules::new(penalty).exclude("").unwrap().include(r"layers\.1\.weight").unwrap();
     let mut regularizer = Regularizer::wgpu(&opened.device, &opened.setup, rules).unwrap();
@@ -194,7 +194,7 @@ fn groups_by_shape(opened: &Opened) {
     assert_eq!((rejected.to_string(), values(&rejected.module)), (text.into(), before));
 }
 
-/// A penalty of one's own: λΣ max(θ, 0).
+/// A custom penalty: λΣ max(θ, 0).
 enum Positive {}
 
 impl Elementwise for Positive {
@@ -236,7 +236,7 @@ fn host_and_device(opened: &Opened) {
     let mut results = Vec::new();
     let ways = [
         (&flex, Regularizer::host(rules())),
-        // On the device's tensors, by copies.
+        // The host works on copies of the device's tensors.
         (&device, Regularizer::host(rules())),
         (&device, Regularizer::wgpu(&opened.device, &opened.setup, rules()).unwrap()),
     ];
@@ -254,7 +254,7 @@ fn host_and_device(opened: &Opened) {
     assert_eq!(results[0].0.tensors.len(), 5);
     assert!(results[0] == results[1] && results[0] == results[2]);
 
-    /// The gradients on another device.
+    /// Copies the gradients to another device.
     struct Move<'a>(&'a GradientsParams, &'a mut GradientsParams, Device);
     impl ModuleVisitor for Move<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -274,7 +274,7 @@ fn clones(opened: &Opened) {
     assert_eq!((values(&snapshot), regularizer.copies()), (before, 3));
     assert_ne!(values(&after), values(&snapshot));
 
-    // A gradient that somebody looks at.
+    // Something else holds this gradient.
     let mut gradients = after.gradients(&device);
     let looked_at = gradients.get::<2>(after.embed.weight.id).unwrap();
     let before = looked_at.to_data();
@@ -287,7 +287,7 @@ fn recorded_work(opened: &Opened) {
     let net = net(&device);
     let mut regularizer = regularizer(opened, l1(0.3));
     let old = net.embed.weight.base().inner().into_data().try_into_vec::<f32>().unwrap();
-    // Recorded, neither run nor read.
+    // Burn has recorded this, but neither run nor read it.
     let before = net.embed.weight.base().inner() * 2.0;
     let loss = net.loss(&device);
     let expected = gradient_values(&net, &net.gradients(&device));
@@ -299,7 +299,7 @@ fn recorded_work(opened: &Opened) {
     let new = net.embed.weight.base().inner().into_data().try_into_vec::<f32>().unwrap();
     assert_eq!(after.into_data().try_into_vec::<f32>().unwrap(), doubled(&new));
     assert!(new.contains(&0.0) && !old.contains(&0.0));
-    // The graph still has the old weights.
+    // The graph still holds the old weights.
     let late = GradientsParams::from_grads(loss.backward(), &snapshot);
     assert_eq!(gradient_values(&snapshot, &late), expected);
 }
@@ -379,7 +379,7 @@ fn reports(opened: &Opened) {
     let device = opened.device.clone().autodiff();
     let mut regularizer = regularizer(opened, l1(0.01));
     let mut net = net(&device);
-    // More steps than there are slots, and nobody reads.
+    // Runs more steps than there are slots, and reads none.
     let mut kept = Vec::new();
     for _ in 0..40 {
         let pending;
@@ -397,7 +397,7 @@ fn error_handler(opened: &Opened) {
     let device = opened.device.clone().autodiff();
     let mut regularizer = regularizer(opened, l1(0.3));
     let (after, _) = regularizer.prox(net(&device), 1.0).unwrap();
-    // No buffer may be mapped for both. Burn's handler, which was there first, panics with a text of its own.
+    // A buffer may not be mapped for both, so this fails. Burn installed its handler first, so Burn's handler must panic with its text.
     let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE;
     let descriptor = wgpu::BufferDescriptor { label: None, size: 4, usage, mapped_at_creation: false };
     let hook = std::panic::take_hook();
@@ -407,6 +407,6 @@ fn error_handler(opened: &Opened) {
     std::panic::set_hook(hook);
     let text = heard.downcast::<String>().unwrap();
     assert!(text.starts_with("wgpu error: ") && text.contains("MAP_WRITE"), "{text}");
-    // Everything goes on.
+    // The regularizer still works.
     assert!(regularizer.prox(after, 1.0).is_ok());
 }

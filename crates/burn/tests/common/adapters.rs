@@ -1,7 +1,7 @@
-//! The adapter that Burn's runtime is opened on: a process has one.
+//! The adapter for Burn's runtime. A process has only one.
 //!
-//! `PENALTY_ADAPTER` and `PENALTY_REQUIRE_ADAPTER=1` mean what they mean in the other device tests; adapters that lack what Burn's
-//! kernels need are passed over.
+//! `PENALTY_ADAPTER` and `PENALTY_REQUIRE_ADAPTER=1` mean the same as in the other device tests. Adapters that lack what Burn's kernels
+//! need are skipped.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use burn::tensor::wgpu::WgpuSetup;
 use libtest_mimic::{Arguments, Failed, Trial};
 use penalty_burn::penalty::wgpu;
 
-/// Burn's device.
+/// Burn's device, its setup and the adapter's name.
 pub(crate) struct Opened {
     pub(crate) device: Device,
     pub(crate) setup: WgpuSetup,
@@ -31,7 +31,7 @@ fn open() -> Option<Opened> {
             name.to_lowercase().contains(&wanted) && adapter.features().contains(wgpu::Features::SHADER_INT64);
         answers.then_some((name, adapter))
     })?;
-    // No more than what the documentation says; half precision where there is some.
+    // Only what the documentation asks for, and half precision if the adapter has it.
     let features = wgpu::Features::SHADER_INT64 | (adapter.features() & wgpu::Features::SHADER_F16);
     let descriptor =
         wgpu::DeviceDescriptor { required_features: features, required_limits: adapter.limits(), ..Default::default() };
@@ -43,7 +43,7 @@ fn open() -> Option<Opened> {
     Some(Opened { device, setup, name })
 }
 
-/// The `main` of a test binary: these tests, one after the other, on the adapter that there is.
+/// The `main` of a test binary. Runs these tests one after the other on the adapter.
 pub(crate) fn run(tests: &[DeviceTest]) -> ! {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);

@@ -78,7 +78,7 @@ pub(crate) fn values<M: Module>(module: &M) -> BTreeMap<String, Vec<u8>> {
     values.values
 }
 
-/// Every gradient's.
+/// Every gradient's bits, by its parameter's path.
 pub(crate) fn gradient_values<M: Module>(module: &M, gradients: &GradientsParams) -> BTreeMap<String, Vec<u8>> {
     let mut values = Values { path: Vec::new(), gradients: Some(gradients), values: BTreeMap::new() };
     module.visit(&mut values);
@@ -109,7 +109,7 @@ impl ModuleVisitor for Values<'_> {
     }
 }
 
-/// The same values in memory that nothing else holds, on this device and in this type.
+/// Copies values to memory that nothing else holds, on this device and in this type.
 pub(crate) struct Fresh(pub(crate) Device, pub(crate) DType);
 
 impl ModuleMapper for Fresh {
@@ -131,7 +131,7 @@ pub(crate) fn wait(pending: &Pending) -> Reports {
 pub(crate) const CENTRE: [f32; 4] = [1.0, 0.4, -2.0, 0.1];
 pub(crate) const MINIMIZER: [f32; 4] = [0.5, 0.0, -1.5, 0.0];
 
-/// Where an optimizer ends after so many steps from 0, with a prox behind each: of the regularizer made from these rules, with this step.
+/// Where an optimizer ends after `steps` steps from 0. After each step, the regularizer takes a prox with `prox_step`.
 pub(crate) fn end(
     device: &Device,
     mut optimizer: ModuleOptimizer,
@@ -154,7 +154,7 @@ pub(crate) fn distance(theta: [f32; 4], from: [f32; 4]) -> f32 {
     theta.iter().zip(from).map(|(theta, want)| (theta - want).abs()).fold(0.0, f32::max)
 }
 
-/// SGD with every kind of momentum ends at the minimizer, with the prox's step that its momentum asks for.
+/// SGD with every kind of momentum ends at the minimizer, if the prox's step is the one for that momentum.
 pub(crate) fn sgd_ends_at_the_minimizer(device: &Device, regularizer: impl Fn(Rules) -> Regularizer) {
     let half = || MomentumConfig::new().with_momentum(0.5);
     let kinds = [
@@ -169,7 +169,7 @@ pub(crate) fn sgd_ends_at_the_minimizer(device: &Device, regularizer: impl Fn(Ru
     }
 }
 
-/// So do so many steps with this learning rate and this momentum.
+/// Asserts that SGD ends at the minimizer after this many steps, with this learning rate and this momentum.
 pub(crate) fn sgd_ends(
     device: &Device,
     regularizer: impl Fn(Rules) -> Regularizer,
