@@ -70,7 +70,8 @@ impl Slices for Runner<'_> {
         match self {
             Runner::Cpu(cpu) => cpu.partials(tensors).await,
             #[cfg(feature = "gpu")]
-            Runner::Gpu(gpu) => gpu.partials(tensors).await,
+            // Boxed, so that a call on the CPU does not move a device's large future.
+            Runner::Gpu(gpu) => Box::pin(gpu.partials(tensors)).await,
         }
     }
 
@@ -78,22 +79,37 @@ impl Slices for Runner<'_> {
         match self {
             Runner::Cpu(cpu) => cpu.update(update, source, output).await,
             #[cfg(feature = "gpu")]
-            Runner::Gpu(gpu) => gpu.update(update, source, output).await,
+            Runner::Gpu(gpu) => Box::pin(gpu.update(update, source, output)).await,
         }
     }
 }
 
-/// The terms of a call, without the type of their element weights.
-pub(super) fn erased<'a, E: Element>(penalty: impl Into<Terms<'a, [E]>>) -> Vec<Term<'a>> {
-    penalty.into().list().into_iter().map(Term::from).collect()
+/// The terms of a call, without the type of their element weights. A call with one term, as most are, allocates no list.
+pub(super) struct ErasedTerms<'a> {
+    first: Term<'a>,
+    more: Vec<Term<'a>>,
+}
+
+pub(super) fn erased<'a, E: Element>(penalty: impl Into<Terms<'a, [E]>>) -> ErasedTerms<'a> {
+    let (first, more) = penalty.into().list();
+    ErasedTerms { first: first.into(), more: more.map(Term::from).collect() }
 }
 
 /// The value of a sum of terms, and the statistics.
-pub(super) fn evaluate<'a>(runner: Runner<'a>, terms: Vec<Term<'a>>, weights: Slice<'a>) -> Future<'a, Report> {
+pub(super) fn evaluate<'a>(runner: Runner<'a>, terms: ErasedTerms<'a>, weights: Slice<'a>) -> Future<'a, Report> {
     Box::pin(async move {
-        let tensors: Vec<Tensor<'_>> = terms.iter().map(|term| Tensor::new(*term, weights)).collect();
-        let partials = runner.partials(&tensors).await?;
-        report_of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
+        let ErasedTerms { first, more } = terms;
+        let first = [Tensor::new(first, weights)];
+        let all: Vec<Tensor<'_>>;
+        let tensors = match more.is_empty() {
+            true => &first[..],
+            false => {
+                all = first.into_iter().chain(more.into_iter().map(|term| Tensor::new(term, weights))).collect();
+                &all
+            }
+        };
+        let partials = runner.partials(tensors).await?;
+        report_of_sum(partials.iter().zip(tensors.iter().map(|tensor| tensor.penalty)))
     })
 }
 
@@ -134,33 +150,37 @@ pub(super) fn partial<'a>(runner: Runner<'a>, term: Term<'a>, start: u64, weight
 pub(super) fn gradient<'a>(
     runner: Runner<'a>,
     (operation, sums): (Operation, bool),
-    terms: Vec<Term<'a>>,
+    terms: ErasedTerms<'a>,
     weights: Slice<'a>,
     mut output: SliceMut<'a>,
 ) -> Future<'a, Report> {
     Box::pin(async move {
-        let update = |at: usize, term: &Term<'a>| {
-            let operation = if at == 0 { operation } else { Operation::AddGradient };
-            Update { sums, ..Update::new(operation, *term) }
-        };
-        for (at, term) in terms.iter().enumerate() {
-            update(at, term).accept(Some(weights), output.as_slice())?;
+        let ErasedTerms { first, more } = terms;
+        let adds = |term: &Term<'a>| Update { sums, ..Update::new(Operation::AddGradient, *term) };
+        let update = Update { operation, ..adds(&first) };
+        if more.is_empty() {
+            return runner.update(&update, Some(weights), output).await?.report(first.penalty);
+        }
+        // Nothing of an earlier term is written if a later one is rejected.
+        update.accept(Some(weights), output.as_slice())?;
+        for term in &more {
+            adds(term).accept(Some(weights), output.as_slice())?;
         }
         // If a later term fails, the output must be as it was.
-        let mut held = if terms.len() > 1 && runner.may_fail() { output.as_slice().to_words() } else { Vec::new() };
-        let mut partials = Vec::with_capacity(terms.len());
-        for (at, term) in terms.iter().enumerate() {
+        let mut held = if runner.may_fail() { output.as_slice().to_words() } else { Vec::new() };
+        let mut partials = Vec::with_capacity(1 + more.len());
+        for update in std::iter::once(update).chain(more.iter().map(adds)) {
             let result = match held.is_empty() {
                 true => output.reborrow(),
                 false => SliceMut::of_words(output.as_slice(), &mut held),
             };
-            partials.push(runner.update(&update(at, term), Some(weights), result).await?);
+            partials.push((runner.update(&update, Some(weights), result).await?, update.penalty));
         }
         if !held.is_empty() {
             let result = SliceMut::of_words(output.as_slice(), &mut held);
             output.into_bytes().copy_from_slice(result.into_bytes());
         }
-        report_of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
+        report_of_sum(partials.iter().map(|(partial, penalty)| (partial, *penalty)))
     })
 }
 

@@ -5,14 +5,16 @@ mod run;
 
 use call::Call;
 
+use std::sync::{Arc, OnceLock};
+
 use super::Cpu;
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::penalty::element_weights::valid;
-use crate::plan::Segment;
 use crate::plan::operands::{ELEMENT_WEIGHTS, FIRST, GRADIENT, SECOND, WEIGHTS, one_each};
 use crate::plan::operation::Operation;
 use crate::plan::optimizer::{Adam, Momentum, Sgd};
 use crate::plan::parameter::Parameter;
+use crate::plan::{Plan, Segment};
 use crate::report::partial::Partial;
 use crate::report::reports::Reports;
 use crate::{Penalty, Result};
@@ -40,7 +42,10 @@ use crate::{Penalty, Result};
 #[derive(Debug, Clone)]
 pub struct HostSet<'w> {
     cpu: Cpu,
-    parameters: Vec<Parameter>,
+    names: Vec<Arc<str>>,
+    penalties: Vec<Penalty>,
+    /// Of the lengths and types that the first call's weights had. Calls with others plan anew.
+    plan: OnceLock<Plan>,
     /// Those of the tensors that have element weights. Empty if none has.
     element_weights: Vec<Option<Slice<'w>>>,
 }
@@ -57,7 +62,9 @@ impl<'w> HostSet<'w> {
     /// # Ok::<(), penalty::Error>(())
     /// ```
     pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet<'w> {
-        HostSet { cpu, parameters, element_weights: Vec::new() }
+        let (names, penalties) =
+            parameters.into_iter().map(|parameter| (parameter.name.into(), parameter.penalty)).unzip();
+        HostSet { cpu, names, penalties, plan: OnceLock::new(), element_weights: Vec::new() }
     }
 
     /// The set with element weights for the tensors with [weighted](Penalty::is_weighted) penalties, under the rules of
@@ -88,13 +95,13 @@ impl<'w> HostSet<'w> {
     /// [`Error::ElementWeights`](crate::Error::ElementWeights), and element weights that differ from the tensor's
     /// weights in length or type.
     pub fn with_element_weights<'v>(self, element_weights: &[Option<Slice<'v>>]) -> Result<HostSet<'v>> {
-        one_each("a set", ELEMENT_WEIGHTS, self.parameters.len(), element_weights.len())?;
-        for (parameter, slice) in self.parameters.iter().zip(element_weights) {
+        one_each("a set", ELEMENT_WEIGHTS, self.names.len(), element_weights.len())?;
+        for (name, slice) in self.names.iter().zip(element_weights) {
             let Some(slice) = slice else { continue };
-            Segment::called(&parameter.name, slice.shape()).about(valid(*slice))?;
+            Segment::called(name.clone(), slice.shape()).about(valid(*slice))?;
         }
-        let HostSet { cpu, parameters, .. } = self;
-        Ok(HostSet { cpu, parameters, element_weights: element_weights.to_vec() })
+        let HostSet { cpu, names, penalties, plan, .. } = self;
+        Ok(HostSet { cpu, names, penalties, plan, element_weights: element_weights.to_vec() })
     }
 
     /// The tensors' names, in the set's order.
@@ -107,7 +114,7 @@ impl<'w> HostSet<'w> {
     /// assert_eq!(set.names().position(|name| name == "bias"), Some(1));
     /// ```
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.parameters.iter().map(|parameter| &parameter.name[..])
+        self.names.iter().map(|name| &**name)
     }
 
     /// Each tensor's name and penalty, to change λ from step to step.
@@ -123,7 +130,7 @@ impl<'w> HostSet<'w> {
     /// # Ok::<(), penalty::Error>(())
     /// ```
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
-        self.parameters.iter_mut().map(|parameter| (&parameter.name[..], &mut parameter.penalty))
+        self.names.iter().map(|name| &**name).zip(&mut self.penalties)
     }
 
     /// A report for each tensor, and the total.
@@ -350,6 +357,6 @@ impl<'w> HostSet<'w> {
     }
 
     fn reports(&self, partials: &[Partial]) -> Result<Reports> {
-        Reports::new(partials.iter().zip(self.parameters.iter().map(|parameter| &parameter.penalty)))
+        Reports::new(partials.iter().zip(&self.penalties))
     }
 }

@@ -48,7 +48,7 @@ impl Gpu {
         weights: &Operand<'_>,
     ) -> Result<Pending<Report>> {
         let operands = (weights, None);
-        self.record_single(encoder, (Operation::Evaluate, true), penalty.into().list(), operands, 0.0)
+        self.record_single(encoder, (Operation::Evaluate, true), penalty.into(), operands, 0.0)
     }
 
     /// Records `gradient = ∂R/∂θ`.
@@ -77,7 +77,7 @@ impl Gpu {
         gradient: &Operand<'_>,
     ) -> Result<()> {
         let operands = (weights, Some(gradient));
-        self.record_single(encoder, (Operation::Gradient, false), penalty.into().list(), operands, 0.0).map(drop)
+        self.record_single(encoder, (Operation::Gradient, false), penalty.into(), operands, 0.0).map(drop)
     }
 
     /// Records `gradient += ∂R/∂θ`. With [`Penalty::none`], every bit stays.
@@ -103,7 +103,7 @@ impl Gpu {
         gradient: &Operand<'_>,
     ) -> Result<()> {
         let operands = (weights, Some(gradient));
-        self.record_single(encoder, (Operation::AddGradient, false), penalty.into().list(), operands, 0.0).map(drop)
+        self.record_single(encoder, (Operation::AddGradient, false), penalty.into(), operands, 0.0).map(drop)
     }
 
     /// Records the evaluation and `gradient = ∂R/∂θ`, from one read of the weights.
@@ -130,7 +130,7 @@ impl Gpu {
         gradient: &Operand<'_>,
     ) -> Result<Pending<Report>> {
         let operands = (weights, Some(gradient));
-        self.record_single(encoder, (Operation::Gradient, true), penalty.into().list(), operands, 0.0)
+        self.record_single(encoder, (Operation::Gradient, true), penalty.into(), operands, 0.0)
     }
 
     /// Records the evaluation and `gradient += ∂R/∂θ`, from one read of the weights.
@@ -157,7 +157,7 @@ impl Gpu {
         gradient: &Operand<'_>,
     ) -> Result<Pending<Report>> {
         let operands = (weights, Some(gradient));
-        self.record_single(encoder, (Operation::AddGradient, true), penalty.into().list(), operands, 0.0)
+        self.record_single(encoder, (Operation::AddGradient, true), penalty.into(), operands, 0.0)
     }
 
     /// Records `θ = prox(θ)` with this step. With [`Penalty::none`], every bit stays.
@@ -184,7 +184,8 @@ impl Gpu {
         weights: &Operand<'_>,
         step: f64,
     ) -> Result<()> {
-        self.record_single(encoder, (Operation::Prox, false), vec![penalty.into()], (weights, None), step).map(drop)
+        self.record_single(encoder, (Operation::Prox, false), Terms::from(penalty.into()), (weights, None), step)
+            .map(drop)
     }
 
     /// Records the prox and the evaluation of the new weights, from one read.
@@ -210,15 +211,15 @@ impl Gpu {
         weights: &Operand<'_>,
         step: f64,
     ) -> Result<Pending<Report>> {
-        self.record_single(encoder, (Operation::Prox, true), vec![penalty.into()], (weights, None), step)
+        self.record_single(encoder, (Operation::Prox, true), Terms::from(penalty.into()), (weights, None), step)
     }
 
     /// Records one operation for each term. A gradient after the first is added.
-    fn record_single(
+    fn record_single<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         (operation, sums): SummedOperation,
-        terms: Vec<Weighted<'_, Operand<'_>>>,
+        terms: Terms<'a, Operand<'a>>,
         (weights, gradient): (&Operand<'_>, Option<&Operand<'_>>),
         step: f64,
     ) -> Result<Pending<Report>> {
@@ -230,8 +231,9 @@ impl Gpu {
         let segment = Segment { name: Name::Alone, len: weights.len, dtype: weights.dtype };
         let plan = self.plan(vec![segment]);
         let step = Step { size: step, ..Step::NONE };
-        let mut recorders = Vec::with_capacity(terms.len());
-        for (at, term) in terms.into_iter().enumerate() {
+        let mut recorders = Vec::with_capacity(1);
+        let (first, more) = terms.list();
+        for (at, term) in std::iter::once(first).chain(more).enumerate() {
             let operation = match operation {
                 Operation::Gradient if at > 0 => Operation::AddGradient,
                 _ => operation,

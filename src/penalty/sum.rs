@@ -113,11 +113,13 @@ impl<'a, W: ?Sized> From<&'a Sum> for Terms<'a, W> {
 }
 
 impl<'a, W: ?Sized> Terms<'a, W> {
-    /// The terms in order, at least one.
-    pub(crate) fn list(self) -> Vec<Weighted<'a, W>> {
-        match self.0 {
-            Of::One(penalty) => vec![penalty],
-            Of::Sum(sum) => sum.terms.iter().map(Weighted::from).collect(),
-        }
+    /// The first term, and the others in order.
+    pub(crate) fn list(self) -> (Weighted<'a, W>, impl Iterator<Item = Weighted<'a, W>>) {
+        let (first, more): (_, &[Penalty]) = match self.0 {
+            Of::One(penalty) => (penalty, &[]),
+            // The constructor rejects a sum of nothing.
+            Of::Sum(Sum { terms }) => ((&terms[0]).into(), &terms[1..]),
+        };
+        (first, more.iter().map(Weighted::from))
     }
 }

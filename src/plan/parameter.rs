@@ -1,5 +1,7 @@
 //! The tensors of a parameter set, on the host or on a device.
 
+use std::sync::Arc;
+
 use super::{Name, Segment};
 use crate::Penalty;
 use crate::numeric::element::Dtype;
@@ -37,7 +39,7 @@ impl Parameter {
 
 impl Segment {
     /// A set's tensor of this length and type.
-    pub(crate) fn called(name: &str, (len, dtype): (u64, Dtype)) -> Segment {
+    pub(crate) fn called(name: impl Into<Arc<str>>, (len, dtype): (u64, Dtype)) -> Segment {
         Segment { name: Name::Called(name.into()), len, dtype }
     }
 }

@@ -1,5 +1,7 @@
 //! Runs a set's call over the slices of its tensors, after all that can be rejected.
 
+use std::borrow::Cow;
+
 use super::HostSet;
 use super::call::{Call, Inputs, Outputs};
 use crate::Result;
@@ -7,7 +9,6 @@ use crate::cpu::pass::{Pass, SegmentOperands, TILES_PER_SPAN};
 use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, with_element};
-use crate::penalty::Penalty;
 use crate::penalty::element_weights::matched;
 use crate::plan::coefficients::coefficients;
 use crate::plan::operands::{ELEMENT_WEIGHTS, Extent, WEIGHTS, disjoint, one_each, same_shape};
@@ -22,14 +23,13 @@ impl HostSet<'_> {
         read: Option<Inputs<'_>>,
         written: &mut [Outputs<'_, '_>],
     ) -> Result<Vec<Partial>> {
-        let segments = self.segments(call, &read, written)?;
-        self.validate(call, &segments, &read, written)?;
-        let penalties: Vec<Penalty> = self.parameters.iter().map(|parameter| parameter.penalty.clone()).collect();
+        let plan = self.plan(call, &read, written)?;
+        self.validate(call, &plan.segments, &read, written)?;
+        let (segments, penalties) = (&plan.segments[..], &self.penalties[..]);
         // Computed for all tensors first: a bad step is rejected before anything is written.
-        let coefficients = &coefficients(&segments, &penalties, call.operation, call.step)?;
-        let plan = Plan::new(segments, TILES_PER_SPAN);
+        let coefficients = &coefficients(segments, penalties, call.operation, call.step)?;
         let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
-        let pass = Pass { operation, sums, segments: &plan.segments, penalties: &penalties, coefficients, scalars };
+        let pass = Pass { operation, sums, segments, penalties, coefficients, scalars };
         let mut sums = pass.no_sums();
         for stage in &plan.stages {
             with_element!(stage.dtype, E => self.run_stage::<E>(stage, &pass, &read, written, &mut sums));
@@ -37,20 +37,23 @@ impl HostSet<'_> {
         Ok(pass.partials(sums))
     }
 
-    /// The tensors, as their weights say.
-    fn segments(&self, call: &Call, read: &Option<Inputs<'_>>, written: &[Outputs<'_, '_>]) -> Result<Vec<Segment>> {
+    /// The plan for weights of these lengths and types. In a training loop they stay, so the first call's plan is kept.
+    fn plan(&self, call: &Call, read: &Option<Inputs<'_>>, written: &[Outputs<'_, '_>]) -> Result<Cow<'_, Plan>> {
         let shapes: Vec<_> = match (read, written) {
             (Some((WEIGHTS, slices)), _) => slices.iter().map(Slice::shape).collect(),
             (_, [(WEIGHTS, slices), ..]) => slices.iter().map(|slice| slice.as_slice().shape()).collect(),
             _ => Vec::new(),
         };
-        one_each(call.operation.name(), WEIGHTS, self.parameters.len(), shapes.len())?;
-        Ok(self
-            .parameters
-            .iter()
-            .zip(shapes)
-            .map(|(parameter, shape)| Segment::called(&parameter.name, shape))
-            .collect())
+        one_each(call.operation.name(), WEIGHTS, self.names.len(), shapes.len())?;
+        let fits =
+            |plan: &&Plan| plan.segments.iter().map(|segment| (segment.len, segment.dtype)).eq(shapes.iter().copied());
+        if let Some(kept) = self.plan.get().filter(fits) {
+            return Ok(Cow::Borrowed(kept));
+        }
+        let segments = self.names.iter().zip(&shapes).map(|(name, &shape)| Segment::called(name.clone(), shape));
+        let plan = Plan::new(segments.collect(), TILES_PER_SPAN);
+        let kept = self.plan.get_or_init(|| plan.clone());
+        Ok(if fits(&kept) { Cow::Borrowed(kept) } else { Cow::Owned(plan) })
     }
 
     /// Runs the tensors of one type. The others get empty operands.
@@ -91,10 +94,10 @@ impl HostSet<'_> {
             let segment: &Segment = &segments[i];
             segment.about(same_shape(operand, (segment.len, segment.dtype), slice.shape()))
         };
-        for (i, (segment, parameter)) in segments.iter().zip(&self.parameters).enumerate() {
+        for (i, (segment, penalty)) in segments.iter().zip(&self.penalties).enumerate() {
             let element_weights = self.element_weights.get(i).and_then(Option::as_ref);
-            let matched = matched(&parameter.penalty, element_weights.is_some());
-            segment.about(matched.and_then(|()| call.operation.admits(&parameter.penalty)))?;
+            let matched = matched(penalty, element_weights.is_some());
+            segment.about(matched.and_then(|()| call.operation.admits(penalty)))?;
             element_weights.map_or(Ok(()), |slice| fits(ELEMENT_WEIGHTS, i, slice))?;
         }
         if let Some((operand, slices)) = *read {

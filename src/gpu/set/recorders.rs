@@ -48,7 +48,7 @@ impl Recorders {
         let mut segments = Vec::with_capacity(parameters.len());
         let mut penalties = Vec::with_capacity(parameters.len());
         for (Parameter { name, penalty }, weights) in parameters.into_iter().zip(operands.weights) {
-            let segment = Segment::called(&name, (weights.len, weights.dtype));
+            let segment = Segment::called(name, (weights.len, weights.dtype));
             // A plan of a length that no buffer has could take all memory.
             segment.about(weights.validate(WEIGHTS).and_then(|()| gpu.checked(&penalty)))?;
             segments.push(segment);
