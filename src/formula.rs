@@ -8,6 +8,7 @@ pub(crate) mod pointwise;
 pub(crate) mod rule;
 pub(crate) mod scalars;
 pub(crate) mod sgd;
+pub(crate) mod steps;
 
 use rule::Rule;
 
@@ -60,6 +61,31 @@ pub(crate) trait Formula: PerWeight<f32> {
     /// The step is finite and ≥ 0.
     fn prox_coefficients(_p: Parameters, _step: f64) -> Result<[f64; 5]> {
         Ok([0.0; 5])
+    }
+    /// Whether [`short_gradient`](Formula::short_gradient) holds with these coefficients. Its results are then +0 or at
+    /// least [`LARGE`](crate::numeric::bits::LARGE) in magnitude.
+    fn has_short_gradient(_c: &Coefficients) -> bool {
+        false
+    }
+    /// The gradient at a finite weight, as bits: the same in fewer instructions.
+    fn short_gradient(theta: u32, _c: &Coefficients) -> u32 {
+        theta
+    }
+    /// Whether [`short_prox`](Formula::short_prox) holds with these coefficients.
+    fn has_short_prox(_c: &Coefficients) -> bool {
+        false
+    }
+    /// The prox of a finite weight, as bits: the same in fewer instructions.
+    fn short_prox(v: u32, _c: &Coefficients) -> u32 {
+        v
+    }
+    /// Whether [`short_metric_prox`](Formula::short_metric_prox) holds with these coefficients.
+    fn has_short_metric_prox(_c: &Coefficients) -> bool {
+        false
+    }
+    /// The variable-metric prox of a finite weight with a finite `d`, as bits: the same in fewer instructions.
+    fn short_metric_prox(v: u32, _d: f32, _c: &Coefficients) -> u32 {
+        v
     }
     /// The step is finite and ≥ 0. A group's prox in a metric that differs from weight to weight has no closed form.
     fn metric_coefficients(_p: Parameters, _step: f64) -> Result<[f64; 5]> {

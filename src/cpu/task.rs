@@ -4,8 +4,8 @@ use super::groups::{GroupCoefficients, OfGroups};
 use super::pass::{Pass, SegmentOperands};
 use crate::formula::group::with_group;
 use crate::formula::loops::{Loops, Weighed};
-use crate::formula::scalars::{Direction, Metric};
-use crate::formula::{Coefficients, adam, sgd};
+use crate::formula::scalars::Metric;
+use crate::formula::{Coefficients, steps};
 use crate::numeric::accumulator::Sums;
 use crate::numeric::bits;
 use crate::numeric::element::Element;
@@ -135,49 +135,30 @@ impl Task<'_> {
             Operation::Prox => {
                 onto_bits(set, source, output, false, |source, bits| self.prox(at, source, bits, element_weights));
             }
-            Operation::Sgd(direction) => on_bits(set, output, |bits| {
-                set.run(
-                    #[inline(always)]
-                    || match direction {
-                        Direction::Gradient => {
-                            for (theta, g) in bits.iter_mut().zip(source) {
-                                *theta = sgd::step(*theta, g.decode(), s);
-                            }
+            Operation::Sgd(direction) => {
+                let mut held = None;
+                let gradient = bits_of(set, source, &mut held);
+                on_bits(set, output, |theta| {
+                    on_bits(set, first, |momentum| steps::sgd(set, direction, theta, gradient, momentum, s));
+                    self.prox_in_place(at, theta, element_weights);
+                });
+            }
+            Operation::Adam(metric) => {
+                let (mut held, mut metrics) = (None, [0; BLOCK]);
+                let gradient = bits_of(set, source, &mut held);
+                on_bits(set, output, |theta| {
+                    on_bits(set, first, |m| {
+                        on_bits(set, second, |v| steps::adam(set, theta, gradient, [m, v], &mut metrics, s));
+                    });
+                    match metric {
+                        Metric::Plain => self.prox_in_place(at, theta, element_weights),
+                        Metric::Adam => {
+                            let c = Weighed { coefficients: &self.c.c, element_weights };
+                            (loops.metric_prox_in_place)(set, theta, &metrics[..theta.len()], c);
                         }
-                        Direction::Momentum | Direction::Nesterov => {
-                            for ((theta, b), g) in bits.iter_mut().zip(first).zip(source) {
-                                let next = sgd::momentum(b.decode(), g.decode(), s);
-                                let ahead = direction == Direction::Nesterov;
-                                let d = if ahead { sgd::nesterov(next, g.decode(), s) } else { next };
-                                *theta = sgd::step(*theta, d, s);
-                                *b = E::encode(next);
-                            }
-                        }
-                    },
-                );
-                self.prox_in_place(at, bits, element_weights);
-            }),
-            Operation::Adam(metric) => on_bits(set, output, |bits| {
-                let mut metrics = [0.0; BLOCK];
-                set.run(
-                    #[inline(always)]
-                    || {
-                        let states = first.iter_mut().zip(second).zip(&mut metrics);
-                        for ((theta, ((m, v), d)), g) in bits.iter_mut().zip(states).zip(source) {
-                            let stepped = adam::step(*theta, g.decode(), m.decode(), v.decode(), s);
-                            (*theta, *d) = (stepped.theta, stepped.metric);
-                            (*m, *v) = (E::encode(stepped.first), E::encode(stepped.second));
-                        }
-                    },
-                );
-                match metric {
-                    Metric::Plain => self.prox_in_place(at, bits, element_weights),
-                    Metric::Adam => {
-                        let c = Weighed { coefficients: &self.c.c, element_weights };
-                        (loops.metric_prox_in_place)(set, bits, &metrics, c);
                     }
-                }
-            }),
+                });
+            }
         }
     }
 }

@@ -8,8 +8,10 @@ use crate::numeric::bits::{self, INFINITY, MAGNITUDE};
 use crate::numeric::simd::InstructionSet;
 use crate::numeric::tile::{AHEAD, TILE, prefetch};
 
-/// How many weights at a time are tested for NaN and infinity.
+/// How many weights at a time are tested for NaN and infinity. The last ones of a slice are padded with zeros.
 const BLOCK: usize = 64;
+
+type Block = [u32; BLOCK];
 
 /// A loop over weights that each have two coefficients of their group.
 type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32]; 2]);
@@ -20,8 +22,8 @@ pub(crate) struct Loops {
     pub(crate) add_gradient: fn(InstructionSet, &[u32], &mut [u32], Weighed<'_, Coefficients>),
     pub(crate) prox: fn(InstructionSet, &[u32], &mut [u32], Weighed<'_, Coefficients>),
     pub(crate) prox_in_place: fn(InstructionSet, &mut [u32], Weighed<'_, Coefficients>),
-    /// In the metric that the second slice holds.
-    pub(crate) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[f32], Weighed<'_, Coefficients>),
+    /// In the metric whose bits the second slice holds.
+    pub(crate) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[u32], Weighed<'_, Coefficients>),
     /// The weights' terms in the term sum.
     pub(crate) terms: fn(InstructionSet, &[u32], Weighed<'_, TermCoefficients>, &mut [f32]),
     pub(crate) gradient_of_each: UpdateEach,
@@ -37,22 +39,32 @@ pub(crate) struct Weighed<'a, C> {
     pub(crate) element_weights: &'a [u32],
 }
 
-/// The same for a loop over a given number of elements. The coefficients are copied: behind a reference, every write of
-/// a weight could change them.
-struct Each<'a, C> {
+/// The same for a block. The coefficients are copied: behind a reference, every write of a weight could change them.
+#[derive(Clone, Copy)]
+struct OfBlock<'a, C> {
     coefficients: C,
-    element_weights: &'a [u32],
+    element_weights: &'a Block,
 }
 
 impl<'a, C: Copy> Weighed<'a, C> {
+    /// The coefficients of the block that starts at an element.
     #[inline(always)]
-    fn each<F: Formula>(&self, len: usize) -> Each<'a, C> {
-        let element_weights = if F::WEIGHTED { &self.element_weights[..len] } else { &[] };
-        Each { coefficients: *self.coefficients, element_weights }
+    fn block<F: Formula>(&self, start: usize) -> OfBlock<'a, C> {
+        let of_block = if F::WEIGHTED { self.element_weights[start..].first_chunk() } else { None };
+        OfBlock { coefficients: *self.coefficients, element_weights: of_block.unwrap_or(&[0; BLOCK]) }
+    }
+
+    /// Those of the last block, which is padded.
+    #[inline(always)]
+    fn rest<'b, F: Formula>(&self, start: usize, padded: &'b mut Block) -> OfBlock<'b, C> {
+        if F::WEIGHTED {
+            pad(&self.element_weights[start..], padded);
+        }
+        OfBlock { coefficients: *self.coefficients, element_weights: padded }
     }
 }
 
-impl<'a, const N: usize> Each<'a, [f32; N]> {
+impl<const N: usize> OfBlock<'_, [f32; N]> {
     /// An element's coefficients.
     #[inline(always)]
     fn at<F: Formula>(&self, i: usize) -> [f32; N] {
@@ -61,13 +73,6 @@ impl<'a, const N: usize> Each<'a, [f32; N]> {
             c[N - 1] = bits::element_weight(self.element_weights[i]);
         }
         c
-    }
-
-    /// The part for `len` elements from `start` on.
-    #[inline(always)]
-    fn part<F: Formula>(&self, start: usize, len: usize) -> Each<'a, [f32; N]> {
-        let element_weights = if F::WEIGHTED { &self.element_weights[start..start + len] } else { &[] };
-        Each { element_weights, ..*self }
     }
 }
 
@@ -88,85 +93,196 @@ impl Loops {
     }
 }
 
-/// Sets each output element from the source's element and the output's old one.
-///
-/// By index: debug builds check the additions of an iterator's counter, and then the loop is not vectorised.
+/// Sets each element of the output from the source's element, its own old value and its coefficients. Blocks without
+/// NaN and infinity, as nearly all are, take `finite`, which needs fewer instructions than `any`. If `READS` is set, the
+/// old value counts too.
 #[inline(always)]
-fn each(source: &[u32], output: &mut [u32], f: impl Fn(usize, u32, u32) -> u32) {
-    let output = &mut output[..source.len()];
-    for i in 0..source.len() {
-        output[i] = f(i, source[i], output[i]);
+fn blocks<F: Formula, const READS: bool, const N: usize>(
+    source: &[u32],
+    output: &mut [u32],
+    c: Weighed<'_, [f32; N]>,
+    finite: impl Fn(u32, u32, &[f32; N]) -> u32,
+    any: impl Fn(u32, u32, &[f32; N]) -> u32,
+) {
+    let (sources, source_rest) = source.as_chunks::<BLOCK>();
+    let (outputs, output_rest) = output[..source.len()].as_chunks_mut::<BLOCK>();
+    for (i, (source, output)) in sources.iter().zip(outputs).enumerate() {
+        ask_ahead(source);
+        if READS {
+            ask_ahead(output);
+        }
+        visit::<F, READS, N>(source, output, c.block::<F>(i * BLOCK), &finite, &any);
+    }
+    if !source_rest.is_empty() {
+        let [mut from, mut to, mut element_weights] = [[0; BLOCK]; 3];
+        pad(source_rest, &mut from);
+        pad(output_rest, &mut to);
+        let c = c.rest::<F>(sources.len() * BLOCK, &mut element_weights);
+        visit::<F, READS, N>(&from, &mut to, c, &finite, &any);
+        output_rest.copy_from_slice(&to[..source_rest.len()]);
+    }
+}
+
+#[inline(always)]
+fn visit<F: Formula, const READS: bool, const N: usize>(
+    source: &Block,
+    output: &mut Block,
+    c: OfBlock<'_, [f32; N]>,
+    finite: impl Fn(u32, u32, &[f32; N]) -> u32,
+    any: impl Fn(u32, u32, &[f32; N]) -> u32,
+) {
+    if is_finite(source) && (!READS || is_finite(output)) {
+        for i in 0..BLOCK {
+            output[i] = finite(source[i], output[i], &c.at::<F>(i));
+        }
+    } else {
+        for i in 0..BLOCK {
+            output[i] = any(source[i], output[i], &c.at::<F>(i));
+        }
     }
 }
 
 /// The same in place.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "as above")]
-fn each_in_place(bits: &mut [u32], f: impl Fn(usize, u32) -> u32) {
-    for i in 0..bits.len() {
-        bits[i] = f(i, bits[i]);
+fn blocks_in_place<F: Formula, const N: usize>(
+    bits: &mut [u32],
+    c: Weighed<'_, [f32; N]>,
+    finite: impl Fn(u32, &[f32; N]) -> u32,
+    any: impl Fn(u32, &[f32; N]) -> u32,
+) {
+    let (blocks, rest) = bits.as_chunks_mut::<BLOCK>();
+    let start = blocks.len() * BLOCK;
+    for (i, block) in blocks.iter_mut().enumerate() {
+        ask_ahead(block);
+        visit_in_place::<F, N>(block, c.block::<F>(i * BLOCK), &finite, &any);
+    }
+    if !rest.is_empty() {
+        let [mut block, mut element_weights] = [[0; BLOCK]; 2];
+        pad(rest, &mut block);
+        visit_in_place::<F, N>(&mut block, c.rest::<F>(start, &mut element_weights), &finite, &any);
+        rest.copy_from_slice(&block[..rest.len()]);
     }
 }
 
-fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
-    set.run(
-        #[inline(always)]
-        || {
-            let c = c.each::<F>(source.len());
-            each(source, output, |i, theta, _| pointwise::gradient::<F>(theta, &c.at::<F>(i)));
-        },
-    );
-}
-
-/// Blocks without NaN and infinity, as nearly all are, take half as many instructions.
-fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
-    set.run(
-        #[inline(always)]
-        || {
-            let all = c.each::<F>(source.len());
-            let (sources, source) = source.as_chunks::<BLOCK>();
-            let (outputs, output) = output.as_chunks_mut::<BLOCK>();
-            for (block, (source, output)) in sources.iter().zip(outputs).enumerate() {
-                ask_ahead(output);
-                ask_ahead(source);
-                let c = all.part::<F>(block * BLOCK, BLOCK);
-                if finite(source) & finite(output) {
-                    each(source, output, |i, theta, existing| {
-                        bits::add_finite_gradient(existing, pointwise::finite_gradient::<F>(theta, &c.at::<F>(i)))
-                    });
-                } else {
-                    add_any_gradient::<F>(source, output, &c);
-                }
-            }
-            add_any_gradient::<F>(source, output, &all.part::<F>(sources.len() * BLOCK, source.len()));
-        },
-    );
+#[inline(always)]
+fn visit_in_place<F: Formula, const N: usize>(
+    block: &mut Block,
+    c: OfBlock<'_, [f32; N]>,
+    finite: impl Fn(u32, &[f32; N]) -> u32,
+    any: impl Fn(u32, &[f32; N]) -> u32,
+) {
+    if is_finite(block) {
+        for i in 0..BLOCK {
+            block[i] = finite(block[i], &c.at::<F>(i));
+        }
+    } else {
+        for i in 0..BLOCK {
+            block[i] = any(block[i], &c.at::<F>(i));
+        }
+    }
 }
 
 #[inline(always)]
-fn add_any_gradient<F: Formula>(source: &[u32], output: &mut [u32], c: &Each<'_, Coefficients>) {
-    each(source, output, |i, theta, existing| bits::add(existing, pointwise::gradient::<F>(theta, &c.at::<F>(i))));
+fn pad(part: &[u32], block: &mut Block) {
+    block[..part.len()].copy_from_slice(part);
 }
 
 /// Prefetches the block one tile ahead.
 #[inline(always)]
-fn ask_ahead(block: &[u32; BLOCK]) {
+fn ask_ahead(block: &Block) {
     for line in (0..BLOCK).step_by(16) {
         prefetch(block.as_ptr().wrapping_add(AHEAD * TILE + line));
     }
 }
 
 #[inline(always)]
-fn finite(block: &[u32; BLOCK]) -> bool {
-    block.iter().fold(true, |finite, b| finite & (b & MAGNITUDE < INFINITY))
+fn is_finite(block: &Block) -> bool {
+    block.iter().fold(0, |max, b| max.max(b & MAGNITUDE)) < INFINITY
+}
+
+fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
+    set.run(
+        #[inline(always)]
+        || {
+            if F::has_short_gradient(c.coefficients) {
+                blocks::<F, false, _>(
+                    source,
+                    output,
+                    c,
+                    #[inline(always)]
+                    |theta, _, c| F::short_gradient(theta, c),
+                    #[inline(always)]
+                    |theta, _, c| pointwise::gradient::<F>(theta, c),
+                );
+            } else {
+                blocks::<F, false, _>(
+                    source,
+                    output,
+                    c,
+                    #[inline(always)]
+                    |theta, _, c| pointwise::finite_gradient::<F>(theta, c),
+                    #[inline(always)]
+                    |theta, _, c| pointwise::gradient::<F>(theta, c),
+                );
+            }
+        },
+    );
+}
+
+fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
+    set.run(
+        #[inline(always)]
+        || {
+            if F::has_short_gradient(c.coefficients) {
+                blocks::<F, true, _>(
+                    source,
+                    output,
+                    c,
+                    #[inline(always)]
+                    |theta, existing, c| bits::add_large_gradient(existing, F::short_gradient(theta, c)),
+                    #[inline(always)]
+                    |theta, existing, c| bits::add(existing, pointwise::gradient::<F>(theta, c)),
+                );
+            } else {
+                blocks::<F, true, _>(
+                    source,
+                    output,
+                    c,
+                    #[inline(always)]
+                    |theta, existing, c| bits::add_finite_gradient(existing, pointwise::finite_gradient::<F>(theta, c)),
+                    #[inline(always)]
+                    |theta, existing, c| bits::add(existing, pointwise::gradient::<F>(theta, c)),
+                );
+            }
+        },
+    );
 }
 
 fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
     set.run(
         #[inline(always)]
         || {
-            let c = c.each::<F>(source.len());
-            each(source, output, |i, v, _| pointwise::prox::<F>(v, &c.at::<F>(i)));
+            if F::has_short_prox(c.coefficients) {
+                blocks::<F, false, _>(
+                    source,
+                    output,
+                    c,
+                    #[inline(always)]
+                    |v, _, c| F::short_prox(v, c),
+                    #[inline(always)]
+                    |v, _, c| pointwise::prox::<F>(v, c),
+                );
+            } else {
+                blocks::<F, false, _>(
+                    source,
+                    output,
+                    c,
+                    #[inline(always)]
+                    |v, _, c| pointwise::finite_prox::<F>(v, c),
+                    #[inline(always)]
+                    |v, _, c| pointwise::prox::<F>(v, c),
+                );
+            }
         },
     );
 }
@@ -175,36 +291,60 @@ fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], c: Weighed<'
     set.run(
         #[inline(always)]
         || {
-            let all = c.each::<F>(bits.len());
-            let (blocks, rest) = bits.as_chunks_mut::<BLOCK>();
-            let start = blocks.len() * BLOCK;
-            for (block, bits) in blocks.iter_mut().enumerate() {
-                ask_ahead(bits);
-                shrink::<F>(bits, &all.part::<F>(block * BLOCK, BLOCK));
+            if F::has_short_prox(c.coefficients) {
+                blocks_in_place::<F, _>(
+                    bits,
+                    c,
+                    #[inline(always)]
+                    |v, c| F::short_prox(v, c),
+                    #[inline(always)]
+                    |v, c| pointwise::prox::<F>(v, c),
+                );
+            } else {
+                blocks_in_place::<F, _>(
+                    bits,
+                    c,
+                    #[inline(always)]
+                    |v, c| pointwise::finite_prox::<F>(v, c),
+                    #[inline(always)]
+                    |v, c| pointwise::prox::<F>(v, c),
+                );
             }
-            let left = rest.len();
-            shrink::<F>(rest, &all.part::<F>(start, left));
         },
     );
 }
 
-#[inline(always)]
-fn shrink<F: Formula>(bits: &mut [u32], c: &Each<'_, Coefficients>) {
-    each_in_place(bits, |i, v| pointwise::prox::<F>(v, &c.at::<F>(i)));
-}
-
+/// The metric is the source, as bits.
 fn metric_prox_in_place<F: Formula>(
     set: InstructionSet,
     bits: &mut [u32],
-    metric: &[f32],
+    metric: &[u32],
     c: Weighed<'_, Coefficients>,
 ) {
     set.run(
         #[inline(always)]
         || {
-            let c = c.each::<F>(bits.len());
-            let metric = &metric[..bits.len()];
-            each_in_place(bits, |i, v| pointwise::metric_prox::<F>(v, metric[i], &c.at::<F>(i)));
+            if F::has_short_metric_prox(c.coefficients) {
+                blocks::<F, true, _>(
+                    metric,
+                    bits,
+                    c,
+                    #[inline(always)]
+                    |d, v, c| F::short_metric_prox(v, f32::from_bits(d), c),
+                    #[inline(always)]
+                    |d, v, c| pointwise::metric_prox::<F>(v, f32::from_bits(d), c),
+                );
+            } else {
+                blocks::<F, true, _>(
+                    metric,
+                    bits,
+                    c,
+                    #[inline(always)]
+                    |d, v, c| pointwise::finite_metric_prox::<F>(v, f32::from_bits(d), c),
+                    #[inline(always)]
+                    |d, v, c| pointwise::metric_prox::<F>(v, f32::from_bits(d), c),
+                );
+            }
         },
     );
 }
@@ -213,11 +353,15 @@ fn terms<F: Formula>(set: InstructionSet, bits: &[u32], t: Weighed<'_, TermCoeff
     set.run(
         #[inline(always)]
         || {
-            let t = t.each::<F>(bits.len());
-            let terms = &mut terms[..bits.len()];
-            for i in 0..bits.len() {
-                terms[i] = pointwise::term::<F>(bits[i], &t.at::<F>(i));
-            }
+            blocks::<F, false, _>(
+                bits,
+                bytemuck::cast_slice_mut(terms),
+                t,
+                #[inline(always)]
+                |theta, _, t| pointwise::finite_term::<F>(theta, t).to_bits(),
+                #[inline(always)]
+                |theta, _, t| pointwise::term::<F>(theta, t).to_bits(),
+            );
         },
     );
 }
@@ -257,7 +401,10 @@ fn of_each(
         || {
             let c = *c;
             let [first, second] = of_groups.map(|of_groups| &of_groups[..source.len()]);
-            each(source, output, |i, x, _| f(x, &with_group(&c, [first[i], second[i]])));
+            let output = &mut output[..source.len()];
+            for i in 0..source.len() {
+                output[i] = f(source[i], &with_group(&c, [first[i], second[i]]));
+            }
         },
     );
 }

@@ -25,8 +25,13 @@ pub(crate) fn finite_gradient<F: Formula>(theta: u32, c: &Coefficients) -> u32 {
 /// The prox of a weight, as bits: a non-finite weight keeps its bits.
 #[inline(always)]
 pub(crate) fn prox<F: Formula>(v: u32, c: &Coefficients) -> u32 {
-    let shrunk = flush(F::prox(flush(f32::from_bits(v)), c)).to_bits();
-    select(v & MAGNITUDE < INFINITY, shrunk, v)
+    select(v & MAGNITUDE < INFINITY, finite_prox::<F>(v, c), v)
+}
+
+/// The prox of a finite weight, as bits.
+#[inline(always)]
+pub(crate) fn finite_prox<F: Formula>(v: u32, c: &Coefficients) -> u32 {
+    flush(F::prox(flush(f32::from_bits(v)), c)).to_bits()
 }
 
 /// The variable-metric prox of a weight, as bits: `d` > 0 weighs its squared distance. An infinite `d` keeps the
@@ -34,13 +39,25 @@ pub(crate) fn prox<F: Formula>(v: u32, c: &Coefficients) -> u32 {
 #[inline(always)]
 pub(crate) fn metric_prox<F: Formula>(v: u32, d: f32, c: &Coefficients) -> u32 {
     let finite = d < f32::INFINITY;
-    let shrunk = flush(F::metric_prox(flush(f32::from_bits(v)), if finite { d } else { 1.0 }, c)).to_bits();
+    let shrunk = finite_metric_prox::<F>(v, if finite { d } else { 1.0 }, c);
     select((v & MAGNITUDE < INFINITY) & finite, shrunk, v)
+}
+
+/// The variable-metric prox of a finite weight with a finite `d`, as bits.
+#[inline(always)]
+pub(crate) fn finite_metric_prox<F: Formula>(v: u32, d: f32, c: &Coefficients) -> u32 {
+    flush(F::metric_prox(flush(f32::from_bits(v)), d, c)).to_bits()
 }
 
 /// A weight's term in the term sum; 0 if the weight is not finite.
 #[inline(always)]
 pub(crate) fn term<F: Formula>(theta: u32, t: &TermCoefficients) -> f32 {
-    let term = flush(F::term(flush(f32::from_bits(theta)), t));
+    let term = finite_term::<F>(theta, t);
     if theta & MAGNITUDE < INFINITY { term } else { 0.0 }
+}
+
+/// A finite weight's term in the term sum.
+#[inline(always)]
+pub(crate) fn finite_term<F: Formula>(theta: u32, t: &TermCoefficients) -> f32 {
+    flush(F::term(flush(f32::from_bits(theta)), t))
 }

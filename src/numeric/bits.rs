@@ -8,6 +8,9 @@ use super::wgsl::Constant;
 /// A number below 2^-120 in magnitude that is read or about to be written becomes +0: drivers may flush subnormals, and
 /// the difference of two larger numbers can be subnormal.
 pub(crate) const SMALLEST: f32 = f32::from_bits(7 << 23);
+/// If one of two numbers is 0 or at least this in magnitude, the other changes their flushed sum only if it is at least
+/// [`SMALLEST`]: anything less is below a quarter unit in the first one's last place.
+pub(crate) const LARGE: f32 = f32::from_bits((127 - 94) << 23);
 pub(crate) const MAGNITUDE: u32 = 0x7fff_ffff;
 pub(crate) const INFINITY: u32 = 0x7f80_0000;
 pub(crate) const NAN: u32 = 0x7fc0_0000;
@@ -103,6 +106,12 @@ pub fn signed(magnitude: f32, like: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn add_finite_gradient(existing: u32, gradient: u32) -> u32 {
     flush(flush(f32::from_bits(existing)) + f32::from_bits(gradient)).to_bits()
+}
+
+/// The same for a gradient that is +0 or at least [`LARGE`] in magnitude.
+#[inline(always)]
+pub(crate) fn add_large_gradient(existing: u32, gradient: u32) -> u32 {
+    flush(f32::from_bits(existing) + f32::from_bits(gradient)).to_bits()
 }
 
 /// An existing gradient plus another, as bits. A NaN keeps its bits, and the existing NaN wins; ∞ − ∞ is 0x7fc00000.

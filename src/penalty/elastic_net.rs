@@ -6,6 +6,8 @@ use super::validate::{factor, ratio, shrink};
 use crate::Result;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::numeric::arithmetic::quotient;
+use crate::numeric::bits::{LARGE, MAGNITUDE, SMALLEST, flush, select, threshold};
 use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor =
@@ -252,6 +254,41 @@ impl Formula for ElasticNet {
         let [threshold, shrink] = scaled(p, step)?;
         Ok([threshold, shrink, 0.0, 0.0, 0.0])
     }
+
+    /// For L1: c₀·sign θ.
+    #[inline(always)]
+    fn has_short_gradient(c: &Coefficients) -> bool {
+        c[0] >= LARGE && c[1] == 0.0
+    }
+
+    #[inline(always)]
+    fn short_gradient(theta: u32, c: &Coefficients) -> u32 {
+        let zero = theta & MAGNITUDE < SMALLEST.to_bits();
+        select(zero, 0, c[0].to_bits() | (theta & !MAGNITUDE))
+    }
+
+    /// A tiny v is below the threshold. Any other v − c₀ is a multiple of a unit in the threshold's last place, which is
+    /// at least 2^-113. So no result is tiny.
+    #[inline(always)]
+    fn has_short_prox(c: &Coefficients) -> bool {
+        c[0] >= 2f32.powi(-90) && c[1] >= 2f32.powi(-7)
+    }
+
+    #[inline(always)]
+    fn short_prox(v: u32, c: &Coefficients) -> u32 {
+        <ElasticNet as PerWeight<f32>>::prox(f32::from_bits(v), c).to_bits()
+    }
+
+    /// For L1, where the second quotient is 1. A tiny v is below the threshold, or the result is as tiny.
+    #[inline(always)]
+    fn has_short_metric_prox(c: &Coefficients) -> bool {
+        c[1] == 0.0
+    }
+
+    #[inline(always)]
+    fn short_metric_prox(v: u32, d: f32, c: &Coefficients) -> u32 {
+        flush(threshold(f32::from_bits(v), quotient(c[0], d))).to_bits()
+    }
 }
 
 impl<F: Float> PerWeight<F> for ElasticNet {
@@ -290,22 +327,71 @@ impl<F: Float> PerWeight<F> for ElasticNet {
 #[cfg(test)]
 mod tests {
     use super::ElasticNet;
-    use crate::formula::pointwise::{finite_gradient, gradient};
-    use crate::numeric::bits::{INFINITY, MAGNITUDE, SMALLEST, add, add_finite_gradient};
+    use crate::formula::pointwise::{finite_gradient, gradient, metric_prox, prox};
+    use crate::formula::{Coefficients, Formula};
+    use crate::numeric::bits::{
+        INFINITY, LARGE, MAGNITUDE, SMALLEST, add, add_finite_gradient, add_large_gradient, flush,
+    };
+
+    /// Finite numbers: at and beside the limits of the short forms, and far from them.
+    fn numbers() -> Vec<u32> {
+        let limits = [SMALLEST, LARGE, 2f32.powi(-90), 2f32.powi(-7), 1.0, 1e30].map(f32::to_bits);
+        let beside = limits.iter().flat_map(|limit| [limit - 1, *limit, limit + 1, limit + 0x55_5555]);
+        let magnitudes = [0, 1, 0x7f_ffff, 0x7f7f_ffff].into_iter().chain(beside);
+        magnitudes.flat_map(|m| [m, m | !MAGNITUDE]).filter(|bits| bits & MAGNITUDE < INFINITY).collect()
+    }
+
+    /// Coefficients as kernels get them: +0, or at least 2^-120.
+    fn coefficients() -> impl Iterator<Item = Coefficients> {
+        let factors: Vec<f32> =
+            numbers().into_iter().map(f32::from_bits).filter(|c| *c == flush(*c) && *c >= 0.0).collect();
+        factors.clone().into_iter().flat_map(move |a| factors.clone().into_iter().map(move |b| [a, b, 0.0, 0.0, 0.0]))
+    }
 
     #[test]
-    fn the_short_way_to_add_a_gradient_gives_the_same_bits() {
-        let magnitudes = [0, 1, 0x7f_ffff, SMALLEST.to_bits() - 1, SMALLEST.to_bits(), 0x3f80_0000, 0x7f7f_ffff];
-        let numbers: Vec<u32> = magnitudes.iter().flat_map(|&m| [m, m + (m >> 1 & 0x3_0003), m | !MAGNITUDE]).collect();
-        let factors = [0.0, f32::MIN_POSITIVE * 64.0, 0.25, 1e30, f32::MAX];
-        for c in factors.iter().flat_map(|&a| factors.map(|b| [a, b, 0.0, 0.0, 0.0])) {
-            for &theta in numbers.iter().filter(|&&n| n & MAGNITUDE < INFINITY) {
-                for &existing in numbers.iter().filter(|&&n| n & MAGNITUDE < INFINITY) {
+    fn the_short_ways_to_add_a_gradient_give_the_same_bits() {
+        let mut short = 0;
+        for c in coefficients() {
+            for theta in numbers() {
+                for existing in numbers() {
                     let expected = add(existing, gradient::<ElasticNet>(theta, &c));
                     let found = add_finite_gradient(existing, finite_gradient::<ElasticNet>(theta, &c));
                     assert_eq!(found, expected, "{existing:#x} {theta:#x} {c:?}");
+                    if ElasticNet::has_short_gradient(&c) {
+                        let found = add_large_gradient(existing, ElasticNet::short_gradient(theta, &c));
+                        assert_eq!(found, expected, "{existing:#x} {theta:#x} {c:?}");
+                        short += 1;
+                    }
                 }
             }
         }
+        assert!(short > 10_000);
+    }
+
+    #[test]
+    fn the_short_forms_give_the_same_bits() {
+        let mut short = [0; 3];
+        for c in coefficients() {
+            for v in numbers() {
+                if ElasticNet::has_short_gradient(&c) {
+                    short[0] += 1;
+                    assert_eq!(ElasticNet::short_gradient(v, &c), gradient::<ElasticNet>(v, &c), "{v:#x} {c:?}");
+                }
+                // The prox shrinks.
+                if ElasticNet::has_short_prox(&c) && c[1] <= 1.0 {
+                    short[1] += 1;
+                    assert_eq!(ElasticNet::short_prox(v, &c), prox::<ElasticNet>(v, &c), "{v:#x} {c:?}");
+                }
+                for d in numbers().into_iter().map(f32::from_bits).filter(|d| *d >= SMALLEST) {
+                    if ElasticNet::has_short_metric_prox(&c) {
+                        short[2] += 1;
+                        let (found, expected) =
+                            (ElasticNet::short_metric_prox(v, d, &c), metric_prox::<ElasticNet>(v, d, &c));
+                        assert_eq!(found, expected, "{v:#x} {d:e} {c:?}");
+                    }
+                }
+            }
+        }
+        assert!(short.iter().all(|short| *short > 500), "{short:?}");
     }
 }
