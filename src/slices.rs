@@ -3,7 +3,8 @@
 use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::penalty::element_weights::{Weighted, matched};
-use crate::plan::coefficients::{CoefficientRecord, coefficients};
+use crate::penalty::validate::finite_step;
+use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operands::{ELEMENT_WEIGHTS, GRADIENT, same_shape};
 use crate::plan::operation::Operation;
 use crate::plan::{Name, Segment};
@@ -61,19 +62,31 @@ impl<'a> Tensor<'a> {
         Segment { name: self.index.map_or(Name::Alone, Name::Listed), len, dtype }
     }
 
-    /// The segments, penalties and coefficients that an evaluation needs.
+    /// The segment and the coefficients that an evaluation needs.
     ///
     /// # Errors
     ///
     /// Those of every backend.
-    pub(crate) fn accept(tensors: &[Tensor<'_>]) -> Result<Accepted> {
-        for Tensor { weights, penalty, element_weights, .. } in tensors {
-            accept(penalty, *element_weights, *weights)?;
+    pub(crate) fn accept(&self) -> Result<(Segment, CoefficientRecord)> {
+        let segment = self.segment();
+        let term = Term { penalty: self.penalty, element_weights: self.element_weights };
+        let coefficients = segment.about(accept(term, self.weights, &segment, Operation::Evaluate, 0.0))?;
+        Ok((segment, coefficients))
+    }
+
+    /// The same for several tensors.
+    pub(crate) fn accept_all(tensors: &[Tensor<'_>]) -> Result<Accepted> {
+        let mut accepted = Accepted {
+            segments: Vec::with_capacity(tensors.len()),
+            penalties: tensors.iter().map(|tensor| tensor.penalty.clone()).collect(),
+            coefficients: Vec::with_capacity(tensors.len()),
+        };
+        for tensor in tensors {
+            let (segment, coefficients) = tensor.accept()?;
+            accepted.segments.push(segment);
+            accepted.coefficients.push(coefficients);
         }
-        let segments: Vec<Segment> = tensors.iter().map(Tensor::segment).collect();
-        let penalties: Vec<Penalty> = tensors.iter().map(|tensor| tensor.penalty.clone()).collect();
-        let coefficients = coefficients(&segments, &penalties, Operation::Evaluate, 0.0)?;
-        Ok(Accepted { segments, penalties, coefficients })
+        Ok(accepted)
     }
 }
 
@@ -113,18 +126,28 @@ impl<'a> Update<'a> {
             // Only a gradient's output can have another length: that of a prox is as long as the weights.
             return Err(Error::Length { operand: GRADIENT, expected, found });
         }
-        accept(self.penalty, self.element_weights, output)?;
         let (len, dtype) = output.shape();
         let segment = Segment { name: Name::Alone, len, dtype };
-        let (segments, penalties) = (std::slice::from_ref(&segment), std::slice::from_ref(self.penalty));
-        let coefficients = coefficients(segments, penalties, self.operation, self.step)?;
-        Ok((segment, coefficients[0]))
+        let term = Term { penalty: self.penalty, element_weights: self.element_weights };
+        let coefficients = accept(term, output, &segment, self.operation, self.step)?;
+        Ok((segment, coefficients))
     }
 }
 
-/// Rejects element weights that the penalty does not take or lacks, or whose length or type is not that of the
-/// elements.
-fn accept(penalty: &Penalty, element_weights: Option<Slice<'_>>, elements: Slice<'_>) -> Result<()> {
+/// The coefficients of a term over these elements. Rejects element weights that the penalty does not take or lacks, or
+/// whose length or type is not that of the elements.
+fn accept(
+    term: Term<'_>,
+    elements: Slice<'_>,
+    segment: &Segment,
+    operation: Operation,
+    step: f64,
+) -> Result<CoefficientRecord> {
+    let Term { penalty, element_weights } = term;
     matched(penalty, element_weights.is_some())?;
-    element_weights.map_or(Ok(()), |weights| same_shape(ELEMENT_WEIGHTS, elements.shape(), weights.shape()))
+    if let Some(weights) = element_weights {
+        same_shape(ELEMENT_WEIGHTS, elements.shape(), weights.shape())?;
+    }
+    finite_step(step)?;
+    operation.coefficients(segment, penalty, step)
 }

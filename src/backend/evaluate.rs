@@ -59,7 +59,7 @@ impl Backend {
         penalty: impl Into<Terms<'a, [E]>>,
         weights: &[E],
     ) -> Result<Report> {
-        runner::evaluate(self.waiting(), erased(penalty), weights.into()).await
+        runner::evaluate(self.waiting(), erased(penalty), weights.into()).end().await
     }
 
     /// One penalty over a list of tensors, like PyTorch's `lam * sum(w.abs().sum() for w in weights)`: a report for
@@ -95,7 +95,7 @@ impl Backend {
         weights: &[W],
     ) -> Result<Reports> {
         let weights = weights.iter().map(|weights| weights.as_ref().into()).collect();
-        runner::evaluate_all(self.waiting(), penalty, weights).await
+        runner::evaluate_all(self.waiting(), penalty, weights).end().await
     }
 
     /// The exact statistics of a chunk of a tensor that starts at element `start`. A program that never holds the whole
@@ -165,6 +165,6 @@ impl Backend {
         start: u64,
         weights: &[E],
     ) -> Result<Partial> {
-        runner::partial(self.waiting(), penalty.into().into(), start, weights.into()).await
+        runner::partial(self.waiting(), penalty.into().into(), start, weights.into()).end().await
     }
 }

@@ -69,8 +69,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let (pass, terms) = ((Operation::Gradient, false), erased(penalty));
-        self.block_on(|runner| runner::gradient(runner, pass, terms, weights.into(), gradient.into())).map(drop)
+        let (operation, terms) = (Operation::Gradient, erased(penalty));
+        self.block_on(|runner| runner::gradient(runner, operation, terms, weights.into(), gradient.into()))
     }
 
     /// [`gradient_into`](Backend::gradient_into) without blocking. If the future is dropped, `gradient` stays as it was.
@@ -84,8 +84,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let (pass, terms) = ((Operation::Gradient, false), erased(penalty));
-        runner::gradient(self.waiting(), pass, terms, weights.into(), gradient.into()).await.map(drop)
+        let (operation, terms) = (Operation::Gradient, erased(penalty));
+        runner::gradient(self.waiting(), operation, terms, weights.into(), gradient.into()).end().await
     }
 
     /// Adds ∂R/∂θ to what `gradient` holds, as a training loop adds a penalty to its loss.
@@ -111,8 +111,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let (pass, terms) = ((Operation::AddGradient, false), erased(penalty));
-        self.block_on(|runner| runner::gradient(runner, pass, terms, weights.into(), gradient.into())).map(drop)
+        let (operation, terms) = (Operation::AddGradient, erased(penalty));
+        self.block_on(|runner| runner::gradient(runner, operation, terms, weights.into(), gradient.into()))
     }
 
     /// [`gradient_add`](Backend::gradient_add) without blocking. If the future is dropped, nothing is added.
@@ -126,8 +126,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<()> {
-        let (pass, terms) = ((Operation::AddGradient, false), erased(penalty));
-        runner::gradient(self.waiting(), pass, terms, weights.into(), gradient.into()).await.map(drop)
+        let (operation, terms) = (Operation::AddGradient, erased(penalty));
+        runner::gradient(self.waiting(), operation, terms, weights.into(), gradient.into()).end().await
     }
 
     /// [`gradient_into`](Backend::gradient_into), with the value and the statistics of the weights, from one read.
@@ -150,8 +150,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<Report> {
-        let (pass, terms) = ((Operation::Gradient, true), erased(penalty));
-        self.block_on(|runner| runner::gradient(runner, pass, terms, weights.into(), gradient.into()))
+        let (operation, terms) = (Operation::Gradient, erased(penalty));
+        self.block_on(|runner| runner::evaluate_and_gradient(runner, operation, terms, weights.into(), gradient.into()))
     }
 
     /// [`evaluate_and_gradient_into`](Backend::evaluate_and_gradient_into) without blocking. If the future is dropped, `gradient` stays as it was.
@@ -165,8 +165,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<Report> {
-        let (pass, terms) = ((Operation::Gradient, true), erased(penalty));
-        runner::gradient(self.waiting(), pass, terms, weights.into(), gradient.into()).await
+        let (operation, terms) = (Operation::Gradient, erased(penalty));
+        runner::evaluate_and_gradient(self.waiting(), operation, terms, weights.into(), gradient.into()).end().await
     }
 
     /// [`gradient_add`](Backend::gradient_add), with the value and the statistics of the weights, from one read: what a
@@ -190,8 +190,8 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<Report> {
-        let (pass, terms) = ((Operation::AddGradient, true), erased(penalty));
-        self.block_on(|runner| runner::gradient(runner, pass, terms, weights.into(), gradient.into()))
+        let (operation, terms) = (Operation::AddGradient, erased(penalty));
+        self.block_on(|runner| runner::evaluate_and_gradient(runner, operation, terms, weights.into(), gradient.into()))
     }
 
     /// [`evaluate_and_gradient_add`](Backend::evaluate_and_gradient_add) without blocking. If the future is dropped, nothing is added.
@@ -205,7 +205,7 @@ impl Backend {
         weights: &[E],
         gradient: &mut [E],
     ) -> Result<Report> {
-        let (pass, terms) = ((Operation::AddGradient, true), erased(penalty));
-        runner::gradient(self.waiting(), pass, terms, weights.into(), gradient.into()).await
+        let (operation, terms) = (Operation::AddGradient, erased(penalty));
+        runner::evaluate_and_gradient(self.waiting(), operation, terms, weights.into(), gradient.into()).end().await
     }
 }

@@ -34,7 +34,7 @@ impl Backend {
         weights: &[E],
         step: f64,
     ) -> Result<Vec<E>> {
-        let (term, mut shrunk) = ((penalty.into().into(), false), vec![E::zeroed(); weights.len()]);
+        let (term, mut shrunk) = (penalty.into().into(), vec![E::zeroed(); weights.len()]);
         self.block_on(|runner| runner::prox(runner, term, step, Some(weights.into()), shrunk[..].as_mut().into()))?;
         Ok(shrunk)
     }
@@ -50,8 +50,8 @@ impl Backend {
         weights: &[E],
         step: f64,
     ) -> Result<Vec<E>> {
-        let (term, mut shrunk) = ((penalty.into().into(), false), vec![E::zeroed(); weights.len()]);
-        runner::prox(self.waiting(), term, step, Some(weights.into()), shrunk[..].as_mut().into()).await?;
+        let (term, mut shrunk) = (penalty.into().into(), vec![E::zeroed(); weights.len()]);
+        runner::prox(self.waiting(), term, step, Some(weights.into()), shrunk[..].as_mut().into()).end().await?;
         Ok(shrunk)
     }
 
@@ -76,8 +76,8 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<()> {
-        let term = (penalty.into().into(), false);
-        self.block_on(|runner| runner::prox(runner, term, step, None, weights.into())).map(drop)
+        let term = penalty.into().into();
+        self.block_on(|runner| runner::prox(runner, term, step, None, weights.into()))
     }
 
     /// [`prox_in_place`](Backend::prox_in_place) without blocking. If the future is dropped, the weights stay as they were.
@@ -91,8 +91,8 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<()> {
-        let term = (penalty.into().into(), false);
-        runner::prox(self.waiting(), term, step, None, weights.into()).await.map(drop)
+        let term = penalty.into().into();
+        runner::prox(self.waiting(), term, step, None, weights.into()).end().await
     }
 
     /// [`prox_in_place`](Backend::prox_in_place), with the value and the statistics of the new weights, from one read.
@@ -116,8 +116,8 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<Report> {
-        let term = (penalty.into().into(), true);
-        self.block_on(|runner| runner::prox(runner, term, step, None, weights.into()))
+        let term = penalty.into().into();
+        self.block_on(|runner| runner::prox_and_evaluate(runner, term, step, weights.into()))
     }
 
     /// [`prox_and_evaluate_in_place`](Backend::prox_and_evaluate_in_place) without blocking. If the future is dropped, the weights stay as they were.
@@ -131,7 +131,7 @@ impl Backend {
         weights: &mut [E],
         step: f64,
     ) -> Result<Report> {
-        let term = (penalty.into().into(), true);
-        runner::prox(self.waiting(), term, step, None, weights.into()).await
+        let term = penalty.into().into();
+        runner::prox_and_evaluate(self.waiting(), term, step, weights.into()).end().await
     }
 }

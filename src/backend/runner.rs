@@ -22,8 +22,26 @@ use crate::report::reports::{Reports, report_of_sum};
 use crate::slices::{Slices, Tensor, Term, Update};
 use crate::{Error, Penalty, Result};
 
-/// A call under way. The box keeps its code in this crate, whoever awaits it.
-pub(super) type Future<'a, T> = Pin<Box<dyn std::future::Future<Output = Result<T>> + Send + 'a>>;
+/// A call. One on the CPU with one penalty, as most are, is done at once and allocates nothing.
+pub(super) enum Call<'a, T> {
+    Done(Result<T>),
+    /// The box keeps its code in this crate, whoever awaits it.
+    Waits(Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>),
+}
+
+impl<'a, T> Call<'a, T> {
+    fn waits(call: impl Future<Output = Result<T>> + Send + 'a) -> Call<'a, T> {
+        Call::Waits(Box::pin(call))
+    }
+
+    /// Awaits the end of the call.
+    pub(super) async fn end(self) -> Result<T> {
+        match self {
+            Call::Done(result) => result,
+            Call::Waits(call) => call.await,
+        }
+    }
+}
 
 /// Who does the work, and how the call waits for its end.
 pub(super) enum Runner<'a> {
@@ -34,8 +52,11 @@ pub(super) enum Runner<'a> {
 
 impl Backend {
     /// Runs a call to its end on this thread.
-    pub(super) fn block_on<'a, T>(&'a self, call: impl FnOnce(Runner<'a>) -> Future<'a, T>) -> Result<T> {
-        pollster::block_on(call(self.blocking()?))
+    pub(super) fn block_on<'a, T>(&'a self, call: impl FnOnce(Runner<'a>) -> Call<'a, T>) -> Result<T> {
+        match call(self.blocking()?) {
+            Call::Done(result) => result,
+            Call::Waits(call) => pollster::block_on(call),
+        }
     }
 
     fn blocking(&self) -> Result<Runner<'_>> {
@@ -90,36 +111,34 @@ pub(super) struct ErasedTerms<'a> {
     more: Vec<Term<'a>>,
 }
 
+impl<'a> ErasedTerms<'a> {
+    fn iter(&self) -> impl Iterator<Item = &Term<'a>> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+}
+
 pub(super) fn erased<'a, E: Element>(penalty: impl Into<Terms<'a, [E]>>) -> ErasedTerms<'a> {
     let (first, more) = penalty.into().list();
     ErasedTerms { first: first.into(), more: more.map(Term::from).collect() }
 }
 
 /// The value of a sum of terms, and the statistics.
-pub(super) fn evaluate<'a>(runner: Runner<'a>, terms: ErasedTerms<'a>, weights: Slice<'a>) -> Future<'a, Report> {
-    Box::pin(async move {
-        let ErasedTerms { first, more } = terms;
-        let first = [Tensor::new(first, weights)];
-        let all: Vec<Tensor<'_>>;
-        let tensors = match more.is_empty() {
-            true => &first[..],
-            false => {
-                all = first.into_iter().chain(more.into_iter().map(|term| Tensor::new(term, weights))).collect();
-                &all
-            }
-        };
-        let partials = runner.partials(tensors).await?;
+pub(super) fn evaluate<'a>(runner: Runner<'a>, terms: ErasedTerms<'a>, weights: Slice<'a>) -> Call<'a, Report> {
+    let ErasedTerms { first, more } = terms;
+    let tensor = move |term: Term<'a>| Tensor::new(term, weights);
+    if let (Runner::Cpu(cpu), true) = (&runner, more.is_empty()) {
+        return Call::Done(cpu.evaluate(tensor(first)).and_then(|partial| partial.report(first.penalty)));
+    }
+    Call::waits(async move {
+        let tensors: Vec<Tensor<'_>> = std::iter::once(first).chain(more).map(tensor).collect();
+        let partials = runner.partials(&tensors).await?;
         report_of_sum(partials.iter().zip(tensors.iter().map(|tensor| tensor.penalty)))
     })
 }
 
 /// A report for each tensor, and the total.
-pub(super) fn evaluate_all<'a>(
-    runner: Runner<'a>,
-    penalty: &'a Penalty,
-    weights: Vec<Slice<'a>>,
-) -> Future<'a, Reports> {
-    Box::pin(async move {
+pub(super) fn evaluate_all<'a>(runner: Runner<'a>, penalty: &'a Penalty, weights: Vec<Slice<'a>>) -> Call<'a, Reports> {
+    Call::waits(async move {
         // This call takes no element weights; a `HostSet` does.
         matched(penalty, false)?;
         let tensor = |(index, weights): (usize, &Slice<'a>)| Tensor {
@@ -133,67 +152,120 @@ pub(super) fn evaluate_all<'a>(
 }
 
 /// The partial of a chunk of a tensor that starts at this element.
-pub(super) fn partial<'a>(runner: Runner<'a>, term: Term<'a>, start: u64, weights: Slice<'a>) -> Future<'a, Partial> {
-    Box::pin(async move {
-        if !start.is_multiple_of(TILE as u64) {
-            return Err(Error::ChunkStart { found: start });
-        }
-        if start > 0 && term.penalty.groups().is_some() {
-            return Err(Error::GroupsOfChunk { penalty: term.penalty.name(), found: start });
-        }
-        let partials = runner.partials(&[Tensor::new(term, weights)]).await?;
-        Ok(partials.into_iter().next().unwrap_or_default())
-    })
+pub(super) fn partial<'a>(runner: Runner<'a>, term: Term<'a>, start: u64, weights: Slice<'a>) -> Call<'a, Partial> {
+    if !start.is_multiple_of(TILE as u64) {
+        return Call::Done(Err(Error::ChunkStart { found: start }));
+    }
+    if start > 0 && term.penalty.groups().is_some() {
+        return Call::Done(Err(Error::GroupsOfChunk { penalty: term.penalty.name(), found: start }));
+    }
+    let tensor = Tensor::new(term, weights);
+    match runner {
+        Runner::Cpu(cpu) => Call::Done(cpu.evaluate(tensor)),
+        #[cfg(feature = "gpu")]
+        Runner::Gpu(_) => Call::waits(async move { Ok(runner.partials(&[tensor]).await?.pop().unwrap_or_default()) }),
+    }
 }
 
-/// Writes the gradient of a sum of terms, or adds it, and evaluates the sum if the call `sums`.
+/// Writes the gradient of a sum of terms, or adds it.
 pub(super) fn gradient<'a>(
     runner: Runner<'a>,
-    (operation, sums): (Operation, bool),
+    operation: Operation,
     terms: ErasedTerms<'a>,
     weights: Slice<'a>,
-    mut output: SliceMut<'a>,
-) -> Future<'a, Report> {
-    Box::pin(async move {
-        let ErasedTerms { first, more } = terms;
-        let adds = |term: &Term<'a>| Update { sums, ..Update::new(Operation::AddGradient, *term) };
-        let update = Update { operation, ..adds(&first) };
-        if more.is_empty() {
-            return runner.update(&update, Some(weights), output).await?.report(first.penalty);
-        }
-        // Nothing of an earlier term is written if a later one is rejected.
-        update.accept(Some(weights), output.as_slice())?;
-        for term in &more {
-            adds(term).accept(Some(weights), output.as_slice())?;
-        }
-        // If a later term fails, the output must be as it was.
-        let mut held = if runner.may_fail() { output.as_slice().to_words() } else { Vec::new() };
-        let mut partials = Vec::with_capacity(1 + more.len());
-        for update in std::iter::once(update).chain(more.iter().map(adds)) {
-            let result = match held.is_empty() {
-                true => output.reborrow(),
-                false => SliceMut::of_words(output.as_slice(), &mut held),
-            };
-            partials.push((runner.update(&update, Some(weights), result).await?, update.penalty));
-        }
-        if !held.is_empty() {
-            let result = SliceMut::of_words(output.as_slice(), &mut held);
-            output.into_bytes().copy_from_slice(result.into_bytes());
-        }
-        report_of_sum(partials.iter().map(|(partial, penalty)| (partial, *penalty)))
+    output: SliceMut<'a>,
+) -> Call<'a, ()> {
+    if let (Runner::Cpu(cpu), true) = (&runner, terms.more.is_empty()) {
+        let update = Update::new(operation, terms.first);
+        return Call::Done(cpu.update_now(&update, Some(weights), output).map(drop));
+    }
+    Call::waits(async move { add_terms(&runner, operation, false, &terms, weights, output).await.map(drop) })
+}
+
+/// The same, and the value of the sum with the statistics.
+pub(super) fn evaluate_and_gradient<'a>(
+    runner: Runner<'a>,
+    operation: Operation,
+    terms: ErasedTerms<'a>,
+    weights: Slice<'a>,
+    output: SliceMut<'a>,
+) -> Call<'a, Report> {
+    if let (Runner::Cpu(cpu), true) = (&runner, terms.more.is_empty()) {
+        let update = Update { sums: true, ..Update::new(operation, terms.first) };
+        let partial = cpu.evaluate_update(&update, Some(weights), output);
+        return Call::Done(partial.and_then(|partial| partial.report(terms.first.penalty)));
+    }
+    Call::waits(async move {
+        let partials = add_terms(&runner, operation, true, &terms, weights, output).await?;
+        report_of_sum(partials.iter().zip(terms.iter().map(|term| term.penalty)))
     })
 }
 
-/// Writes the prox of a source, or of what the output holds, and evaluates it if the call `sums`.
+/// One partial per term, empty unless the call sums.
+async fn add_terms(
+    runner: &Runner<'_>,
+    operation: Operation,
+    sums: bool,
+    terms: &ErasedTerms<'_>,
+    weights: Slice<'_>,
+    mut output: SliceMut<'_>,
+) -> Result<Vec<Partial>> {
+    let updates = terms.iter().zip(std::iter::once(operation).chain(std::iter::repeat(Operation::AddGradient)));
+    let updates: Vec<Update<'_>> =
+        updates.map(|(term, operation)| Update { sums, ..Update::new(operation, *term) }).collect();
+    if let [update] = &updates[..] {
+        return Ok(vec![runner.update(update, Some(weights), output).await?]);
+    }
+    // Nothing of an earlier term is written if a later one is rejected.
+    for update in &updates {
+        update.accept(Some(weights), output.as_slice())?;
+    }
+    // If a later term fails, the output must be as it was.
+    let mut held = if runner.may_fail() { output.as_slice().to_words() } else { Vec::new() };
+    let mut partials = Vec::with_capacity(updates.len());
+    for update in &updates {
+        let result = match held.is_empty() {
+            true => output.reborrow(),
+            false => SliceMut::of_words(output.as_slice(), &mut held),
+        };
+        partials.push(runner.update(update, Some(weights), result).await?);
+    }
+    if !held.is_empty() {
+        let result = SliceMut::of_words(output.as_slice(), &mut held);
+        output.into_bytes().copy_from_slice(result.into_bytes());
+    }
+    Ok(partials)
+}
+
+/// Writes the prox of a source, or of what the output holds.
 pub(super) fn prox<'a>(
     runner: Runner<'a>,
-    (term, sums): (Term<'a>, bool),
+    term: Term<'a>,
     step: f64,
     source: Option<Slice<'a>>,
     output: SliceMut<'a>,
-) -> Future<'a, Report> {
-    Box::pin(async move {
-        let update = Update { sums, step, ..Update::new(Operation::Prox, term) };
-        runner.update(&update, source, output).await?.report(term.penalty)
-    })
+) -> Call<'a, ()> {
+    let update = Update { step, ..Update::new(Operation::Prox, term) };
+    match runner {
+        Runner::Cpu(cpu) => Call::Done(cpu.update_now(&update, source, output).map(drop)),
+        #[cfg(feature = "gpu")]
+        Runner::Gpu(_) => Call::waits(async move { runner.update(&update, source, output).await.map(drop) }),
+    }
+}
+
+/// The prox in place, and the value and the statistics of the new weights.
+pub(super) fn prox_and_evaluate<'a>(
+    runner: Runner<'a>,
+    term: Term<'a>,
+    step: f64,
+    output: SliceMut<'a>,
+) -> Call<'a, Report> {
+    let update = Update { sums: true, step, ..Update::new(Operation::Prox, term) };
+    match runner {
+        Runner::Cpu(cpu) => {
+            Call::Done(cpu.evaluate_update(&update, None, output).and_then(|partial| partial.report(term.penalty)))
+        }
+        #[cfg(feature = "gpu")]
+        Runner::Gpu(_) => Call::waits(async move { runner.update(&update, None, output).await?.report(term.penalty) }),
+    }
 }

@@ -4,11 +4,12 @@ use rayon::prelude::*;
 
 use super::Cpu;
 use super::groups::GroupCoefficients;
-use super::pass::{Pass, SegmentOperands};
+use super::pass::{Pass, SegmentOperands, TILES_PER_SPAN};
 use super::task::Task;
 use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
-use crate::plan::{Span, Stage};
+use crate::numeric::tile::TILE;
+use crate::plan::{Plan, Span, Stage};
 
 /// How many tasks are made at a time: few enough that their inputs and results stay in the caches.
 const SPANS: usize = 1024;
@@ -28,6 +29,32 @@ impl Cpu {
         self.visit(&stage.spans, pass, None, operands, sums);
     }
 
+    /// Runs an operation on the one segment of a pass. Gives its sums if the pass sums. A short tensor takes no list and
+    /// no thread.
+    pub(super) fn run_one<E: Element>(&self, pass: &Pass<'_>, operands: SegmentOperands<'_, E>) -> Option<Sums> {
+        let segment = &pass.segments[0];
+        if segment.len <= u64::from(TILES_PER_SPAN) * TILE as u64 && pass.penalties[0].rule().is_none() {
+            return self.task(pass, 0, None).visit(0, operands);
+        }
+        let (plan, mut sums) = (Plan::new(vec![segment.clone()], TILES_PER_SPAN), pass.no_sums());
+        if let [stage] = &plan.stages[..] {
+            self.run(stage, pass, &mut [operands], &mut sums);
+        }
+        sums.pop()
+    }
+
+    fn task<'a>(&self, pass: &'a Pass<'a>, segment: usize, groups: Option<&'a GroupCoefficients<'a>>) -> Task<'a> {
+        let penalty = &pass.penalties[segment];
+        Task {
+            set: self.set,
+            pass,
+            loops: &penalty.formula().loops,
+            c: &pass.coefficients[segment],
+            groups,
+            grouped: penalty.rule().is_some(),
+        }
+    }
+
     /// Visits each weight of these spans. Each span takes the front of what is left of its segment's operands; if
     /// nothing is left, it takes nothing.
     pub(super) fn visit<E: Element>(
@@ -42,16 +69,7 @@ impl Cpu {
             let tasks = spans.iter().map(|span| (span, operands[span.segment as usize].take(span.len as usize)));
             let tasks: Vec<(&Span, SegmentOperands<'_, E>)> = tasks.collect();
             let visit = |(span, operands): (&Span, SegmentOperands<'_, E>)| {
-                let penalty = &pass.penalties[span.segment as usize];
-                let task = Task {
-                    set: self.set,
-                    pass,
-                    loops: &penalty.formula().loops,
-                    c: &pass.coefficients[span.segment as usize],
-                    groups,
-                    grouped: penalty.rule().is_some(),
-                };
-                task.visit(span.start, operands)
+                self.task(pass, span.segment as usize, groups).visit(span.start, operands)
             };
             let found: Vec<Option<Sums>> = if tasks.len() == 1 {
                 tasks.into_iter().map(visit).collect()

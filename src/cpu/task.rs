@@ -14,9 +14,6 @@ use crate::numeric::tile::{self, AHEAD, TILE, TermLanes};
 use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 
-/// Tensors of at most this many weights, such as biases, are summed without the rest of their tile. So are those of at
-/// most half the lanes.
-const SHORT: usize = 64;
 /// How many elements are processed at a time if several loops go over them: a row of a tile, whose bits stay in the
 /// first-level cache.
 const BLOCK: usize = tile::LANES;
@@ -231,25 +228,9 @@ fn add_tiles<E: Element, const FUSED: bool>(weights: &[E], sums: &mut Sums) -> u
     let mut max = 0;
     for tile in tiles {
         let ahead = tile.as_ptr().wrapping_add(AHEAD * TILE);
-        max = tile::add::<E, FUSED, TILE, { tile::rows(TILE) }>(tile, TILE, ahead, sums);
+        max = tile::add::<E, FUSED>(tile, ahead, sums);
     }
-    if part.is_empty() {
-        max
-    } else if part.len() <= SHORT {
-        add_part::<E, FUSED, SHORT, { tile::rows(SHORT) }>(part, sums)
-    } else if part.len() <= tile::HALF {
-        add_part::<E, FUSED, { tile::HALF }, { tile::rows(tile::HALF) }>(part, sums)
-    } else {
-        add_part::<E, FUSED, TILE, { tile::rows(TILE) }>(part, sums)
-    }
-}
-
-/// Adds a part of a tile. Absent weights are +0.
-#[inline(always)]
-fn add_part<E: Element, const FUSED: bool, const N: usize, const ROWS: usize>(weights: &[E], sums: &mut Sums) -> u32 {
-    let mut part = [E::zeroed(); N];
-    part[..weights.len()].copy_from_slice(weights);
-    tile::add::<E, FUSED, N, ROWS>(&part, weights.len(), part.as_ptr(), sums)
+    if part.is_empty() { max } else { tile::add_part::<E, FUSED>(part, sums) }
 }
 
 /// The bits of at most a block: the elements themselves if they are bits, else decoded into `held`.

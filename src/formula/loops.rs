@@ -165,6 +165,7 @@ fn blocks_in_place<F: Formula, const N: usize>(
 }
 
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "debug builds check an iterator's counter and do not vectorise")]
 fn visit_in_place<F: Formula, const N: usize>(
     block: &mut Block,
     c: OfBlock<'_, [f32; N]>,

@@ -36,7 +36,7 @@ pub(crate) struct Waited<'a> {
 impl Slices for Waited<'_> {
     /// Small tensors share a chunk, and hence a dispatch; a large one takes many.
     async fn partials(&self, tensors: &[Tensor<'_>]) -> Result<Vec<Partial>> {
-        let segments = Tensor::accept(tensors)?.segments;
+        let segments = Tensor::accept_all(tensors)?.segments;
         for tensor in tensors {
             self.gpu.check_once(tensor.penalty, self.wait).await?;
         }

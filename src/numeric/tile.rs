@@ -18,7 +18,8 @@ use super::wgsl::Constant;
 /// A chunk of a tensor must start at a multiple of this.
 pub const TILE: usize = 4096;
 pub(crate) const LANES: usize = 1024;
-pub(crate) const HALF: usize = LANES / 2;
+/// Parts of at most this many weights, such as biases, take only a few lanes.
+const SHORT: usize = 64;
 /// The most lanes that a vector register holds.
 const WIDTH: usize = 16;
 /// The upper half of a significand: h of θ = h + l.
@@ -55,45 +56,69 @@ struct Lanes<const ROWS: usize> {
     over: u32,
 }
 
+impl<const ROWS: usize> Lanes<ROWS> {
+    #[inline(always)]
+    fn new() -> Lanes<ROWS> {
+        Lanes { l1: [[0.0; WIDTH]; ROWS], l2_squared: [[0.0; WIDTH]; ROWS], over: 0 }
+    }
+}
+
 /// How many rows hold the lanes of a number of weights, once they are halved twice.
-pub(crate) const fn rows(weights: usize) -> usize {
+const fn rows(weights: usize) -> usize {
     let lanes = if weights < LANES { weights } else { LANES };
     lanes / (4 * WIDTH)
 }
 
-/// Adds a tile to the sums, and returns the bits of its largest finite |θ|. The first `len` weights exist, the others
-/// are +0. `ahead` is where the caller reads next.
-///
-/// If a tile's last weights are absent, `N` may be smaller: a power of two from 64 to 512. Adding +0 to a number ≥ 0
-/// changes nothing, so the bits are the same. `ROWS` is [`rows`] of `N`.
+/// Adds a tile to the sums, and returns the bits of its largest finite |θ|. `ahead` is where the caller reads next.
 #[inline(always)]
-pub(crate) fn add<E: Element, const FUSED: bool, const N: usize, const ROWS: usize>(
-    tile: &[E; N],
-    len: usize,
-    ahead: *const E,
+pub(crate) fn add<E: Element, const FUSED: bool>(tile: &[E; TILE], ahead: *const E, sums: &mut Sums) -> u32 {
+    let mut lanes = Lanes::<{ rows(TILE) }>::new();
+    Reader::<E, FUSED, TILE> { tile, ahead, over: [0; WIDTH] }.read(&mut lanes);
+    finish::<E, FUSED, _>(tile, lanes, sums)
+}
+
+/// Adds a tile whose last weights are absent: they are +0.
+#[inline(always)]
+pub(crate) fn add_part<E: Element, const FUSED: bool>(part: &[E], sums: &mut Sums) -> u32 {
+    if part.len() <= SHORT {
+        // Adding +0 to a number ≥ 0 changes nothing, so fewer lanes give the same bits.
+        let mut lanes = Lanes::<{ rows(SHORT) }>::new();
+        read_part::<E, FUSED, _>(part, &mut lanes);
+        finish::<E, FUSED, _>(part, lanes, sums)
+    } else {
+        let mut lanes = Lanes::<{ rows(TILE) }>::new();
+        read_part::<E, FUSED, _>(part, &mut lanes);
+        finish::<E, FUSED, _>(part, lanes, sums)
+    }
+}
+
+/// Adds the lanes of a tile, or of a part of it, to the sums. Unless the tile is ordinary, reads it again.
+#[inline(always)]
+fn finish<E: Element, const FUSED: bool, const ROWS: usize>(
+    tile: &[E],
+    mut lanes: Lanes<ROWS>,
     sums: &mut Sums,
 ) -> u32 {
-    let mut lanes = Lanes { l1: [[0.0; WIDTH]; ROWS], l2_squared: [[0.0; WIDTH]; ROWS], over: 0 };
-    Reader::<E, FUSED, N> { tile, ahead, over: [0; WIDTH] }.read(&mut lanes);
     if lanes.over < ORDINARY_ABOVE - ORDINARY_FROM {
         // No weight is zero or non-finite, so the counts follow from the length.
-        let counts = Counts { nonzero: len as u64, ..Counts::default() };
-        let (tile, max) = (tree(&mut lanes), ORDINARY_FROM + lanes.over);
-        sums.add_tile(len, tile, 0, counts, max);
+        let counts = Counts { nonzero: tile.len() as u64, ..Counts::default() };
+        let (sum, max) = (tree(&mut lanes), ORDINARY_FROM + lanes.over);
+        sums.add_tile(tile.len(), sum, 0, counts, max);
         return max;
     }
     let (counts, [min, max]) = count(tile);
     if min >= ORDINARY_FROM && max < ORDINARY_ABOVE && counts.nan + counts.inf == 0 {
-        sums.add_tile(len, tree(&mut lanes), 0, counts, max);
+        sums.add_tile(tile.len(), tree(&mut lanes), 0, counts, max);
         return max;
     }
     let exponent = exponent(max);
-    let mut scaled = [0f32; N];
+    let mut scaled = [0f32; TILE];
     for (to, from) in scaled.iter_mut().zip(tile) {
         *to = f32::from_bits(scale(from.decode() & MAGNITUDE, exponent));
     }
-    Reader::<f32, FUSED, N> { tile: &scaled, ahead: scaled.as_ptr(), over: [0; WIDTH] }.read(&mut lanes);
-    sums.add_tile(len, tree(&mut lanes), exponent, counts, max);
+    let mut lanes = Lanes::<{ rows(TILE) }>::new();
+    Reader::<f32, FUSED, TILE> { tile: &scaled, ahead: scaled.as_ptr(), over: [0; WIDTH] }.read(&mut lanes);
+    sums.add_tile(tile.len(), tree(&mut lanes), exponent, counts, max);
     max
 }
 
@@ -165,23 +190,101 @@ impl<E: Element, const FUSED: bool, const N: usize> Reader<'_, E, FUSED, N> {
         let (mut l1s, mut squares) = ([0.0; WIDTH], [0.0; WIDTH]);
         // By index: LLVM vectorises that.
         for i in 0..WIDTH {
-            let (mut l1, mut hh, mut hl, mut ll) = (0f32, 0f32, 0f32, 0f32);
+            let mut lane = Lane::default();
             for row in 0..rows {
                 let bits = self.tile[first + i + row * LANES].decode() & MAGNITUDE;
                 self.over[i] = self.over[i].max(bits.wrapping_sub(ORDINARY_FROM));
-                let v = f32::from_bits(bits);
-                let h = f32::from_bits(bits & UPPER);
-                let l = v - h;
-                l1 += v;
-                hh = plus_product::<FUSED>(hh, h, h);
-                hl = plus_product::<FUSED>(hl, h, l);
-                ll = plus_product::<FUSED>(ll, l, l);
+                lane.add::<FUSED>(bits);
             }
-            l1s[i] = l1;
-            // Σ2h·l is twice Σh·l: nothing here is near the ends of the exponent range.
-            squares[i] = hh + plus_product::<FUSED>(ll, 2.0, hl);
+            [l1s[i], squares[i]] = lane.sums::<FUSED>();
         }
         [l1s, squares]
+    }
+}
+
+/// Reads a part of a tile once. Absent weights are not visited, so that they do not count as zeros.
+#[inline(always)]
+fn read_part<E: Element, const FUSED: bool, const ROWS: usize>(part: &[E], lanes: &mut Lanes<ROWS>) {
+    let (rows, rest) = part.as_chunks();
+    let mut last = [E::zeroed(); WIDTH];
+    last[..rest.len()].copy_from_slice(rest);
+    let mut reader = PartReader::<E, FUSED> { rows, last, over: [0; WIDTH] };
+    for (over, element) in reader.over.iter_mut().zip(rest) {
+        *over = (element.decode() & MAGNITUDE).wrapping_sub(ORDINARY_FROM);
+    }
+    for row in 0..ROWS {
+        let near = plus(reader.sums(row), reader.sums(row + 2 * ROWS));
+        let far = plus(reader.sums(row + ROWS), reader.sums(row + 3 * ROWS));
+        [lanes.l1[row], lanes.l2_squared[row]] = plus(near, far);
+    }
+    lanes.over = reader.over.into_iter().fold(0, u32::max);
+}
+
+/// A part of a tile, in rows of neighbouring lanes.
+struct PartReader<'a, E, const FUSED: bool> {
+    rows: &'a [[E; WIDTH]],
+    /// What is left, padded with zeros.
+    last: [E; WIDTH],
+    over: Row<u32>,
+}
+
+impl<E: Element, const FUSED: bool> PartReader<'_, E, FUSED> {
+    /// Both sums of a row of lanes, before any halving.
+    #[inline(always)]
+    fn sums(&mut self, at: usize) -> [Row<f32>; 2] {
+        let apart = LANES / WIDTH;
+        // One row per sum: LLVM keeps them in registers.
+        let [mut l1, mut hh, mut hl, mut ll] = [[0.0; WIDTH]; 4];
+        for row in self.rows.iter().skip(at).step_by(apart) {
+            for i in 0..WIDTH {
+                let bits = row[i].decode() & MAGNITUDE;
+                self.over[i] = self.over[i].max(bits.wrapping_sub(ORDINARY_FROM));
+                let mut lane = Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] };
+                lane.add::<FUSED>(bits);
+                Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] } = lane;
+            }
+        }
+        if self.rows.len() % apart == at {
+            for i in 0..WIDTH {
+                let mut lane = Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] };
+                lane.add::<FUSED>(self.last[i].decode() & MAGNITUDE);
+                Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] } = lane;
+            }
+        }
+        let (mut l1s, mut squares) = ([0.0; WIDTH], [0.0; WIDTH]);
+        for i in 0..WIDTH {
+            [l1s[i], squares[i]] = Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] }.sums::<FUSED>();
+        }
+        [l1s, squares]
+    }
+}
+
+/// The sums of a lane: Σ|θ|, Σh², Σh·l and Σl².
+#[derive(Clone, Copy, Default)]
+struct Lane {
+    l1: f32,
+    hh: f32,
+    hl: f32,
+    ll: f32,
+}
+
+impl Lane {
+    /// Adds a weight, given by the bits of its magnitude.
+    #[inline(always)]
+    fn add<const FUSED: bool>(&mut self, bits: u32) {
+        let v = f32::from_bits(bits);
+        let h = f32::from_bits(bits & UPPER);
+        let l = v - h;
+        self.l1 += v;
+        self.hh = plus_product::<FUSED>(self.hh, h, h);
+        self.hl = plus_product::<FUSED>(self.hl, h, l);
+        self.ll = plus_product::<FUSED>(self.ll, l, l);
+    }
+
+    /// Σ|θ| and Σθ². Σ2h·l is twice Σh·l: nothing here is near the ends of the exponent range.
+    #[inline(always)]
+    fn sums<const FUSED: bool>(self) -> [f32; 2] {
+        [self.l1, self.hh + plus_product::<FUSED>(self.ll, 2.0, self.hl)]
     }
 }
 
@@ -251,15 +354,23 @@ fn halve<const W: usize, const ROWS: usize>(rows: &mut [Row<f32>; ROWS]) {
 /// A tile's counts, and the bits of its smallest non-zero |θ| and of its largest finite |θ|.
 #[inline(always)]
 fn count<E: Element>(tile: &[E]) -> (Counts, [u32; 2]) {
-    let (mut nonzero, mut nan, mut inf, mut min, mut max) = (0u32, 0u32, 0u32, u32::MAX, 0u32);
+    let (mut nonzero, mut min, mut max) = (0u32, u32::MAX, 0u32);
     for element in tile {
         let bits = element.decode() & MAGNITUDE;
         // At most 4096: wrapping additions spare debug builds the check.
         nonzero = nonzero.wrapping_add(u32::from(bits != 0));
-        nan = nan.wrapping_add(u32::from(bits > INFINITY));
-        inf = inf.wrapping_add(u32::from(bits == INFINITY));
         min = min.min(bits.wrapping_sub(1));
-        max = max.max(if bits < INFINITY { bits } else { 0 });
+        max = max.max(bits);
+    }
+    let (mut nan, mut inf) = (0u32, 0u32);
+    if max >= INFINITY {
+        max = 0;
+        for element in tile {
+            let bits = element.decode() & MAGNITUDE;
+            nan = nan.wrapping_add(u32::from(bits > INFINITY));
+            inf = inf.wrapping_add(u32::from(bits == INFINITY));
+            max = max.max(if bits < INFINITY { bits } else { 0 });
+        }
     }
     (Counts { nonzero: nonzero.into(), nan: nan.into(), inf: inf.into() }, [min.saturating_add(1), max])
 }
