@@ -6,7 +6,7 @@ use super::group::with_group;
 use super::{Coefficients, Formula, TermCoefficients, pointwise};
 use crate::numeric::bits::{self, INFINITY, MAGNITUDE};
 use crate::numeric::simd::InstructionSet;
-use crate::numeric::tile::{AHEAD, TILE, prefetch};
+use crate::numeric::tile::prefetch_ahead;
 
 /// How many weights at a time are tested for NaN and infinity. The last ones of a slice are padded with zeros.
 const BLOCK: usize = 64;
@@ -107,10 +107,8 @@ fn blocks<F: Formula, const READS: bool, const N: usize>(
     let (sources, source_rest) = source.as_chunks::<BLOCK>();
     let (outputs, output_rest) = output[..source.len()].as_chunks_mut::<BLOCK>();
     for (i, (source, output)) in sources.iter().zip(outputs).enumerate() {
-        ask_ahead(source);
-        if READS {
-            ask_ahead(output);
-        }
+        prefetch_ahead(source);
+        prefetch_ahead(output);
         visit::<F, READS, N>(source, output, c.block::<F>(i * BLOCK), &finite, &any);
     }
     if !source_rest.is_empty() {
@@ -153,7 +151,7 @@ fn blocks_in_place<F: Formula, const N: usize>(
     let (blocks, rest) = bits.as_chunks_mut::<BLOCK>();
     let start = blocks.len() * BLOCK;
     for (i, block) in blocks.iter_mut().enumerate() {
-        ask_ahead(block);
+        prefetch_ahead(block);
         visit_in_place::<F, N>(block, c.block::<F>(i * BLOCK), &finite, &any);
     }
     if !rest.is_empty() {
@@ -186,14 +184,6 @@ fn visit_in_place<F: Formula, const N: usize>(
 #[inline(always)]
 fn pad(part: &[u32], block: &mut Block) {
     block[..part.len()].copy_from_slice(part);
-}
-
-/// Prefetches the block one tile ahead.
-#[inline(always)]
-fn ask_ahead(block: &Block) {
-    for line in (0..BLOCK).step_by(16) {
-        prefetch(block.as_ptr().wrapping_add(AHEAD * TILE + line));
-    }
 }
 
 #[inline(always)]

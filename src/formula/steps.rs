@@ -8,6 +8,7 @@ use super::scalars::{Direction, Scalars};
 use super::{adam, sgd};
 use crate::numeric::bits::{LARGE, MAGNITUDE};
 use crate::numeric::simd::InstructionSet;
+use crate::numeric::tile::prefetch_ahead;
 
 /// How many weights are tested at a time.
 const BLOCK: usize = 64;
@@ -191,7 +192,10 @@ impl Range {
 fn blocks<const N: usize>(mut written: [&mut [u32]; N], read: &[u32], f: impl Fn([&mut Block; N], &Block)) {
     let (reads, rest) = read.as_chunks::<BLOCK>();
     for (i, read) in reads.iter().enumerate() {
-        f(written.each_mut().map(|slice| &mut slice.as_chunks_mut().0[i]), read);
+        prefetch_ahead(read);
+        let written = written.each_mut().map(|slice| &mut slice.as_chunks_mut().0[i]);
+        written.iter().for_each(|block| prefetch_ahead(block));
+        f(written, read);
     }
     if !rest.is_empty() {
         let start = reads.len() * BLOCK;
@@ -222,7 +226,7 @@ mod tests {
                 // Significands of few bits make ties and sums that cancel.
                 let significand = [self.next() & 0x7f_ffff, self.next() & 0x60_0000, 0][self.next() as usize % 3];
                 let sign = if signed { self.next() & !MAGNITUDE } else { 0 };
-                if self.next() % 8 == 0 { sign } else { sign | exponent << 23 | significand }
+                if self.next().is_multiple_of(8) { sign } else { sign | exponent << 23 | significand }
             })
         }
     }
@@ -274,7 +278,7 @@ mod tests {
         ];
         let usual = compare(&scalars, |noise, (from, to), s| {
             let [theta, g, m] = std::array::from_fn(|_| noise.block(from, to, true));
-            let v = noise.block(from, to, noise.0 % 5 == 0);
+            let v = noise.block(from, to, noise.0.is_multiple_of(5));
             let [mut found, mut first, mut second] = [theta, m, v];
             let mut metric = [0; BLOCK];
             adam(InstructionSet::Baseline, &mut found, &g, [&mut first, &mut second], &mut metric, s);

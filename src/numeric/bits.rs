@@ -35,7 +35,8 @@ pub(crate) const CONSTANTS: &[Constant] = &[
 /// ```
 #[inline(always)]
 pub fn flush(x: f32) -> f32 {
-    if x.to_bits() & MAGNITUDE < SMALLEST.to_bits() { 0.0 } else { x }
+    // A NaN is not less. Compared as floats, this takes one instruction less than as bits.
+    if x.abs() < SMALLEST { 0.0 } else { x }
 }
 
 /// Rounds once to `f32`: at most `f32::MAX` in magnitude, and 0 below 2^-120, like every number that a kernel reads.

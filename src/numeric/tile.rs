@@ -302,9 +302,17 @@ fn plus_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
     if FUSED { a.mul_add(b, sum) } else { sum + a * b }
 }
 
+/// Prefetches the memory one tile after a block.
+#[inline(always)]
+pub(crate) fn prefetch_ahead<const N: usize>(block: &[u32; N]) {
+    for line in (0..N).step_by(16) {
+        prefetch(block.as_ptr().wrapping_add(AHEAD * TILE + line));
+    }
+}
+
 /// Brings a cache line into the cache.
 #[inline(always)]
-pub(crate) fn prefetch<E>(from: *const E) {
+fn prefetch<E>(from: *const E) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
