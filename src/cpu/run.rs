@@ -11,6 +11,8 @@ use crate::numeric::element::Element;
 use crate::numeric::tile::TILE;
 use crate::plan::{Plan, Span, Stage};
 
+/// Up to this many weights, a pass takes no other thread: what one task of the pool takes.
+const ALONE: u64 = TILES_PER_SPAN as u64 * TILE as u64;
 /// How many tasks are made at a time: few enough that their inputs and results stay in the caches.
 const SPANS: usize = 1024;
 
@@ -33,8 +35,10 @@ impl Cpu {
     /// no thread.
     pub(super) fn run_one<E: Element>(&self, pass: &Pass<'_>, operands: SegmentOperands<'_, E>) -> Option<Sums> {
         let segment = &pass.segments[0];
-        if segment.len <= u64::from(TILES_PER_SPAN) * TILE as u64 && pass.penalties[0].rule().is_none() {
-            return self.task(pass, 0, None).visit(0, operands);
+        if segment.len <= ALONE && pass.penalties[0].rule().is_none() {
+            let mut sums = Sums::default();
+            self.task(pass, 0, None).visit(0, operands, &mut sums);
+            return pass.sums.then_some(sums);
         }
         let (plan, mut sums) = (Plan::new(vec![segment.clone()], TILES_PER_SPAN), pass.no_sums());
         if let [stage] = &plan.stages[..] {
@@ -65,17 +69,25 @@ impl Cpu {
         operands: &mut [SegmentOperands<'_, E>],
         sums: &mut [Sums],
     ) {
+        if spans.iter().map(|span| u64::from(span.len)).sum::<u64>() <= ALONE {
+            for span in spans {
+                let at = span.segment as usize;
+                let operands = operands[at].take(span.len as usize);
+                let unused = &mut Sums::default();
+                let sums = sums.get_mut(at).unwrap_or(unused);
+                self.task(pass, at, groups).visit(span.start, operands, sums);
+            }
+            return;
+        }
         for spans in spans.chunks(SPANS) {
             let tasks = spans.iter().map(|span| (span, operands[span.segment as usize].take(span.len as usize)));
             let tasks: Vec<(&Span, SegmentOperands<'_, E>)> = tasks.collect();
             let visit = |(span, operands): (&Span, SegmentOperands<'_, E>)| {
-                self.task(pass, span.segment as usize, groups).visit(span.start, operands)
+                let mut sums = Sums::default();
+                self.task(pass, span.segment as usize, groups).visit(span.start, operands, &mut sums);
+                pass.sums.then_some(sums)
             };
-            let found: Vec<Option<Sums>> = if tasks.len() == 1 {
-                tasks.into_iter().map(visit).collect()
-            } else {
-                tasks.into_par_iter().map(visit).collect()
-            };
+            let found: Vec<Option<Sums>> = tasks.into_par_iter().map(visit).collect();
             for (span, found) in spans.iter().zip(&found) {
                 if let Some(found) = found {
                     sums[span.segment as usize].merge(found);

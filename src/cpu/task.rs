@@ -31,13 +31,12 @@ pub(super) struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Visits the weights from `at` on.
-    pub(super) fn visit<E: Element>(&self, mut at: u64, mut operands: SegmentOperands<'_, E>) -> Option<Sums> {
+    /// Visits the weights from `at` on, and adds to the sums if the pass sums.
+    pub(super) fn visit<E: Element>(&self, mut at: u64, mut operands: SegmentOperands<'_, E>, sums: &mut Sums) {
         let operation = self.pass.operation;
         if operation == Operation::Evaluate {
-            return Some(self.sum(operands.source, operands.element_weights));
+            return self.sum(operands.source, operands.element_weights, sums);
         }
-        let mut sums = Sums::default();
         // Each block is summed while it is in the cache.
         while !(operands.source.is_empty() && operands.written[0].is_empty()) {
             let mut tile = operands.take(TILE);
@@ -48,24 +47,21 @@ impl Task<'_> {
             }
             if self.pass.sums {
                 let gradient = matches!(operation, Operation::Gradient | Operation::AddGradient);
-                self.add(if gradient { tile.source } else { tile.written[0] }, tile.element_weights, &mut sums);
+                self.add(if gradient { tile.source } else { tile.written[0] }, tile.element_weights, sums);
             }
         }
-        self.pass.sums.then_some(sums)
     }
 
-    fn sum<E: Element>(&self, weights: &[E], element_weights: &[E]) -> Sums {
-        let mut sums = Sums::default();
+    fn sum<E: Element>(&self, weights: &[E], element_weights: &[E], sums: &mut Sums) {
         if self.c.sums_terms() {
             let mut left = SegmentOperands::read(weights, element_weights);
             while !left.source.is_empty() {
                 let tile = left.take(TILE);
-                self.add(tile.source, tile.element_weights, &mut sums);
+                self.add(tile.source, tile.element_weights, sums);
             }
         } else {
-            self.add_tiles(weights, &mut sums);
+            self.add_tiles(weights, sums);
         }
-        sums
     }
 
     /// Adds a tile, or the part of it that exists.
