@@ -84,3 +84,8 @@ fn span_at(index: u32) -> Span {
 fn existing(count: u32, at: u32) -> u32 {
     return min(max(count, at) - at, 4u);
 }
+
+// Which of four elements exist.
+fn exists(have: u32) -> vec4<bool> {
+    return vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(have);
+}

@@ -45,7 +45,7 @@ const NEEDED: [Needed; 12] = {
         max_dynamic_uniform_buffers_per_pipeline_layout: 1,
         max_bind_groups: 1,
         max_bindings_per_bind_group: 11,
-        max_compute_workgroup_storage_size: 14_592,
+        max_compute_workgroup_storage_size: 15_592,
         max_compute_invocations_per_workgroup: 256,
         max_compute_workgroup_size_x: 256,
         max_compute_workgroups_per_dimension: 32_768,
