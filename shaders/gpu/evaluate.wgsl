@@ -183,11 +183,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         add_tallies(thread);
     }
     workgroupBarrier();
-    let segment = (span.segment + 1u) * WORDS;
-    if (thread < LARGEST || (thread >= TERMS && thread < WORDS)) {
-        add_result(segment + thread, atomicLoad(&limbs[thread]));
+    if (thread < WORDS) {
+        let word = (span.segment + 1u) * WORDS + thread;
+        let limb = atomicLoad(&limbs[thread]);
+        if (parameters.owned == 1u) {
+            atomicStore(&results[word], limb);
+        } else if (thread == LARGEST) {
+            atomicMax(&results[word], limb);
+        } else {
+            add_result(word, limb);
+        }
     }
-    if (thread == LARGEST) {
-        atomicMax(&results[segment + LARGEST], atomicLoad(&limbs[LARGEST]));
+    if (index == 0u && thread == 0u) {
+        atomicStore(&results[0], table[0].x);
     }
 }

@@ -12,6 +12,8 @@ struct Parameters {
     // is the last.
     dispatch: u32,
     last: u32,
+    // Whether each segment is summed by one workgroup. Then nothing clears the results.
+    owned: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
