@@ -59,7 +59,7 @@ fn sums_of_millions(device: &Device) {
 fn sums_of_tiles_of_every_kind(device: &Device) {
     let mut weights = noise(256 * 8 * TILE, 9);
     for (tile, weights) in weights.chunks_mut(TILE).enumerate() {
-        if tile / 8 >> (tile % 8) & 1 == 1 {
+        if ((tile / 8) >> (tile % 8)) & 1 == 1 {
             weights[tile] = [f32::NAN, 2f32.powi(90), f32::from_bits(1), f32::NEG_INFINITY][tile % 4];
         } else {
             weights[tile..2 * tile].fill(0.0);
