@@ -52,17 +52,24 @@ fn any_special(magnitude: vec4<u32>) -> bool {
 
 // An existing gradient plus another. A NaN keeps its bits, and the existing NaN wins; ∞ − ∞ is 0x7fc00000.
 fn add_bits(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
-    return add_special(flush_bits(existing), flush_bits(more));
+    let sum = finite_sum(flush_bits(existing), flush_bits(more));
+    if (any_special(max(magnitude_of(existing), magnitude_of(more)))) {
+        return add_special(sum, existing, more);
+    }
+    return sum;
 }
 
-// `add_bits` of numbers that are +0 or at least 2^-120 in magnitude.
-fn add_special(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
+// The sum of numbers that are finite, and +0 or at least 2^-120 in magnitude.
+fn finite_sum(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
+    return bitcast<vec4<u32>>(flush(bitcast<vec4<f32>>(a) + bitcast<vec4<f32>>(b)));
+}
+
+// `add_bits` from the sum that it is if both numbers are finite.
+fn add_special(finite: vec4<u32>, existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
     let e = magnitude_of(existing);
     let m = magnitude_of(more);
     let infinity = vec4<u32>(INFINITY);
-    // Not used if one number is not finite.
-    var sum = bitcast<vec4<u32>>(flush(bitcast<vec4<f32>>(existing) + bitcast<vec4<f32>>(more)));
-    sum = select(sum, more, m == infinity);
+    var sum = select(finite, more, m == infinity);
     sum = select(sum, existing, e == infinity);
     sum = select(sum, vec4<u32>(NAN), (e == infinity) & (m == infinity) & (existing != more));
     sum = select(sum, more, m > infinity);
@@ -71,7 +78,11 @@ fn add_special(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
 
 // A number times a finite factor. A NaN keeps its bits. An infinity times 0 is 0, else it stays infinite.
 fn scale_bits(x: vec4<u32>, factor: f32) -> vec4<u32> {
-    return scale_special(flush(flushed(x) * factor), x, factor);
+    let product = flush(flushed(x) * factor);
+    if (any_special(magnitude_of(x))) {
+        return scale_special(product, x, factor);
+    }
+    return bitcast<vec4<u32>>(product);
 }
 
 // `scale_bits` from the product that it is if the number is finite.

@@ -39,9 +39,9 @@ fn visit(span: Span, at: u32, have: u32, loaded: Loaded) -> vec4<u32> {
     let made = max(bitcast<vec4<u32>>(square), max(magnitude_of(first), magnitude_of(second)));
     let special = any_special(max(given, made));
     if (special) {
-        first = add_special(scale_special(kept_m, m, s[0].x), scale_special(new_m, g, s[0].y));
+        first = add_bits(scale_special(kept_m, m, s[0].x), scale_special(new_m, g, s[0].y));
         let new_second = scale_special(new_v, square_special(square, g), s[0].w);
-        second = add_special(scale_special(kept_v, v, s[0].z), new_second);
+        second = add_bits(scale_special(kept_v, v, s[0].z), new_second);
     }
     write_four(FIRST, span.words.z, at, have, encode(first));
     write_four(SECOND, span.words.w, at, have, encode(second));
@@ -54,7 +54,7 @@ fn visit(span: Span, at: u32, have: u32, loaded: Loaded) -> vec4<u32> {
         // Over an infinite v, a finite m moves nothing.
         let finite_step = select(moved, vec4<f32>(0.0), magnitude_of(second) == vec4<u32>(INFINITY));
         let step = scale_special(finite_step, ratio_special(ratio, first, second), s[1].z);
-        stepped = add_special(scale_special(kept_theta, theta, s[1].w), step);
+        stepped = add_bits(scale_special(kept_theta, theta, s[1].w), step);
     }
     let shrunk = encode(stepped_prox(stepped, second, metric, coefficients_of(span, at, have)));
     write_four(OUTPUT, span.words.y, at, have, shrunk);
