@@ -82,14 +82,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let slot = firstTrailingBit(left);
             let first = batch + TILE * slot;
             let full = first + TILE <= span.len;
-            // All rows are loaded before one is stored.
             let at = places_in(first, thread);
+            // Two rows are loaded before one is stored: a store holds up the loads behind it. Four rows of all of Adam's
+            // operands would leave room for one workgroup on a core.
             let loaded0 = load_row(span, at.x);
             let loaded1 = load_row(span, at.y);
-            let loaded2 = load_row(span, at.z);
-            let loaded3 = load_row(span, at.w);
             let theta0 = row_of(span, at.x, loaded0, again, full);
             let theta1 = row_of(span, at.y, loaded1, again, full);
+            let loaded2 = load_row(span, at.z);
+            let loaded3 = load_row(span, at.w);
             let theta2 = row_of(span, at.z, loaded2, again, full);
             let theta3 = row_of(span, at.w, loaded3, again, full);
             var row0 = theta0 & vec4<u32>(MAGNITUDE);
