@@ -10,18 +10,21 @@ var<workgroup> known_unusual: u32;
 // The bits of the largest finite |θ| of each tile that is not ordinary, else 0.
 var<workgroup> tops: array<atomic<u32>, BATCH>;
 
-// Where a thread's elements of a tile's rows are.
-fn places_in(first: u32, thread: u32) -> vec4<u32> {
-    return vec4<u32>(first + 4u * thread) + vec4<u32>(0u, 1024u, 2048u, 3072u);
+// A thread's elements in the four rows of a tile: where they are, and how many exist. Where none exists, its place is
+// the span's first, so that it can be loaded without a branch.
+struct Places {
+    at: vec4<u32>,
+    have: vec4<u32>,
 }
 
-fn load_row(span: Span, at: u32) -> Loaded {
-    return load(span, at, existing(span.len, at));
+fn places_in(span: Span, first: u32, thread: u32) -> Places {
+    let at = vec4<u32>(first + 4u * thread) + vec4<u32>(0u, 1024u, 2048u, 3072u);
+    let have = min(max(vec4<u32>(span.len), at) - at, vec4<u32>(4u));
+    return Places(select(at, vec4<u32>(0u), have == vec4<u32>(0u)), have);
 }
 
 // The weights of one row, as `visit` leaves them. If the tile is read again, it has left them already.
-fn row_of(span: Span, at: u32, loaded: Loaded, again: bool, full: bool) -> vec4<u32> {
-    let have = existing(span.len, at);
+fn row_of(span: Span, at: u32, have: u32, loaded: Loaded, again: bool, full: bool) -> vec4<u32> {
     var theta = weights_in(loaded);
     if (!again) {
         theta = visit(span, at, have, loaded);
@@ -46,8 +49,7 @@ fn sum_of(v: vec4<u32>) -> u32 {
 }
 
 // Counts what is not finite in a row that is read again, and gives the bits of its largest finite |θ|.
-fn count_row(span: Span, at: u32, tally: ptr<function, Tally>) -> u32 {
-    let have = existing(span.len, at);
+fn count_row(span: Span, at: u32, have: u32, tally: ptr<function, Tally>) -> u32 {
     let bits = select(vec4<u32>(0u), weights_in(load(span, at, have)), exists(have)) & vec4<u32>(MAGNITUDE);
     (*tally).nans += sum_of(vec4<u32>(bits > vec4<u32>(INFINITY)));
     (*tally).infinities += sum_of(vec4<u32>(bits == vec4<u32>(INFINITY)));
@@ -82,17 +84,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let slot = firstTrailingBit(left);
             let first = batch + TILE * slot;
             let full = first + TILE <= span.len;
-            let at = places_in(first, thread);
-            // Two rows are loaded before one is stored: a store holds up the loads behind it. Four rows of all of Adam's
+            let places = places_in(span, first, thread);
+            let at = places.at;
+            let have = places.have;
+            // Two rows are loaded before one is stored: a store holds up the loads behind it. Four rows of all Adam's
             // operands would leave room for one workgroup on a core.
-            let loaded0 = load_row(span, at.x);
-            let loaded1 = load_row(span, at.y);
-            let theta0 = row_of(span, at.x, loaded0, again, full);
-            let theta1 = row_of(span, at.y, loaded1, again, full);
-            let loaded2 = load_row(span, at.z);
-            let loaded3 = load_row(span, at.w);
-            let theta2 = row_of(span, at.z, loaded2, again, full);
-            let theta3 = row_of(span, at.w, loaded3, again, full);
+            let loaded0 = load(span, at.x, have.x);
+            let loaded1 = load(span, at.y, have.y);
+            let theta0 = row_of(span, at.x, have.x, loaded0, again, full);
+            let theta1 = row_of(span, at.y, have.y, loaded1, again, full);
+            let loaded2 = load(span, at.z, have.z);
+            let loaded3 = load(span, at.w, have.w);
+            let theta2 = row_of(span, at.z, have.z, loaded2, again, full);
+            let theta3 = row_of(span, at.w, have.w, loaded3, again, full);
             var row0 = theta0 & vec4<u32>(MAGNITUDE);
             var row1 = theta1 & vec4<u32>(MAGNITUDE);
             var row2 = theta2 & vec4<u32>(MAGNITUDE);
@@ -118,10 +122,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             }
             let large = exponent >= LARGE;
             var terms = Terms();
-            take_terms(&terms, span, at.x, theta0, large);
-            take_terms(&terms, span, at.y, theta1, large);
-            take_terms(&terms, span, at.z, theta2, large);
-            take_terms(&terms, span, at.w, theta3, large);
+            take_terms(&terms, span, at.x, have.x, theta0, large);
+            take_terms(&terms, span, at.y, have.y, theta1, large);
+            take_terms(&terms, span, at.z, have.z, theta2, large);
+            take_terms(&terms, span, at.w, have.w, theta3, large);
             keep(thread, lanes(row0, row1, row2, row3));
             keep_terms(thread, terms);
             workgroupBarrier();
@@ -146,10 +150,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             var uncounted = found;
             loop {
                 let slot = firstTrailingBit(uncounted);
-                let at = places_in(batch + TILE * slot, thread);
+                let places = places_in(span, batch + TILE * slot, thread);
+                let at = places.at;
+                let have = places.have;
                 let most = max(
-                    max(count_row(span, at.x, &tally), count_row(span, at.y, &tally)),
-                    max(count_row(span, at.z, &tally), count_row(span, at.w, &tally)),
+                    max(count_row(span, at.x, have.x, &tally), count_row(span, at.y, have.y, &tally)),
+                    max(count_row(span, at.z, have.z, &tally), count_row(span, at.w, have.w, &tally)),
                 );
                 tally.largest = max(tally.largest, most);
                 atomicMax(&tops[slot], most);

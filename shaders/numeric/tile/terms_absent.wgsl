@@ -5,6 +5,6 @@ const SUMS: u32 = 2u;
 const BATCH: u32 = 8u;
 alias Terms = u32;
 
-fn take_terms(terms: ptr<function, Terms>, span: Span, at: u32, theta: vec4<u32>, large: bool) {}
+fn take_terms(terms: ptr<function, Terms>, span: Span, at: u32, have: u32, theta: vec4<u32>, large: bool) {}
 
 fn keep_terms(thread: u32, terms: Terms) {}

@@ -10,8 +10,7 @@ const BATCH: u32 = 4u;
 // The term sums of a thread's four lanes.
 alias Terms = vec4<f32>;
 
-fn take_terms(terms: ptr<function, Terms>, span: Span, at: u32, theta: vec4<u32>, large: bool) {
-    let have = existing(span.len, at);
+fn take_terms(terms: ptr<function, Terms>, span: Span, at: u32, have: u32, theta: vec4<u32>, large: bool) {
     let magnitude = theta & vec4<u32>(MAGNITUDE);
     let shares = flush(term(finite_floats(theta, magnitude), term_coefficients_of(span, at, have)));
     let counted = select(vec4<f32>(0.0), shares, exists(have) & (magnitude < vec4<u32>(INFINITY)));
