@@ -46,7 +46,7 @@ fn sleep(waited: Duration, is_software: bool) -> Option<Duration> {
     (waited >= awake).then(|| (waited / 8).min(PAUSE))
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
