@@ -12,6 +12,8 @@ struct Parameters {
     // is the last.
     dispatch: u32,
     last: u32,
+    // Whether each segment is summed by one workgroup. Then nothing clears the results.
+    owned: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -83,4 +85,9 @@ fn span_at(index: u32) -> Span {
 // How many of the four elements from `at` on exist.
 fn existing(count: u32, at: u32) -> u32 {
     return min(max(count, at) - at, 4u);
+}
+
+// Which of four elements exist.
+fn exists(have: u32) -> vec4<bool> {
+    return vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(have);
 }

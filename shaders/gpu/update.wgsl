@@ -1,6 +1,6 @@
 // The loop of the kernels that do not sum: one workgroup for each span, four elements for each thread at a time.
 //
-// `visit` comes from the operation's file.
+// `load` and `visit` come from the operation's file.
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -10,6 +10,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     let span = span_at(index);
     for (var at = 4u * thread; at < span.len; at += 4u * THREADS) {
-        visit(span, at, existing(span.len, at));
+        let have = existing(span.len, at);
+        visit(span, at, have, load(span, at, have));
     }
 }

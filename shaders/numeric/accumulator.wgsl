@@ -7,7 +7,7 @@
 
 @group(0) @binding(2) var<storage, read_write> results: array<atomic<u32>>;
 
-// This workgroup's sums. Only thread 0 adds to the limbs; every thread adds its counts at the end.
+// This workgroup's sums.
 var<workgroup> limbs: array<atomic<u32>, WORDS>;
 
 // Adds to a limb, and carries into those above it.
@@ -53,11 +53,4 @@ fn add_f32(first: u32, x: f32, at: i32) {
     if (shift > 8u) {
         add_limb(limb + 1u, significand >> (32u - shift));
     }
-}
-
-// Adds a tile's sums: Σ|θ| scaled by 2^-exponent, and Σθ² scaled by the square of that.
-fn add_tile(sums: vec2<f32>, exponent: i32, largest: u32) {
-    add_f32(L1, sums.x, exponent);
-    add_f32(L2_SQUARED, sums.y, 2 * exponent + 149);
-    atomicMax(&limbs[LARGEST], largest);
 }

@@ -4,11 +4,11 @@
 // remainder of the significand corrects it: an exact integer, and small, so its lower 32 bits suffice. All numbers are
 // finite, and +0 or at least 2^-120.
 
-// The f32 with a significand from 2^23 to 2^24 and an exponent: at most the largest f32, and +0 below 2^-120.
+// The f32 with a significand from 2^23 to 2^24 and an exponent from -382: at most the largest f32, and +0 below 2^-120.
 fn assembled(significand: vec4<i32>, exponent: vec4<i32>) -> vec4<f32> {
-    let bits = (clamp(exponent, vec4<i32>(-127), vec4<i32>(128)) + vec4<i32>(126)) * vec4<i32>(0x800000) + significand;
-    let bounded = vec4<u32>(clamp(bits, vec4<i32>(0), vec4<i32>(0x7f7fffff)));
-    return bitcast<vec4<f32>>(select(bounded, vec4<u32>(0u), bounded < vec4<u32>(SMALLEST)));
+    let bits = (min(exponent, vec4<i32>(128)) + vec4<i32>(126)) * vec4<i32>(0x800000) + significand;
+    let bounded = min(bits, vec4<i32>(0x7f7fffff));
+    return bitcast<vec4<f32>>(select(bounded, vec4<i32>(0), bounded < vec4<i32>(i32(SMALLEST))));
 }
 
 // a/b for a ≥ 0 and b > 0, correctly rounded: at most the largest f32, and +0 below 2^-120.
@@ -39,14 +39,17 @@ fn root(x: vec4<f32>) -> vec4<f32> {
     var exponent = vec4<i32>(bits >> vec4<u32>(23u)) - vec4<i32>(127);
     let odd = (exponent & vec4<i32>(1)) == vec4<i32>(1);
     m = select(m, m * vec4<i32>(2), odd);
-    exponent = (exponent - (exponent & vec4<i32>(1))) / vec4<i32>(2);
+    // Rounded down.
+    exponent = exponent >> vec4<u32>(1u);
     // √(m·2^23) is between 2^23 and 2^24.
     var s = vec4<i32>(sqrt(vec4<f32>(m)) * 2896.3093);
     var rest = m * vec4<i32>(0x800000) - s * s;
     s += vec4<i32>(round(vec4<f32>(rest) / vec4<f32>(2 * s)));
     rest = m * vec4<i32>(0x800000) - s * s;
     s += select(vec4<i32>(0), vec4<i32>(1), rest > s) - select(vec4<i32>(0), vec4<i32>(1), rest <= -s);
-    return select(assembled(s, exponent), vec4<f32>(0.0), bits == vec4<u32>(0u));
+    // The exponent is at most 64 in magnitude.
+    let assembled = bitcast<vec4<f32>>((exponent + vec4<i32>(126)) * vec4<i32>(0x800000) + s);
+    return select(assembled, vec4<f32>(0.0), bits == vec4<u32>(0u));
 }
 
 // x times a wide factor, which may lie outside the range of f32. The factor is |c| times the power of two in |c|, and

@@ -36,13 +36,40 @@ fn finite_floats(bits: vec4<u32>, magnitude: vec4<u32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(flush_bits(finite));
 }
 
+fn magnitude_of(bits: vec4<u32>) -> vec4<u32> {
+    return bits & vec4<u32>(MAGNITUDE);
+}
+
+// The floats of bits that are finite, or whose float is not used.
+fn flushed(bits: vec4<u32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(flush_bits(bits));
+}
+
+// Whether one of four numbers is not finite, from their magnitudes.
+fn any_special(magnitude: vec4<u32>) -> bool {
+    return max(max(magnitude.x, magnitude.y), max(magnitude.z, magnitude.w)) >= INFINITY;
+}
+
 // An existing gradient plus another. A NaN keeps its bits, and the existing NaN wins; ∞ − ∞ is 0x7fc00000.
 fn add_bits(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
-    let e = existing & vec4<u32>(MAGNITUDE);
-    let m = more & vec4<u32>(MAGNITUDE);
+    let sum = finite_sum(flush_bits(existing), flush_bits(more));
+    if (any_special(max(magnitude_of(existing), magnitude_of(more)))) {
+        return add_special(sum, existing, more);
+    }
+    return sum;
+}
+
+// The sum of numbers that are finite, and +0 or at least 2^-120 in magnitude.
+fn finite_sum(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
+    return bitcast<vec4<u32>>(flush(bitcast<vec4<f32>>(a) + bitcast<vec4<f32>>(b)));
+}
+
+// `add_bits` from the sum that it is if both numbers are finite.
+fn add_special(finite: vec4<u32>, existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
+    let e = magnitude_of(existing);
+    let m = magnitude_of(more);
     let infinity = vec4<u32>(INFINITY);
-    var sum = bitcast<vec4<u32>>(flush(finite_floats(existing, e) + finite_floats(more, m)));
-    sum = select(sum, more, m == infinity);
+    var sum = select(finite, more, m == infinity);
     sum = select(sum, existing, e == infinity);
     sum = select(sum, vec4<u32>(NAN), (e == infinity) & (m == infinity) & (existing != more));
     sum = select(sum, more, m > infinity);
@@ -51,11 +78,19 @@ fn add_bits(existing: vec4<u32>, more: vec4<u32>) -> vec4<u32> {
 
 // A number times a finite factor. A NaN keeps its bits. An infinity times 0 is 0, else it stays infinite.
 fn scale_bits(x: vec4<u32>, factor: f32) -> vec4<u32> {
-    let magnitude = x & vec4<u32>(MAGNITUDE);
-    let product = bitcast<vec4<u32>>(flush(finite_floats(x, magnitude) * factor));
+    let product = flush(flushed(x) * factor);
+    if (any_special(magnitude_of(x))) {
+        return scale_special(product, x, factor);
+    }
+    return bitcast<vec4<u32>>(product);
+}
+
+// `scale_bits` from the product that it is if the number is finite.
+fn scale_special(finite_product: vec4<f32>, x: vec4<u32>, factor: f32) -> vec4<u32> {
+    let magnitude = magnitude_of(x);
     let bits = bitcast<u32>(factor);
     let infinite = select(x ^ vec4<u32>(bits & 0x80000000u), vec4<u32>(0u), (bits & MAGNITUDE) == 0u);
-    let ordered = select(infinite, product, magnitude < vec4<u32>(INFINITY));
+    let ordered = select(infinite, bitcast<vec4<u32>>(finite_product), magnitude < vec4<u32>(INFINITY));
     return select(ordered, x, magnitude > vec4<u32>(INFINITY));
 }
 

@@ -3,80 +3,123 @@
 // Twin of src/numeric/tile.rs. Thread t of 256 holds the lanes 4t … 4t+3 of 1024, so halving the lanes halves the
 // threads.
 
-// A thread's elements in rows 0, 1, 2, 3 of a tile, as the bits of |θ|.
-alias Rows = array<vec4<u32>, 4>;
-
-// The sums of four lanes before any halving.
+// Sums of four lanes before any halving: of |θ|, and of h², hl and l² of θ = h + l.
 struct Lanes {
     l1: vec4<f32>,
-    l2_squared: vec4<f32>,
+    hh: vec4<f32>,
+    hl: vec4<f32>,
+    ll: vec4<f32>,
 }
 
-fn lanes(rows: Rows) -> Lanes {
-    var bits = rows;
-    var l1 = vec4<f32>(0.0);
-    var hh = vec4<f32>(0.0);
-    var hl = vec4<f32>(0.0);
-    var ll = vec4<f32>(0.0);
-    for (var row = 0u; row < 4u; row++) {
-        let v = bitcast<vec4<f32>>(bits[row]);
-        let h = bitcast<vec4<f32>>(bits[row] & vec4<u32>(UPPER));
-        let l = v - h;
-        l1 = opaque(l1 + v);
-        hh = opaque(hh + h * h);
-        hl = opaque(hl + h * l);
-        ll = opaque(ll + l * l);
-    }
+fn add_row(lanes: Lanes, bits: vec4<u32>) -> Lanes {
+    let v = bitcast<vec4<f32>>(bits);
+    let h = bitcast<vec4<f32>>(bits & vec4<u32>(UPPER));
+    let l = v - h;
+    return Lanes(opaque(lanes.l1 + v), opaque(lanes.hh + h * h), opaque(lanes.hl + h * l), opaque(lanes.ll + l * l));
+}
+
+// A thread's lanes, from the bits of |θ| in rows 0, 1, 2, 3 of a tile.
+fn lanes(row0: vec4<u32>, row1: vec4<u32>, row2: vec4<u32>, row3: vec4<u32>) -> Lanes {
+    return add_row(add_row(add_row(add_row(Lanes(), row0), row1), row2), row3);
+}
+
+// Every thread's lanes of Σ|θ|, of Σθ², then of the term sum, as bits.
+var<workgroup> held_lanes: array<array<vec4<u32>, THREADS>, SUMS>;
+// For each tile of a batch, sixteen threads' lanes of each sum.
+var<workgroup> saved_lanes: array<array<array<vec4<f32>, 16>, SUMS>, BATCH>;
+
+fn keep(thread: u32, held: Lanes) {
+    held_lanes[0][thread] = bitcast<vec4<u32>>(held.l1);
     // Σ2h·l is twice Σh·l: nothing here is near the ends of the exponent range.
-    return Lanes(l1, hh + opaque(2.0 * hl + ll));
+    held_lanes[1][thread] = bitcast<vec4<u32>>(held.hh + opaque(2.0 * held.hl + held.ll));
 }
 
-// Every thread's lanes of Σ|θ|, of Σθ², then of the term sum.
-var<workgroup> held_lanes: array<array<vec4<f32>, THREADS>, SUMS>;
-// The bits of the smallest and of the largest |θ|, each less one, so that 0 becomes the largest.
-var<workgroup> ranges: array<vec2<u32>, THREADS>;
-
-fn keep(thread: u32, held: Lanes, range: vec2<u32>) {
-    held_lanes[0][thread] = held.l1;
-    held_lanes[1][thread] = held.l2_squared;
-    ranges[thread] = range;
+fn held_pair(sum: u32, first: u32, second: u32) -> vec4<f32> {
+    return opaque(bitcast<vec4<f32>>(held_lanes[sum][first]) + bitcast<vec4<f32>>(held_lanes[sum][second]));
 }
 
-// Halves sixteen threads' lanes of one sum four times: thread i += thread i+8·stride, then 4, 2, 1.
-fn halve(sum: u32, first: u32, stride: u32) -> vec4<f32> {
-    var v = array<vec4<f32>, 8>();
-    for (var i = 0u; i < 8u; i++) {
-        v[i] = opaque(held_lanes[sum][first + i * stride] + held_lanes[sum][first + (i + 8u) * stride]);
-    }
-    let even = opaque(opaque(v[0] + v[4]) + opaque(v[2] + v[6]));
-    let odd = opaque(opaque(v[1] + v[5]) + opaque(v[3] + v[7]));
-    return opaque(even + odd);
+fn saved_pair(slot: u32, sum: u32, first: u32) -> vec4<f32> {
+    return opaque(saved_lanes[slot][sum][first] + saved_lanes[slot][sum][first + 8u]);
 }
 
-fn widest(first: u32, stride: u32) -> vec2<u32> {
-    var range = ranges[first];
-    for (var i = 1u; i < 16u; i++) {
-        let other = ranges[first + i * stride];
-        range = vec2<u32>(min(range.x, other.x), max(range.y, other.y));
-    }
-    return range;
-}
-
-// Halves 256 threads' lanes to 16, with a barrier before and after. Two steps of sixteen instead of eight of two:
-// barriers are expensive on software adapters.
-fn halve_to_sixteen(thread: u32) {
-    if (thread < 16u) {
-        let held = Lanes(halve(0u, thread, 16u), halve(1u, thread, 16u));
-        keep(thread, held, widest(thread, 16u));
+// Halves the lanes of 256 threads to sixteen, between two barriers: thread i += thread i+128, then 64, 32, 16. Each sum
+// has a warp of its own. Two steps of sixteen instead of eight of two: barriers are expensive on software adapters.
+fn save(thread: u32, slot: u32) {
+    let sum = thread >> 5u;
+    let at = thread & 31u;
+    if (sum < SUMS && at < 16u) {
+        let even = opaque(
+            opaque(held_pair(sum, at, at + 128u) + held_pair(sum, at + 64u, at + 192u))
+                + opaque(held_pair(sum, at + 32u, at + 160u) + held_pair(sum, at + 96u, at + 224u)),
+        );
+        let odd = opaque(
+            opaque(held_pair(sum, at + 16u, at + 144u) + held_pair(sum, at + 80u, at + 208u))
+                + opaque(held_pair(sum, at + 48u, at + 176u) + held_pair(sum, at + 112u, at + 240u)),
+        );
+        saved_lanes[slot][sum][at] = opaque(even + odd);
     }
 }
 
-// The tile's Σ|θ| and Σθ², once sixteen threads' lanes are left.
-fn tile_sums() -> vec2<f32> {
-    let l1 = halve(0u, 0u, 1u);
-    let l2_squared = halve(1u, 0u, 1u);
-    let pairs = opaque(vec4<f32>(l1.x + l1.y, l1.z + l1.w, l2_squared.x + l2_squared.y, l2_squared.z + l2_squared.w));
-    return vec2<f32>(pairs.x + pairs.y, pairs.z + pairs.w);
+// A tile's sum: the halving of sixteen threads' lanes, then of four lanes.
+fn tile_sum(slot: u32, sum: u32) -> f32 {
+    let even = opaque(
+        opaque(saved_pair(slot, sum, 0u) + saved_pair(slot, sum, 4u))
+            + opaque(saved_pair(slot, sum, 2u) + saved_pair(slot, sum, 6u)),
+    );
+    let odd = opaque(
+        opaque(saved_pair(slot, sum, 1u) + saved_pair(slot, sum, 5u))
+            + opaque(saved_pair(slot, sum, 3u) + saved_pair(slot, sum, 7u)),
+    );
+    let four = opaque(even + odd);
+    return opaque_one(four.x + four.y) + opaque_one(four.z + four.w);
+}
+
+// Adds a tile's sum to its accumulator: Σ|θ| scaled by 2^-exponent, Σθ² by the square of that, or the term sum.
+fn add_tile_sum(sum: u32, x: f32, exponent: i32) {
+    var first = L1;
+    var at = exponent;
+    if (sum == 1u) {
+        first = L2_SQUARED;
+        at = 2 * exponent + 149;
+    }
+    if (sum == 2u) {
+        first = TERMS;
+        at = select(0, TERMS_BELOW, exponent >= LARGE);
+    }
+    add_f32(first, x, at);
+}
+
+// The tiles that the next so many elements fill, as bits; at most a batch.
+fn slots_of(len: u32) -> u32 {
+    return (1u << min((len + TILE - 1u) / TILE, BATCH)) - 1u;
+}
+
+// What a thread has found: its counts of weights, and the bits of its largest finite |θ|.
+struct Tally {
+    nonzero: u32,
+    nans: u32,
+    infinities: u32,
+    largest: u32,
+}
+
+// Takes the place of lanes that are no longer needed.
+fn keep_tally(thread: u32, tally: Tally) {
+    held_lanes[0][thread] = vec4<u32>(tally.nonzero, tally.nans, tally.infinities, tally.largest);
+}
+
+// Adds sixteen threads' tallies.
+fn add_tallies(first: u32) {
+    var counts = vec3<u32>(0u);
+    var largest = 0u;
+    for (var i = 0u; i < 16u; i++) {
+        let tally = held_lanes[0][first + 16u * i];
+        counts += tally.xyz;
+        largest = max(largest, tally.w);
+    }
+    add_limb(NONZERO, counts.x);
+    add_limb(NANS, counts.y);
+    add_limb(INFINITIES, counts.z);
+    atomicMax(&limbs[LARGEST], largest);
 }
 
 // The exponent of the largest finite |θ|; 0 if all are 0.

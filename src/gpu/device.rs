@@ -118,10 +118,38 @@ impl Gpu {
         if expected == found { Ok(()) } else { Err(Error::Forked { expected, found }) }
     }
 
+    /// Creates a buffer. Unlike wgpu's own call, it returns what the device rejects.
+    ///
+    /// ```no_run
+    /// use penalty::wgpu::{BufferDescriptor, BufferUsages};
+    ///
+    /// # fn created(gpu: &penalty::Gpu) -> penalty::Result<()> {
+    /// let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+    /// let label = Some("2^30 weights");
+    /// let weights = gpu.create_buffer(&BufferDescriptor { label, size: 4 << 30, usage, mapped_at_creation: false })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] if the device has no buffers of this size: NVIDIA's end just below 4 GiB. [`Error::Device`] if
+    /// it has no memory left, or if wgpu rejects the descriptor. [`Error::Forked`] in a forked process.
+    pub fn create_buffer(&self, descriptor: &wgpu::BufferDescriptor<'_>) -> Result<wgpu::Buffer> {
+        self.created(descriptor.label.unwrap_or("a buffer"), descriptor)
+    }
+
     pub(super) fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-        self.holds("a buffer of the library's", size)?;
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-        self.guarded(|| self.device().create_buffer(&descriptor))
+        self.created("a buffer of the library's", &descriptor)
+    }
+
+    fn created(&self, purpose: &str, descriptor: &wgpu::BufferDescriptor<'_>) -> Result<wgpu::Buffer> {
+        self.holds(purpose, descriptor.size)?;
+        match self.scoped(|| self.device().create_buffer(descriptor))? {
+            (buffer, None) => Ok(buffer),
+            (_, Some(error)) => Err(refused(purpose, descriptor.size, self.device().limits().max_buffer_size, &error)),
+        }
     }
 
     /// A buffer for kernels that can be written and read back.
@@ -208,4 +236,27 @@ pub(super) fn process() -> u32 {
 /// The text of an error, with its causes, in one line: wgpu's texts have a line for each cause.
 pub(super) fn one_line(error: &wgpu::Error) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Why there is no buffer. A device may have less memory than its limit promises.
+fn refused(purpose: &str, size: u64, limit: u64, error: &wgpu::Error) -> Error {
+    Error::Device(match error {
+        wgpu::Error::OutOfMemory { .. } => {
+            format!("it has no {size} bytes of memory for {purpose}; its limit max_buffer_size is {limit}")
+        }
+        error => one_line(error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_missing_is_named() {
+        let missing = wgpu::Error::OutOfMemory { source: "no memory".into() };
+        let text = refused("2^30 weights", 1 << 32, (1 << 32) - 1, &missing).to_string();
+        let want = "it has no 4294967296 bytes of memory for 2^30 weights; its limit max_buffer_size is 4294967295";
+        assert!(text.ends_with(want), "{text}");
+    }
 }

@@ -19,11 +19,19 @@ pub(super) struct Layout {
     pub(super) turns: Vec<Turn>,
     /// The rows of each span, then those of each geometry.
     pub(super) rows: Vec<[[u32; 4]; 2]>,
+    /// Whether each segment is one span, which alone writes its results.
+    pub(super) owned: bool,
 }
 
 impl Layout {
     pub(super) fn new(operation: Operation) -> Layout {
-        Layout { spans: Spans::new(operation), dispatches: Vec::new(), turns: Vec::new(), rows: Vec::new() }
+        Layout {
+            spans: Spans::new(operation),
+            dispatches: Vec::new(),
+            turns: Vec::new(),
+            rows: Vec::new(),
+            owned: false,
+        }
     }
 
     /// Joins the plan's spans into as few dispatches as kernels, buffers and the limit on bindings allow. `rows_before`
@@ -76,6 +84,9 @@ impl Layout {
                 }),
             }
         }
+        let spans = &self.spans;
+        let none_is_empty = plan.segments.iter().all(|segment| segment.len > 0);
+        self.owned = none_is_empty && spans.groups == 0 && spans.placed.len() == plan.segments.len();
         rows::write(&self.spans, &self.dispatches, rows_before, &mut self.rows);
         self.take_turns();
         Ok(())

@@ -11,7 +11,7 @@ pub(super) const LARGEST_BINDING: u64 = (1 << 31) - 4;
 pub(super) const SMALLEST_WINDOW: u64 = 4 * TILE as u64 + 256;
 
 /// The bytes of workgroup memory of the largest kernel, which is one that has a term sum.
-const WORKGROUP_STORAGE: u64 = 14_592;
+const WORKGROUP_STORAGE: u64 = 15_592;
 
 macro_rules! limits {
     ($($limit:ident: $least:expr,)*) => {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::device::Gpu;
 use super::lock::lock;
-use super::wait::pause;
 use crate::{Error, Result};
 
 /// A thread that polls a device while futures wait for it. Futures that wait too long fail with [`Error::Timeout`].
@@ -102,6 +101,6 @@ fn poll(gpu: &Gpu, stop: &AtomicBool, timeout: Duration) {
         drop(replies);
         // An error means that the device is lost. The futures learn that from their callbacks.
         let _ = gpu.poll();
-        pause(began);
+        gpu.pause(began);
     }
 }

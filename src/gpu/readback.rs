@@ -13,8 +13,6 @@ use super::reply::Reply;
 use super::ring::{Phase, Slot, State};
 use super::table::HEADER;
 use super::wait::WaitMode;
-#[cfg(not(target_family = "wasm"))]
-use super::wait::pause;
 use crate::numeric::accumulator::{Sums, WORDS};
 use crate::plan::Segment;
 use crate::report::partial::Partial;
@@ -122,7 +120,7 @@ impl Recorded {
             if began.elapsed() >= timeout {
                 return Err(Error::Timeout(timeout));
             }
-            pause(began);
+            self.gpu.pause(began);
         }
     }
 
@@ -187,7 +185,7 @@ impl Gpu {
                     if began.elapsed() >= timeout {
                         reply.send(Err(Error::Timeout(timeout)));
                     }
-                    pause(began);
+                    self.pause(began);
                 }
             }
             WaitMode::PolledElsewhere => self.inner.waiting.add(reply),

@@ -216,7 +216,7 @@ impl Recorder {
         slot.take(serial, (before != Some(penalties.version())).then(|| penalties.list()));
         let base = at as u64 * self.table.stride;
         let results_base = self.results.as_ref().map_or(0, |results| at as u64 * results.stride);
-        if let Some(results) = &self.results {
+        if let Some(results) = self.results.as_ref().filter(|_| !self.layout.owned) {
             encoder.clear_buffer(&results.buffer, results_base, Some(results.size));
         }
         if let Some(partial_sums) = self.groups.as_ref().and_then(|groups| groups.partial_sums.as_ref()) {
@@ -238,7 +238,10 @@ impl Recorder {
         let ticket = Ticket::new(slot.clone(), serial);
         match (&self.results, &slot.staging) {
             (Some(results), Some(staging)) => {
-                encoder.copy_buffer_to_buffer(&self.table.buffer, base, &results.buffer, results_base, 4);
+                // Otherwise the kernels that sum have written the serial.
+                if self.commands.is_empty() {
+                    encoder.copy_buffer_to_buffer(&self.table.buffer, base, &results.buffer, results_base, 4);
+                }
                 encoder.copy_buffer_to_buffer(&results.buffer, results_base, staging, 0, results.size);
                 encoder.map_buffer_on_submit(staging, wgpu::MapMode::Read, .., move |result| ticket.done(result));
             }
@@ -266,9 +269,9 @@ impl Recorder {
             let first = |dispatch: &Dispatch| (rows / ROW_BYTES) as u32 + 2 * dispatch.first as u32;
             let turns = self.layout.turns.iter().map(|turn| {
                 let dispatch = &self.layout.dispatches[turn.dispatch];
-                [first(dispatch), dispatch.spans as u32, 0, turn.known, turn.last.into()]
+                [first(dispatch), dispatch.spans as u32, 0, turn.known, turn.last.into(), self.layout.owned.into()]
             });
-            for parameters in std::iter::once([0, self.coefficients.len() as u32, 0, 0, 0]).chain(turns) {
+            for parameters in std::iter::once([0, self.coefficients.len() as u32, 0, 0, 0, 0]).chain(turns) {
                 bytes.extend_from_slice(bytemuck::cast_slice(&parameters));
                 bytes.resize(bytes.len() + PARAMETERS as usize - size_of_val(&parameters), 0);
             }

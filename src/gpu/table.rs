@@ -22,8 +22,7 @@ pub(super) const ROW: u32 = 32768;
 pub(super) const PARAMETERS_BOUND: u64 = 32;
 /// The distance between parameter records: WebGPU's default limit on the alignment of dynamic offsets.
 pub(super) const PARAMETERS: u64 = 256;
-/// The words before the first segment's result. The first word is the serial, which is copied there after the kernels
-/// have run.
+/// The words before the first segment's result. The first word is the serial, which the kernels that sum write.
 pub(super) const HEADER: usize = WORDS;
 /// The rows of the table before the first segment's: one for the serial, two for the scalars.
 pub(super) const SEGMENTS: usize = 3;

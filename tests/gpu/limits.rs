@@ -45,7 +45,7 @@ const NEEDED: [Needed; 12] = {
         max_dynamic_uniform_buffers_per_pipeline_layout: 1,
         max_bind_groups: 1,
         max_bindings_per_bind_group: 11,
-        max_compute_workgroup_storage_size: 14_592,
+        max_compute_workgroup_storage_size: 15_592,
         max_compute_invocations_per_workgroup: 256,
         max_compute_workgroup_size_x: 256,
         max_compute_workgroups_per_dimension: 32_768,
@@ -68,9 +68,16 @@ fn limits_that_are_too_small_are_named(device: &Device) {
     let want = "the device's limit max_storage_buffer_binding_size must be at least 16640 for the kernels, found 0";
     assert_eq!(rejected(wgpu::Limits::downlevel_webgl2_defaults()), want);
 
-    // Host slices travel in one buffer, as large as the device allows.
     let limits = wgpu::Limits { max_buffer_size: 1 << 20, ..wgpu::Limits::default() };
-    let backend = Backend::Gpu(open(device, limits, &Options::default()));
+    let gpu = open(device, limits, &Options::default());
+    let create = |label, size| {
+        gpu.create_buffer(&wgpu::BufferDescriptor { label, size, usage: USAGES, mapped_at_creation: false })
+    };
+    assert_eq!(create(None, 1 << 20).expect("it is not too large").size(), 1 << 20);
+    let want = "the device's limit max_buffer_size must be at least 1048580 for the weights, found 1048576";
+    assert_eq!(create(Some("the weights"), (1 << 20) + 4).expect_err("it is too large").to_string(), want);
+    // Host slices travel in one buffer, as large as the device allows.
+    let backend = Backend::Gpu(gpu);
     assert!(backend.evaluate(&penalty(), &vec![1.0f32; 1 << 18]).is_ok());
     let want =
         "the device's limit max_buffer_size must be at least 1048580 for a buffer of the library's, found 1048576";

@@ -1,8 +1,8 @@
 // The variable-metric prox, in Adam's metric. If v is not finite, the metric is infinite, and the prox moves nothing.
 
+// `stepped` is +0 or at least 2^-120 in magnitude.
 fn stepped_prox(stepped: vec4<u32>, second: vec4<u32>, metric: vec4<f32>, c: Coefficients) -> vec4<u32> {
-    let magnitude = stepped & vec4<u32>(MAGNITUDE);
-    let shrunk = bitcast<vec4<u32>>(flush(metric_prox(finite_floats(stepped, magnitude), metric, c)));
-    let finite = max(magnitude, second & vec4<u32>(MAGNITUDE)) < vec4<u32>(INFINITY);
-    return select(stepped, shrunk, finite);
+    let finite = max(magnitude_of(stepped), magnitude_of(second)) < vec4<u32>(INFINITY);
+    let v = bitcast<vec4<f32>>(select(vec4<u32>(0u), stepped, finite));
+    return select(stepped, bitcast<vec4<u32>>(flush(metric_prox(v, metric, c))), finite);
 }

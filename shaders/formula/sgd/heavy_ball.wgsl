@@ -1,3 +1,3 @@
-fn direction(span: Span, at: u32, have: u32, g: vec4<u32>) -> vec4<u32> {
-    return next_momentum(span, at, have, g);
+fn direction(span: Span, at: u32, have: u32, g: vec4<u32>, v: vec4<u32>) -> vec4<u32> {
+    return next_momentum(span, at, have, g, v);
 }

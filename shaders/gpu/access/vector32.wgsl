@@ -3,8 +3,5 @@
 alias Word = vec4<u32>;
 
 fn read_four(operand: u32, word: u32, at: u32, have: u32) -> vec4<u32> {
-    if (have == 0u) {
-        return vec4<u32>(0u);
-    }
     return word_at(operand, (word + at) >> 2u);
 }

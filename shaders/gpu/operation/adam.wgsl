@@ -1,18 +1,61 @@
 // Takes Adam's step, then writes the prox. `stepped_prox` comes from one of the files in shaders/formula/adam.
 
-fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
+struct Loaded {
+    g: vec4<u32>,
+    theta: vec4<u32>,
+    first: vec4<u32>,
+    second: vec4<u32>,
+}
+
+fn load(span: Span, at: u32, have: u32) -> Loaded {
+    return Loaded(
+        read_four(SOURCE, span.words.x, at, have),
+        read_four(OUTPUT, span.words.y, at, have),
+        read_four(FIRST, span.words.z, at, have),
+        read_four(SECOND, span.words.w, at, have),
+    );
+}
+
+fn weights_in(loaded: Loaded) -> vec4<u32> {
+    return decode(loaded.theta);
+}
+
+fn visit(span: Span, at: u32, have: u32, loaded: Loaded) -> vec4<u32> {
     let s = span.scalars;
-    let g = decode(read_four(SOURCE, span.words.x, at, have));
-    let theta = decode(read_four(OUTPUT, span.words.y, at, have));
-    let m = decode(read_four(FIRST, span.words.z, at, have));
-    let v = decode(read_four(SECOND, span.words.w, at, have));
-    let first = add_bits(scale_bits(m, s[0].x), scale_bits(g, s[0].y));
-    let second = add_bits(scale_bits(v, s[0].z), scale_bits(square_bits(g), s[0].w));
+    let g = decode(loaded.g);
+    let theta = decode(loaded.theta);
+    let m = decode(loaded.first);
+    let v = decode(loaded.second);
+    // Everything is computed as if it were finite, and put right where it is not.
+    let finite_g = flushed(g);
+    let kept_m = flush(flushed(m) * s[0].x);
+    let new_m = flush(finite_g * s[0].y);
+    var first = bitcast<vec4<u32>>(flush(kept_m + new_m));
+    let square = flush(finite_g * finite_g);
+    let kept_v = flush(flushed(v) * s[0].z);
+    let new_v = flush(square * s[0].w);
+    var second = bitcast<vec4<u32>>(flush(kept_v + new_v));
+    let given = max(max(magnitude_of(g), magnitude_of(theta)), max(magnitude_of(m), magnitude_of(v)));
+    let made = max(bitcast<vec4<u32>>(square), max(magnitude_of(first), magnitude_of(second)));
+    let special = any_special(max(given, made));
+    if (special) {
+        first = add_bits(scale_special(kept_m, m, s[0].x), scale_special(new_m, g, s[0].y));
+        let new_second = scale_special(new_v, square_special(square, g), s[0].w);
+        second = add_bits(scale_special(kept_v, v, s[0].z), new_second);
+    }
     write_four(FIRST, span.words.z, at, have, encode(first));
     write_four(SECOND, span.words.w, at, have, encode(second));
     let metric = opaque(opaque(second_root(second) * s[1].x) + s[1].y);
-    let ratio = ratio_bits(first, second, metric);
-    let stepped = add_bits(scale_bits(theta, s[1].w), scale_bits(ratio, s[1].z));
+    let ratio = finite_ratio(first, metric);
+    let kept_theta = flush(flushed(theta) * s[1].w);
+    let moved = flush(bitcast<vec4<f32>>(ratio) * s[1].z);
+    var stepped = bitcast<vec4<u32>>(flush(kept_theta + moved));
+    if (special || any_special(magnitude_of(bitcast<vec4<u32>>(moved)))) {
+        // Over an infinite v, a finite m moves nothing.
+        let finite_step = select(moved, vec4<f32>(0.0), magnitude_of(second) == vec4<u32>(INFINITY));
+        let step = scale_special(finite_step, ratio_special(ratio, first, second), s[1].z);
+        stepped = add_bits(scale_special(kept_theta, theta, s[1].w), step);
+    }
     let shrunk = encode(stepped_prox(stepped, second, metric, coefficients_of(span, at, have)));
     write_four(OUTPUT, span.words.y, at, have, shrunk);
     return decode(shrunk);

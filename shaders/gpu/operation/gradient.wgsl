@@ -1,7 +1,19 @@
 // Writes ∂R/∂θ.
 
-fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
-    let theta = decode(read_four(SOURCE, span.words.x, at, have));
+struct Loaded {
+    theta: vec4<u32>,
+}
+
+fn load(span: Span, at: u32, have: u32) -> Loaded {
+    return Loaded(read_four(SOURCE, span.words.x, at, have));
+}
+
+fn weights_in(loaded: Loaded) -> vec4<u32> {
+    return decode(loaded.theta);
+}
+
+fn visit(span: Span, at: u32, have: u32, loaded: Loaded) -> vec4<u32> {
+    let theta = decode(loaded.theta);
     write_four(OUTPUT, span.words.y, at, have, encode(gradient_bits(theta, coefficients_of(span, at, have))));
     return theta;
 }

@@ -1,11 +1,23 @@
-// Writes prox(θ).
+// Writes prox(θ) over θ.
 
-fn visit(span: Span, at: u32, have: u32) -> vec4<u32> {
-    let elements = read_four(SOURCE, span.words.x, at, have);
+struct Loaded {
+    theta: vec4<u32>,
+}
+
+fn load(span: Span, at: u32, have: u32) -> Loaded {
+    return Loaded(read_four(SOURCE, span.words.x, at, have));
+}
+
+fn weights_in(loaded: Loaded) -> vec4<u32> {
+    return decode(loaded.theta);
+}
+
+fn visit(span: Span, at: u32, have: u32, loaded: Loaded) -> vec4<u32> {
+    let theta = decode(loaded.theta);
     if (span.untouched) {
-        return decode(elements);
+        return theta;
     }
-    let shrunk = encode(prox_bits(decode(elements), coefficients_of(span, at, have)));
+    let shrunk = encode(prox_bits(theta, coefficients_of(span, at, have)));
     write_four(OUTPUT, span.words.y, at, have, shrunk);
     return decode(shrunk);
 }

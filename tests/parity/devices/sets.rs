@@ -2,7 +2,7 @@
 
 use penalty::exact::TILE;
 use penalty::gpu::Options;
-use penalty::{Adam, Metric, wgpu};
+use penalty::{Adam, Dtype, Metric, Penalty, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{Layout, equal, record, set};
@@ -18,6 +18,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_thousand_tensors_in_one_buffer,
     a_thousand_tensors_in_many_buffers,
     adam_equals_the_host,
+    adam_of_special_numbers_equals_the_host,
     sets_without_weights_are_fine,
 ];
 
@@ -91,6 +92,50 @@ fn adam_equals_the_host(device: &Device) {
             for (want, buffer) in images.with(&tensors).bytes.iter().zip(&buffers) {
                 same_bytes(want, &contents(gpu, buffer)).unwrap_or_else(|error| panic!("{call:?}: {error}"));
             }
+        }
+    }
+}
+
+/// Every kind of number beside every other, as weight, gradient and states. Kernels take one way for four weights that
+/// stay finite and another for all others.
+fn adam_of_special_numbers_equals_the_host(device: &Device) {
+    let squares_to_finite = f32::MAX.sqrt();
+    let kinds: [u32; 17] = [
+        0.0,
+        -0.0,
+        1.5,
+        -0.75,
+        1e-30,
+        -(2f32.powi(-120)),
+        f32::from_bits(0x037f_ffff),
+        f32::from_bits(0x8000_0001),
+        f32::MAX,
+        -f32::MAX,
+        squares_to_finite,
+        squares_to_finite.next_up(),
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::from_bits(0x7fc1_2345),
+        f32::from_bits(0xff80_0001),
+        2f32.powi(100),
+    ]
+    .map(f32::to_bits);
+    let len = kinds.len().pow(4);
+    let mut tensors = Tensors::with(&[len], |_| Dtype::F32, &[Penalty::elastic_net(0.5, 0.5).expect("the λ is valid")]);
+    for (role, words) in (0..).zip(&mut tensors.words[..4]) {
+        // Neighbours differ in every role, and 7 has no divisor in common with the length.
+        let digit = |i: usize| 7 * i % len / kinds.len().pow(role) % kinds.len();
+        words[0] = (0..len).map(|i| kinds[digit(i)]).collect();
+    }
+    let plain = Adam { step: 0.5, decay: 0.5, iteration: 2, ..Adam::default() };
+    let steps = [
+        plain,
+        Adam { beta1: 0.0, beta2: 0.0, decay: 2.0, ..plain },
+        Adam { step: 3e35, decay: 0.0, epsilon: 1e-36, ..plain },
+    ];
+    for step in steps {
+        for metric in [Metric::Plain, Metric::Adam] {
+            equal(device.plain(), &tensors, Layout::PagePerRole, Call::Adam(Adam { metric, ..step }));
         }
     }
 }

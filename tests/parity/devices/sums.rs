@@ -15,6 +15,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     sums_of_every_length_and_type,
     sums_of_every_half,
     sums_of_millions,
+    sums_of_tiles_of_every_kind,
     lists_of_many_tensors,
     sums_agree_with_the_oracle,
 ];
@@ -52,6 +53,22 @@ fn sums_of_millions(device: &Device) {
         *w = [0.0, f32::NAN, f32::INFINITY, 2f32.powi(90), f32::from_bits(1)][i % 5];
     }
     same_sums(&device.backend(), "mixed tiles", &weights);
+}
+
+/// Workgroups finish up to eight tiles together. Here, all subsets of eight tiles are not ordinary.
+fn sums_of_tiles_of_every_kind(device: &Device) {
+    let mut weights = noise(256 * 8 * TILE, 9);
+    for (tile, weights) in weights.chunks_mut(TILE).enumerate() {
+        if ((tile / 8) >> (tile % 8)) & 1 == 1 {
+            weights[tile] = [f32::NAN, 2f32.powi(90), f32::from_bits(1), f32::NEG_INFINITY][tile % 4];
+        } else {
+            weights[tile..2 * tile].fill(0.0);
+        }
+    }
+    for penalty in [Penalty::none(), Penalty::huber(0.1, 0.5).expect("the parameters are valid")] {
+        let want = Backend::cpu().evaluate(&penalty, &weights).expect("the CPU does not fail");
+        assert_eq!(want, device.backend().evaluate(&penalty, &weights).expect("the device does not fail"));
+    }
 }
 
 /// The tensors differ in length and contents, so one tensor's result cannot pass for another's.
