@@ -6,6 +6,7 @@ fair to them. Before that, their answers are compared. Prints a table for each s
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -81,14 +82,15 @@ class PythonContender:
 
 
 def compare(operation, contenders):
-    """Each contender's median seconds, or why it has none."""
-    results, ready, reference = {}, [], None
+    """Each contender's median seconds and how far its answer is from penalty's; or why it has none."""
+    results, ready, reference, off = {}, [], None, {}
     for contender in contenders:
         try:
             answer = contender.check()
             # penalty is the first; the others are held against it, so a wrong penalty disagrees with all of them.
             reference = reference or answer
-            if not operations.agree(answer, reference):
+            off[contender.name] = operations.difference(answer, reference)
+            if off[contender.name] == math.inf:
                 raise RuntimeError(f"the answer {answer} differs from {reference}")
             once = statistics.median(contender.times(1))
             ready.append((contender, max(1, min(MOST, round(TURN / once))), 2 if once > SLOW else ROUNDS))
@@ -102,7 +104,7 @@ def compare(operation, contenders):
                 # The threads of whoever ran before may still spin.
                 time.sleep(0.01)
                 times[contender.name] += contender.times(runs)
-    return results | {name: statistics.median(seconds) for name, seconds in times.items()}
+    return results | {name: (statistics.median(seconds), off[name]) for name, seconds in times.items()}
 
 
 def inputs(n, folder):
@@ -162,15 +164,20 @@ def main():
                 ours = results["penalty"]
                 print(operation)
                 for name in [contender.name for contender in contenders]:
-                    seconds = results[name]
-                    failed = isinstance(seconds, str)
-                    ratio = "" if failed or isinstance(ours, str) else f"{seconds / ours:8.2f}"
-                    print(f"  {name:30} {seconds if failed else milliseconds(seconds):>10} {ratio}", flush=True)
+                    failed = isinstance(results[name], str)
+                    seconds, off = (None, None) if failed else results[name]
                     moved = 4 * len(theta) * MOVES.get(operation, 2)
+                    if failed:
+                        print(f"  {name:30} {results[name]}", flush=True)
+                    else:
+                        ratio = "" if isinstance(ours, str) else f"{seconds / ours[0]:8.2f}"
+                        # Sums of f32 in a long row lose digits.
+                        print(f"  {name:30} {milliseconds(seconds):>10} {ratio}", f"  off by {off:.0e}" if off > 1e-6 else "", flush=True)
                     print(json.dumps(machine | {
                         "operation": operation, "weights": len(theta), "contender": name, "bytes": moved,
                         "microseconds": None if failed else 1e6 * seconds,
-                        "gb_per_second": None if failed else moved / 1e9 / seconds, "error": seconds if failed else None,
+                        "gb_per_second": None if failed else moved / 1e9 / seconds, "off": off,
+                        "error": results[name] if failed else None,
                     }), file=out, flush=True)
                 del contenders, python
 

@@ -89,27 +89,27 @@ pub(super) fn element(array: usize, at: usize, zeros: bool) -> f32 {
     if z & (1 << 39) == 0 { magnitude } else { -magnitude }
 }
 
-/// What a step makes of one element of each array: θ, g and the states, which were zero.
-pub(super) fn expected(operation: Operation, theta: f64, g: f64, step: f64) -> [f64; 4] {
+/// What a step makes of one element of each array, of θ and g: θ, g and the states, which were zero.
+pub(super) fn expected(operation: Operation, step: f64) -> impl Fn(f64, f64) -> [f64; 4] + Sync {
+    let Adam { beta1, beta2, epsilon, .. } = Adam::default();
+    let [bias1, bias2] = [beta1, beta2].map(|beta| 1.0 - beta.powi(ITERATION as i32));
     // argmin over x of step·R(x) + ½d(x − u)².
     let prox = |u: f64, step: f64, d: f64| {
         let threshold = step * L1 / d;
         (u - u.clamp(-threshold, threshold)) / (1.0 + 2.0 * step * L2 / d)
     };
-    let gradient = if theta == 0.0 { 0.0 } else { L1 * theta.signum() + 2.0 * L2 * theta };
-    match operation {
+    let gradient = |theta: f64| if theta == 0.0 { 0.0 } else { L1 * theta.signum() + 2.0 * L2 * theta };
+    move |theta, g| match operation {
         Operation::Evaluate => [theta, g, 0.0, 0.0],
-        Operation::Gradient => [theta, gradient, 0.0, 0.0],
-        Operation::AddGradient => [theta, g + gradient, 0.0, 0.0],
+        Operation::Gradient => [theta, gradient(theta), 0.0, 0.0],
+        Operation::AddGradient => [theta, g + gradient(theta), 0.0, 0.0],
         Operation::Prox => [prox(theta, step, 1.0), g, 0.0, 0.0],
         Operation::Sgd => [prox(theta - step * g, step / (1.0 - MOMENTUM), 1.0), g, g, 0.0],
         Operation::Adam(metric) => {
-            let Adam { beta1, beta2, epsilon, .. } = Adam::default();
             let (m, v) = ((1.0 - beta1) * g, (1.0 - beta2) * g * g);
-            let corrected = |mean: f64, beta: f64| mean / (1.0 - beta.powi(ITERATION as i32));
-            let root = corrected(v, beta2).sqrt() + epsilon;
+            let root = (v / bias2).sqrt() + epsilon;
             let d = if metric == Metric::Plain { 1.0 } else { root };
-            [prox(theta - step * corrected(m, beta1) / root, step, d), g, m, v]
+            [prox(theta - step * (m / bias1) / root, step, d), g, m, v]
         }
     }
 }

@@ -120,21 +120,27 @@ impl<E: Number> Host<E> {
     /// Compares one step with the plainest formulas.
     pub(super) fn check(&mut self) -> Result<()> {
         let report = self.step(CHECKED_STEP)?;
+        self.compare(report)
+    }
+
+    /// Compares what the arrays hold after the step, and its report.
+    fn compare(&self, report: Option<Report>) -> Result<()> {
         let Case { operation, shape, zeros, .. } = self.case;
+        let formula = formula::expected(operation, CHECKED_STEP);
         let before = |array, at| E::rounded(formula::element(array, at, zeros)).exact();
-        for (number, array) in self.arrays().iter().enumerate() {
-            let found = &cast_slice::<f32, E>(array)[..shape.total()];
-            let wrong = found.par_iter().enumerate().find_map_any(|(at, found)| {
-                let (theta, g) = (before(THETA, at), before(GRADIENT, at));
-                let expected = formula::expected(operation, theta, g, CHECKED_STEP)[number];
+        let found: Vec<&[E]> = self.arrays().iter().map(|array| cast_slice(array)).collect();
+        let wrong = (0..shape.total()).into_par_iter().find_map_any(|at| {
+            let (theta, g) = (before(THETA, at), before(GRADIENT, at));
+            found.iter().zip(formula(theta, g)).enumerate().find_map(|(array, (found, expected))| {
                 // A prox subtracts.
-                let scale = if number == THETA { expected.abs().max(theta.abs()) } else { expected.abs() };
-                ((found.exact() - expected).abs() > E::ERROR * scale).then(|| (expected, found.exact(), at))
-            });
-            if let Some((expected, found, at)) = wrong {
-                let array = ["θ", "g", "the first state", "the second state"][number];
-                return Err(self.wrong(format!("{array}[{at}] = {expected}"), found.to_string()));
-            }
+                let scale = if array == THETA { expected.abs().max(theta.abs()) } else { expected.abs() };
+                let found = found[at].exact();
+                ((found - expected).abs() > E::ERROR * scale).then_some((array, at, expected, found))
+            })
+        });
+        if let Some((array, at, expected, found)) = wrong {
+            let array = ["θ", "g", "the first state", "the second state"][array];
+            return Err(self.wrong(format!("{array}[{at}] = {expected}"), found.to_string()));
         }
         let theta = &cast_slice::<f32, E>(&self.arrays[THETA])[..shape.total()];
         let l1: f64 = theta.par_chunks(1 << 16).map(|part| part.iter().map(|x| x.exact().abs()).sum::<f64>()).sum();
@@ -191,4 +197,53 @@ pub(super) fn available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use penalty::half::{bf16, f16};
+
+    use super::super::case::cases;
+    use super::super::shape::Shape;
+    use super::*;
+
+    /// Plants an error in each array in turn, and one in the report.
+    fn errors_are_found<E: Number>(case: &Case) -> Result<()> {
+        let mut host = Host::<E>::new(&Cpu::new(), case)?;
+        let report = host.step(CHECKED_STEP)?;
+        host.compare(report)?;
+        for array in 0..case.operation.arrays() {
+            let last = case.shape.total() - 1;
+            let element = &mut cast_slice_mut::<f32, E>(&mut host.arrays[array])[last];
+            let right = *element;
+            *element = E::rounded(1.02 * right.exact() as f32);
+            assert!(matches!(host.compare(report), Err(Error::Wrong { .. })), "{case}, array {array}");
+            cast_slice_mut::<f32, E>(&mut host.arrays[array])[last] = right;
+        }
+        if let Some(report) = report {
+            let wrong = Report { l1: 1.00001 * report.l1, ..report };
+            assert!(matches!(host.compare(Some(wrong)), Err(Error::Wrong { .. })), "{case}");
+        }
+        host.compare(report)
+    }
+
+    #[test]
+    fn planted_errors_are_found_in_every_row() -> Result<()> {
+        for case in cases(&[Shape::single(1001), Shape::set(3, 50)], false) {
+            // The last weight must not be zero, or no factor changes it.
+            let case = Case { zeros: false, ..case };
+            match case.dtype {
+                penalty::Dtype::F32 => errors_are_found::<f32>(&case)?,
+                penalty::Dtype::F16 => errors_are_found::<f16>(&case)?,
+                penalty::Dtype::BF16 => errors_are_found::<bf16>(&case)?,
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_no_machine_holds_is_an_error() {
+        let found = available().map(|_| memory(u64::MAX).is_err());
+        assert_eq!(found, available().map(|_| true));
+    }
 }
