@@ -154,7 +154,7 @@ impl Host {
 
         let mut group = criterion.benchmark_group(format!("evaluate and add gradient, {}", self.shape()));
         group.throughput(Throughput::Bytes(3 * bytes));
-        group.bench_function("machine", |b| b.iter(|| machine::add(&self.weights, &mut self.gradients)));
+        group.bench_function("machine", |b| b.iter(|| machine::update(&self.weights, [&mut self.gradients])));
         group.bench_function("set", |b| b.iter(|| self.add_set()));
         group.bench_function("single calls", |b| b.iter(|| self.add_singly()));
         group.finish();
@@ -183,13 +183,13 @@ impl Host {
         row(&format!("evaluate, {}", self.shape()), "read", times);
         let times = interleaved(rounds, |which| {
             match which {
-                0 => machine::add(&self.weights, &mut self.gradients),
+                0 => machine::update(&self.weights, [&mut self.gradients]),
                 1 => _ = black_box(self.add_set()?),
                 _ => _ = black_box(self.add_singly()?),
             }
             Ok(())
         })?;
-        row(&format!("evaluate and add gradient, {}", self.shape()), "add", times);
+        row(&format!("evaluate and add gradient, {}", self.shape()), "update", times);
         Ok(())
     }
 }

@@ -36,13 +36,20 @@ pub fn copy(source: &[f32], target: &mut [f32]) {
     tasks.for_each(|(source, target)| copy_task(source, target));
 }
 
-/// Adds `source` to `target`, up to the length of the shorter slice: reads both, writes one.
-pub fn add(source: &[f32], target: &mut [f32]) {
-    let tasks = source.par_chunks(TASK).zip(target.par_chunks_mut(TASK));
-    tasks.for_each(|(source, target)| {
+/// Reads `source`, and reads and writes each target, up to the length of the shortest slice. All of them keep their bits:
+/// what an optimizer's step moves. More targets are more streams.
+pub fn update<const TARGETS: usize>(source: &[f32], targets: [&mut [f32]; TARGETS]) {
+    let mut chunks = targets.map(|target| target.chunks_mut(TASK));
+    let tasks: Vec<_> = source
+        .chunks(TASK)
+        .map(|source| (source, chunks.each_mut().map(|chunks| chunks.next().unwrap_or_default())))
+        .collect();
+    // The compiler must not know that this is zero.
+    let mask = std::hint::black_box(0);
+    tasks.into_par_iter().for_each(|(source, targets)| {
         run(
             #[inline(always)]
-            || plus(source, target),
+            || mix(source, targets, mask),
         )
     });
 }
@@ -101,25 +108,34 @@ fn xor(task: &[f32]) -> u32 {
     sums.iter().fold(rest, |a, b| a ^ b)
 }
 
+/// Flips those bits of the targets that are set in both the source and the mask.
 #[inline(always)]
-fn plus(source: &[f32], target: &mut [f32]) {
-    let len = source.len().min(target.len());
+fn mix<const TARGETS: usize>(source: &[f32], targets: [&mut [f32]; TARGETS], mask: u32) {
+    let len = targets.iter().fold(source.len(), |len, target| len.min(target.len()));
     let quarter = len / 4 / BLOCK * BLOCK;
     let (from, from_rest) = source[..len].split_at(4 * quarter);
-    let (to, to_rest) = target[..len].split_at_mut(4 * quarter);
+    let mut targets = targets.map(|target| target[..len].split_at_mut(4 * quarter));
     for at in (0..quarter).step_by(BLOCK) {
         for stream in 0..4 {
             let start = stream * quarter + at;
-            let (from, to) = (&from[start..start + BLOCK], &mut to[start..start + BLOCK]);
+            let from = &from[start..start + BLOCK];
             prefetch(from.as_ptr().wrapping_add(AHEAD));
-            prefetch(to.as_ptr().wrapping_add(AHEAD));
-            for (to, from) in to.iter_mut().zip(from) {
-                *to += from;
+            for (target, _) in &mut targets {
+                let to = &mut target[start..start + BLOCK];
+                prefetch(to.as_ptr().wrapping_add(AHEAD));
+                flip(to, from, mask);
             }
         }
     }
-    for (to, from) in to_rest.iter_mut().zip(from_rest) {
-        *to += from;
+    for (_, rest) in &mut targets {
+        flip(rest, from_rest, mask);
+    }
+}
+
+#[inline(always)]
+fn flip(to: &mut [f32], from: &[f32], mask: u32) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = f32::from_bits(to.to_bits() ^ (from.to_bits() & mask));
     }
 }
 
@@ -274,10 +290,13 @@ mod tests {
                 assert_eq!(&target[from..from + len], data);
                 assert!(target[..from].iter().chain(&target[from + len..]).all(|&x| x == 0.0));
 
-                add(data, &mut target[from..from + len]);
-                assert!(target[from..].iter().zip(data).all(|(a, b)| *a == b + b));
-                assert!(target[..from].iter().chain(&target[from + len..]).all(|&x| x == 0.0));
-                target[from..from + len].copy_from_slice(data);
+                let (mut second, mut third) = (target.clone(), target.clone());
+                update(data, [&mut target[from..from + len], &mut second[from..], &mut third[from..]]);
+                assert!(target == second && target == third && target[from..from + len] == *data);
+                // With bits in the mask, it flips those, and nothing beyond the end.
+                let mut flipped = second.clone();
+                mix(data, [&mut flipped[from..from + len], &mut third[from..from + len]], !0);
+                assert!(flipped.iter().chain(&third).all(|x| x.to_bits() == 0));
 
                 scale(&mut target[from..from + len], 3.0);
                 assert!(target[from..].iter().zip(data).all(|(a, b)| *a == b * 3.0));

@@ -16,6 +16,9 @@ const THREADS: u64 = 256;
 /// The number of 16-byte vectors that a thread loads at once: `DEEP` in the shaders.
 const READ_DEEP: u64 = 8;
 const COPY_DEEP: u64 = 4;
+const UPDATE_DEEP: u64 = 2;
+/// The most buffers that an update writes.
+pub const MOST_TARGETS: usize = 3;
 /// Workgroups along x: `ROW` in the shaders.
 const ROW: u64 = 32768;
 /// How many times a thread loads: `STEPS` in the shaders. It is higher on a software adapter, where workgroups are
@@ -38,6 +41,8 @@ pub struct Kernels {
     read: wgpu::ComputePipeline,
     copy: wgpu::ComputePipeline,
     scale: wgpu::ComputePipeline,
+    /// Those of one target and more.
+    update: [wgpu::ComputePipeline; MOST_TARGETS],
     steps: u64,
     window: u64,
 }
@@ -82,6 +87,7 @@ impl Kernels {
             read: compile("read", include_str!("read.wgsl"), &[steps_constant]),
             copy: compile("copy", include_str!("copy.wgsl"), &[steps_constant]),
             scale: compile("scale", include_str!("scale.wgsl"), &[steps_constant, ("FACTOR", FACTOR.into())]),
+            update: std::array::from_fn(|further| compile("update", &update(1 + further), &[steps_constant])),
             steps,
             window: window / ALIGNMENT * ALIGNMENT,
         })
@@ -150,6 +156,29 @@ impl Kernels {
         Ok(())
     }
 
+    /// Records a read of `source`, and a read and a write of each target. All of them keep their bits.
+    ///
+    /// # Errors
+    ///
+    /// As [`record_read`](Kernels::record_read), and [`Error::Targets`] for none or more than [`MOST_TARGETS`].
+    pub fn record_update(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        source: &wgpu::Buffer,
+        targets: &[&wgpu::Buffer],
+        bytes: u64,
+    ) -> Result<()> {
+        check(bytes, &[&[source], targets].concat())?;
+        let found = targets.len();
+        let pipeline = found.checked_sub(1).and_then(|at| self.update.get(at)).ok_or(Error::Targets { found })?;
+        for (start, size) in self.windows(bytes) {
+            let bindings: Vec<_> =
+                std::iter::once(source).chain(targets.iter().copied()).map(|buffer| (buffer, start, size)).collect();
+            self.record(encoder, pipeline, UPDATE_DEEP, size, &bindings);
+        }
+        Ok(())
+    }
+
     /// The parts of a buffer that are bound one after the other: the start and the size of each.
     fn windows(&self, bytes: u64) -> impl Iterator<Item = (u64, u64)> + use<> {
         let window = self.window;
@@ -194,7 +223,7 @@ impl Kernels {
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, &group, &[]);
         let groups = self.workgroups(deep, size);
-        // Both factors fit: a binding is smaller than 2^31 bytes, and a workgroup takes at least 2^14 of them.
+        // Both factors fit: a binding is smaller than 2^31 bytes, and a workgroup takes at least 2^13 of them.
         pass.dispatch_workgroups(groups.min(ROW) as u32, groups.div_ceil(ROW) as u32, 1);
     }
 }
@@ -245,6 +274,13 @@ pub fn bandwidth(device: &wgpu::Device, queue: &wgpu::Queue, bytes: u64) -> Resu
         copy: rate(2 * bytes, &|encoder| kernels.record_copy(encoder, &source, &target, bytes))?,
         scale: rate(2 * bytes, &|encoder| kernels.record_scale(encoder, &source, bytes))?,
     })
+}
+
+/// The shader that updates this many targets: without the lines of the others.
+fn update(targets: usize) -> String {
+    let others = (targets + 1..=MOST_TARGETS).map(|target| format!("// target {target}")).collect::<Vec<_>>();
+    let of_others = |line: &&str| !others.iter().any(|other| line.ends_with(other));
+    include_str!("update.wgsl").lines().filter(of_others).collect::<Vec<_>>().join("\n")
 }
 
 /// Fills a buffer with numbers that a memory controller cannot compress.

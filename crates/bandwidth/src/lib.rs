@@ -1,8 +1,8 @@
 //! Measures the memory bandwidth that a machine reaches: the yardstick for kernels that memory bounds.
 //!
-//! [`cpu`] and [`gpu`] each have three kernels that only move memory, as fast as we could make them: one reads, one
-//! copies, one scales in place. `bandwidth` times them. They are public so that a benchmark can run them between its
-//! own kernels. [`cpu::add`] exists only for that.
+//! [`cpu`] and [`gpu`] each have kernels that only move memory, as fast as we could make them: one reads, one copies,
+//! one scales in place. `bandwidth` times them. They are public so that a benchmark can run them between its own
+//! kernels. A fourth exists only for that: it updates some arrays and reads another, as an optimizer's step does.
 
 pub mod cpu;
 pub mod gpu;
@@ -27,6 +27,12 @@ pub enum Error {
     Size {
         /// The size in bytes.
         found: u64,
+    },
+    /// No kernel updates this many buffers.
+    #[error("an update has 1 to 3 targets, found {found}")]
+    Targets {
+        /// How many there were.
+        found: usize,
     },
     /// The device rejected a call.
     #[error("the device failed: {0}")]

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use penalty::Penalty;
+use penalty::cpu::InstructionSet;
+use penalty::{Backend, Cpu, Penalty};
 use regex::Regex;
 
+use crate::bench::shape::{self, Shapes};
 use crate::checkpoint::Tensor;
 use crate::groups::{self, Grouping};
 use crate::named::{self, Asked};
@@ -36,15 +38,35 @@ Examples:
   penalty devices
   penalty devices --json";
 
-const BENCH_EXAMPLES: &str = "\
+const BENCH_HELP: &str = "\
+Rows: each operation on F32 weights of every size; on weights of which 90 % are zero, on F16 and on BF16 at the largest
+single tensor. On a device also, at the smallest, how long one call takes until its result is there, and how long the
+host records a step. A row is printed as soon as it is measured. Its answers are checked first: on the CPU against plain
+formulas, on a device bit by bit against the CPU. A row that fails says why, and the others go on.
+
+Columns, and their keys in JSON:
+  operation   evaluate; gradient writes it, gradient_add adds to it; prox; sgd_momentum; adam_plain, and adam in its own
+              metric: operation
+  type        of the weights: type
+  weights     of a tensor, or TENSORSxWEIGHTS: tensors, weights
+  zeros       the share of weights that are zero: zeros, from 0 to 1
+  measure     step: one of many in a row. latency: one call on an idle device, from the call to the result.
+              recording: the host's part of a step: measure
+  µs          by the host's clock, the fastest, the median and the slowest turn: microseconds
+  device µs   by the device's clock, without submitting and waiting; - if it has none: device_microseconds
+  GB/s        the bytes that a perfect implementation moves, by the median time, the device's if there is one:
+              bytes, gb_per_second
+  machine     the same for a kernel of this program that only moves as many bytes (read, copy, scale or update):
+              machine, machine_microseconds, machine_device_microseconds, machine_gb_per_second
+  ratio       GB/s divided by the machine's: ratio
+Each line of --json-lines also has version, backend, adapter, driver, determinism (the self-check's outcome; null on the
+CPU) and error (null if there is none).
+
 Examples:
   penalty bench --backend cpu
-  penalty bench --adapter nvidia --sizes 2^20..2^28
-  penalty bench --backend gpu --sizes 2^24 --json
-
-GB/s count the bytes that a perfect implementation moves: evaluating reads every weight, a gradient reads the weights and
-writes as much, a prox reads and writes in place. Beside each stands what the same device reaches, in the same run, in
-reading, copying and scaling in place. Each answer is checked before it is timed.";
+  penalty bench --backend cpu --instructions avx2 --sizes 2^26
+  penalty bench --adapter nvidia --sizes 2^20..2^28,1000x65536
+  penalty bench --backend gpu --sizes 2^24 --include 'adam' --json-lines";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,8 +114,8 @@ pub(crate) enum Command {
     /// gpu_to_gpu means the same bits everywhere, run_to_run the same bits on this device.
     #[command(after_help = DEVICES_EXAMPLES)]
     Devices(Devices),
-    /// Time evaluate, gradient and prox on weights in memory, and compare them with the device's bandwidth.
-    #[command(after_help = BENCH_EXAMPLES)]
+    /// Time the operations on weights in memory, beside kernels that only move as many bytes.
+    #[command(after_help = BENCH_HELP)]
     Bench(Bench),
     /// Print a completion script for a shell.
     Completions {
@@ -172,18 +194,40 @@ pub(crate) struct Devices {
 pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) backend: BackendArgs,
-    /// The number of f32 weights: one number, or FROM..TO in steps of a factor of 16. The default goes up to 2^28, or
-    /// 2^22 on a software adapter
-    #[arg(long, value_name = "SIZES", value_parser = sizes)]
-    pub(crate) sizes: Option<Sizes>,
-    /// Print one JSON object instead of the table
+    /// The sizes, separated by commas: a number of weights, FROM..TO in steps of a factor of 16, or TENSORSxWEIGHTS for a
+    /// set. The default is 2^10..2^28,1000x65536,10000x16; less on a software adapter, or if memory is short
+    #[arg(long, value_name = "SIZES", value_parser = shape::parse)]
+    pub(crate) sizes: Option<Shapes>,
+    /// Only rows whose name matches, such as 'adam F32 1000x65536 dense step' or 'prox F16 268435456 zeros latency'
+    #[arg(long, value_name = "REGEX", value_parser = regex)]
+    pub(crate) include: Option<Regex>,
+    /// The CPU's vector instructions; the default is the best that it has. The machine's kernels always use those
+    #[arg(long, value_enum, conflicts_with = "adapter")]
+    instructions: Option<Instructions>,
+    /// Print each row as one JSON object on a line
     #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) json_lines: bool,
 }
 
-/// The numbers of weights to time.
-#[derive(Debug, Clone)]
-pub(crate) struct Sizes(pub(crate) Vec<usize>);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Instructions {
+    Baseline,
+    Avx2,
+    Avx512,
+}
+
+impl Bench {
+    /// The backend; with --instructions, the CPU.
+    pub(crate) fn open(&self) -> penalty::Result<Backend> {
+        let set = match self.instructions {
+            None => return self.backend.open(),
+            Some(Instructions::Baseline) => InstructionSet::Baseline,
+            Some(Instructions::Avx2) => InstructionSet::Avx2,
+            Some(Instructions::Avx512) => InstructionSet::Avx512,
+        };
+        Cpu::with_instructions(set).map(Backend::Cpu)
+    }
+}
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Penalty")]
@@ -302,7 +346,14 @@ impl Cli {
                 penalty(&shrink.penalty, shrink.asked())?;
                 &shrink.backend
             }
-            Command::Bench(bench) => &bench.backend,
+            Command::Bench(bench) => {
+                if bench.instructions.is_some() && bench.backend.backend == BackendName::Gpu {
+                    return Err(
+                        "--instructions is for the CPU, and --backend gpu asks for a device: give one of them".into()
+                    );
+                }
+                &bench.backend
+            }
             Command::Devices(_) | Command::Completions { .. } => return Ok(()),
         };
         if backend.backend == BackendName::Cpu && backend.adapter.is_some() {
@@ -342,33 +393,4 @@ fn regex(text: &str) -> Result<Regex, String> {
         let text = error.to_string();
         format!("not a regular expression: {}", text.lines().last().unwrap_or_default().trim_start_matches("error: "))
     })
-}
-
-/// The limit of `--sizes`: 2^32 weights are 16 GiB, and the gradient takes as much again.
-const LARGEST_SIZE: usize = 1 << 32;
-
-impl Sizes {
-    /// Sizes from `first` to `last`, each 16 times the one before; `last` always ends the list.
-    pub(crate) fn between(first: usize, last: usize) -> Sizes {
-        let mut sizes: Vec<usize> =
-            std::iter::successors(Some(first), |n| n.checked_mul(16)).take_while(|&n| n < last).collect();
-        sizes.push(last);
-        Sizes(sizes)
-    }
-}
-
-fn sizes(text: &str) -> Result<Sizes, String> {
-    let (first, last) = text.split_once("..").unwrap_or((text, text));
-    let (first, last) = (size(first)?, size(last)?);
-    if first <= last { Ok(Sizes::between(first, last)) } else { Err(format!("expected FROM ≤ TO, found {text}")) }
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    let text = text.trim();
-    let n = match text.strip_prefix("2^") {
-        Some(exponent) => exponent.parse().ok().and_then(|exponent| 1usize.checked_shl(exponent)),
-        None => text.parse().ok(),
-    };
-    let expected = "expected a number of weights from 1 to 2^32, such as 1000000 or 2^20";
-    n.filter(|n| (1..=LARGEST_SIZE).contains(n)).ok_or_else(|| format!("{expected}, found {text:?}"))
 }

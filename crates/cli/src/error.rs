@@ -25,8 +25,17 @@ pub(crate) enum Error {
     #[error(transparent)]
     Bandwidth(#[from] penalty_bandwidth::Error),
     /// A benchmark gave a wrong answer, so its time would mean nothing.
-    #[error("{operation} of {len} weights gave a wrong answer: expected {expected}, found {found}")]
-    Wrong { operation: &'static str, len: usize, expected: String, found: String },
+    #[error("wrong answer of {case}: expected {expected}, found {found}")]
+    Wrong { case: String, expected: String, found: String },
+    /// A benchmark's weights do not fit into memory.
+    #[error("needs {needed} bytes of memory, and {available} are available")]
+    Memory { needed: u64, available: u64 },
+    /// A pattern that matches no row of the benchmark.
+    #[error("--include {0:?} matches no row")]
+    NoRow(String),
+    /// Some rows of a benchmark have errors instead of times.
+    #[error("{failed} of {all} rows failed")]
+    Rows { failed: usize, all: usize },
     /// Writing to standard output failed.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),

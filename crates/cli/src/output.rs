@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use console::Term;
 use regex::{Captures, Regex};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -60,10 +61,18 @@ impl<W: Write> Output<W> {
 
     /// Prints an object as JSON that reads back as the same object.
     pub(crate) fn json(&mut self, object: Map<String, Value>) -> io::Result<()> {
+        self.json_text(&serde_json::to_string_pretty(&Value::Object(object))?)
+    }
+
+    /// The same on one line.
+    pub(crate) fn json_line(&mut self, object: &impl Serialize) -> io::Result<()> {
+        self.json_text(&serde_json::to_string(object)?)
+    }
+
+    fn json_text(&mut self, text: &str) -> io::Result<()> {
         let unit = |unit: u16| format!("\\u{unit:04x}");
         let escape = |found: &Captures<'_>| found[0].encode_utf16().map(unit).collect::<String>();
         // Only strings contain such characters, apart from line breaks, which the formatter adds.
-        let text = serde_json::to_string_pretty(&Value::Object(object))?;
         text.lines().try_for_each(|line| writeln!(self.writer, "{}", UNSEEN.replace_all(line, escape)))
     }
 

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         trial("weights_taken_together", weights_taken_together),
         trial("arrays_in_other_orders", arrays_in_other_orders),
         trial("the_device_says_its_name", the_device_says_its_name),
+        trial("a_benchmark_outlives_a_row_that_the_device_cannot_hold", a_benchmark_outlives_a_row),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -175,4 +176,24 @@ fn the_device_says_its_name(adapter: &[String]) -> Result<(), Failed> {
     let file = data("digits_mlp_f32.safetensors").display().to_string();
     let run = penalty(["eval".to_owned(), file].iter().chain(adapter));
     if run.out.lines().any(|line| line.starts_with("gpu: ")) { Ok(()) } else { Err(run.out.into()) }
+}
+
+/// No device holds four arrays of 16 GiB.
+fn a_benchmark_outlives_a_row(adapter: &[String]) -> Result<(), Failed> {
+    let args = ["bench", "--sizes", "2^32,3x100", "--json-lines", "--include", "^adam F32 .* dense"];
+    let run = penalty(args.iter().copied().chain(adapter.iter().map(String::as_str)));
+    assert_eq!((run.code, run.err.lines().last()), (1, Some("penalty: 3 of 5 rows failed")), "{run:?}");
+    let rows = bench_rows(&run);
+    let failed: Vec<bool> = rows.iter().map(|row| row["error"].is_string()).collect();
+    assert_eq!(failed, [true, false, true, true, false], "{run:?}");
+
+    let args = ["bench", "--sizes", "1000", "--json-lines", "--include", "^(evaluate|prox) .* dense"];
+    let rows = timed_rows(&penalty(args.iter().copied().chain(adapter.iter().map(String::as_str))));
+    let measures: Vec<String> = rows.iter().map(|row| row["measure"].to_string().replace('"', "")).collect();
+    assert_eq!(
+        measures,
+        ["step", "step", "step", "step", "step", "step", "latency", "latency", "recording", "recording"]
+    );
+    assert!(rows.iter().all(|row| row["determinism"].is_string()), "{rows:?}");
+    Ok(())
 }

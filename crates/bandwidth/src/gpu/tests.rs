@@ -35,13 +35,23 @@ fn answers(device: &wgpu::Device, queue: &wgpu::Queue, kernels: &Kernels, bytes:
     let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     kernels.record_read(&mut encoder, &source, &words, bytes)?;
     kernels.record_copy(&mut encoder, &source, &target, bytes)?;
+    // The targets of updates are as they were, and so is what lies beyond them.
+    let others = [(); MOST_TARGETS - 1].map(|()| buffer(2 * bytes, usage));
+    for other in &others {
+        queue.write_buffer(other, 0, bytemuck::cast_slice(&data));
+    }
+    for targets in 1..=MOST_TARGETS {
+        let targets: Vec<_> = std::iter::once(&target).chain(&others).take(targets).collect();
+        kernels.record_update(&mut encoder, &source, &targets, bytes)?;
+    }
+    assert!(matches!(kernels.record_update(&mut encoder, &source, &[], bytes), Err(Error::Targets { found: 0 })));
     kernels.record_scale(&mut encoder, &source, bytes)?;
     let read_back = |encoder: &mut wgpu::CommandEncoder, from: &wgpu::Buffer| {
         let to = buffer(from.size(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
         encoder.copy_buffer_to_buffer(from, 0, &to, 0, from.size());
         to
     };
-    let found = [&words, &target, &source].map(|from| read_back(&mut encoder, from));
+    let found = [&words, &target, &source, &others[0], &others[1]].map(|from| read_back(&mut encoder, from));
     let submission = queue.submit([encoder.finish()]);
     for buffer in &found {
         buffer.map_async(wgpu::MapMode::Read, .., |_| {});
@@ -64,6 +74,7 @@ fn answers(device: &wgpu::Device, queue: &wgpu::Queue, kernels: &Kernels, bytes:
         "scale {bytes}"
     );
     assert!(found_words[2][half..] == data[half..], "scale {bytes}: beyond the end");
+    assert!(found_words[3] == data && found_words[4] == data, "update {bytes}");
     Ok(())
 }
 

@@ -165,3 +165,59 @@ pub(crate) fn forget(result: &mut Value) {
     object.remove("device").expect("a result says who answered");
     object.remove("out");
 }
+
+/// The keys of each line of `bench --json-lines`, in their order.
+pub(crate) const BENCH_KEYS: [&str; 21] = [
+    "version",
+    "backend",
+    "adapter",
+    "driver",
+    "determinism",
+    "operation",
+    "type",
+    "tensors",
+    "weights",
+    "zeros",
+    "measure",
+    "bytes",
+    "microseconds",
+    "device_microseconds",
+    "machine",
+    "machine_microseconds",
+    "machine_device_microseconds",
+    "gb_per_second",
+    "machine_gb_per_second",
+    "ratio",
+    "error",
+];
+
+/// The rows of `bench --json-lines`, whether it failed or not. Asserts that each has the documented keys, and times or
+/// an error.
+pub(crate) fn bench_rows(run: &Run) -> Vec<Value> {
+    let rows: Vec<Value> =
+        run.out.lines().map(|line| serde_json::from_str(line).expect("each line is one JSON object")).collect();
+    for row in &rows {
+        let keys: Vec<&str> = row.as_object().expect("a row is an object").keys().map(String::as_str).collect();
+        assert_eq!(keys, BENCH_KEYS);
+        assert_eq!(row["error"].is_null(), row["microseconds"].is_object(), "{row}");
+    }
+    rows
+}
+
+/// The same of a run in which no row failed. Asserts that its times make sense.
+pub(crate) fn timed_rows(run: &Run) -> Vec<Value> {
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
+    let rows = bench_rows(run);
+    for row in &rows {
+        let spreads = ["", "device_", "machine_", "machine_device_"].map(|clock| &row[format!("{clock}microseconds")]);
+        for spread in spreads.into_iter().filter(|spread| !spread.is_null()) {
+            let [minimum, median, maximum] =
+                ["minimum", "median", "maximum"].map(|key| spread[key].as_f64().expect("a number"));
+            assert!(0.0 <= minimum && minimum <= median && median <= maximum, "{row}");
+        }
+        for key in ["gb_per_second", "machine_gb_per_second", "ratio"] {
+            assert!(row["measure"] == "recording" || row[key].as_f64().is_some_and(|x| x > 0.0), "{key}: {row}");
+        }
+    }
+    rows
+}
