@@ -117,10 +117,9 @@ impl<'a> OnDevice<'a> {
         let size = case.array_bytes().next_multiple_of(16);
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let words = device.kernels.words_size(size);
-        let (arrays, words) = guarded(&device.gpu, || {
-            let buffer = |size| device.gpu.device().create_buffer(&described(size, usage));
-            ((0..case.operation.arrays()).map(|_| buffer(size)).collect::<Vec<_>>(), buffer(words))
-        })?;
+        let buffer = |size| device.gpu.create_buffer(&described(size, usage));
+        let arrays = (0..case.operation.arrays()).map(|_| buffer(size)).collect::<penalty::Result<Vec<_>>>()?;
+        let words = buffer(words)?;
         let operands: Vec<Vec<Operand<'_>>> = arrays
             .iter()
             .map(|buffer| {
