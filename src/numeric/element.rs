@@ -91,6 +91,8 @@ pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
     /// The element nearest to the `f32` of these bits, ties to even. It undoes `decode`, except that `f16` gives +0 for
     /// −0: elementwise operations never write −0.
     fn encode(bits: u32) -> Self;
+    /// `encode` of anything but a NaN, in fewer instructions.
+    fn encode_number(bits: u32) -> Self;
     /// The elements themselves if they are `f32`: their bits need no conversion.
     fn bits(_elements: &[Self]) -> Option<&[u32]> {
         None
@@ -110,6 +112,10 @@ impl Bits for f32 {
     fn encode(bits: u32) -> Self {
         f32::from_bits(bits)
     }
+    #[inline(always)]
+    fn encode_number(bits: u32) -> Self {
+        f32::from_bits(bits)
+    }
     fn bits(elements: &[f32]) -> Option<&[u32]> {
         Some(bytemuck::cast_slice(elements))
     }
@@ -125,12 +131,15 @@ impl Bits for half::bf16 {
     }
     #[inline(always)]
     fn encode(bits: u32) -> Self {
-        let nearest = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1))) >> 16;
         // A NaN is cut, not rounded: rounding could carry it to infinity. If only the lower half made it a NaN, a bit
         // is set.
         let quiet = if (bits >> 16) & 0x7f == 0 { 0x40 } else { 0 };
         let cut = (bits >> 16) | quiet;
-        half::bf16::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 { cut } else { nearest } as u16)
+        if bits & 0x7fff_ffff > 0x7f80_0000 { half::bf16::from_bits(cut as u16) } else { Self::encode_number(bits) }
+    }
+    #[inline(always)]
+    fn encode_number(bits: u32) -> Self {
+        half::bf16::from_bits((bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16)
     }
 }
 
@@ -154,6 +163,13 @@ impl Bits for half::f16 {
     }
     #[inline(always)]
     fn encode(bits: u32) -> Self {
+        let a = bits & 0x7fff_ffff;
+        let quiet = if a & 0x7f_e000 == 0 { 0x200 } else { 0 };
+        let nan = ((bits >> 16) & 0x8000) | 0x7c00 | ((a >> 13) & 0x3ff) | quiet;
+        if a > 0x7f80_0000 { half::f16::from_bits(nan as u16) } else { Self::encode_number(bits) }
+    }
+    #[inline(always)]
+    fn encode_number(bits: u32) -> Self {
         let sign = (bits >> 16) & 0x8000;
         let a = bits & 0x7fff_ffff;
         let normal = (a.wrapping_sub(112 << 23).wrapping_add(0x0fff + ((a >> 13) & 1)) >> 13).min(0x7c00);
@@ -161,11 +177,7 @@ impl Bits for half::f16 {
         let shift = 126u32.saturating_sub(a >> 23).clamp(1, 25);
         let m = (a & 0x7f_ffff) | 0x80_0000;
         let subnormal = (m + (1 << (shift - 1)) - 1 + ((m >> shift) & 1)) >> shift;
-        let quiet = if a & 0x7f_e000 == 0 { 0x200 } else { 0 };
-        let nan = 0x7c00 | ((a >> 13) & 0x3ff) | quiet;
-        let magnitude = if a > 0x7f80_0000 {
-            nan
-        } else if a >= 0x4780_0000 {
+        let magnitude = if a >= 0x4780_0000 {
             0x7c00
         } else if a >= 0x3880_0000 {
             normal
