@@ -14,6 +14,19 @@ use crate::numeric::tile::{self, AHEAD, TILE, TermLanes};
 use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 
+type Row = [u32; BLOCK];
+
+/// Room for the bits of elements that are not bits themselves. Each row is cleared at its first use in a span only.
+#[derive(Default)]
+struct Rows {
+    source: Option<Row>,
+    element_weights: Option<Row>,
+    output: Option<Row>,
+    first: Option<Row>,
+    second: Option<Row>,
+    metric: Option<Row>,
+}
+
 /// What is done with one span.
 pub(super) struct Task<'a> {
     pub(super) set: InstructionSet,
@@ -33,12 +46,13 @@ impl Task<'_> {
         if operation == Operation::Evaluate {
             return self.sum(operands.source, operands.element_weights, sums);
         }
+        let mut rows = Rows::default();
         // Each block is summed while it is in the cache.
         while !(operands.source.is_empty() && operands.written[0].is_empty()) {
             let mut tile = operands.take(TILE);
             let mut left = tile.reborrow();
             while !left.written[0].is_empty() {
-                self.update(at, left.take(BLOCK));
+                self.update(at, left.take(BLOCK), &mut rows);
                 at += BLOCK as u64;
             }
             if self.pass.sums {
@@ -99,45 +113,52 @@ impl Task<'_> {
     }
 
     /// Updates at most a block.
-    fn update<E: Element>(&self, at: u64, operands: SegmentOperands<'_, E>) {
+    fn update<E: Element>(&self, at: u64, operands: SegmentOperands<'_, E>, rows: &mut Rows) {
         let (set, loops, s) = (self.set, self.loops, &self.pass.scalars);
         let SegmentOperands { source, element_weights, written: [output, first, second] } = operands;
-        let mut weight_bits = None;
-        let element_weights = bits_of(set, element_weights, &mut weight_bits);
+        let element_weights = bits_of(set, element_weights, &mut rows.element_weights);
+        let onto = [&mut rows.source, &mut rows.output];
         match self.pass.operation {
             Operation::Evaluate => {}
             Operation::AddGradient if self.c.untouched() => {}
             Operation::AddGradient => {
-                onto_bits(set, source, output, true, |source, bits| {
+                onto_bits(set, source, output, onto, true, |source, bits| {
                     self.add_gradient(at, source, bits, element_weights)
                 });
             }
             Operation::Gradient => {
-                onto_bits(set, source, output, false, |source, bits| self.gradient(at, source, bits, element_weights));
+                onto_bits(set, source, output, onto, false, |source, bits| {
+                    self.gradient(at, source, bits, element_weights)
+                });
             }
             Operation::Prox if source.is_empty() => {
                 if !self.c.untouched() {
-                    on_bits(set, output, |bits| self.prox_in_place(at, bits, element_weights));
+                    on_bits(set, output, &mut rows.output, |bits| self.prox_in_place(at, bits, element_weights));
                 }
             }
             Operation::Prox if self.c.untouched() => output.copy_from_slice(source),
             Operation::Prox => {
-                onto_bits(set, source, output, false, |source, bits| self.prox(at, source, bits, element_weights));
+                onto_bits(set, source, output, onto, false, |source, bits| {
+                    self.prox(at, source, bits, element_weights)
+                });
             }
             Operation::Sgd(direction) => {
-                let mut held = None;
-                let gradient = bits_of(set, source, &mut held);
-                on_bits(set, output, |theta| {
-                    on_bits(set, first, |momentum| steps::sgd(set, direction, theta, gradient, momentum, s));
+                let gradient = bits_of(set, source, &mut rows.source);
+                on_bits(set, output, &mut rows.output, |theta| {
+                    on_bits(set, first, &mut rows.first, |momentum| {
+                        steps::sgd(set, direction, theta, gradient, momentum, s);
+                    });
                     self.prox_in_place(at, theta, element_weights);
                 });
             }
             Operation::Adam(metric) => {
-                let (mut held, mut metrics) = (None, [0; BLOCK]);
-                let gradient = bits_of(set, source, &mut held);
-                on_bits(set, output, |theta| {
-                    on_bits(set, first, |m| {
-                        on_bits(set, second, |v| steps::adam(set, theta, gradient, [m, v], &mut metrics, s));
+                let gradient = bits_of(set, source, &mut rows.source);
+                let metrics = rows.metric.get_or_insert([0; BLOCK]);
+                on_bits(set, output, &mut rows.output, |theta| {
+                    on_bits(set, first, &mut rows.first, |m| {
+                        on_bits(set, second, &mut rows.second, |v| {
+                            steps::adam(set, theta, gradient, [m, v], metrics, s);
+                        });
                     });
                     match metric {
                         Metric::Plain => self.prox_in_place(at, theta, element_weights),
@@ -226,14 +247,14 @@ fn add_tiles<E: Element, const FUSED: bool>(weights: &[E], sums: &mut Sums) -> u
 }
 
 /// The bits of at most a block: the elements themselves if they are bits, else decoded into `held`.
-fn bits_of<'a, E: Element>(set: InstructionSet, elements: &'a [E], held: &'a mut Option<[u32; BLOCK]>) -> &'a [u32] {
+fn bits_of<'a, E: Element>(set: InstructionSet, elements: &'a [E], held: &'a mut Option<Row>) -> &'a [u32] {
     if let Some(bits) = E::bits(elements) {
         return bits;
     }
     if elements.is_empty() {
         return &[];
     }
-    let bits = &mut held.get_or_insert_with(|| [0; BLOCK])[..elements.len()];
+    let bits = &mut held.get_or_insert([0; BLOCK])[..elements.len()];
     set.run(
         #[inline(always)]
         || decode(elements, bits),
@@ -242,12 +263,11 @@ fn bits_of<'a, E: Element>(set: InstructionSet, elements: &'a [E], held: &'a mut
 }
 
 /// Calls `f` with the bits of at most a block: in place if elements are their own bits.
-fn on_bits<E: Element>(set: InstructionSet, elements: &mut [E], f: impl FnOnce(&mut [u32])) {
+fn on_bits<E: Element>(set: InstructionSet, elements: &mut [E], held: &mut Option<Row>, f: impl FnOnce(&mut [u32])) {
     if let Some(bits) = E::bits_mut(elements) {
         return f(bits);
     }
-    let mut bits = [0; BLOCK];
-    let bits = &mut bits[..elements.len()];
+    let bits = &mut held.get_or_insert([0; BLOCK])[..elements.len()];
     set.run(
         #[inline(always)]
         || decode(elements, bits),
@@ -264,27 +284,22 @@ fn onto_bits<E: Element>(
     set: InstructionSet,
     source: &[E],
     output: &mut [E],
+    [from, to]: [&mut Option<Row>; 2],
     adds: bool,
     f: impl FnOnce(&[u32], &mut [u32]),
 ) {
-    if let (Some(source), Some(output)) = (E::bits(source), E::bits_mut(output)) {
+    let source = bits_of(set, source, from);
+    if adds {
+        return on_bits(set, output, to, |output| f(source, output));
+    }
+    if let Some(output) = E::bits_mut(output) {
         return f(source, output);
     }
-    let (mut from, mut to) = ([0; BLOCK], [0; BLOCK]);
-    let (from, to) = (&mut from[..source.len()], &mut to[..source.len()]);
+    let bits = &mut to.get_or_insert([0; BLOCK])[..output.len()];
+    f(source, bits);
     set.run(
         #[inline(always)]
-        || {
-            decode(source, from);
-            if adds {
-                decode(output, to);
-            }
-        },
-    );
-    f(from, to);
-    set.run(
-        #[inline(always)]
-        || encode(to, output),
+        || encode(bits, output),
     );
 }
 
