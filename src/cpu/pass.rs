@@ -3,6 +3,7 @@
 use crate::Penalty;
 use crate::formula::scalars::Scalars;
 use crate::numeric::accumulator::Sums;
+use crate::numeric::tile;
 use crate::plan::Segment;
 use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
@@ -10,6 +11,10 @@ use crate::report::partial::Partial;
 
 /// How many tiles one task of the pool takes: a megabyte of `f32`, so that few partial sums are merged.
 pub(super) const TILES_PER_SPAN: u32 = 64;
+
+/// How many elements are processed at a time if several loops go over them: a row of a tile, whose bits stay in the
+/// first-level cache.
+pub(super) const BLOCK: usize = tile::LANES;
 
 /// What one pass over a plan does.
 #[derive(Clone, Copy)]

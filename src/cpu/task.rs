@@ -1,7 +1,7 @@
 //! Runs one span of a plan: the loops of its operation over tiles and blocks.
 
 use super::groups::{GroupCoefficients, OfGroups};
-use super::pass::{Pass, SegmentOperands};
+use super::pass::{BLOCK, Pass, SegmentOperands};
 use crate::formula::group::with_group;
 use crate::formula::loops::{Loops, Weighed};
 use crate::formula::scalars::{Direction, Metric};
@@ -17,9 +17,6 @@ use crate::plan::operation::Operation;
 /// Tensors of at most this many weights, such as biases, are summed without the rest of their tile. So are those of at
 /// most half the lanes.
 const SHORT: usize = 64;
-/// How many elements are processed at a time if several loops go over them: a row of a tile, whose bits stay in the
-/// first-level cache.
-const BLOCK: usize = tile::LANES;
 
 /// What is done with one span.
 pub(super) struct Task<'a> {
@@ -186,14 +183,14 @@ impl Task<'_> {
 /// `element_weights` holds bits too. Weights in groups use their groups' coefficients.
 impl Task<'_> {
     fn gradient(&self, at: u64, source: &[u32], output: &mut [u32], element_weights: &[u32]) {
-        self.with_coefficients(at, source.len(), |coefficients, of_groups| match of_groups {
+        self.with_coefficients(at, source, |coefficients, of_groups| match of_groups {
             None => (self.loops.gradient)(self.set, source, output, Weighed { coefficients, element_weights }),
             Some(of_groups) => (self.loops.gradient_of_each)(self.set, source, output, coefficients, of_groups),
         });
     }
 
     fn add_gradient(&self, at: u64, source: &[u32], output: &mut [u32], element_weights: &[u32]) {
-        self.with_coefficients(at, source.len(), |coefficients, of_groups| match of_groups {
+        self.with_coefficients(at, source, |coefficients, of_groups| match of_groups {
             None => (self.loops.add_gradient)(self.set, source, output, Weighed { coefficients, element_weights }),
             Some(of_groups) => {
                 let mut gradient = [0; BLOCK];
@@ -208,7 +205,7 @@ impl Task<'_> {
     }
 
     fn prox(&self, at: u64, source: &[u32], output: &mut [u32], element_weights: &[u32]) {
-        self.with_coefficients(at, source.len(), |coefficients, of_groups| match of_groups {
+        self.with_coefficients(at, source, |coefficients, of_groups| match of_groups {
             None => (self.loops.prox)(self.set, source, output, Weighed { coefficients, element_weights }),
             Some(of_groups) => (self.loops.prox_of_each)(self.set, source, output, coefficients, of_groups),
         });
@@ -219,24 +216,24 @@ impl Task<'_> {
         if self.grouped && self.groups.is_none() {
             return;
         }
-        self.with_coefficients(at, bits.len(), |coefficients, of_groups| match of_groups {
-            None => (self.loops.prox_in_place)(self.set, bits, Weighed { coefficients, element_weights }),
-            Some(of_groups) => {
-                let mut source = [0; BLOCK];
-                let source = &mut source[..bits.len()];
-                source.copy_from_slice(bits);
-                (self.loops.prox_of_each)(self.set, source, bits, coefficients, of_groups);
-            }
-        });
+        if self.groups.is_none() {
+            (self.loops.prox_in_place)(self.set, bits, Weighed { coefficients: &self.c.c, element_weights });
+            return;
+        }
+        let mut source = [0; BLOCK];
+        let source = &mut source[..bits.len()];
+        source.copy_from_slice(bits);
+        self.prox(at, source, bits, element_weights);
     }
 
     /// Calls `f` with the coefficients that all of these weights share, and with those of each weight's group if they
     /// differ.
-    fn with_coefficients(&self, at: u64, len: usize, f: impl FnOnce(&Coefficients, Option<[&[f32]; 2]>)) {
+    fn with_coefficients(&self, at: u64, source: &[u32], f: impl FnOnce(&Coefficients, Option<[&[f32]; 2]>)) {
         let c = &self.c.c;
         let Some(groups) = self.groups else { return f(c, None) };
         let [mut first, mut second] = [[0.0; BLOCK]; 2];
-        match groups.of(at, [&mut first[..len], &mut second[..len]]) {
+        let len = source.len();
+        match groups.of(at, source, [&mut first[..len], &mut second[..len]]) {
             OfGroups::Alike(of_group) => f(&with_group(c, of_group), None),
             OfGroups::Each(of_groups) => f(c, Some(of_groups)),
         }

@@ -4,6 +4,7 @@
 //! `shaders/formula/group/`.
 
 pub(crate) mod find;
+pub(crate) mod lanes;
 pub(crate) mod norm;
 pub(crate) mod select;
 pub(crate) mod threshold;
@@ -11,9 +12,11 @@ pub(crate) mod threshold;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::rule::{Purpose, Rule};
 use super::{Coefficients, Formula, pointwise};
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::{Bits, Dtype};
+use crate::numeric::fixed::Bound;
 use crate::numeric::simd::InstructionSet;
 
 /// The result of a group reduction.
@@ -24,6 +27,25 @@ pub(crate) struct Found {
     /// The group's share of the term sum, scaled by 2^-`exponent`.
     pub(crate) share: f32,
     pub(crate) exponent: i32,
+}
+
+/// What a group reduction is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Search<'a> {
+    pub(crate) rule: Rule,
+    pub(crate) purpose: Purpose,
+    /// The segment's coefficients.
+    pub(crate) c: &'a Coefficients,
+    /// The bits of its term coefficients.
+    pub(crate) value: [u32; 3],
+}
+
+impl Search<'_> {
+    /// The limit that the rule compares a group's sum with.
+    pub(super) fn bound(&self) -> Bound {
+        let of_prox = [self.c[2], self.c[3], self.c[4]].map(f32::to_bits);
+        Bound::from_words(if self.purpose == Purpose::Value { self.value } else { of_prox })
+    }
 }
 
 /// A group's weights as bits, in the order of their indices. Non-finite weights and those below 2^-120 are +0.

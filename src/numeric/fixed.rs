@@ -47,10 +47,15 @@ pub(crate) fn whole(bits: u32, e: i32) -> u64 {
     units(bits, e, FINE, false)
 }
 
-/// |x| in units of 2^(e − 31), rounded up; below 2^32 for |x| < 2^(e + 1).
+/// |x| in units of 2^(e − 31), rounded up, for |x| < 2^(e + 1). That is below 2^32, so 32 bits suffice.
 #[inline(always)]
 pub(crate) fn coarse(bits: u32, e: i32) -> u64 {
-    units(bits, e, COARSE, true)
+    let magnitude = bits & MAGNITUDE;
+    let significand = if magnitude == 0 { 0 } else { (magnitude & 0x7f_ffff) | 0x80_0000 };
+    let shift = exponent(magnitude) - 23 + COARSE - e;
+    let left = shift.clamp(0, 8) as u32;
+    let right = (-shift).clamp(0, 25) as u32;
+    u64::from(((significand << left) + ((1 << right) - 1)) >> right)
 }
 
 /// The limit of a group reduction, which exact sums are compared with: mantissa·2^exponent, rounded down to 64 bits.
@@ -92,6 +97,17 @@ impl Bound {
         Bound { mantissa: u64::from(high) << 32 | u64::from(low), exponent: exponent as i32 }
     }
 
+    /// The bound times an integer below 2^32, as an integer whose highest bit is set and the exponent of its lowest bit;
+    /// 0 at an exponent below any other.
+    pub(crate) fn normalized(self, times: u32) -> (u128, i32) {
+        let product = u128::from(self.mantissa) * u128::from(times);
+        if product == 0 {
+            return (0, -(1 << 16));
+        }
+        let zeros = product.leading_zeros();
+        (product << zeros, self.exponent - zeros as i32)
+    }
+
     /// The bound times an integer, in units of 2^-`places`, rounded down; at most what a device's sum can hold.
     pub(crate) fn in_units(self, times: u32, places: i32) -> u128 {
         const MOST: u128 = (1 << BITS) - 1;
@@ -127,6 +143,7 @@ fn rounded(x: u128) -> u128 {
 }
 
 /// x·2^e for x ≥ 0: at most `f32::MAX`, and 0 below 2^-120.
+#[inline(always)]
 pub(crate) fn scaled(x: f32, e: i32) -> f32 {
     let bits = x.to_bits();
     if bits < SMALLEST.to_bits() {
@@ -177,6 +194,7 @@ pub(crate) const CONSTANTS: &[Constant] = &[
 /// on.
 ///
 /// A factor such as λ/‖θ‖ can leave the range of `f32` although θ and the product are in range.
+#[inline(always)]
 pub(crate) fn wide_factor(m: f32, k: i32) -> u32 {
     let exponent = (m.to_bits() >> 23) as i32 - 127 + k;
     if exponent < -WIDEST {
@@ -189,6 +207,7 @@ pub(crate) fn wide_factor(m: f32, k: i32) -> u32 {
 }
 
 /// A wide factor as an `f32` c: the factor is |c| times the power of two in |c|, and twice that if c < 0.
+#[inline(always)]
 pub(crate) fn wide_float(factor: u32) -> f32 {
     if factor == 0 {
         return 0.0;

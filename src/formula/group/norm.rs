@@ -2,12 +2,12 @@
 //!
 //! Twin of `shaders/formula/group/norm.wgsl`.
 
-use super::{Found, Group, with_group};
+use super::{Found, Group, Search, with_group};
+use crate::formula::Formula;
 use crate::formula::rule::{Purpose, Rule};
-use crate::formula::{Coefficients, Formula};
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::bounded;
-use crate::numeric::fixed::{Bound, COARSE, coarse, exponent, nearest, significand, wide_factor, wide_float};
+use crate::numeric::fixed::{COARSE, coarse, exponent, nearest, significand, wide_factor, wide_float};
 use crate::numeric::wgsl::Constant;
 
 /// How often a factor is lowered, by twice as much each time, until the result is inside the ball.
@@ -16,13 +16,8 @@ pub(crate) const ATTEMPTS: u32 = 25;
 /// The constants of the WGSL twin.
 pub(crate) const CONSTANTS: &[Constant] = &[Constant::U32("ATTEMPTS", ATTEMPTS)];
 
-pub(super) fn find<F: Formula>(
-    group: &Group<'_>,
-    rule: Rule,
-    purpose: Purpose,
-    c: &Coefficients,
-    value: [u32; 3],
-) -> Found {
+pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found {
+    let &Search { rule, purpose, c, .. } = search;
     let sized = rule == Rule::Shrink { sized: true };
     let size = if sized { group.len() as u32 } else { 1 };
     let size_float = nearest(size.into());
@@ -39,7 +34,7 @@ pub(super) fn find<F: Formula>(
     let squared = nearest(sum);
     match (purpose, rule) {
         (Purpose::Value, Rule::Scale) => {
-            let inside = sum <= Bound::from_words(value).in_units(1, 2 * (COARSE - e));
+            let inside = sum <= search.bound().in_units(1, 2 * (COARSE - e));
             Found { share: if inside { 0.0 } else { 1.0 }, ..Found::default() }
         }
         (Purpose::Value, _) => {
@@ -53,10 +48,10 @@ pub(super) fn find<F: Formula>(
             Found { coefficients: [wide_float(factor), limit(c[1], size_float)], ..Found::default() }
         }
         (Purpose::Prox, Rule::Scale) => {
-            Found { coefficients: scale::<F>(group, c, (largest, sum)), ..Found::default() }
+            Found { coefficients: scale::<F>(group, search, (largest, sum)), ..Found::default() }
         }
         (Purpose::Prox, _) => {
-            let bound = Bound::from_words([c[2], c[3], c[4]].map(f32::to_bits)).in_units(size, 2 * (COARSE - e));
+            let bound = search.bound().in_units(size, 2 * (COARSE - e));
             // 1 − t/‖v‖, computed as (‖v‖² − t²)/(‖v‖² + t‖v‖), which loses no precision if both norms are close.
             let factor = if sum <= bound {
                 0.0
@@ -69,14 +64,14 @@ pub(super) fn find<F: Formula>(
 }
 
 /// λ√n, the limit of the gradient as one weight grows.
-fn limit(lambda: f32, size: f32) -> f32 {
+pub(super) fn limit(lambda: f32, size: f32) -> f32 {
     bounded(lambda * root(size))
 }
 
 /// r/‖v‖ as a wide factor, and whether products are rounded toward 0; a factor of 1 if v is inside. Until the result is
 /// certainly inside the ball, we first round toward 0 the products of weights that lose bits, then lower the factor.
-fn scale<F: Formula>(group: &Group<'_>, c: &Coefficients, (largest, sum): (u32, u128)) -> [f32; 2] {
-    let bound = Bound::from_words([c[2], c[3], c[4]].map(f32::to_bits));
+fn scale<F: Formula>(group: &Group<'_>, search: &Search<'_>, (largest, sum): (u32, u128)) -> [f32; 2] {
+    let (c, bound) = (search.c, search.bound());
     let e = exponent(largest);
     if sum <= bound.in_units(1, 2 * (COARSE - e)) {
         return [1.0, 0.0];

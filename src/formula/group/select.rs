@@ -4,11 +4,9 @@
 
 use rayon::prelude::*;
 
-use super::{Found, Group, Members, PARALLEL};
-use crate::formula::Coefficients;
+use super::{Found, Group, Members, PARALLEL, Search};
 use crate::formula::rule::Purpose;
 use crate::numeric::bits::{INFINITY, MAGNITUDE};
-use crate::numeric::fixed::Bound;
 use crate::numeric::wgsl::Constant;
 
 /// Up to this many weights, each is compared with every other.
@@ -21,10 +19,9 @@ const DIGIT: u32 = 11;
 const DIGITS: [u32; 3] = [22, 11, 0];
 
 /// Finds the smallest magnitude that is kept, and the last member with that magnitude that is kept.
-pub(super) fn find(group: &Group<'_>, purpose: Purpose, c: &Coefficients, value: [u32; 3]) -> Found {
-    let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };
-    let kept = Bound::from_words(words).in_units(1, 0);
-    if purpose == Purpose::Value {
+pub(super) fn find(group: &Group<'_>, search: &Search<'_>) -> Found {
+    let kept = search.bound().in_units(1, 0);
+    if search.purpose == Purpose::Value {
         let nonzero = group.sum(
             #[inline(always)]
             |b| u64::from(b & MAGNITUDE != 0),

@@ -8,9 +8,9 @@
 //! a + b ≤ 1. So their product falls to a quarter or less at each step: it begins below 2^122 units and is below 1
 //! after 61 steps.
 
-use super::{Found, Group, Halves, Members, PARALLEL, PartialSum, with_group};
+use super::{Found, Group, Halves, Members, PARALLEL, PartialSum, Search, with_group};
+use crate::formula::Formula;
 use crate::formula::rule::{Purpose, Rule};
-use crate::formula::{Coefficients, Formula};
 use crate::numeric::arithmetic::quotient;
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::Dtype;
@@ -26,9 +26,9 @@ const FEW: usize = 64;
 /// How often a threshold is raised, by twice as much each time, until the result satisfies the bound.
 pub(crate) const ATTEMPTS: u32 = 40;
 /// The integer that stands for 0 or for the largest weight, so that no integer is negative.
-const BIAS: u64 = 1 << 57;
+pub(super) const BIAS: u64 = 1 << 57;
 /// The highest threshold.
-const HIGHEST: u64 = BIAS + (1 << 56);
+pub(super) const HIGHEST: u64 = BIAS + (1 << 56);
 
 /// The constants of the WGSL twin. Of 64-bit integers it gets the upper half, as the lower half is 0.
 pub(crate) const CONSTANTS: &[Constant] = &[
@@ -48,13 +48,8 @@ pub(crate) fn slack(dtype: Dtype) -> u32 {
     }
 }
 
-pub(super) fn find<F: Formula>(
-    group: &Group<'_>,
-    rule: Rule,
-    purpose: Purpose,
-    c: &Coefficients,
-    value: [u32; 3],
-) -> Found {
+pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found {
+    let &Search { rule, purpose, c, .. } = search;
     let simplex = rule == Rule::Simplex;
     let top = if simplex { unordered(group.greatest(ordered)) } else { group.largest() };
     match (rule, purpose) {
@@ -70,8 +65,7 @@ pub(super) fn find<F: Formula>(
         }
         _ => {}
     }
-    let words = if purpose == Purpose::Value { value } else { [c[2], c[3], c[4]].map(f32::to_bits) };
-    let bound = Bound::from_words(words);
+    let bound = search.bound();
     let units = Units::of(group, top, bound, simplex);
     let r = bound.in_units(1, FINE - units.e);
     let all = units.above(0);
@@ -85,7 +79,7 @@ pub(super) fn find<F: Formula>(
             PartialSum::default()
         };
         let total = all.total.saturating_sub(u128::from(all.count) * u128::from(BIAS));
-        let least = if simplex { units.least_on_simplex(r) } else { 0 };
+        let least = if simplex { least_on_simplex(r, units.e, group.len(), group.dtype) } else { 0 };
         negative.count == 0 && (least..=r).contains(&total)
     };
     if purpose == Purpose::Value {
@@ -148,24 +142,14 @@ impl<'a> Units<'a> {
         Units { group, e, top, from_top: top & MAGNITUDE != 0 && exponent(top) > e, signed }
     }
 
-    /// A weight's integer, rounded up; BIAS stands for 0.
     #[inline(always)]
     fn counted_from_zero(&self, b: u32) -> u64 {
-        if self.signed && b > MAGNITUDE { BIAS - whole(b, self.e).min(BIAS) } else { BIAS + fine(b, self.e) }
+        counted_from_zero(b, self.e, self.signed)
     }
 
-    /// A weight's integer, exact; BIAS stands for the largest weight. The gap between the two is first counted in
-    /// halves of the largest's last place: near the largest, every weight is a whole number of these.
     #[inline(always)]
     fn counted_from_top(&self, b: u32) -> u64 {
-        let b = if self.signed { b } else { b & MAGNITUDE };
-        let halves = |b: u32, shift: u32| ((b & 0x7f_ffff) | 0x80_0000) << shift;
-        let shift = exponent(b) - exponent(self.top) + 1;
-        let near = (b ^ self.top) <= MAGNITUDE && (0..=2).contains(&shift);
-        let gap = halves(self.top, 1).abs_diff(halves(b, shift.clamp(0, 2) as u32));
-        let places = (exponent(self.top) - self.e + 31).min(57);
-        let most = 1u32 << (57 - places);
-        BIAS - (u64::from(if near && gap < most { gap } else { most }) << places)
+        counted_from_top(b, self.top, self.e, self.signed)
     }
 
     /// The sum and the count of the weights above a level.
@@ -218,14 +202,6 @@ impl<'a> Units<'a> {
         })
     }
 
-    /// The smallest sum that counts as r. It allows for rounding to the weights' type, and for weights below 2^-120,
-    /// which are 0.
-    fn least_on_simplex(&self, r: u128) -> u128 {
-        let smallest = -120 - (self.e - FINE);
-        let flushed = if smallest < 0 { 0 } else { (self.group.len() as u128) << smallest.min(63) };
-        r.saturating_sub((r >> slack(self.group.dtype)) + flushed)
-    }
-
     /// A level as the sum of two `f32`s.
     fn floats(&self, level: u64) -> [f32; 2] {
         let e = self.e - FINE;
@@ -248,19 +224,49 @@ impl<'a> Units<'a> {
     }
 }
 
+/// The smallest sum that counts as r. It allows for rounding to the weights' type, and for weights below 2^-120, which
+/// are 0.
+pub(super) fn least_on_simplex(r: u128, e: i32, len: usize, dtype: Dtype) -> u128 {
+    let smallest = -120 - (e - FINE);
+    let flushed = if smallest < 0 { 0 } else { (len as u128) << smallest.min(63) };
+    r.saturating_sub((r >> slack(dtype)) + flushed)
+}
+
+/// A weight's integer, rounded up; BIAS stands for 0.
+#[inline(always)]
+pub(super) fn counted_from_zero(b: u32, e: i32, signed: bool) -> u64 {
+    let below = BIAS - whole(b, e).min(BIAS);
+    if signed & (b > MAGNITUDE) { below } else { BIAS + fine(b, e) }
+}
+
+/// A weight's integer, exact; BIAS stands for the largest weight. The gap between the two is first counted in halves of
+/// the largest's last place: near the largest, every weight is a whole number of these.
+#[inline(always)]
+pub(super) fn counted_from_top(b: u32, top: u32, e: i32, signed: bool) -> u64 {
+    let b = if signed { b } else { b & MAGNITUDE };
+    let halves = |b: u32, shift: u32| ((b & 0x7f_ffff) | 0x80_0000) << shift;
+    let shift = exponent(b) - exponent(top) + 1;
+    let near = ((b ^ top) <= MAGNITUDE) & (shift as u32 <= 2);
+    let gap = halves(top, 1).abs_diff(halves(b, shift.clamp(0, 2) as u32));
+    let places = (exponent(top) - e + 31).clamp(32, 57);
+    let most = 1u32 << (57 - places);
+    BIAS - (u64::from(if near & (gap < most) { gap } else { most }) << places)
+}
+
 /// Bits as integers in the order of their numbers; 0 stands for no number.
 #[inline(always)]
-fn ordered(b: u32) -> u32 {
+pub(super) fn ordered(b: u32) -> u32 {
     if b > MAGNITUDE { !b } else { b | !MAGNITUDE }
 }
 
-fn unordered(order: u32) -> u32 {
+#[inline(always)]
+pub(super) fn unordered(order: u32) -> u32 {
     if order > MAGNITUDE { order & MAGNITUDE } else { !order }
 }
 
 /// The units if they are above a level, else 0.
 #[inline(always)]
-fn over(units: u64, level: u64) -> u64 {
+pub(super) fn over(units: u64, level: u64) -> u64 {
     if units > level { units } else { 0 }
 }
 
