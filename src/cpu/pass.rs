@@ -34,9 +34,9 @@ impl Pass<'_> {
     }
 
     /// One partial per segment if the pass sums, else none.
-    pub(super) fn partials(&self, sums: Vec<Sums>) -> Vec<Partial> {
+    pub(super) fn partials(&self, sums: Vec<Sums>) -> impl Iterator<Item = Partial> {
         let of = self.penalties.iter().zip(self.segments);
-        sums.into_iter().zip(of).map(|(sums, (penalty, s))| Partial::new(sums, penalty, s.dtype)).collect()
+        sums.into_iter().zip(of).map(|(sums, (penalty, s))| Partial::new(sums, penalty, s.dtype))
     }
 }
 

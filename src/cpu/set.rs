@@ -15,7 +15,6 @@ use crate::plan::operation::Operation;
 use crate::plan::optimizer::{Adam, Momentum, Sgd};
 use crate::plan::parameter::Parameter;
 use crate::plan::{Plan, Segment};
-use crate::report::partial::Partial;
 use crate::report::reports::Reports;
 use crate::{Penalty, Result};
 
@@ -153,7 +152,7 @@ impl<'w> HostSet<'w> {
     /// or a penalty's groups do not cover its tensor, [`Error::Overlap`](crate::Error::Overlap) if two slices share
     /// memory.
     pub fn evaluate(&self, weights: &[Slice<'_>]) -> Result<Reports> {
-        self.reports(&self.run(&Call::EVALUATE, Some((WEIGHTS, weights)), &mut [])?)
+        self.run(&Call::EVALUATE, Some((WEIGHTS, weights)), &mut [])
     }
 
     /// `gradient = ∂R/∂θ` for every tensor, whatever the gradients hold before.
@@ -211,7 +210,7 @@ impl<'w> HostSet<'w> {
     ///
     /// As [`gradient_into`](HostSet::gradient_into).
     pub fn evaluate_and_gradient_into(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<Reports> {
-        self.reports(&self.gradient(Operation::Gradient, true, weights, gradients)?)
+        self.gradient(Operation::Gradient, true, weights, gradients)
     }
 
     /// `gradient += ∂R/∂θ` for every tensor, and a report of the weights, from one read.
@@ -230,7 +229,7 @@ impl<'w> HostSet<'w> {
     ///
     /// As [`gradient_into`](HostSet::gradient_into).
     pub fn evaluate_and_gradient_add(&self, weights: &[Slice<'_>], gradients: &mut [SliceMut<'_>]) -> Result<Reports> {
-        self.reports(&self.gradient(Operation::AddGradient, true, weights, gradients)?)
+        self.gradient(Operation::AddGradient, true, weights, gradients)
     }
 
     /// `θ = prox(θ)` for every tensor, with this step. [`Penalty::none`] leaves every bit unchanged.
@@ -271,7 +270,7 @@ impl<'w> HostSet<'w> {
     /// As [`prox_in_place`](HostSet::prox_in_place).
     pub fn prox_and_evaluate_in_place(&self, weights: &mut [SliceMut<'_>], step: f64) -> Result<Reports> {
         let call = Call { step, ..Call::new(Operation::Prox, true) };
-        self.reports(&self.run(&call, None, &mut [(WEIGHTS, weights)])?)
+        self.run(&call, None, &mut [(WEIGHTS, weights)])
     }
 
     /// A step of proximal gradient descent, and a report of the new weights, from one read. `first` is the momentum; it
@@ -302,10 +301,10 @@ impl<'w> HostSet<'w> {
         let scalars = sgd.scalars()?;
         let call = Call { operation: sgd.operation(), sums: true, step: sgd.prox_step()?, scalars };
         let gradients = Some((GRADIENT, gradients));
-        self.reports(&match sgd.momentum {
-            Momentum::None => self.run(&call, gradients, &mut [(WEIGHTS, weights)])?,
-            _ => self.run(&call, gradients, &mut [(WEIGHTS, weights), (FIRST, first)])?,
-        })
+        match sgd.momentum {
+            Momentum::None => self.run(&call, gradients, &mut [(WEIGHTS, weights)]),
+            _ => self.run(&call, gradients, &mut [(WEIGHTS, weights), (FIRST, first)]),
+        }
     }
 
     /// A step of proximal Adam, and a report of the new weights, from one read. `first` and `second` are Adam's states m
@@ -343,7 +342,7 @@ impl<'w> HostSet<'w> {
         let scalars = adam.scalars()?;
         let call = Call { operation: adam.operation(), sums: true, step: adam.step, scalars };
         let written = &mut [(WEIGHTS, weights), (FIRST, first), (SECOND, second)];
-        self.reports(&self.run(&call, Some((GRADIENT, gradients)), written)?)
+        self.run(&call, Some((GRADIENT, gradients)), written)
     }
 
     fn gradient(
@@ -352,11 +351,7 @@ impl<'w> HostSet<'w> {
         sums: bool,
         weights: &[Slice<'_>],
         gradients: &mut [SliceMut<'_>],
-    ) -> Result<Vec<Partial>> {
+    ) -> Result<Reports> {
         self.run(&Call::new(operation, sums), Some((WEIGHTS, weights)), &mut [(GRADIENT, gradients)])
-    }
-
-    fn reports(&self, partials: &[Partial]) -> Result<Reports> {
-        Reports::new(partials.iter().zip(&self.penalties))
     }
 }

@@ -34,7 +34,7 @@ impl Slices for Cpu {
                 self.run(stage, &pass, &mut operands, &mut sums);
             });
         }
-        Ok(pass.partials(sums))
+        Ok(pass.partials(sums).collect())
     }
 
     async fn update(&self, update: &Update<'_>, source: Option<Slice<'_>>, output: SliceMut<'_>) -> Result<Partial> {

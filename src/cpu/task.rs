@@ -14,17 +14,21 @@ use crate::numeric::tile::{self, AHEAD, TILE, TermLanes};
 use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 
-type Row = [u32; BLOCK];
+/// Room for the bits of a block's elements, if they are not bits themselves, and for its metric. A row is cleared at its
+/// first use in a span only.
+struct Rows<E: Element> {
+    source: Option<E::Room<BLOCK>>,
+    element_weights: Option<E::Room<BLOCK>>,
+    output: Option<E::Room<BLOCK>>,
+    first: Option<E::Room<BLOCK>>,
+    second: Option<E::Room<BLOCK>>,
+    metric: Option<[u32; BLOCK]>,
+}
 
-/// Room for the bits of elements that are not bits themselves. Each row is cleared at its first use in a span only.
-#[derive(Default)]
-struct Rows {
-    source: Option<Row>,
-    element_weights: Option<Row>,
-    output: Option<Row>,
-    first: Option<Row>,
-    second: Option<Row>,
-    metric: Option<Row>,
+impl<E: Element> Default for Rows<E> {
+    fn default() -> Rows<E> {
+        Rows { source: None, element_weights: None, output: None, first: None, second: None, metric: None }
+    }
 }
 
 /// What is done with one span.
@@ -113,7 +117,7 @@ impl Task<'_> {
     }
 
     /// Updates at most a block.
-    fn update<E: Element>(&self, at: u64, operands: SegmentOperands<'_, E>, rows: &mut Rows) {
+    fn update<E: Element>(&self, at: u64, operands: SegmentOperands<'_, E>, rows: &mut Rows<E>) {
         let (set, loops, s) = (self.set, self.loops, &self.pass.scalars);
         let SegmentOperands { source, element_weights, written: [output, first, second] } = operands;
         let element_weights = bits_of(set, element_weights, &mut rows.element_weights);
@@ -184,6 +188,16 @@ impl Task<'_> {
     }
 
     fn add_gradient(&self, at: u64, source: &[u32], output: &mut [u32], element_weights: &[u32]) {
+        if self.groups.is_none() {
+            let c = Weighed { coefficients: &self.c.c, element_weights };
+            return (self.loops.add_gradient)(self.set, source, output, c);
+        }
+        self.add_gradient_of_groups(at, source, output, element_weights);
+    }
+
+    /// Apart, because its rows would take room on the stack in every call.
+    #[inline(never)]
+    fn add_gradient_of_groups(&self, at: u64, source: &[u32], output: &mut [u32], element_weights: &[u32]) {
         self.with_coefficients(at, source, |coefficients, of_groups| match of_groups {
             None => (self.loops.add_gradient)(self.set, source, output, Weighed { coefficients, element_weights }),
             Some(of_groups) => {
@@ -214,6 +228,11 @@ impl Task<'_> {
             (self.loops.prox_in_place)(self.set, bits, Weighed { coefficients: &self.c.c, element_weights });
             return;
         }
+        self.prox_in_place_of_groups(at, bits, element_weights);
+    }
+
+    #[inline(never)]
+    fn prox_in_place_of_groups(&self, at: u64, bits: &mut [u32], element_weights: &[u32]) {
         let mut source = [0; BLOCK];
         let source = &mut source[..bits.len()];
         source.copy_from_slice(bits);
@@ -223,8 +242,21 @@ impl Task<'_> {
     /// Calls `f` with the coefficients that all of these weights share, and with those of each weight's group if they
     /// differ.
     fn with_coefficients(&self, at: u64, source: &[u32], f: impl FnOnce(&Coefficients, Option<[&[f32]; 2]>)) {
+        match self.groups {
+            None => f(&self.c.c, None),
+            Some(groups) => self.with_coefficients_of(groups, at, source, f),
+        }
+    }
+
+    #[inline(never)]
+    fn with_coefficients_of(
+        &self,
+        groups: &GroupCoefficients<'_>,
+        at: u64,
+        source: &[u32],
+        f: impl FnOnce(&Coefficients, Option<[&[f32]; 2]>),
+    ) {
         let c = &self.c.c;
-        let Some(groups) = self.groups else { return f(c, None) };
         let [mut first, mut second] = [[0.0; BLOCK]; 2];
         let len = source.len();
         match groups.of(at, source, [&mut first[..len], &mut second[..len]]) {
@@ -247,14 +279,14 @@ fn add_tiles<E: Element, const FUSED: bool>(weights: &[E], sums: &mut Sums) -> u
 }
 
 /// The bits of at most a block: the elements themselves if they are bits, else decoded into `held`.
-fn bits_of<'a, E: Element>(set: InstructionSet, elements: &'a [E], held: &'a mut Option<Row>) -> &'a [u32] {
+fn bits_of<'a, E: Element>(set: InstructionSet, elements: &'a [E], held: &'a mut Option<E::Room<BLOCK>>) -> &'a [u32] {
     if let Some(bits) = E::bits(elements) {
         return bits;
     }
     if elements.is_empty() {
         return &[];
     }
-    let bits = &mut held.get_or_insert([0; BLOCK])[..elements.len()];
+    let bits = &mut held.get_or_insert_with(E::room).as_mut()[..elements.len()];
     set.run(
         #[inline(always)]
         || decode(elements, bits),
@@ -263,11 +295,16 @@ fn bits_of<'a, E: Element>(set: InstructionSet, elements: &'a [E], held: &'a mut
 }
 
 /// Calls `f` with the bits of at most a block: in place if elements are their own bits.
-fn on_bits<E: Element>(set: InstructionSet, elements: &mut [E], held: &mut Option<Row>, f: impl FnOnce(&mut [u32])) {
+fn on_bits<E: Element>(
+    set: InstructionSet,
+    elements: &mut [E],
+    held: &mut Option<E::Room<BLOCK>>,
+    f: impl FnOnce(&mut [u32]),
+) {
     if let Some(bits) = E::bits_mut(elements) {
         return f(bits);
     }
-    let bits = &mut held.get_or_insert([0; BLOCK])[..elements.len()];
+    let bits = &mut held.get_or_insert_with(E::room).as_mut()[..elements.len()];
     set.run(
         #[inline(always)]
         || decode(elements, bits),
@@ -284,7 +321,7 @@ fn onto_bits<E: Element>(
     set: InstructionSet,
     source: &[E],
     output: &mut [E],
-    [from, to]: [&mut Option<Row>; 2],
+    [from, to]: [&mut Option<E::Room<BLOCK>>; 2],
     adds: bool,
     f: impl FnOnce(&[u32], &mut [u32]),
 ) {
@@ -295,7 +332,7 @@ fn onto_bits<E: Element>(
     if let Some(output) = E::bits_mut(output) {
         return f(source, output);
     }
-    let bits = &mut to.get_or_insert([0; BLOCK])[..output.len()];
+    let bits = &mut to.get_or_insert_with(E::room).as_mut()[..output.len()];
     f(source, bits);
     set.run(
         #[inline(always)]

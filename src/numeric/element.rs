@@ -86,6 +86,10 @@ impl Element for half::bf16 {
 
 /// The sealed half of [`Element`]: converts an element to the bits of the `f32` of the same value, and back.
 pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
+    /// Room for the bits of N elements: none if they are their own bits.
+    type Room<const N: usize>: AsMut<[u32]>;
+    /// That room, cleared.
+    fn room<const N: usize>() -> Self::Room<N>;
     /// The bits of the `f32` of the same value; exact, and a NaN keeps its payload.
     fn decode(self) -> u32;
     /// The element nearest to the `f32` of these bits, ties to even. It undoes `decode`, except that `f16` gives +0 for
@@ -104,6 +108,11 @@ pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
 }
 
 impl Bits for f32 {
+    type Room<const N: usize> = [u32; 0];
+    #[inline(always)]
+    fn room<const N: usize>() -> [u32; 0] {
+        []
+    }
     #[inline(always)]
     fn decode(self) -> u32 {
         self.to_bits()
@@ -125,6 +134,11 @@ impl Bits for f32 {
 }
 
 impl Bits for half::bf16 {
+    type Room<const N: usize> = [u32; N];
+    #[inline(always)]
+    fn room<const N: usize>() -> [u32; N] {
+        [0; N]
+    }
     #[inline(always)]
     fn decode(self) -> u32 {
         u32::from(self.to_bits()) << 16
@@ -144,6 +158,11 @@ impl Bits for half::bf16 {
 }
 
 impl Bits for half::f16 {
+    type Room<const N: usize> = [u32; N];
+    #[inline(always)]
+    fn room<const N: usize>() -> [u32; N] {
+        [0; N]
+    }
     #[inline(always)]
     fn decode(self) -> u32 {
         let h = u32::from(self.to_bits());

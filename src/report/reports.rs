@@ -1,5 +1,7 @@
 //! Reports of several tensors, or of several penalties.
 
+use std::borrow::Borrow;
+
 use super::Report;
 use super::partial::Partial;
 use crate::{Penalty, Result};
@@ -40,12 +42,17 @@ impl Reports {
     ///
     /// As [`Partial::report`].
     pub fn new<'a>(tensors: impl IntoIterator<Item = (&'a Partial, &'a Penalty)>) -> Result<Reports> {
+        Reports::of(tensors)
+    }
+
+    /// The same, also of partials that nobody keeps.
+    pub(crate) fn of<'a>(tensors: impl IntoIterator<Item = (impl Borrow<Partial>, &'a Penalty)>) -> Result<Reports> {
         let mut all = Partial::default();
         let tensors: Result<Vec<Report>> = tensors
             .into_iter()
             .map(|(partial, penalty)| {
-                all.merge(partial);
-                partial.report(penalty)
+                all.merge(partial.borrow());
+                partial.borrow().report(penalty)
             })
             .collect();
         let tensors = tensors?;

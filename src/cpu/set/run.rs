@@ -13,16 +13,16 @@ use crate::penalty::element_weights::matched;
 use crate::plan::coefficients::coefficients;
 use crate::plan::operands::{ELEMENT_WEIGHTS, Extent, WEIGHTS, disjoint, one_each, same_shape};
 use crate::plan::{Plan, Segment, Stage};
-use crate::report::partial::Partial;
+use crate::report::reports::Reports;
 
 impl HostSet<'_> {
-    /// One partial per tensor if the call sums, else none.
+    /// The reports, from one partial per tensor if the call sums, else from none.
     pub(super) fn run(
         &self,
         call: &Call,
         read: Option<Inputs<'_>>,
         written: &mut [Outputs<'_, '_>],
-    ) -> Result<Vec<Partial>> {
+    ) -> Result<Reports> {
         let plan = self.plan(call, &read, written)?;
         self.validate(call, &plan.segments, &read, written)?;
         let (segments, penalties) = (&plan.segments[..], &self.penalties[..]);
@@ -34,7 +34,7 @@ impl HostSet<'_> {
         for stage in &plan.stages {
             with_element!(stage.dtype, E => self.run_stage::<E>(stage, &pass, &read, written, &mut sums));
         }
-        Ok(pass.partials(sums))
+        Reports::of(pass.partials(sums).zip(penalties))
     }
 
     /// The plan for weights of these lengths and types. In a training loop they stay, so the first call's plan is kept.
@@ -109,7 +109,12 @@ impl HostSet<'_> {
             slices.iter().enumerate().try_for_each(|(i, s)| fits(operand, i, &s.as_slice()))?;
         }
         let Some((operand, slices)) = *read else { return Ok(()) };
-        // Only slices that are read can overlap: the compiler rules out the rest.
+        // Only slices that are read can overlap: the compiler rules out the rest. Most lie in the order of their
+        // addresses, and then there is nothing to sort.
+        let ranges = slices.iter().map(|slice| slice.bytes().as_ptr_range()).filter(|range| !range.is_empty());
+        if ranges.clone().zip(ranges.skip(1)).all(|(a, b)| a.end <= b.start) {
+            return Ok(());
+        }
         let extents = slices.iter().enumerate().filter(|(_, slice)| !slice.is_empty());
         let mut extents: Vec<Extent<()>> = extents
             .map(|(parameter, slice)| {
