@@ -13,8 +13,6 @@ use crate::plan::{Plan, Span, Stage};
 
 /// Up to this many weights, a pass takes no other thread: what one task of the pool takes.
 const ALONE: u64 = TILES_PER_SPAN as u64 * TILE as u64;
-/// How many weights could be visited in the time that a span takes beside its weights.
-const PER_SPAN: u64 = 128;
 /// How many tasks are made at a time: few enough that their inputs and results stay in the caches.
 const SPANS: usize = 1024;
 
@@ -71,7 +69,7 @@ impl Cpu {
         operands: &mut [SegmentOperands<'_, E>],
         sums: &mut [Sums],
     ) {
-        if spans.iter().map(|span| u64::from(span.len) + PER_SPAN).sum::<u64>() <= ALONE + PER_SPAN {
+        if spans.iter().map(|span| u64::from(span.len)).sum::<u64>() <= ALONE {
             for span in spans {
                 let at = span.segment as usize;
                 let operands = operands[at].take(span.len as usize);
