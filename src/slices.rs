@@ -74,7 +74,7 @@ impl<'a> Tensor<'a> {
         Ok((segment, coefficients))
     }
 
-    /// The same for several tensors.
+    /// The segments, penalties and coefficients that an evaluation of several tensors needs.
     pub(crate) fn accept_all(tensors: &[Tensor<'_>]) -> Result<Accepted> {
         let mut accepted = Accepted {
             segments: Vec::with_capacity(tensors.len()),

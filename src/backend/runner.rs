@@ -201,7 +201,8 @@ pub(super) fn evaluate_and_gradient<'a>(
     })
 }
 
-/// One partial per term, empty unless the call sums.
+/// Writes the first term's gradient or adds it, and adds those of the others. Gives one partial per term, which is empty
+/// unless the call sums.
 async fn add_terms(
     runner: &Runner<'_>,
     operation: Operation,

@@ -27,11 +27,11 @@ const JOINT: u64 = 16;
 enum Way {
     /// With the block that they are in, while it is in the cache: blocks hold whole groups.
     InBlocks,
-    /// All before the first weight is visited. They are consecutive runs of weights.
+    /// All groups before the first weight is visited. The groups are consecutive runs of weights.
     Runs,
-    /// One after the other, each by all threads.
+    /// One group after the other, each by all threads.
     Large,
-    /// All before, from copies of their weights.
+    /// All groups before the first weight is visited, from copies of their weights.
     Gathered,
 }
 
@@ -49,9 +49,9 @@ impl Way {
 
 /// The coefficients of a segment's groups.
 pub(super) enum GroupCoefficients<'a> {
-    /// Of groups that are reduced.
+    /// The reduction is done, and its results are here.
     Found { geometry: &'a Geometry, found: &'a [Found], rule: Rule },
-    /// Of groups that are reduced with their block.
+    /// Each block reduces its groups when it is visited.
     InBlocks { reduction: Reduction<'a>, size: usize },
 }
 
@@ -121,12 +121,12 @@ pub(super) struct Reduction<'a> {
 }
 
 impl Reduction<'_> {
-    /// Of one group.
+    /// Reduces one group.
     fn one(&self, members: Members<'_>) -> Found {
         (self.find.one)(&Group { members, dtype: self.dtype, set: self.set }, &self.search)
     }
 
-    /// Of runs of cleaned weights.
+    /// Reduces consecutive runs of weights, given as cleaned bits.
     fn runs(&self, size: usize, bits: &[u32], found: &mut [Found]) {
         if self.in_lanes(size) {
             let mut lanes = [FoundLanes::NONE];
@@ -147,7 +147,7 @@ impl Reduction<'_> {
         size <= LONGEST && (self.dtype == Dtype::F32 || !stored)
     }
 
-    /// Of short runs of cleaned weights.
+    /// Reduces short runs side by side.
     fn lanes(&self, size: usize, bits: &[u32], found: &mut [FoundLanes]) {
         (self.find.runs)(&Runs { bits, size, set: self.set }, &self.search, found);
         for (bits, found) in bits.chunks(size * LANES).zip(found) {
@@ -211,7 +211,7 @@ fn spread([a, b]: [f32; 2], select: bool, first: &mut [f32], second: &mut [f32])
     }
 }
 
-/// The same for many short groups.
+/// Gives the weights of many short groups their coefficients. A known size lets the compiler unroll the loops.
 #[inline(always)]
 fn spread_lanes(found: &[FoundLanes], select: bool, size: usize, first: &mut [f32], second: &mut [f32]) {
     match size {
@@ -228,7 +228,7 @@ fn spread_lanes(found: &[FoundLanes], select: bool, size: usize, first: &mut [f3
     }
 }
 
-/// The same for a size that is known.
+/// Gives the weights of groups of N their coefficients.
 #[inline(always)]
 fn spread_of<const N: usize>(found: &[FoundLanes], select: bool, first: &mut [f32], second: &mut [f32]) {
     let groups = first.as_chunks_mut::<N>().0.iter_mut().zip(second.as_chunks_mut::<N>().0).enumerate();

@@ -302,8 +302,8 @@ fn plus_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
     if FUSED { a.mul_add(b, sum) } else { sum + a * b }
 }
 
-/// Prefetches what lies 4 KiB behind a block. Loops that write go no further ahead: they read several arrays, which
-/// must stay in the first-level cache until then.
+/// Prefetches the memory 4 KiB after a block. Loops that write look no further ahead: they read several arrays, and what
+/// is prefetched must stay in the first-level cache until it is used.
 #[inline(always)]
 pub(crate) fn prefetch_ahead<const N: usize>(block: &[u32; N]) {
     for line in (0..N).step_by(16) {

@@ -45,7 +45,7 @@ impl Reports {
         Reports::of(tensors)
     }
 
-    /// The same, also of partials that nobody keeps.
+    /// `new` for references and for partials that are dropped at once.
     pub(crate) fn of<'a>(tensors: impl IntoIterator<Item = (impl Borrow<Partial>, &'a Penalty)>) -> Result<Reports> {
         let mut all = Partial::default();
         let tensors: Result<Vec<Report>> = tensors
