@@ -9,6 +9,7 @@ pub(crate) mod rule;
 pub(crate) mod scalars;
 pub(crate) mod sgd;
 pub(crate) mod steps;
+mod visit;
 
 use rule::Rule;
 
@@ -35,6 +36,8 @@ pub(crate) trait Formula: PerWeight<f32> {
     /// Whether every element has an element weight ≥ 0, which replaces the last coefficient and the last term
     /// coefficient.
     const WEIGHTED: bool = false;
+    /// Whether one of its functions may return a NaN for finite numbers: nobody can tell of a user's.
+    const MAY_RETURN_NAN: bool = false;
     /// Its name in errors and serialized partials: that of the most general of its penalties.
     const NAME: &'static str;
 

@@ -4,6 +4,7 @@
 pub(crate) mod accumulator;
 pub(crate) mod arithmetic;
 pub(crate) mod bits;
+pub(crate) mod block;
 pub(crate) mod element;
 pub(crate) mod fixed;
 pub(crate) mod float;

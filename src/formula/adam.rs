@@ -4,7 +4,7 @@
 
 use super::scalars::Scalars;
 use crate::numeric::arithmetic::{quotient, root};
-use crate::numeric::bits::{INFINITY, MAGNITUDE, NAN, add, flush, scale, select, signed};
+use crate::numeric::bits::{INFINITY, MAGNITUDE, NAN, add, flush, scale, select};
 
 /// The result of a step for one weight: the weight before the prox, its new state, and the metric √v̂ + ε, which is ∞
 /// if v is not finite.
@@ -30,12 +30,10 @@ pub(crate) fn step(theta: u32, g: u32, m: u32, v: u32, s: &Scalars) -> Stepped {
 /// The weight, m, v and the metric after a step in a usual block; see [`steps`](super::steps).
 #[inline(always)]
 pub(crate) fn usual_step([theta, g, m, v]: [f32; 4], s: &Scalars) -> [f32; 4] {
-    let first = flush(m * s[0] + g * s[1]);
-    let second = flush(v * s[2] + (g * g) * s[3]);
+    let first = m * s[0] + g * s[1];
+    let second = v * s[2] + (g * g) * s[3];
     let metric = root(second) * s[4] + s[5];
-    let size = first.abs() / metric;
-    let ratio = signed(if size < f32::MAX { size } else { f32::MAX }, first);
-    [flush(theta * s[7] + ratio * s[6]), first, second, metric]
+    [theta * s[7] + (first / metric) * s[6], first, second, metric]
 }
 
 /// g², as bits.

@@ -1,31 +1,32 @@
-//! The loops over weights as bits. They are compiled for each formula and each instruction set, but not for each type
-//! of weights.
+//! The loops over weights. They are compiled for each formula, instruction set and type of weights. A weight is
+//! converted, used and converted back in one go, a block at a time. The last block of a slice is padded with zeros.
 
 use super::group::find::{self, Find};
 use super::group::with_group;
+use super::visit::{AddGradient, Gradient, MetricProx, Prox, Term, Visit};
 use super::{Coefficients, Formula, TermCoefficients, pointwise};
-use crate::numeric::bits::{self, INFINITY, MAGNITUDE};
+use crate::numeric::bits;
+use crate::numeric::block;
+use crate::numeric::element::{BLOCK, Block, Element};
 use crate::numeric::simd::InstructionSet;
+use crate::numeric::slice::{Slice, SliceMut, with_element};
 use crate::numeric::tile::prefetch_ahead;
 
-/// How many weights at a time are tested for NaN and infinity. The last ones of a slice are padded with zeros.
-const BLOCK: usize = 64;
-
-type Block = [u32; BLOCK];
-
-/// A loop over weights that each have two coefficients of their group.
-type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32]; 2]);
+/// A loop from a source to an output.
+pub(crate) type Update = fn(InstructionSet, Slice<'_>, SliceMut<'_>, Weighed<'_, Coefficients>);
+/// A loop over weights as bits that each have two coefficients of their group.
+pub(crate) type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32]; 2]);
 
 /// The loops of a formula, from a source to an output or in place.
 pub(crate) struct Loops {
-    pub(crate) gradient: fn(InstructionSet, &[u32], &mut [u32], Weighed<'_, Coefficients>),
-    pub(crate) add_gradient: fn(InstructionSet, &[u32], &mut [u32], Weighed<'_, Coefficients>),
-    pub(crate) prox: fn(InstructionSet, &[u32], &mut [u32], Weighed<'_, Coefficients>),
-    pub(crate) prox_in_place: fn(InstructionSet, &mut [u32], Weighed<'_, Coefficients>),
-    /// In the metric whose bits the second slice holds.
-    pub(crate) metric_prox_in_place: fn(InstructionSet, &mut [u32], &[u32], Weighed<'_, Coefficients>),
+    pub(crate) gradient: Update,
+    pub(crate) add_gradient: Update,
+    pub(crate) prox: Update,
+    pub(crate) prox_in_place: fn(InstructionSet, SliceMut<'_>, Weighed<'_, Coefficients>),
+    /// The source is the metric.
+    pub(crate) metric_prox_in_place: fn(InstructionSet, &[f32], &mut [f32], Weighed<'_, Coefficients>),
     /// The weights' terms in the term sum.
-    pub(crate) terms: fn(InstructionSet, &[u32], Weighed<'_, TermCoefficients>, &mut [f32]),
+    pub(crate) terms: fn(InstructionSet, Slice<'_>, Weighed<'_, TermCoefficients>, &mut [f32]),
     pub(crate) gradient_of_each: UpdateEach,
     pub(crate) prox_of_each: UpdateEach,
     pub(crate) find: Find,
@@ -79,11 +80,11 @@ impl<const N: usize> OfBlock<'_, [f32; N]> {
 impl Loops {
     pub(crate) const fn of<F: Formula>() -> Loops {
         Loops {
-            gradient: gradient::<F>,
-            add_gradient: add_gradient::<F>,
-            prox: prox::<F>,
-            prox_in_place: prox_in_place::<F>,
-            metric_prox_in_place: metric_prox_in_place::<F>,
+            gradient: update::<Gradient<F>>,
+            add_gradient: update::<AddGradient<F>>,
+            prox: update::<Prox<F>>,
+            prox_in_place: update_in_place::<Prox<F>>,
+            metric_prox_in_place: run::<MetricProx<F>, f32, f32, 5>,
             terms: terms::<F>,
             // The weights of a separable formula have no coefficients of their group, so these are not compiled for it.
             gradient_of_each: if F::RULE.is_some() { gradient_of_each::<F> } else { |_, _, _, _, _| {} },
@@ -93,268 +94,164 @@ impl Loops {
     }
 }
 
-/// Sets each element of the output from the source's element, its own old value and its coefficients. Blocks without
-/// NaN and infinity, as nearly all are, take `finite`, which needs fewer instructions than `any`. If `READS` is set, the
-/// old value counts too.
+/// Runs a loop from a source to an output.
 #[inline(always)]
-fn blocks<F: Formula, const READS: bool, const N: usize>(
-    source: &[u32],
-    output: &mut [u32],
+fn run<V: Visit<N>, S: Element, O: Element, const N: usize>(
+    set: InstructionSet,
+    source: &[S],
+    output: &mut [O],
     c: Weighed<'_, [f32; N]>,
-    finite: impl Fn(u32, u32, &[f32; N]) -> u32,
-    any: impl Fn(u32, u32, &[f32; N]) -> u32,
+) {
+    set.run_knowing(
+        #[inline(always)]
+        |set| {
+            if V::has_short(c.coefficients) {
+                blocks::<V, S, O, N, true>(set, source, output, c);
+            } else {
+                blocks::<V, S, O, N, false>(set, source, output, c);
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn blocks<V: Visit<N>, S: Element, O: Element, const N: usize, const SHORT: bool>(
+    set: InstructionSet,
+    source: &[S],
+    output: &mut [O],
+    c: Weighed<'_, [f32; N]>,
 ) {
     let (sources, source_rest) = source.as_chunks::<BLOCK>();
     let (outputs, output_rest) = output[..source.len()].as_chunks_mut::<BLOCK>();
     for (i, (source, output)) in sources.iter().zip(outputs).enumerate() {
         prefetch_ahead(source);
         prefetch_ahead(output);
-        visit::<F, READS, N>(source, output, c.block::<F>(i * BLOCK), &finite, &any);
+        block::<V, S, O, N, SHORT>(set, source, output, c.block::<V::Formula>(i * BLOCK));
     }
     if !source_rest.is_empty() {
-        let [mut from, mut to, mut element_weights] = [[0; BLOCK]; 3];
+        let (mut from, mut to, mut element_weights) = ([S::zeroed(); BLOCK], [O::zeroed(); BLOCK], [0; BLOCK]);
         pad(source_rest, &mut from);
         pad(output_rest, &mut to);
-        let c = c.rest::<F>(sources.len() * BLOCK, &mut element_weights);
-        visit::<F, READS, N>(&from, &mut to, c, &finite, &any);
+        let c = c.rest::<V::Formula>(sources.len() * BLOCK, &mut element_weights);
+        block::<V, S, O, N, SHORT>(set, &from, &mut to, c);
         output_rest.copy_from_slice(&to[..source_rest.len()]);
     }
 }
 
 #[inline(always)]
-fn visit<F: Formula, const READS: bool, const N: usize>(
-    source: &Block,
-    output: &mut Block,
+fn block<V: Visit<N>, S: Element, O: Element, const N: usize, const SHORT: bool>(
+    set: InstructionSet,
+    source: &[S; BLOCK],
+    output: &mut [O; BLOCK],
     c: OfBlock<'_, [f32; N]>,
-    finite: impl Fn(u32, u32, &[f32; N]) -> u32,
-    any: impl Fn(u32, u32, &[f32; N]) -> u32,
 ) {
-    if is_finite(source) && (!READS || is_finite(output)) {
-        for i in 0..BLOCK {
-            output[i] = finite(source[i], output[i], &c.at::<F>(i));
-        }
+    if S::are_finite(source) && (!V::READS || O::are_finite(output)) {
+        let mut room = [0; BLOCK];
+        let source = block::bits(set, source, &mut room);
+        block::write(
+            set,
+            output,
+            [V::READS, V::Formula::MAY_RETURN_NAN],
+            #[inline(always)]
+            |output| {
+                for i in 0..BLOCK {
+                    output[i] = finite::<V, N, SHORT>(source[i], output[i], &c.at::<V::Formula>(i));
+                }
+            },
+        );
     } else {
         for i in 0..BLOCK {
-            output[i] = any(source[i], output[i], &c.at::<F>(i));
+            output[i] = O::encode(V::any(source[i].decode(), output[i].decode(), &c.at::<V::Formula>(i)));
         }
     }
 }
 
-/// The same in place.
+/// Runs a loop in place: the element is the source, and there is no old value.
 #[inline(always)]
-fn blocks_in_place<F: Formula, const N: usize>(
-    bits: &mut [u32],
+fn run_in_place<V: Visit<N>, E: Element, const N: usize>(
+    set: InstructionSet,
+    elements: &mut [E],
     c: Weighed<'_, [f32; N]>,
-    finite: impl Fn(u32, &[f32; N]) -> u32,
-    any: impl Fn(u32, &[f32; N]) -> u32,
 ) {
-    let (blocks, rest) = bits.as_chunks_mut::<BLOCK>();
+    set.run_knowing(
+        #[inline(always)]
+        |set| {
+            if V::has_short(c.coefficients) {
+                blocks_in_place::<V, E, N, true>(set, elements, c);
+            } else {
+                blocks_in_place::<V, E, N, false>(set, elements, c);
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn blocks_in_place<V: Visit<N>, E: Element, const N: usize, const SHORT: bool>(
+    set: InstructionSet,
+    elements: &mut [E],
+    c: Weighed<'_, [f32; N]>,
+) {
+    let (blocks, rest) = elements.as_chunks_mut::<BLOCK>();
     let start = blocks.len() * BLOCK;
     for (i, block) in blocks.iter_mut().enumerate() {
         prefetch_ahead(block);
-        visit_in_place::<F, N>(block, c.block::<F>(i * BLOCK), &finite, &any);
+        block_in_place::<V, E, N, SHORT>(set, block, c.block::<V::Formula>(i * BLOCK));
     }
     if !rest.is_empty() {
-        let [mut block, mut element_weights] = [[0; BLOCK]; 2];
+        let (mut block, mut element_weights) = ([E::zeroed(); BLOCK], [0; BLOCK]);
         pad(rest, &mut block);
-        visit_in_place::<F, N>(&mut block, c.rest::<F>(start, &mut element_weights), &finite, &any);
+        block_in_place::<V, E, N, SHORT>(set, &mut block, c.rest::<V::Formula>(start, &mut element_weights));
         rest.copy_from_slice(&block[..rest.len()]);
     }
 }
 
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "debug builds check an iterator's counter and do not vectorise")]
-fn visit_in_place<F: Formula, const N: usize>(
-    block: &mut Block,
+fn block_in_place<V: Visit<N>, E: Element, const N: usize, const SHORT: bool>(
+    set: InstructionSet,
+    elements: &mut [E; BLOCK],
     c: OfBlock<'_, [f32; N]>,
-    finite: impl Fn(u32, &[f32; N]) -> u32,
-    any: impl Fn(u32, &[f32; N]) -> u32,
 ) {
-    if is_finite(block) {
-        for i in 0..BLOCK {
-            block[i] = finite(block[i], &c.at::<F>(i));
-        }
+    if E::are_finite(elements) {
+        block::write(
+            set,
+            elements,
+            [true, V::Formula::MAY_RETURN_NAN],
+            #[inline(always)]
+            |bits| {
+                for i in 0..BLOCK {
+                    bits[i] = finite::<V, N, SHORT>(bits[i], 0, &c.at::<V::Formula>(i));
+                }
+            },
+        );
     } else {
         for i in 0..BLOCK {
-            block[i] = any(block[i], &c.at::<F>(i));
+            elements[i] = E::encode(V::any(elements[i].decode(), 0, &c.at::<V::Formula>(i)));
         }
     }
 }
 
 #[inline(always)]
-fn pad(part: &[u32], block: &mut Block) {
-    block[..part.len()].copy_from_slice(part);
+fn finite<V: Visit<N>, const N: usize, const SHORT: bool>(from: u32, old: u32, c: &[f32; N]) -> u32 {
+    if SHORT { V::short(from, old, c) } else { V::finite(from, old, c) }
 }
 
 #[inline(always)]
-fn is_finite(block: &Block) -> bool {
-    block.iter().fold(0, |max, b| max.max(b & MAGNITUDE)) < INFINITY
+fn pad<T: Copy>(part: &[T], block: &mut [T; BLOCK]) {
+    block[..part.len()].copy_from_slice(part);
 }
 
-fn gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
-    set.run(
-        #[inline(always)]
-        || {
-            if F::has_short_gradient(c.coefficients) {
-                blocks::<F, false, _>(
-                    source,
-                    output,
-                    c,
-                    #[inline(always)]
-                    |theta, _, c| F::short_gradient(theta, c),
-                    #[inline(always)]
-                    |theta, _, c| pointwise::gradient::<F>(theta, c),
-                );
-            } else {
-                blocks::<F, false, _>(
-                    source,
-                    output,
-                    c,
-                    #[inline(always)]
-                    |theta, _, c| pointwise::finite_gradient::<F>(theta, c),
-                    #[inline(always)]
-                    |theta, _, c| pointwise::gradient::<F>(theta, c),
-                );
-            }
-        },
-    );
+/// Slices have a type as a value, so that the caller is not compiled for each formula.
+fn update<V: Visit<5>>(set: InstructionSet, source: Slice<'_>, output: SliceMut<'_>, c: Weighed<'_, Coefficients>) {
+    with_element!(source.dtype(), E => run::<V, E, E, 5>(set, source.elements(), output.into_elements(), c));
 }
 
-fn add_gradient<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
-    set.run(
-        #[inline(always)]
-        || {
-            if F::has_short_gradient(c.coefficients) {
-                blocks::<F, true, _>(
-                    source,
-                    output,
-                    c,
-                    #[inline(always)]
-                    |theta, existing, c| bits::add_large_gradient(existing, F::short_gradient(theta, c)),
-                    #[inline(always)]
-                    |theta, existing, c| bits::add(existing, pointwise::gradient::<F>(theta, c)),
-                );
-            } else {
-                blocks::<F, true, _>(
-                    source,
-                    output,
-                    c,
-                    #[inline(always)]
-                    |theta, existing, c| bits::add_finite_gradient(existing, pointwise::finite_gradient::<F>(theta, c)),
-                    #[inline(always)]
-                    |theta, existing, c| bits::add(existing, pointwise::gradient::<F>(theta, c)),
-                );
-            }
-        },
-    );
+fn update_in_place<V: Visit<5>>(set: InstructionSet, weights: SliceMut<'_>, c: Weighed<'_, Coefficients>) {
+    with_element!(weights.as_slice().dtype(), E => run_in_place::<V, E, 5>(set, weights.into_elements(), c));
 }
 
-fn prox<F: Formula>(set: InstructionSet, source: &[u32], output: &mut [u32], c: Weighed<'_, Coefficients>) {
-    set.run(
-        #[inline(always)]
-        || {
-            if F::has_short_prox(c.coefficients) {
-                blocks::<F, false, _>(
-                    source,
-                    output,
-                    c,
-                    #[inline(always)]
-                    |v, _, c| F::short_prox(v, c),
-                    #[inline(always)]
-                    |v, _, c| pointwise::prox::<F>(v, c),
-                );
-            } else {
-                blocks::<F, false, _>(
-                    source,
-                    output,
-                    c,
-                    #[inline(always)]
-                    |v, _, c| pointwise::finite_prox::<F>(v, c),
-                    #[inline(always)]
-                    |v, _, c| pointwise::prox::<F>(v, c),
-                );
-            }
-        },
-    );
-}
-
-fn prox_in_place<F: Formula>(set: InstructionSet, bits: &mut [u32], c: Weighed<'_, Coefficients>) {
-    set.run(
-        #[inline(always)]
-        || {
-            if F::has_short_prox(c.coefficients) {
-                blocks_in_place::<F, _>(
-                    bits,
-                    c,
-                    #[inline(always)]
-                    |v, c| F::short_prox(v, c),
-                    #[inline(always)]
-                    |v, c| pointwise::prox::<F>(v, c),
-                );
-            } else {
-                blocks_in_place::<F, _>(
-                    bits,
-                    c,
-                    #[inline(always)]
-                    |v, c| pointwise::finite_prox::<F>(v, c),
-                    #[inline(always)]
-                    |v, c| pointwise::prox::<F>(v, c),
-                );
-            }
-        },
-    );
-}
-
-/// The metric is the source, as bits.
-fn metric_prox_in_place<F: Formula>(
-    set: InstructionSet,
-    bits: &mut [u32],
-    metric: &[u32],
-    c: Weighed<'_, Coefficients>,
-) {
-    set.run(
-        #[inline(always)]
-        || {
-            if F::has_short_metric_prox(c.coefficients) {
-                blocks::<F, true, _>(
-                    metric,
-                    bits,
-                    c,
-                    #[inline(always)]
-                    |d, v, c| F::short_metric_prox(v, f32::from_bits(d), c),
-                    #[inline(always)]
-                    |d, v, c| pointwise::metric_prox::<F>(v, f32::from_bits(d), c),
-                );
-            } else {
-                blocks::<F, true, _>(
-                    metric,
-                    bits,
-                    c,
-                    #[inline(always)]
-                    |d, v, c| pointwise::finite_metric_prox::<F>(v, f32::from_bits(d), c),
-                    #[inline(always)]
-                    |d, v, c| pointwise::metric_prox::<F>(v, f32::from_bits(d), c),
-                );
-            }
-        },
-    );
-}
-
-fn terms<F: Formula>(set: InstructionSet, bits: &[u32], t: Weighed<'_, TermCoefficients>, terms: &mut [f32]) {
-    set.run(
-        #[inline(always)]
-        || {
-            blocks::<F, false, _>(
-                bits,
-                bytemuck::cast_slice_mut(terms),
-                t,
-                #[inline(always)]
-                |theta, _, t| pointwise::finite_term::<F>(theta, t).to_bits(),
-                #[inline(always)]
-                |theta, _, t| pointwise::term::<F>(theta, t).to_bits(),
-            );
-        },
-    );
+fn terms<F: Formula>(set: InstructionSet, weights: Slice<'_>, t: Weighed<'_, TermCoefficients>, terms: &mut [f32]) {
+    with_element!(weights.dtype(), E => run::<Term<F>, E, f32, 3>(set, weights.elements(), terms, t));
 }
 
 fn gradient_of_each<F: Formula>(

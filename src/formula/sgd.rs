@@ -3,7 +3,7 @@
 //! Twin of the files in `shaders/formula/sgd/`.
 
 use super::scalars::Scalars;
-use crate::numeric::bits::{add, flush, scale};
+use crate::numeric::bits::{add, scale};
 
 /// The next momentum: μv + (1−d)g.
 #[inline(always)]
@@ -26,17 +26,17 @@ pub(crate) fn step(theta: u32, direction: u32, s: &Scalars) -> u32 {
 /// The next momentum in a usual block; see [`steps`](super::steps).
 #[inline(always)]
 pub(crate) fn usual_momentum(v: f32, g: f32, s: &Scalars) -> f32 {
-    flush(v * s[0] + g * s[2])
+    v * s[0] + g * s[2]
 }
 
 /// The direction of Nesterov's step in a usual block.
 #[inline(always)]
 pub(crate) fn usual_nesterov(v: f32, g: f32, s: &Scalars) -> f32 {
-    flush(g + v * s[0])
+    g + v * s[0]
 }
 
 /// The step in a usual block.
 #[inline(always)]
 pub(crate) fn usual_step(theta: f32, direction: f32, s: &Scalars) -> f32 {
-    flush(theta + direction * s[1])
+    theta + direction * s[1]
 }

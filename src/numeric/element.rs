@@ -4,6 +4,15 @@
 
 use std::fmt;
 
+use super::bits::{INFINITY, MAGNITUDE};
+use super::simd::InstructionSet;
+
+/// How many elements are converted at a time by vector instructions.
+pub(crate) const BLOCK: usize = 64;
+
+/// The bits of a block's elements.
+pub(crate) type Block = [u32; BLOCK];
+
 /// The type of the weights in a slice or a buffer.
 ///
 /// ```
@@ -97,11 +106,34 @@ pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
     fn encode(bits: u32) -> Self;
     /// `encode` of anything but a NaN, in fewer instructions.
     fn encode_number(bits: u32) -> Self;
+    /// Whether no element is infinite or NaN.
+    fn are_finite(elements: &[Self]) -> bool;
+    /// `decode` of a block, except that a NaN may change its payload.
+    #[inline(always)]
+    fn decode_block(elements: &[Self; BLOCK], bits: &mut Block, _set: InstructionSet) {
+        for i in 0..BLOCK {
+            bits[i] = elements[i].decode();
+        }
+    }
+    /// Whether there are instructions that convert these elements.
+    #[inline(always)]
+    fn converts(_set: InstructionSet) -> bool {
+        false
+    }
+    /// `encode_number` of a block.
+    #[inline(always)]
+    fn encode_block(bits: &Block, elements: &mut [Self; BLOCK], _set: InstructionSet) {
+        for i in 0..BLOCK {
+            elements[i] = Self::encode_number(bits[i]);
+        }
+    }
     /// The elements themselves if they are `f32`: their bits need no conversion.
+    #[inline(always)]
     fn bits(_elements: &[Self]) -> Option<&[u32]> {
         None
     }
     /// `bits` for elements that are written.
+    #[inline(always)]
     fn bits_mut(_elements: &mut [Self]) -> Option<&mut [u32]> {
         None
     }
@@ -125,9 +157,15 @@ impl Bits for f32 {
     fn encode_number(bits: u32) -> Self {
         f32::from_bits(bits)
     }
+    #[inline(always)]
+    fn are_finite(elements: &[f32]) -> bool {
+        elements.iter().fold(0, |max, x| max.max(x.to_bits() & MAGNITUDE)) < INFINITY
+    }
+    #[inline(always)]
     fn bits(elements: &[f32]) -> Option<&[u32]> {
         Some(bytemuck::cast_slice(elements))
     }
+    #[inline(always)]
     fn bits_mut(elements: &mut [f32]) -> Option<&mut [u32]> {
         Some(bytemuck::cast_slice_mut(elements))
     }
@@ -154,6 +192,10 @@ impl Bits for half::bf16 {
     #[inline(always)]
     fn encode_number(bits: u32) -> Self {
         half::bf16::from_bits((bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16)
+    }
+    #[inline(always)]
+    fn are_finite(elements: &[Self]) -> bool {
+        elements.iter().fold(0, |max, x| max.max(x.to_bits() & 0x7fff)) < 0x7f80
     }
 }
 
@@ -205,12 +247,131 @@ impl Bits for half::f16 {
         };
         half::f16::from_bits(if magnitude == 0 { 0 } else { sign | magnitude } as u16)
     }
+    #[inline(always)]
+    fn are_finite(elements: &[Self]) -> bool {
+        elements.iter().fold(0, |max, x| max.max(x.to_bits() & 0x7fff)) < 0x7c00
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn decode_block(elements: &[Self; BLOCK], bits: &mut Block, set: InstructionSet) {
+        if set == InstructionSet::Baseline {
+            for i in 0..BLOCK {
+                bits[i] = elements[i].decode();
+            }
+        } else {
+            x86::decode(elements, bits, set);
+        }
+    }
+    #[inline(always)]
+    fn converts(set: InstructionSet) -> bool {
+        set != InstructionSet::Baseline
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn encode_block(bits: &Block, elements: &mut [Self; BLOCK], set: InstructionSet) {
+        if set == InstructionSet::Baseline {
+            for i in 0..BLOCK {
+                elements[i] = Self::encode_number(bits[i]);
+            }
+        } else {
+            x86::encode(bits, elements, set);
+        }
+    }
+}
+
+/// The processor's conversions of `f16`.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m128i, __m256, __m256i, __m512, _MM_FROUND_TO_NEAREST_INT, _mm_andnot_si128, _mm_cmpeq_epi16,
+        _mm_setzero_si128, _mm_slli_epi16, _mm256_andnot_si256, _mm256_cmpeq_epi16, _mm256_cvtph_ps, _mm256_cvtps_ph,
+        _mm256_setzero_si256, _mm256_slli_epi16, _mm512_cvtph_ps, _mm512_cvtps_ph,
+    };
+
+    use bytemuck::must_cast;
+    use half::f16;
+
+    use super::{BLOCK, Block, InstructionSet};
+
+    #[inline(always)]
+    pub(super) fn decode(elements: &[f16; BLOCK], bits: &mut Block, set: InstructionSet) {
+        if set == InstructionSet::Avx512 {
+            for (to, from) in bits.as_chunks_mut().0.iter_mut().zip(elements.as_chunks::<16>().0) {
+                // SAFETY: the processor has the set.
+                *to = must_cast::<__m512, [u32; 16]>(unsafe { _mm512_cvtph_ps(must_cast(*from)) });
+            }
+        } else {
+            for (to, from) in bits.as_chunks_mut().0.iter_mut().zip(elements.as_chunks::<8>().0) {
+                // SAFETY: every set but the baseline has these conversions.
+                *to = must_cast::<__m256, [u32; 8]>(unsafe { _mm256_cvtph_ps(must_cast(*from)) });
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn encode(bits: &Block, elements: &mut [f16; BLOCK], set: InstructionSet) {
+        if set == InstructionSet::Avx512 {
+            for (to, from) in elements.as_chunks_mut().0.iter_mut().zip(bits.as_chunks::<16>().0) {
+                // SAFETY: the processor has the set.
+                let row = unsafe {
+                    let row = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(must_cast(*from));
+                    // No −0.
+                    _mm256_andnot_si256(_mm256_cmpeq_epi16(_mm256_slli_epi16::<1>(row), _mm256_setzero_si256()), row)
+                };
+                *to = must_cast::<__m256i, [f16; 16]>(row);
+            }
+        } else {
+            for (to, from) in elements.as_chunks_mut().0.iter_mut().zip(bits.as_chunks::<8>().0) {
+                // SAFETY: every set but the baseline has these conversions.
+                let row = unsafe {
+                    let row = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(must_cast(*from));
+                    _mm_andnot_si128(_mm_cmpeq_epi16(_mm_slli_epi16::<1>(row), _mm_setzero_si128()), row)
+                };
+                *to = must_cast::<__m128i, [f16; 8]>(row);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use half::{bf16, f16};
+
+    /// Compares blocks of words, and of their decoded bits and what lies beside these, with single elements.
+    fn blocks_are_converted_as_elements_are<E: Element>() {
+        let elements: Vec<E> = (0..=u16::MAX).map(bytemuck::cast).collect();
+        for set in InstructionSet::available() {
+            for block in elements.as_chunks().0 {
+                let mut decoded = [0; BLOCK];
+                set.run_knowing(|set| E::decode_block(block, &mut decoded, set));
+                for (element, bits) in block.iter().zip(decoded) {
+                    assert!(
+                        bits == element.decode() || is_nan(bits) && is_nan(element.decode()),
+                        "{set:?} {element:?}"
+                    );
+                }
+                // The ties between two elements, and the numbers beside them.
+                let half = 1 << (E::DTYPE.lost_bits() - 1);
+                for offset in [0, 1, half - 1, half, half + 1, half * 2 - 1] {
+                    let numbers = decoded.map(|bits| if is_nan(bits + offset) { 0 } else { bits + offset });
+                    let mut encoded = [E::zeroed(); BLOCK];
+                    set.run_knowing(|set| E::encode_block(&numbers, &mut encoded, set));
+                    assert_eq!(encoded, numbers.map(E::encode), "{set:?} {numbers:x?}");
+                }
+            }
+        }
+    }
+
+    fn is_nan(bits: u32) -> bool {
+        bits & MAGNITUDE > INFINITY
+    }
+
+    #[test]
+    fn blocks_are_converted_as_elements() {
+        blocks_are_converted_as_elements_are::<f16>();
+        blocks_are_converted_as_elements_are::<bf16>();
+    }
 
     #[test]
     fn every_half_survives_the_round_trip_and_means_what_the_half_crate_says() {

@@ -11,6 +11,7 @@
 use super::accumulator::{Counts, Sums};
 use super::bits::{INFINITY, MAGNITUDE, flush};
 use super::element::Element;
+use super::simd::InstructionSet;
 use super::wgsl::Constant;
 
 /// The number of consecutive weights that are summed in floating point. Above tiles, sums are exact integers.
@@ -69,32 +70,61 @@ const fn rows(weights: usize) -> usize {
     lanes / (4 * WIDTH)
 }
 
-/// Adds a tile to the sums, and returns the bits of its largest finite |θ|. `ahead` is where the caller reads next.
+/// Adds a tile to the sums, and returns the bits of its largest finite |θ|. `ahead` is where the caller reads next, and
+/// `room` is kept from tile to tile.
 #[inline(always)]
-pub(crate) fn add<E: Element, const FUSED: bool>(tile: &[E; TILE], ahead: *const E, sums: &mut Sums) -> u32 {
+pub(crate) fn add<E: Element>(
+    set: InstructionSet,
+    tile: &[E; TILE],
+    ahead: *const E,
+    room: &mut Option<E::Room<TILE>>,
+    sums: &mut Sums,
+) -> u32 {
     let mut lanes = Lanes::<{ rows(TILE) }>::new();
-    Reader::<E, FUSED, TILE> { tile, ahead, over: [0; WIDTH] }.read(&mut lanes);
-    finish::<E, FUSED, _>(tile, lanes, sums)
+    if E::converts(set) {
+        // LLVM vectorises the sums only if the conversions are apart.
+        let room = bytemuck::cast_slice_mut::<u32, f32>(room.get_or_insert_with(E::room).as_mut());
+        if let Some(room) = room.first_chunk_mut() {
+            decode(set, tile, ahead, room);
+            Reader { set, tile: room, ahead: room.as_ptr(), over: [0; WIDTH] }.read(&mut lanes);
+        }
+    } else {
+        Reader { set, tile, ahead, over: [0; WIDTH] }.read(&mut lanes);
+    }
+    finish(set, tile, lanes, sums)
+}
+
+/// Decodes a tile, and prefetches as much.
+#[inline(always)]
+fn decode<E: Element>(set: InstructionSet, tile: &[E; TILE], mut ahead: *const E, to: &mut [f32; TILE]) {
+    for (to, from) in bytemuck::cast_slice_mut(to).as_chunks_mut().0.iter_mut().zip(tile.as_chunks().0) {
+        for _ in 0..size_of_val(from) / 64 {
+            prefetch(ahead);
+            ahead = ahead.wrapping_byte_add(64);
+        }
+        E::decode_block(from, to, set);
+    }
 }
 
 /// Adds a tile whose last weights are absent: they are +0.
 #[inline(always)]
-pub(crate) fn add_part<E: Element, const FUSED: bool>(part: &[E], sums: &mut Sums) -> u32 {
+pub(crate) fn add_part<E: Element>(set: InstructionSet, part: &[E], sums: &mut Sums) -> u32 {
     if part.len() <= SHORT {
         // Adding +0 to a number ≥ 0 changes nothing, so fewer lanes give the same bits.
         let mut lanes = Lanes::<{ rows(SHORT) }>::new();
-        read_part::<E, FUSED, _>(part, &mut lanes);
-        finish::<E, FUSED, _>(part, lanes, sums)
+        read_part(set, part, &mut lanes);
+        finish(set, part, lanes, sums)
     } else {
         let mut lanes = Lanes::<{ rows(TILE) }>::new();
-        read_part::<E, FUSED, _>(part, &mut lanes);
-        finish::<E, FUSED, _>(part, lanes, sums)
+        read_part(set, part, &mut lanes);
+        finish(set, part, lanes, sums)
     }
 }
 
 /// Adds the lanes of a tile, or of a part of it, to the sums. Unless the tile is ordinary, reads it again.
 #[inline(always)]
-fn finish<E: Element, const FUSED: bool, const ROWS: usize>(
+fn finish<E: Element, const ROWS: usize>(
+    set: InstructionSet,
     tile: &[E],
     mut lanes: Lanes<ROWS>,
     sums: &mut Sums,
@@ -117,7 +147,7 @@ fn finish<E: Element, const FUSED: bool, const ROWS: usize>(
         *to = f32::from_bits(scale(from.decode() & MAGNITUDE, exponent));
     }
     let mut lanes = Lanes::<{ rows(TILE) }>::new();
-    Reader::<f32, FUSED, TILE> { tile: &scaled, ahead: scaled.as_ptr(), over: [0; WIDTH] }.read(&mut lanes);
+    Reader { set, tile: &scaled, ahead: scaled.as_ptr(), over: [0; WIDTH] }.read(&mut lanes);
     sums.add_tile(tile.len(), tree(&mut lanes), exponent, counts, max);
     max
 }
@@ -155,13 +185,14 @@ impl TermLanes {
 }
 
 /// Reads a tile once, and prefetches the memory that is read next.
-struct Reader<'a, E, const FUSED: bool, const N: usize> {
+struct Reader<'a, E, const N: usize> {
+    set: InstructionSet,
     tile: &'a [E; N],
     ahead: *const E,
     over: Row<u32>,
 }
 
-impl<E: Element, const FUSED: bool, const N: usize> Reader<'_, E, FUSED, N> {
+impl<E: Element, const N: usize> Reader<'_, E, N> {
     /// The lanes, halved twice. The sums of four rows are added at once, so that three quarters of the sums are never
     /// stored.
     #[inline(always)]
@@ -194,9 +225,9 @@ impl<E: Element, const FUSED: bool, const N: usize> Reader<'_, E, FUSED, N> {
             for row in 0..rows {
                 let bits = self.tile[first + i + row * LANES].decode() & MAGNITUDE;
                 self.over[i] = self.over[i].max(bits.wrapping_sub(ORDINARY_FROM));
-                lane.add::<FUSED>(bits);
+                lane.add(self.set, bits);
             }
-            [l1s[i], squares[i]] = lane.sums::<FUSED>();
+            [l1s[i], squares[i]] = lane.sums(self.set);
         }
         [l1s, squares]
     }
@@ -204,11 +235,11 @@ impl<E: Element, const FUSED: bool, const N: usize> Reader<'_, E, FUSED, N> {
 
 /// Reads a part of a tile once. Absent weights are not visited, so that they do not count as zeros.
 #[inline(always)]
-fn read_part<E: Element, const FUSED: bool, const ROWS: usize>(part: &[E], lanes: &mut Lanes<ROWS>) {
+fn read_part<E: Element, const ROWS: usize>(set: InstructionSet, part: &[E], lanes: &mut Lanes<ROWS>) {
     let (rows, rest) = part.as_chunks();
     let mut last = [E::zeroed(); WIDTH];
     last[..rest.len()].copy_from_slice(rest);
-    let mut reader = PartReader::<E, FUSED> { rows, last, over: [0; WIDTH] };
+    let mut reader = PartReader { set, rows, last, over: [0; WIDTH] };
     for (over, element) in reader.over.iter_mut().zip(rest) {
         *over = (element.decode() & MAGNITUDE).wrapping_sub(ORDINARY_FROM);
     }
@@ -221,14 +252,15 @@ fn read_part<E: Element, const FUSED: bool, const ROWS: usize>(part: &[E], lanes
 }
 
 /// A part of a tile, in rows of neighbouring lanes.
-struct PartReader<'a, E, const FUSED: bool> {
+struct PartReader<'a, E> {
+    set: InstructionSet,
     rows: &'a [[E; WIDTH]],
     /// What is left, padded with zeros.
     last: [E; WIDTH],
     over: Row<u32>,
 }
 
-impl<E: Element, const FUSED: bool> PartReader<'_, E, FUSED> {
+impl<E: Element> PartReader<'_, E> {
     /// Both sums of a row of lanes, before any halving.
     #[inline(always)]
     fn sums(&mut self, at: usize) -> [Row<f32>; 2] {
@@ -240,20 +272,20 @@ impl<E: Element, const FUSED: bool> PartReader<'_, E, FUSED> {
                 let bits = row[i].decode() & MAGNITUDE;
                 self.over[i] = self.over[i].max(bits.wrapping_sub(ORDINARY_FROM));
                 let mut lane = Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] };
-                lane.add::<FUSED>(bits);
+                lane.add(self.set, bits);
                 Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] } = lane;
             }
         }
         if self.rows.len() % apart == at {
             for i in 0..WIDTH {
                 let mut lane = Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] };
-                lane.add::<FUSED>(self.last[i].decode() & MAGNITUDE);
+                lane.add(self.set, self.last[i].decode() & MAGNITUDE);
                 Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] } = lane;
             }
         }
         let (mut l1s, mut squares) = ([0.0; WIDTH], [0.0; WIDTH]);
         for i in 0..WIDTH {
-            [l1s[i], squares[i]] = Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] }.sums::<FUSED>();
+            [l1s[i], squares[i]] = Lane { l1: l1[i], hh: hh[i], hl: hl[i], ll: ll[i] }.sums(self.set);
         }
         [l1s, squares]
     }
@@ -271,20 +303,20 @@ struct Lane {
 impl Lane {
     /// Adds a weight, given by the bits of its magnitude.
     #[inline(always)]
-    fn add<const FUSED: bool>(&mut self, bits: u32) {
+    fn add(&mut self, set: InstructionSet, bits: u32) {
         let v = f32::from_bits(bits);
         let h = f32::from_bits(bits & UPPER);
         let l = v - h;
         self.l1 += v;
-        self.hh = plus_product::<FUSED>(self.hh, h, h);
-        self.hl = plus_product::<FUSED>(self.hl, h, l);
-        self.ll = plus_product::<FUSED>(self.ll, l, l);
+        self.hh = plus_product(set, self.hh, h, h);
+        self.hl = plus_product(set, self.hl, h, l);
+        self.ll = plus_product(set, self.ll, l, l);
     }
 
     /// Σ|θ| and Σθ². Σ2h·l is twice Σh·l: nothing here is near the ends of the exponent range.
     #[inline(always)]
-    fn sums<const FUSED: bool>(self) -> [f32; 2] {
-        [self.l1, self.hh + plus_product::<FUSED>(self.ll, 2.0, self.hl)]
+    fn sums(self, set: InstructionSet) -> [f32; 2] {
+        [self.l1, self.hh + plus_product(set, self.ll, 2.0, self.hl)]
     }
 }
 
@@ -298,16 +330,17 @@ fn plus(mut near: [Row<f32>; 2], far: [Row<f32>; 2]) -> [Row<f32>; 2] {
 
 /// sum + a·b. The product is exact, so a fused multiply-add gives the same bits.
 #[inline(always)]
-fn plus_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
-    if FUSED { a.mul_add(b, sum) } else { sum + a * b }
+fn plus_product(set: InstructionSet, sum: f32, a: f32, b: f32) -> f32 {
+    // Without an instruction for it, `mul_add` is a slow call.
+    if set == InstructionSet::Baseline { sum + a * b } else { a.mul_add(b, sum) }
 }
 
 /// Prefetches the memory 4 KiB after a block. Loops that write look no further ahead: they read several arrays, and what
 /// is prefetched must stay in the first-level cache until it is used.
 #[inline(always)]
-pub(crate) fn prefetch_ahead<const N: usize>(block: &[u32; N]) {
-    for line in (0..N).step_by(16) {
-        prefetch(block.as_ptr().wrapping_add(1024 + line));
+pub(crate) fn prefetch_ahead<T, const N: usize>(block: &[T; N]) {
+    for line in (0..size_of::<[T; N]>()).step_by(64) {
+        prefetch(block.as_ptr().wrapping_byte_add(4096 + line));
     }
 }
 

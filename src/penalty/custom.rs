@@ -238,6 +238,7 @@ struct Adapted<E>(PhantomData<E>);
 
 impl<E: Elementwise> Formula for Adapted<E> {
     const NAME: &'static str = E::NAME;
+    const MAY_RETURN_NAN: bool = true;
 
     fn factors(p: Parameters) -> [f64; 3] {
         [0.0, 0.0, E::factor(p)]
