@@ -13,5 +13,6 @@ pub(crate) mod hash;
 pub(crate) mod serialized;
 pub(crate) mod simd;
 pub(crate) mod slice;
+pub(crate) mod stream;
 pub(crate) mod tile;
 pub(crate) mod wgsl;

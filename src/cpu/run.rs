@@ -54,6 +54,7 @@ impl Cpu {
             pass,
             loops: &penalty.formula().loops,
             c: &pass.coefficients[segment],
+            len: pass.segments[segment].len,
             groups,
             grouped: penalty.rule().is_some(),
         }

@@ -14,6 +14,7 @@ use crate::formula::{Coefficients, steps};
 use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
 use crate::numeric::simd::InstructionSet;
+use crate::numeric::stream;
 use crate::numeric::tile::{self, AHEAD, TILE, TermLanes};
 use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
@@ -24,6 +25,8 @@ pub(super) struct Task<'a> {
     pub(super) pass: &'a Pass<'a>,
     pub(super) loops: &'static Loops,
     pub(super) c: &'a CoefficientRecord,
+    /// How many weights the segment has.
+    pub(super) len: u64,
     /// The coefficients of the weights' groups, once these are reduced.
     pub(super) groups: Option<&'a GroupCoefficients<'a>>,
     /// Whether the weights are in groups.
@@ -37,13 +40,14 @@ impl Task<'_> {
         if operation == Operation::Evaluate {
             return self.sum(operands.source, operands.element_weights, sums);
         }
+        let streams = self.streams::<E>();
         let mut rows = Rows::default();
         // Each block is summed while it is in the cache.
         while !(operands.source.is_empty() && operands.written[0].is_empty()) {
             let mut tile = operands.take(TILE);
             let mut left = tile.reborrow();
             while !left.written[0].is_empty() {
-                self.update(at, left.take(BLOCK), &mut rows);
+                self.update(at, left.take(BLOCK), streams, &mut rows);
                 at += BLOCK as u64;
             }
             if self.pass.sums {
@@ -51,6 +55,19 @@ impl Task<'_> {
                 self.add(if gradient { tile.source } else { tile.written[0] }, tile.element_weights, sums);
             }
         }
+        if streams {
+            stream::fence();
+        }
+    }
+
+    /// Whether the output is streamed: it is written only, and not summed.
+    fn streams<E: Element>(&self) -> bool {
+        let written_only = match self.pass.operation {
+            Operation::Gradient => true,
+            Operation::Prox => !self.pass.sums,
+            _ => false,
+        };
+        written_only && !self.grouped && stream::pays(self.len * size_of::<E>() as u64)
     }
 
     fn sum<E: Element>(&self, weights: &[E], element_weights: &[E], sums: &mut Sums) {
@@ -99,7 +116,7 @@ impl Task<'_> {
     }
 
     /// Updates at most a block.
-    fn update<E: Element>(&self, at: u64, operands: SegmentOperands<'_, E>, rows: &mut Rows<E>) {
+    fn update<E: Element>(&self, at: u64, operands: SegmentOperands<'_, E>, streams: bool, rows: &mut Rows<E>) {
         let (set, loops, s) = (self.set, self.loops, &self.pass.scalars);
         let SegmentOperands { source, element_weights, written: [output, first, second] } = operands;
         if let Some(groups) = self.groups {
@@ -110,15 +127,15 @@ impl Task<'_> {
         match self.pass.operation {
             Operation::Evaluate => {}
             Operation::AddGradient if self.c.untouched() => {}
-            Operation::AddGradient => (loops.add_gradient)(set, source.into(), output.into(), c),
-            Operation::Gradient => (loops.gradient)(set, source.into(), output.into(), c),
+            Operation::AddGradient => (loops.add_gradient)(set, source.into(), output.into(), c, false),
+            Operation::Gradient => (loops.gradient)(set, source.into(), output.into(), c, streams),
             Operation::Prox if source.is_empty() => {
                 if !self.c.untouched() {
                     (loops.prox_in_place)(set, output.into(), c);
                 }
             }
             Operation::Prox if self.c.untouched() => output.copy_from_slice(source),
-            Operation::Prox => (loops.prox)(set, source.into(), output.into(), c),
+            Operation::Prox => (loops.prox)(set, source.into(), output.into(), c, streams),
             Operation::Sgd(direction) => {
                 on_bits(set, output, &mut rows.output, |theta| {
                     steps::sgd(set, direction, theta, source, first, s);
@@ -133,7 +150,7 @@ impl Task<'_> {
                         Metric::Plain => self.prox_of_step(theta, c),
                         Metric::Adam => {
                             let metrics = cast_slice(&metrics[..theta.len()]);
-                            (loops.metric_prox_in_place)(set, metrics, cast_slice_mut(theta), c);
+                            (loops.metric_prox_in_place)(set, metrics, cast_slice_mut(theta), c, false);
                         }
                     }
                 });

@@ -10,10 +10,11 @@ use crate::numeric::block;
 use crate::numeric::element::{BLOCK, Block, Element};
 use crate::numeric::simd::InstructionSet;
 use crate::numeric::slice::{Slice, SliceMut, with_element};
+use crate::numeric::stream;
 use crate::numeric::tile::prefetch_ahead;
 
-/// A loop from a source to an output.
-pub(crate) type Update = fn(InstructionSet, Slice<'_>, SliceMut<'_>, Weighed<'_, Coefficients>);
+/// A loop from a source to an output. The last argument tells whether it streams the output.
+pub(crate) type Update = fn(InstructionSet, Slice<'_>, SliceMut<'_>, Weighed<'_, Coefficients>, bool);
 /// A loop over weights as bits that each have two coefficients of their group.
 pub(crate) type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32]; 2]);
 
@@ -24,7 +25,7 @@ pub(crate) struct Loops {
     pub(crate) prox: Update,
     pub(crate) prox_in_place: fn(InstructionSet, SliceMut<'_>, Weighed<'_, Coefficients>),
     /// The source is the metric.
-    pub(crate) metric_prox_in_place: fn(InstructionSet, &[f32], &mut [f32], Weighed<'_, Coefficients>),
+    pub(crate) metric_prox_in_place: fn(InstructionSet, &[f32], &mut [f32], Weighed<'_, Coefficients>, bool),
     /// The weights' terms in the term sum.
     pub(crate) terms: fn(InstructionSet, Slice<'_>, Weighed<'_, TermCoefficients>, &mut [f32]),
     pub(crate) gradient_of_each: UpdateEach,
@@ -101,14 +102,15 @@ fn run<V: Visit<N>, S: Element, O: Element, const N: usize>(
     source: &[S],
     output: &mut [O],
     c: Weighed<'_, [f32; N]>,
+    streams: bool,
 ) {
     set.run_knowing(
         #[inline(always)]
         |set| {
             if V::has_short(c.coefficients) {
-                blocks::<V, S, O, N, true>(set, source, output, c);
+                blocks::<V, S, O, N, true>(set, source, output, c, streams);
             } else {
-                blocks::<V, S, O, N, false>(set, source, output, c);
+                blocks::<V, S, O, N, false>(set, source, output, c, streams);
             }
         },
     );
@@ -120,13 +122,23 @@ fn blocks<V: Visit<N>, S: Element, O: Element, const N: usize, const SHORT: bool
     source: &[S],
     output: &mut [O],
     c: Weighed<'_, [f32; N]>,
+    streams: bool,
 ) {
     let (sources, source_rest) = source.as_chunks::<BLOCK>();
     let (outputs, output_rest) = output[..source.len()].as_chunks_mut::<BLOCK>();
     for (i, (source, output)) in sources.iter().zip(outputs).enumerate() {
         prefetch_ahead(source);
-        prefetch_ahead(output);
-        block::<V, S, O, N, SHORT>(set, source, output, c.block::<V::Formula>(i * BLOCK));
+        if !streams {
+            prefetch_ahead(output);
+        }
+        let c = c.block::<V::Formula>(i * BLOCK);
+        if streams {
+            let mut made = [O::zeroed(); BLOCK];
+            block::<V, S, O, N, SHORT>(set, source, &mut made, c);
+            stream::store(&made, output);
+        } else {
+            block::<V, S, O, N, SHORT>(set, source, output, c);
+        }
     }
     if !source_rest.is_empty() {
         let (mut from, mut to, mut element_weights) = ([S::zeroed(); BLOCK], [O::zeroed(); BLOCK], [0; BLOCK]);
@@ -242,8 +254,15 @@ fn pad<T: Copy>(part: &[T], block: &mut [T; BLOCK]) {
 }
 
 /// Slices have a type as a value, so that the caller is not compiled for each formula.
-fn update<V: Visit<5>>(set: InstructionSet, source: Slice<'_>, output: SliceMut<'_>, c: Weighed<'_, Coefficients>) {
-    with_element!(source.dtype(), E => run::<V, E, E, 5>(set, source.elements(), output.into_elements(), c));
+fn update<V: Visit<5>>(
+    set: InstructionSet,
+    source: Slice<'_>,
+    output: SliceMut<'_>,
+    c: Weighed<'_, Coefficients>,
+    streams: bool,
+) {
+    let streams = streams && !V::READS;
+    with_element!(source.dtype(), E => run::<V, E, E, 5>(set, source.elements(), output.into_elements(), c, streams));
 }
 
 fn update_in_place<V: Visit<5>>(set: InstructionSet, weights: SliceMut<'_>, c: Weighed<'_, Coefficients>) {
@@ -251,7 +270,7 @@ fn update_in_place<V: Visit<5>>(set: InstructionSet, weights: SliceMut<'_>, c: W
 }
 
 fn terms<F: Formula>(set: InstructionSet, weights: Slice<'_>, t: Weighed<'_, TermCoefficients>, terms: &mut [f32]) {
-    with_element!(weights.dtype(), E => run::<Term<F>, E, f32, 3>(set, weights.elements(), terms, t));
+    with_element!(weights.dtype(), E => run::<Term<F>, E, f32, 3>(set, weights.elements(), terms, t, false));
 }
 
 fn gradient_of_each<F: Formula>(
@@ -295,4 +314,42 @@ fn of_each(
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Penalty, Result};
+    use half::{bf16, f16};
+
+    fn streams_the_bits_that_it_stores<E: Element>() -> Result<()> {
+        let penalty = Penalty::elastic_net(0.5, 0.25)?;
+        let loops = &penalty.formula().loops;
+        let c = Weighed { coefficients: &[0.25, 0.75, 0.0, 0.0, 0.0], element_weights: &[] };
+        // Any bits, NaN and infinity among them.
+        let source: Vec<E> = (0..3000u32).map(|i| E::encode(i.wrapping_mul(2_654_435_761))).collect();
+        for set in InstructionSet::available() {
+            // Starts that are aligned, and starts that are not.
+            for (start, len) in (0..9).flat_map(|start| [(start, 64), (start, 200), (start, 2048)]) {
+                let source = &source[start + 1..][..len];
+                for update in [loops.gradient, loops.prox] {
+                    let mut outputs = [(); 2].map(|()| vec![E::zeroed(); start + len]);
+                    let [streamed, stored] = outputs.each_mut().map(|output| &mut output[start..]);
+                    update(set, source.into(), streamed.into(), c, true);
+                    update(set, source.into(), stored.into(), c, false);
+                    stream::fence();
+                    let bits = outputs.map(|output| output.iter().map(|x| x.decode()).collect::<Vec<_>>());
+                    assert_eq!(bits[0], bits[1], "{set:?} {start} {len}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_streamed_output_has_the_bits_of_a_stored_one() -> Result<()> {
+        streams_the_bits_that_it_stores::<f32>()?;
+        streams_the_bits_that_it_stores::<f16>()?;
+        streams_the_bits_that_it_stores::<bf16>()
+    }
 }

@@ -78,7 +78,7 @@ impl Task<'_> {
             OfGroups::Alike(of_group) => {
                 let (source, output) = (cast_slice::<_, f32>(source), cast_slice_mut::<_, f32>(output));
                 let c = Weighed { coefficients: &with_group(c, of_group), element_weights: &[] };
-                alike(self.set, source.into(), output.into(), c);
+                alike(self.set, source.into(), output.into(), c, false);
             }
             OfGroups::Each(of_groups) => of_each(self.set, source, output, c, of_groups),
         }
