@@ -55,6 +55,7 @@ mod readback;
 mod recorder;
 mod reply;
 mod resolve;
+mod reuse;
 mod ring;
 mod rows;
 mod set;

@@ -11,6 +11,7 @@ use super::kernel::Kernel;
 use super::memo::Memo;
 use super::pipeline::Pipeline;
 use super::reply::Waiting;
+use super::reuse::Pool;
 use crate::formula::Parameters;
 use crate::{Error, Result};
 
@@ -45,6 +46,8 @@ pub(super) struct Inner {
     pub(super) verdicts: Mutex<HashMap<TypeId, Verdict>>,
     /// The kernel that resolves results.
     pub(super) resolve: Memo<(), Pipeline>,
+    /// The recorders of single tensors that may be used again.
+    pub(super) singles: Mutex<Pool>,
     pub(super) serial: AtomicU32,
     pub(super) waiting: Waiting,
     pub(super) process: u32,

@@ -162,6 +162,7 @@ impl Gpu {
             pipelines: Memo::default(),
             verdicts: Mutex::default(),
             resolve: Memo::default(),
+            singles: Mutex::default(),
             serial: AtomicU32::new(1),
             waiting: Waiting::default(),
             process: device::process(),

@@ -32,7 +32,6 @@ pub(super) type SummedOperation = (Operation, bool);
 /// One operation over one plan, with all that it needs on the device.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    pub(super) gpu: Gpu,
     pub(super) operation: Operation,
     pub(super) sums: bool,
     pub(super) layout: Layout,
@@ -95,7 +94,6 @@ impl Recorder {
         };
         let ring = (0..slots).map(slot).collect::<Result<Vec<_>>>()?;
         let mut recorder = Recorder {
-            gpu: gpu.clone(),
             operation,
             sums,
             generation,
@@ -111,7 +109,7 @@ impl Recorder {
             made_of: None,
             scratch: Vec::new(),
         };
-        recorder.bind(placement)?;
+        recorder.bind(gpu, placement)?;
         Ok(recorder)
     }
 
@@ -131,38 +129,39 @@ impl Recorder {
     /// Lays the operation out anew: operands have moved, or a formula or groups have changed.
     pub(super) fn rebind(
         &mut self,
+        gpu: &Gpu,
         (plan, penalties): (&Plan, &Penalties),
         placement: &Placement<'_>,
         generation: u64,
     ) -> Result<()> {
         // A layout that fails leaves lists that were never uploaded, so this keeps no groups then.
         let held = self.groups.take();
-        let limits = self.gpu.limits();
+        let limits = gpu.limits();
         self.layout.lay_out((plan, penalties.list()), self.sums, placement, limits, rows_before(plan))?;
         let same =
             |groups: &GroupMemory| groups.sizes == group_sizes(&self.layout) && !self.layout.spans.lists_differ();
         self.groups = match held.filter(same) {
             Some(held) => Some(held),
-            None => GroupMemory::new(&self.gpu, &self.layout)?,
+            None => GroupMemory::new(gpu, &self.layout)?,
         };
         let (rows, parameters) = (rows_size(plan, &self.layout), parameters_size(&self.layout));
         if rows > self.table.parameters || parameters > self.table.stride - self.table.parameters {
             // Recorded steps keep the old buffer alive.
-            self.table = Table::new(&self.gpu, plan, &self.layout, self.ring.slots.len(), generation)?;
+            self.table = Table::new(gpu, plan, &self.layout, self.ring.slots.len(), generation)?;
             self.resolve = None;
         }
-        self.bind(placement)?;
+        self.bind(gpu, placement)?;
         self.generation = generation;
         Ok(())
     }
 
     /// Compiles and binds the dispatches' kernels, and makes room for all that a slot may be sent.
-    fn bind(&mut self, placement: &Placement<'_>) -> Result<()> {
+    pub(super) fn bind(&mut self, gpu: &Gpu, placement: &Placement<'_>) -> Result<()> {
         self.scratch.clear();
         self.scratch.reserve(self.table.stride as usize);
         self.commands.clear();
         for dispatch in &self.layout.dispatches {
-            let pipeline = self.gpu.pipeline(dispatch.kernel)?;
+            let pipeline = gpu.pipeline(dispatch.kernel)?;
             let mut entries: [Option<wgpu::BindGroupEntry<'_>>; BINDINGS] = Default::default();
             let table = &self.table;
             entries[0] = Some(entry(0, &table.buffer, Window { start: 0, end: PARAMETERS_BOUND }));
@@ -186,16 +185,32 @@ impl Recorder {
             let entries: Vec<wgpu::BindGroupEntry<'_>> = entries.into_iter().flatten().collect();
             let descriptor =
                 wgpu::BindGroupDescriptor { label: Some("penalty"), layout: &pipeline.layout, entries: &entries };
-            let group = self.gpu.guarded(|| self.gpu.device().create_bind_group(&descriptor))?;
+            let group = gpu.guarded(|| gpu.device().create_bind_group(&descriptor))?;
             self.commands.push((pipeline, group));
         }
         Ok(())
+    }
+
+    /// Lets go of the operands. It must be bound again before the next step.
+    pub(super) fn unbind(&mut self) {
+        self.commands.clear();
+    }
+
+    pub(super) fn is_bound(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
+    /// How many bytes of the device's memory it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        let results = self.results.as_ref().map_or(0, |r| r.buffer.size() + r.size * self.ring.slots.len() as u64);
+        self.table.buffer.size() + results + self.groups.as_ref().map_or(0, |groups| groups.sizes.iter().sum())
     }
 
     /// Records one step of the plan that this was laid out for. If it sums, its report stays on the device until
     /// somebody asks for it.
     pub(super) fn record(
         &mut self,
+        gpu: &Gpu,
         encoder: &mut wgpu::CommandEncoder,
         (plan, penalties): (&Plan, &Penalties),
         step: &Step,
@@ -207,10 +222,10 @@ impl Recorder {
             coefficients_into(segments, penalties, self.operation, step.size, &mut self.coefficients)?;
             self.made_of = made_of;
         }
-        let at = self.ring.next(self.gpu.device())?;
-        let serial = self.gpu.next_serial();
+        let at = self.ring.next(gpu.device())?;
+        let serial = gpu.next_serial();
         let before = self.written[at].made_of.map(|(version, _)| version);
-        self.upload(at, serial, &step.scalars)?;
+        self.upload(gpu, at, serial, &step.scalars)?;
         // Nothing is rejected from here on, so the encoder may be written to.
         let slot = &self.ring.slots[at];
         slot.take(serial, (before != Some(penalties.version())).then(|| penalties.list()));
@@ -247,11 +262,11 @@ impl Recorder {
             }
             _ => encoder.on_submitted_work_done(move || ticket.done(Ok(()))),
         }
-        Ok(Recorded::new(self.gpu.clone(), slot.clone(), serial))
+        Ok(Recorded::new(gpu.clone(), slot.clone(), serial))
     }
 
     /// Writes a slot's serial and scalars, and its coefficients and rows if it does not hold them yet.
-    fn upload(&mut self, at: usize, serial: u32, scalars: &Scalars) -> Result<()> {
+    fn upload(&mut self, gpu: &Gpu, at: usize, serial: u32, scalars: &Scalars) -> Result<()> {
         let base = at as u64 * self.table.stride;
         let rows = SEGMENTS as u64 * ROW_BYTES + size_of_val(&self.coefficients[..]) as u64;
         let bytes = &mut self.scratch;
@@ -276,7 +291,7 @@ impl Recorder {
                 bytes.resize(bytes.len() + PARAMETERS as usize - size_of_val(&parameters), 0);
             }
         }
-        self.gpu.guarded(|| self.gpu.queue().write_buffer(&self.table.buffer, base, bytes))?;
+        gpu.guarded(|| gpu.queue().write_buffer(&self.table.buffer, base, bytes))?;
         self.written[at] = Written { generation: self.generation, made_of: self.made_of };
         Ok(())
     }
@@ -298,5 +313,5 @@ pub(super) fn once(
     placement: &Placement<'_>,
     step: &Step,
 ) -> Result<Recorded> {
-    Recorder::for_one_step(gpu, pass, of, placement, step)?.record(encoder, of, step)
+    Recorder::for_one_step(gpu, pass, of, placement, step)?.record(gpu, encoder, of, step)
 }

@@ -1,5 +1,6 @@
 //! Resolving: exact results become `f32` on the device, where the caller's own shaders read them.
 
+use super::device::Gpu;
 use super::operand::Operand;
 use super::placement::Window;
 use super::readback::Recorded;
@@ -11,14 +12,14 @@ use crate::{Error, Result};
 
 impl Recorder {
     /// Compiles the kernel that resolves results to `f32`, and binds it with this output, unless it was the last one.
-    pub(super) fn prepare_resolve(&mut self, output: &Operand<'_>) -> Result<()> {
+    pub(super) fn prepare_resolve(&mut self, gpu: &Gpu, output: &Operand<'_>) -> Result<()> {
         let Some(results) = &self.results else { return Ok(()) };
         let known =
             self.resolve.as_ref().is_some_and(|(o, ..)| o.offset == output.offset && o.buffer == *output.buffer);
         if known {
             return Ok(());
         }
-        let pipeline = self.gpu.resolve_pipeline()?;
+        let pipeline = gpu.resolve_pipeline()?;
         let entries = [
             entry(0, &self.table.buffer, Window { start: 0, end: PARAMETERS_BOUND }),
             entry(1, &self.table.buffer, Window { start: 0, end: self.table.parameters }),
@@ -27,7 +28,7 @@ impl Recorder {
         ];
         let layout = &pipeline.layout;
         let descriptor = wgpu::BindGroupDescriptor { label: Some("penalty resolve"), layout, entries: &entries };
-        let group = self.gpu.guarded(|| self.gpu.device().create_bind_group(&descriptor))?;
+        let group = gpu.guarded(|| gpu.device().create_bind_group(&descriptor))?;
         self.resolve = Some((output.located(), pipeline, group));
         Ok(())
     }
@@ -36,6 +37,7 @@ impl Recorder {
     /// Returns whether the step was recorded here.
     pub(super) fn record_resolve(
         &mut self,
+        gpu: &Gpu,
         encoder: &mut wgpu::CommandEncoder,
         recorded: &Recorded,
         output: &Operand<'_>,
@@ -48,7 +50,7 @@ impl Recorder {
             let rule = "it must be finished before the operands move to more buffers";
             return Err(Error::Operand { operand: "the step", rule, found: "operands that have moved".into() });
         }
-        self.prepare_resolve(output)?;
+        self.prepare_resolve(gpu, output)?;
         let base = at as u64 * self.table.stride;
         let parameters = base + self.table.parameters;
         if let (Some(results), Some((_, pipeline, group))) = (&self.results, &self.resolve) {

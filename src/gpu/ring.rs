@@ -136,6 +136,11 @@ impl Ring {
         Ok(at)
     }
 
+    /// Whether every step is done or was dropped, and nobody keeps a report.
+    pub(super) fn is_idle(&self) -> bool {
+        self.slots.iter().all(|slot| Arc::strong_count(slot) == 1 && lock(&slot.state).phase != Phase::Recorded)
+    }
+
     fn free(&self) -> Option<usize> {
         let count = self.slots.len();
         let mut unread: Option<(u32, usize)> = None;

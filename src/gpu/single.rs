@@ -1,18 +1,16 @@
-//! One tensor at a time in the caller's encoder. Tables, results and slots are made for each call. For many tensors
-//! there is [`ParameterSet`](super::ParameterSet).
+//! One tensor at a time in the caller's encoder. For many tensors there is [`ParameterSet`](super::ParameterSet).
 
 use super::device::Gpu;
 use super::operand::Operand;
 use super::pending::{Pending, report};
-use super::placement::Placement;
-use super::recorder::{Recorder, Step, SummedOperation};
+use super::recorder::{Step, SummedOperation};
+use super::reuse::Single;
 #[cfg(doc)]
 use crate::Penalty;
 use crate::penalty::element_weights::Weighted;
 use crate::penalty::sum::Terms;
 use crate::plan::operands::{ELEMENT_WEIGHTS, GRADIENT, WEIGHTS, same_shape};
 use crate::plan::operation::Operation;
-use crate::plan::penalties::Penalties;
 use crate::plan::{Name, Segment};
 use crate::report::Report;
 use crate::{Error, Result};
@@ -229,9 +227,8 @@ impl Gpu {
             same_shape(GRADIENT, (weights.len, weights.dtype), (gradient.len, gradient.dtype))?;
         }
         let segment = Segment { name: Name::Alone, len: weights.len, dtype: weights.dtype };
-        let plan = self.plan(vec![segment]);
         let step = Step { size: step, ..Step::NONE };
-        let mut recorders = Vec::with_capacity(1);
+        let mut singles = Vec::with_capacity(1);
         let (first, more) = terms.list();
         for (at, term) in std::iter::once(first).chain(more).enumerate() {
             let operation = match operation {
@@ -249,19 +246,11 @@ impl Gpu {
             let given = operands.into_iter().filter_map(|(name, operand)| Some((name, operand?)));
             Operand::apart(&given.collect::<Vec<_>>())?;
 
-            let source = [weights.located()];
-            let output = [gradient.unwrap_or(weights).located()];
-            let written = if operation == Operation::Evaluate { None } else { Some(&output[..]) };
-            let element_weights = [element_weights.map(Operand::located)];
-            let placement =
-                Placement { roles: [Some(&source), written, None, None], element_weights: &element_weights };
-            let penalties = Penalties::new(vec![penalty.clone()]);
-            let recorder = Recorder::for_one_step(self, (operation, sums), (&plan, &penalties), &placement, &step)?;
-            recorders.push((recorder, penalties));
+            let output = (operation != Operation::Evaluate).then(|| gradient.unwrap_or(weights).located());
+            let operands = [Some(weights.located()), output, element_weights.map(Operand::located)];
+            singles.push(Single::new(self, (operation, sums), (segment.clone(), penalty), &operands, &step)?);
         }
-        let record =
-            |(mut recorder, penalties): (Recorder, Penalties)| recorder.record(encoder, (&plan, &penalties), &step);
-        let mut recorded = recorders.into_iter().map(record);
+        let mut recorded = singles.into_iter().map(|single| single.record(self, encoder, &step));
         let first = recorded.next().unwrap_or(Err(Error::Sum { found: "no penalty" }))?;
         Ok(Pending::new(first, report).and(recorded.collect::<Result<Vec<_>>>()?))
     }

@@ -20,6 +20,7 @@ mod ranges;
 mod recording;
 mod rejected;
 mod reports;
+mod reuse;
 mod rings;
 mod set_rejected;
 mod sets;
@@ -32,6 +33,7 @@ fn main() {
         ranges::ON_DEVICES,
         recording::ON_DEVICES,
         reports::ON_DEVICES,
+        reuse::ON_DEVICES,
         polling::ON_DEVICES,
         slices::ON_DEVICES,
         failures::ON_DEVICES,

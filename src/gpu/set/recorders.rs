@@ -90,7 +90,7 @@ impl Recorders {
         step: &Step,
     ) -> Result<Recorded> {
         let at = self.recorder(pass)?;
-        self.list[at].record(encoder, (&self.plan, &self.penalties), step)
+        self.list[at].record(&self.gpu, encoder, (&self.plan, &self.penalties), step)
     }
 
     /// Prepares resolving to this output for every recorder that has results.
@@ -100,7 +100,7 @@ impl Recorders {
             let rule = "a call that reports must be prepared before it";
             return Err(Error::Operand { operand: "the output", rule, found: "none".into() });
         }
-        reporting.try_for_each(|recorder| recorder.prepare_resolve(output))
+        reporting.try_for_each(|recorder| recorder.prepare_resolve(&self.gpu, output))
     }
 
     pub(super) fn record_resolve(
@@ -110,7 +110,7 @@ impl Recorders {
         output: &Operand<'_>,
     ) -> Result<()> {
         for recorder in &mut self.list {
-            if recorder.record_resolve(encoder, recorded, output)? {
+            if recorder.record_resolve(&self.gpu, encoder, recorded, output)? {
                 return Ok(());
             }
         }
@@ -156,7 +156,7 @@ impl Recorders {
         };
         let recorder = &mut self.list[at];
         if recorder.generation != self.generation {
-            recorder.rebind(of, &placement, self.generation)?;
+            recorder.rebind(&self.gpu, of, &placement, self.generation)?;
         }
         Ok(at)
     }
