@@ -63,6 +63,7 @@ mod single;
 pub(crate) mod slices;
 mod slot_memory;
 mod source;
+mod staging;
 mod table;
 pub(crate) mod wait;
 

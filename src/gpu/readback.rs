@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard};
 #[cfg(not(target_family = "wasm"))]
 use std::time::{Duration, Instant};
 
-use futures_intrusive::channel::shared::oneshot_channel;
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
 use super::device::Gpu;
 use super::lock::lock;
@@ -159,41 +159,63 @@ impl Gpu {
 
     /// Copies the first `size` bytes of a buffer to the host, after everything submitted so far.
     pub(super) async fn read_buffer(&self, buffer: &wgpu::Buffer, size: u64, wait: WaitMode) -> Result<Vec<u8>> {
-        let (sender, receiver) = oneshot_channel();
-        let reply = Reply::new(sender);
-        let mapped = Callback(reply.clone());
         let staging = self.staging_buffer(size)?;
-        self.guarded(|| {
-            let mut encoder = self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mapping = self.submit(|gpu, encoder| {
             encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
-            self.queue().submit([encoder.finish()]);
-            staging.map_async(wgpu::MapMode::Read, .., move |result| {
-                mapped.0.send(result.map_err(|error| Error::Device(format!("mapping its memory failed: {error}"))));
-            });
+            Ok(gpu.map_on_submit(encoder, &staging, wgpu::MapMode::Read))
         })?;
-        match wait {
-            #[cfg(not(target_family = "wasm"))]
-            WaitMode::Block(timeout) => {
-                let began = Instant::now();
-                loop {
-                    if let Err(error) = self.poll() {
-                        reply.send(Err(error));
-                    }
-                    if reply.sent() {
-                        break;
-                    }
-                    if began.elapsed() >= timeout {
-                        reply.send(Err(Error::Timeout(timeout)));
-                    }
-                    self.pause(began);
-                }
-            }
-            WaitMode::PolledElsewhere => self.inner.waiting.add(reply),
-        }
-        receiver.receive().await.unwrap_or_else(|| Err(Error::Device(LOST.into())))?;
+        mapping.done(self, wait).await?;
         let mapped = self.guarded(|| staging.get_mapped_range(..))?;
         let bytes = mapped.map_err(|error| Error::Device(error.to_string()))?.to_vec();
         staging.unmap();
         Ok(bytes)
+    }
+
+    /// Maps a buffer when the encoder's work is done.
+    pub(super) fn map_on_submit(
+        &self,
+        encoder: &wgpu::CommandEncoder,
+        buffer: &wgpu::Buffer,
+        mode: wgpu::MapMode,
+    ) -> Mapping {
+        let (sender, receiver) = oneshot_channel();
+        let reply = Reply::new(sender);
+        let mapped = Callback(reply.clone());
+        encoder.map_buffer_on_submit(buffer, mode, .., move |result| {
+            mapped.0.send(result.map_err(|error| Error::Device(format!("mapping its memory failed: {error}"))));
+        });
+        Mapping { reply, receiver }
+    }
+}
+
+/// A buffer that will be mapped. Its encoder must be submitted before anybody waits for it.
+pub(super) struct Mapping {
+    reply: Reply,
+    receiver: OneshotReceiver<Result<()>>,
+}
+
+impl Mapping {
+    /// Waits until the buffer is mapped.
+    pub(super) async fn done(self, gpu: &Gpu, wait: WaitMode) -> Result<()> {
+        let Mapping { reply, receiver } = self;
+        match wait {
+            #[cfg(not(target_family = "wasm"))]
+            WaitMode::Block(timeout) => {
+                let began = Instant::now();
+                while !reply.sent() {
+                    if let Err(error) = gpu.poll() {
+                        reply.send(Err(error));
+                    } else if reply.sent() {
+                        break;
+                    } else if began.elapsed() >= timeout {
+                        reply.send(Err(Error::Timeout(timeout)));
+                    } else {
+                        gpu.pause(began);
+                    }
+                }
+            }
+            WaitMode::PolledElsewhere => gpu.inner.waiting.add(reply),
+        }
+        receiver.receive().await.unwrap_or_else(|| Err(Error::Device(LOST.into())))
     }
 }

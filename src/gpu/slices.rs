@@ -1,9 +1,15 @@
 //! Slices of host memory on the device: they travel there and back in chunks of bounded size.
+//! Group penalties need whole tensors, which may be larger.
+
+use std::collections::VecDeque;
 
 use super::device::Gpu;
 use super::operand::Located;
 use super::placement::Placement;
+use super::readback::Recorded;
 use super::recorder::{Step, once};
+use super::reuse::Single;
+use super::staging::{CHUNK, Staging, UNDER_WAY};
 use super::wait::WaitMode;
 use crate::Result;
 use crate::numeric::slice::{Slice, SliceMut};
@@ -14,10 +20,6 @@ use crate::plan::operation::Operation;
 use crate::plan::penalties::Penalties;
 use crate::report::partial::Partial;
 use crate::slices::{Slices, Tensor, Update};
-
-/// How many bytes of weights are on the device at a time: a multiple of a tile of any type. Group penalties need whole
-/// tensors, which may be larger.
-const CHUNK: usize = 32 << 20;
 
 /// A part of a tensor in the chunk's buffer.
 struct Piece {
@@ -68,12 +70,12 @@ impl Gpu {
         segments: &[Segment],
         wait: WaitMode,
     ) -> Result<Vec<Partial>> {
-        let mut partials = vec![Partial::default(); tensors.len()];
+        let mut sums = Sums::new(tensors.len(), wait);
         let chunks = pack(tensors);
         let end = |piece: &Piece| piece.offset + bytes_of(&tensors[piece.tensor].weights, piece.len);
         let largest = chunks.iter().flatten().map(end).max().unwrap_or(0);
         if largest == 0 {
-            return Ok(partials);
+            return sums.all().await;
         }
         let buffer = self.storage_buffer("penalty weights", largest)?;
         let element_weight_buffer = if tensors.iter().any(|tensor| tensor.element_weights.is_some()) {
@@ -81,35 +83,58 @@ impl Gpu {
         } else {
             None
         };
+        let mut staging = Staging::new(self, wait, 1 + usize::from(element_weight_buffer.is_some()), largest, 0);
         for pieces in &chunks {
-            let mut located = Vec::with_capacity(pieces.len());
-            let mut located_weights = Vec::new();
-            let mut of_pieces = Vec::with_capacity(pieces.len());
-            let mut penalties = Vec::with_capacity(pieces.len());
-            for piece in pieces {
-                let (tensor, part) = (&tensors[piece.tensor], piece.start..piece.start + piece.len);
-                self.write(&buffer, piece.offset, tensor.weights.part(part.clone()))?;
-                located.push(Located { buffer: buffer.clone(), offset: piece.offset });
-                if let (Some(slice), Some(buffer)) = (tensor.element_weights, &element_weight_buffer) {
-                    self.write(buffer, piece.offset, slice.part(part))?;
-                    located_weights.push(Some(Located { buffer: buffer.clone(), offset: piece.offset }));
-                } else {
-                    located_weights.push(None);
-                }
-                of_pieces.push(Segment { len: piece.len as u64, ..segments[piece.tensor].clone() });
-                penalties.push(tensor.penalty.clone());
+            let part = |piece: &Piece| piece.start..piece.start + piece.len;
+            let weights = |piece: &Piece| (piece.offset, tensors[piece.tensor].weights.part(part(piece)));
+            let element_weights =
+                |piece: &Piece| Some((piece.offset, tensors[piece.tensor].element_weights?.part(part(piece))));
+            let weights: Vec<_> = pieces.iter().map(weights).collect();
+            let element_weights: Vec<_> = pieces.iter().filter_map(element_weights).collect();
+            let mut encoder = self.encoder()?;
+            staging.send(&mut encoder, &buffer, &weights).await?;
+            if let Some(buffer) = &element_weight_buffer {
+                staging.send(&mut encoder, buffer, &element_weights).await?;
             }
-            let pending = self.submit(|gpu, encoder| {
-                let placement =
-                    Placement { roles: [Some(&located), None, None, None], element_weights: &located_weights };
-                let of = (&gpu.plan(of_pieces), &Penalties::new(penalties));
-                once(gpu, encoder, (Operation::Evaluate, true), of, &placement, &Step::NONE)
-            })?;
-            for (piece, (partial, _)) in pieces.iter().zip(pending.partials(wait).await?) {
-                partials[piece.tensor].merge(&partial);
-            }
+            let recorded = self.record_pieces(
+                &mut encoder,
+                (tensors, segments),
+                pieces,
+                (&buffer, element_weight_buffer.as_ref()),
+            )?;
+            self.submit_so_far(&mut encoder)?;
+            sums.add(pieces.iter().map(|piece| piece.tensor).collect(), recorded).await?;
         }
-        Ok(partials)
+        sums.all().await
+    }
+
+    /// Records the evaluation of a chunk, whose pieces lie in these buffers.
+    fn record_pieces(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        (tensors, segments): (&[Tensor<'_>], &[Segment]),
+        pieces: &[Piece],
+        (buffer, element_weight_buffer): (&wgpu::Buffer, Option<&wgpu::Buffer>),
+    ) -> Result<Recorded> {
+        let pass = (Operation::Evaluate, true);
+        let located = |buffer: &wgpu::Buffer, piece: &Piece| Located { buffer: buffer.clone(), offset: piece.offset };
+        let segment = |piece: &Piece| Segment { len: piece.len as u64, ..segments[piece.tensor].clone() };
+        if let [piece] = pieces {
+            let Tensor { penalty, element_weights, .. } = tensors[piece.tensor];
+            let of_elements = element_weights.and(element_weight_buffer);
+            let operands = [Some(buffer), None, of_elements].map(|buffer| buffer.map(|buffer| located(buffer, piece)));
+            let single = Single::new(self, pass, (segment(piece), penalty), &operands, &Step::NONE)?;
+            return single.record(self, encoder, &Step::NONE);
+        }
+        let weights: Vec<_> = pieces.iter().map(|piece| located(buffer, piece)).collect();
+        let element_weights = |piece: &Piece| {
+            tensors[piece.tensor].element_weights.and(element_weight_buffer).map(|buffer| located(buffer, piece))
+        };
+        let element_weights: Vec<_> = pieces.iter().map(element_weights).collect();
+        let plan = self.plan(pieces.iter().map(segment).collect());
+        let penalties = Penalties::new(pieces.iter().map(|piece| tensors[piece.tensor].penalty.clone()).collect());
+        let placement = Placement { roles: [Some(&weights), None, None, None], element_weights: &element_weights };
+        once(self, encoder, pass, (&plan, &penalties), &placement, &Step::NONE)
     }
 
     /// The bytes of a gradient or a prox, and the partial of the new weights if the update sums. A gradient may be
@@ -122,13 +147,10 @@ impl Gpu {
         existing: Slice<'_>,
         wait: WaitMode,
     ) -> Result<(Vec<u8>, Partial)> {
-        let mut total = Partial::default();
-        let mut output = Vec::with_capacity(source.bytes().len());
         if source.is_empty() {
-            return Ok((output, total));
+            return Ok((Vec::new(), Partial::default()));
         }
         let step = Step { size: update.step, ..Step::NONE };
-        let penalties = Penalties::new(vec![update.penalty.clone()]);
         let whole = update.penalty.groups().is_some();
         let chunk = if whole { source.len() } else { (CHUNK / source.dtype().size()).min(source.len()) };
         let size = bytes_of(&source, chunk);
@@ -144,33 +166,39 @@ impl Gpu {
             None => None,
             Some(_) => Some(self.storage_buffer("penalty element weights", size)?),
         };
+        let located = |buffer: &wgpu::Buffer| Located { buffer: buffer.clone(), offset: 0 };
+        let result = result_buffer.as_ref().unwrap_or(&buffer);
+        let operands = [Some(&buffer), Some(result), element_weight_buffer.as_ref()].map(|buffer| buffer.map(located));
+        let added = (update.operation == Operation::AddGradient).then_some(existing);
+        // The arrays that travel to the device, each with its buffer.
+        let arrays = [
+            (Some(source), Some(&buffer)),
+            (added, result_buffer.as_ref()),
+            (update.element_weights, element_weight_buffer.as_ref()),
+        ];
+        let arrays: Vec<_> = arrays.into_iter().filter_map(|(slice, buffer)| Some((slice?, buffer?))).collect();
+        let mut staging = Staging::new(self, wait, arrays.len(), size, bytes_of(&source, source.len()) as usize);
+        let mut sums = Sums::new(1, wait);
         for start in (0..source.len()).step_by(chunk) {
             let part = start..source.len().min(start + chunk);
-            self.write(&buffer, 0, source.part(part.clone()))?;
-            if let (Operation::AddGradient, Some(buffer)) = (update.operation, &result_buffer) {
-                self.write(buffer, 0, existing.part(part.clone()))?;
+            let mut encoder = self.encoder()?;
+            for (slice, buffer) in &arrays {
+                staging.send(&mut encoder, buffer, &[(0, slice.part(part.clone()))]).await?;
             }
-            if let (Some(slice), Some(buffer)) = (update.element_weights, &element_weight_buffer) {
-                self.write(buffer, 0, slice.part(part.clone()))?;
-            }
-            let located = |buffer: &wgpu::Buffer| Located { buffer: buffer.clone(), offset: 0 };
-            let weights = [located(&buffer)];
-            let result = [located(result_buffer.as_ref().unwrap_or(&buffer))];
-            let element_weights = [element_weight_buffer.as_ref().map(located)];
-            let roles = [Some(&weights[..]), Some(&result), None, None];
-            let placement = Placement { roles, element_weights: &element_weights };
-            let plan = self.plan(vec![Segment { len: part.len() as u64, ..segment.clone() }]);
-            let (pass, of) = ((update.operation, update.sums), (&plan, &penalties));
-            let pending = self.submit(|gpu, encoder| once(gpu, encoder, pass, of, &placement, &step))?;
+            let segment = Segment { len: part.len() as u64, ..segment.clone() };
+            let pass = (update.operation, update.sums);
+            let single = Single::new(self, pass, (segment, update.penalty), &operands, &step)?;
+            let recorded = single.record(self, &mut encoder, &step)?;
+            staging.fetch(&mut encoder, result, bytes_of(&source, part.len()) as usize).await?;
+            self.submit_so_far(&mut encoder)?;
             if update.sums {
-                for (partial, _) in pending.partials(wait).await? {
-                    total.merge(&partial);
-                }
+                sums.add(vec![0], recorded).await?;
             }
-            let bytes = self.read_buffer(&result[0].buffer, bytes_of(&source, part.len()), wait).await?;
-            output.extend_from_slice(&bytes[..part.len() * source.dtype().size()]);
         }
-        Ok((output, total))
+        let partials = sums.all().await?;
+        let mut output = staging.output().await?;
+        output.truncate(source.bytes().len());
+        Ok((output, partials.into_iter().next().unwrap_or_default()))
     }
 
     /// Writes weights at an offset, whole words at a time. If 16-bit weights end in half a word, the other half is
@@ -192,11 +220,59 @@ impl Gpu {
 
     /// Records into an encoder of the library's, and submits it.
     pub(super) fn submit<R>(&self, record: impl FnOnce(&Gpu, &mut wgpu::CommandEncoder) -> Result<R>) -> Result<R> {
-        let mut encoder =
-            self.guarded(|| self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
+        let mut encoder = self.encoder()?;
         let recorded = record(self, &mut encoder)?;
         self.guarded(|| self.queue().submit([encoder.finish()]))?;
         Ok(recorded)
+    }
+
+    fn encoder(&self) -> Result<wgpu::CommandEncoder> {
+        self.guarded(|| self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))
+    }
+
+    /// Submits what an encoder holds, and puts an empty one in its place.
+    pub(super) fn submit_so_far(&self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
+        let full = std::mem::replace(encoder, self.encoder()?);
+        self.guarded(|| self.queue().submit([full.finish()]))?;
+        Ok(())
+    }
+}
+
+/// Each tensor's sums, of the chunks that are done. Those of later chunks are under way.
+struct Sums {
+    wait: WaitMode,
+    partials: Vec<Partial>,
+    /// The tensor of each piece, and where their sums come from.
+    under_way: VecDeque<(Vec<usize>, Recorded)>,
+}
+
+impl Sums {
+    fn new(tensors: usize, wait: WaitMode) -> Sums {
+        Sums { wait, partials: vec![Partial::default(); tensors], under_way: VecDeque::with_capacity(UNDER_WAY) }
+    }
+
+    /// Adds a chunk that is submitted. If too many are under way, this waits for the oldest.
+    async fn add(&mut self, tensors: Vec<usize>, recorded: Recorded) -> Result<()> {
+        if self.under_way.len() == UNDER_WAY {
+            self.merge_oldest().await?;
+        }
+        self.under_way.push_back((tensors, recorded));
+        Ok(())
+    }
+
+    async fn merge_oldest(&mut self) -> Result<()> {
+        let Some((tensors, recorded)) = self.under_way.pop_front() else { return Ok(()) };
+        for (tensor, (partial, _)) in tensors.into_iter().zip(recorded.partials(self.wait).await?) {
+            self.partials[tensor].merge(&partial);
+        }
+        Ok(())
+    }
+
+    async fn all(mut self) -> Result<Vec<Partial>> {
+        while !self.under_way.is_empty() {
+            self.merge_oldest().await?;
+        }
+        Ok(self.partials)
     }
 }
 
