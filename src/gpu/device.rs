@@ -1,9 +1,10 @@
 //! An open device: the memory that it is asked for, and the errors that its calls raise.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::determinism::Determinism;
@@ -11,7 +12,6 @@ use super::kernel::Kernel;
 use super::memo::Memo;
 use super::pipeline::Pipeline;
 use super::reply::Waiting;
-use super::reuse::Pool;
 use crate::formula::Parameters;
 use crate::{Error, Result};
 
@@ -47,11 +47,14 @@ pub(super) struct Inner {
     /// The kernel that resolves results.
     pub(super) resolve: Memo<(), Pipeline>,
     /// The recorders of single tensors that may be used again.
-    pub(super) singles: Mutex<Pool>,
+    pub(super) singles: OnceLock<Box<dyn Kept>>,
     pub(super) serial: AtomicU32,
     pub(super) waiting: Waiting,
     pub(super) process: u32,
 }
+
+/// What a device keeps for a file that knows the device, so that the device does not know that file.
+pub(super) trait Kept: Any + fmt::Debug + Send + Sync {}
 
 /// The parameters at which the Rust and the WGSL of a custom penalty agree, or why they do not.
 pub(super) type Verdict = Result<Vec<Parameters>>;
@@ -176,7 +179,7 @@ impl Gpu {
             mapped_at_creation: true,
         };
         let mapped = self.guarded(|| self.device().create_buffer(&probe).get_mapped_range(..).map(drop))?;
-        mapped.map_err(|_| Error::Device("it was destroyed or lost".into()))
+        mapped.map_err(|_| gone())
     }
 
     /// See [`guarded`].
@@ -226,6 +229,11 @@ impl Gpu {
 /// runs.
 pub fn guarded<R>(gpu: &Gpu, calls: impl FnOnce() -> R) -> Result<R> {
     gpu.guarded(calls)
+}
+
+/// The error of a device that takes no more work.
+pub(super) fn gone() -> Error {
+    Error::Device("it was destroyed or lost".into())
 }
 
 /// The id of this process, to notice a fork.

@@ -1,7 +1,7 @@
 //! Opening a device, either the library's or the caller's, and checking it.
 
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::adapter::{self, Choice};
 use super::check;
@@ -162,7 +162,7 @@ impl Gpu {
             pipelines: Memo::default(),
             verdicts: Mutex::default(),
             resolve: Memo::default(),
-            singles: Mutex::default(),
+            singles: OnceLock::new(),
             serial: AtomicU32::new(1),
             waiting: Waiting::default(),
             process: device::process(),

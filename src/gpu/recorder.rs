@@ -3,7 +3,7 @@
 //! A step's coefficients, span rows, parameters and results lie in a slot of a ring. Writes to a buffer take effect
 //! before the whole submission, so steps of one encoder must not share a slot.
 
-use super::device::Gpu;
+use super::device::{self, Gpu};
 use super::dispatch::Dispatch;
 use super::kernel::{Kernel, Team};
 use super::layout::Layout;
@@ -207,13 +207,14 @@ impl Recorder {
     }
 
     /// Records one step of the plan that this was laid out for. If it sums, its report stays on the device until
-    /// somebody asks for it.
+    /// somebody asks for it. If there are queries, the first two get the times when its dispatches begin and end.
     pub(super) fn record(
         &mut self,
         gpu: &Gpu,
         encoder: &mut wgpu::CommandEncoder,
         (plan, penalties): (&Plan, &Penalties),
         step: &Step,
+        queries: Option<&wgpu::QuerySet>,
     ) -> Result<Recorded> {
         let made_of = Some((penalties.version(), step.size));
         if self.made_of != made_of {
@@ -237,8 +238,9 @@ impl Recorder {
         if let Some(partial_sums) = self.groups.as_ref().and_then(|groups| groups.partial_sums.as_ref()) {
             encoder.clear_buffer(partial_sums, 0, None);
         }
-        if !self.commands.is_empty() {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        if !self.commands.is_empty() || queries.is_some() {
+            let timestamp_writes = queries.map(timestamps);
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
             let parameters = base + self.table.parameters;
             for (i, turn) in (1..).zip(&self.layout.turns) {
                 let ((pipeline, group), dispatch) =
@@ -291,9 +293,24 @@ impl Recorder {
                 bytes.resize(bytes.len() + PARAMETERS as usize - size_of_val(&parameters), 0);
             }
         }
-        gpu.guarded(|| gpu.queue().write_buffer(&self.table.buffer, base, bytes))?;
+        // Unlike `write_buffer`, this says whether the device lives.
+        let written = gpu.guarded(|| {
+            let size = wgpu::BufferSize::new(bytes.len() as u64)?;
+            gpu.queue().write_buffer_with(&self.table.buffer, base, size)?.copy_from_slice(bytes);
+            Some(())
+        })?;
+        written.ok_or_else(device::gone)?;
         self.written[at] = Written { generation: self.generation, made_of: self.made_of };
         Ok(())
+    }
+}
+
+/// Writes the times when a pass begins and ends to the first two queries.
+pub(super) fn timestamps(query_set: &wgpu::QuerySet) -> wgpu::ComputePassTimestampWrites<'_> {
+    wgpu::ComputePassTimestampWrites {
+        query_set,
+        beginning_of_pass_write_index: Some(0),
+        end_of_pass_write_index: Some(1),
     }
 }
 
@@ -313,5 +330,5 @@ pub(super) fn once(
     placement: &Placement<'_>,
     step: &Step,
 ) -> Result<Recorded> {
-    Recorder::for_one_step(gpu, pass, of, placement, step)?.record(gpu, encoder, of, step)
+    Recorder::for_one_step(gpu, pass, of, placement, step)?.record(gpu, encoder, of, step, None)
 }

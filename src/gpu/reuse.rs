@@ -1,9 +1,11 @@
 //! Recorders of single tensors, kept to be used again: the next call of the same shape allocates nothing and lays
 //! nothing out. They hold no buffer of the caller's.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Mutex;
 
-use super::device::Gpu;
+use super::device::{Gpu, Kept};
 use super::lock::lock;
 use super::operand::Located;
 use super::placement::Placement;
@@ -90,10 +92,9 @@ impl Single {
         let roles = [weights.as_slice(), output.as_slice()].map(|located| Some(located).filter(|l| !l.is_empty()));
         let element_weights = std::slice::from_ref(element_weights);
         let placement = Placement { roles: [roles[0], roles[1], None, None], element_weights };
-        let kept = lock(&gpu.inner.singles).take(&shape);
+        let kept = pool(gpu).and_then(|pool| lock(pool).take(&shape));
         match kept {
             Some(mut single) => {
-                gpu.lives()?;
                 if single.penalties.list() != std::slice::from_ref(penalty) {
                     single.penalties.list_mut().fill(penalty.clone());
                 }
@@ -109,11 +110,11 @@ impl Single {
     }
 
     pub(super) fn record(mut self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, step: &Step) -> Result<Recorded> {
-        let recorded = self.recorder.record(gpu, encoder, (&self.plan, &self.penalties), step)?;
+        let recorded = self.recorder.record(gpu, encoder, (&self.plan, &self.penalties), step, None)?;
         // The encoder holds what it needs of the caller's buffers.
         self.recorder.unbind();
         // Dropped when the lock is free.
-        let _dropped = lock(&gpu.inner.singles).keep(self);
+        let _dropped = pool(gpu).map(|pool| lock(pool).keep(self));
         Ok(recorded)
     }
 }
@@ -125,6 +126,14 @@ impl fmt::Debug for Pool {
         let Pool { singles, bytes, .. } = self;
         f.debug_struct("Pool").field("kept", &singles.len()).field("bound", &bound).field("bytes", bytes).finish()
     }
+}
+
+impl Kept for Mutex<Pool> {}
+
+/// A device's pool. There always is one, since only this file keeps anything there.
+fn pool(gpu: &Gpu) -> Option<&Mutex<Pool>> {
+    let kept: &dyn Any = gpu.inner.singles.get_or_init(|| Box::<Mutex<Pool>>::default()).as_ref();
+    kept.downcast_ref()
 }
 
 impl Pool {

@@ -147,4 +147,32 @@ impl ParameterSet {
     pub fn rebind(&mut self, operands: &Operands<'_>) -> Result<()> {
         self.recorders.rebind(operands)
     }
+
+    /// Lets every step recorded from now on write when its dispatches begin and end to the first two of these queries;
+    /// `None` ends that. It tells what the kernels take, without the copies around them. Steps of one encoder write to
+    /// the same two queries, so the last one's times remain.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::{Gpu, wgpu};
+    /// # fn timed(gpu: &Gpu, set: &mut ParameterSet, resolved: &wgpu::Buffer) -> penalty::Result<()> {
+    /// // The device has the feature `TIMESTAMP_QUERY`.
+    /// let descriptor = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count: 2 };
+    /// let queries = gpu.device().create_query_set(&descriptor);
+    /// set.time_steps(Some(&queries))?;
+    /// let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    /// set.record_prox_in_place(&mut encoder, 0.1)?;
+    /// encoder.resolve_query_set(&queries, 0..2, resolved, 0); // in units of `gpu.queue().get_timestamp_period()`
+    /// gpu.queue().submit([encoder.finish()]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operand`] unless these are two or more timestamp queries. [`Error::Device`] if they belong to another
+    /// device or are destroyed.
+    pub fn time_steps(&mut self, queries: Option<&wgpu::QuerySet>) -> Result<()> {
+        self.recorders.time_steps(queries)
+    }
 }

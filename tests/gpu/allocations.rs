@@ -10,7 +10,7 @@ use penalty::gpu::{Operand, ParameterSet};
 use penalty::{Adam, Dtype, Gpu, Metric, Momentum, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
-use crate::common::buffers::{Layout, prepare, record, set};
+use crate::common::buffers::{Layout, operands, prepare, record, set};
 use crate::common::device::{TIMEOUT, USAGES, buffer, encoder, own, submit};
 use crate::common::tensors::{Call, Tensors};
 use crate::common::trials::sample;
@@ -19,6 +19,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     the_counter_counts,
     recording_allocates_what_bare_wgpu_does,
     the_first_recording_allocates_what_bare_wgpu_does,
+    a_repeated_call_on_one_tensor_makes_only_a_bind_group,
 ];
 
 fn the_counter_counts(_: &Device) {
@@ -172,6 +173,33 @@ fn the_first_recording_allocates_what_bare_wgpu_does(device: &Device) {
     }
 }
 
+/// Compares calls on one tensor with those of a set of one, which makes nothing anew. Dropping each report at once lets
+/// the next call use its memory.
+fn a_repeated_call_on_one_tensor_makes_only_a_bind_group(device: &Device) {
+    let gpu = &own(device);
+    let tensors = Tensors::of(Dtype::F32, &[3000]);
+    let images = tensors.lay_out(Layout::PagePerRole);
+    let buffers = images.upload(gpu);
+    let lists = images.operands(&tensors, &buffers);
+    let operands = operands(&lists);
+    let (theta, gradient) = (&operands.weights[0], &operands.gradients[0]);
+    let mut set = set(gpu, &tensors, &images, &buffers, 3);
+    let penalty = &tensors.parameters[0].penalty;
+    let single = |encoder: &mut wgpu::CommandEncoder, call: Call| match call {
+        Call::Evaluate => gpu.record_evaluate(encoder, penalty, theta).map(drop),
+        Call::GradientAdd => gpu.record_gradient_add(encoder, penalty, theta, gradient),
+        _ => gpu.record_prox_in_place(encoder, penalty, theta, 0.5),
+    };
+    for call in [Call::Evaluate, Call::GradientAdd, Call::Prox(0.5)] {
+        let first = once(gpu, |encoder| single(encoder, call).expect("the ranges are valid"));
+        let again = fewest(gpu, |encoder| single(encoder, call).expect("the ranges are valid"));
+        let of_set = fewest(gpu, |encoder| drop(record(&mut set, encoder, call).expect("there is a slot")));
+        // A bind group is about 20 allocations, and each new buffer is about as many.
+        let text = format!("{call:?}: {first} for the first, {again} again, {of_set} in a set");
+        assert!(again <= of_set + 32 && 2 * again < first, "{text}");
+    }
+}
+
 /// Room for a row of four `f32` for each tensor and for the total.
 fn output_buffer(gpu: &Gpu, tensors: usize) -> wgpu::Buffer {
     buffer(gpu, &vec![0; 16 * (tensors + 1)], USAGES)
@@ -265,7 +293,9 @@ impl Bare {
         }
         let filters = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal];
         let scopes = filters.map(|filter| gpu.device().push_error_scope(filter));
-        gpu.queue().write_buffer(&self.table, 0, &self.numbers);
+        let size = wgpu::BufferSize::new(self.numbers.len() as u64).expect("there are numbers");
+        let written = gpu.queue().write_buffer_with(&self.table, 0, size);
+        written.expect("the device lives").copy_from_slice(&self.numbers);
         for scope in scopes.into_iter().rev() {
             assert!(pollster::block_on(scope.pop()).is_none());
         }

@@ -25,6 +25,7 @@ mod rings;
 mod set_rejected;
 mod sets;
 mod slices;
+mod timing;
 mod weighted;
 
 fn main() {
@@ -49,6 +50,7 @@ fn main() {
         set_rejected::ON_DEVICES,
         optimizers::ON_DEVICES,
         allocations::ON_DEVICES,
+        timing::ON_DEVICES,
     ];
     common::adapters::run(Vec::new(), &[], &all.concat());
 }

@@ -6,7 +6,7 @@ use crate::gpu::device::Gpu;
 use crate::gpu::lists::{NAMES, Operands, lists};
 use crate::gpu::operand::Operand;
 use crate::gpu::readback::Recorded;
-use crate::gpu::recorder::{Recorder, Step, SummedOperation};
+use crate::gpu::recorder::{Recorder, Step, SummedOperation, timestamps};
 use crate::penalty::element_weights::matched;
 use crate::penalty::groups::Groups;
 use crate::plan::operands::{WEIGHTS, one_each};
@@ -32,6 +32,8 @@ pub(super) struct Recorders {
     /// The version of the penalties, and each tensor's formula and groups at that version.
     kinds: (u64, Vec<(&'static Descriptor, Option<Groups>)>),
     list: Vec<Recorder>,
+    /// Where each step's times go, if anywhere.
+    queries: Option<wgpu::QuerySet>,
 }
 
 impl Recorders {
@@ -67,6 +69,7 @@ impl Recorders {
             generation: 0,
             kinds,
             list: Vec::new(),
+            queries: None,
         };
         recorders.rebind(operands)?;
         Ok(recorders)
@@ -83,6 +86,25 @@ impl Recorders {
         self.recorder(pass).map(drop)
     }
 
+    /// Lets each step write its times to the first two of these queries. Rejects what would fail in the caller's encoder.
+    pub(super) fn time_steps(&mut self, queries: Option<&wgpu::QuerySet>) -> Result<()> {
+        if let Some(queries) = queries {
+            let found = format!("{} of {:?}", queries.count(), queries.ty());
+            if !matches!(queries.ty(), wgpu::QueryType::Timestamp) || queries.count() < 2 {
+                let rule = "they must be two or more timestamps";
+                return Err(Error::Operand { operand: "the queries", rule, found });
+            }
+            // Queries that are destroyed, or another device's, are an error here.
+            self.gpu.submit(|_, encoder| {
+                let timestamp_writes = Some(timestamps(queries));
+                drop(encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
+                Ok(())
+            })?;
+        }
+        self.queries = queries.cloned();
+        Ok(())
+    }
+
     pub(super) fn record(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -90,7 +112,7 @@ impl Recorders {
         step: &Step,
     ) -> Result<Recorded> {
         let at = self.recorder(pass)?;
-        self.list[at].record(&self.gpu, encoder, (&self.plan, &self.penalties), step)
+        self.list[at].record(&self.gpu, encoder, (&self.plan, &self.penalties), step, self.queries.as_ref())
     }
 
     /// Prepares resolving to this output for every recorder that has results.
