@@ -54,6 +54,8 @@ Columns, and their keys in JSON:
               recording: the host's part of a step: measure
   µs          by the host's clock, the fastest, the median and the slowest turn: microseconds
   device µs   by the device's clock, without submitting and waiting; - if it has none: device_microseconds
+  dispatch µs by the device's clock, the kernels of one step alone, without the copies and barriers around them; - if it
+              has no clock: dispatch_microseconds
   GB/s        the bytes that a perfect implementation moves, by the median time, the device's if there is one:
               bytes, gb_per_second
   machine     the same for a kernel of this program that only moves as many bytes (read, copy, scale or update):
@@ -220,7 +222,7 @@ impl Bench {
     /// The backend; with --instructions, the CPU.
     pub(crate) fn open(&self) -> penalty::Result<Backend> {
         let set = match self.instructions {
-            None => return self.backend.open(),
+            None => return self.backend.open_for_its_own_weights(),
             Some(Instructions::Baseline) => InstructionSet::Baseline,
             Some(Instructions::Avx2) => InstructionSet::Avx2,
             Some(Instructions::Avx512) => InstructionSet::Avx512,
@@ -315,7 +317,8 @@ pub(crate) struct SelectionArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Device")]
 pub(crate) struct BackendArgs {
-    /// auto takes a hardware GPU if there is one, else the CPU. A software adapter is used only with gpu or --adapter
+    /// auto takes the CPU, which has read a file sooner than any GPU has its copy; bench, whose weights are on the device,
+    /// takes a hardware GPU if there is one. A software adapter is used only with gpu or --adapter
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) backend: BackendName,
     /// The first adapter whose name, driver or backend contains TEXT

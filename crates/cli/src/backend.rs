@@ -23,6 +23,14 @@ impl BackendArgs {
             (None, BackendName::Gpu) => Backend::gpu(),
         }
     }
+
+    /// The backend for weights that stay on the device.
+    pub(crate) fn open_for_its_own_weights(&self) -> Result<Backend> {
+        match (&self.adapter, self.backend) {
+            (None, BackendName::Auto) => Ok(Gpu::open(&Choice::Hardware).map_or_else(|_| Backend::cpu(), Backend::Gpu)),
+            _ => self.open(),
+        }
+    }
 }
 
 impl Device {

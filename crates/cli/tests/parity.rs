@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use common::*;
 use libtest_mimic::{Arguments, Failed, Trial};
 use penalty::half::f16;
+use serde_json::Value;
 
 fn main() -> ExitCode {
     if std::env::var("PENALTY_TRIALS").is_ok_and(|trials| trials == "cpu") {
@@ -195,5 +196,8 @@ fn a_benchmark_outlives_a_row(adapter: &[String]) -> Result<(), Failed> {
         ["step", "step", "step", "step", "step", "step", "latency", "latency", "recording", "recording"]
     );
     assert!(rows.iter().all(|row| row["determinism"].is_string()), "{rows:?}");
+    // A device with a clock also times the dispatches of a step by themselves.
+    let both = |row: &Value| row["device_microseconds"].is_null() || row["dispatch_microseconds"].is_object();
+    assert!(rows.iter().all(both), "{rows:?}");
     Ok(())
 }

@@ -23,7 +23,10 @@ const MOST_RUNS_OF_SET: usize = 8;
 pub(super) struct Device {
     gpu: Gpu,
     kernels: Kernels,
+    /// Of many steps.
     clock: Option<Clock>,
+    /// Of the dispatches of one step.
+    dispatches: Option<Clock>,
 }
 
 /// Two timestamps, before and after the timed work.
@@ -45,17 +48,18 @@ pub(super) struct OnDevice<'a> {
 impl Device {
     pub(super) fn new(gpu: &Gpu) -> Result<Device> {
         let device = gpu.device();
-        let features = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
-        let timed = device.features().contains(features);
         let queries = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count: 2 };
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-        let clock = guarded(gpu, || {
-            timed.then(|| Clock {
+        let clock = |features| {
+            device.features().contains(features).then(|| Clock {
                 queries: device.create_query_set(&queries),
                 resolved: device.create_buffer(&described(16, usage)),
             })
-        })?;
-        Ok(Device { gpu: gpu.clone(), kernels: Kernels::new(device)?, clock })
+        };
+        let in_passes = wgpu::Features::TIMESTAMP_QUERY;
+        let in_encoders = in_passes | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
+        let (clock, dispatches) = guarded(gpu, || (clock(in_encoders), clock(in_passes)))?;
+        Ok(Device { gpu: gpu.clone(), kernels: Kernels::new(device)?, clock, dispatches })
     }
 
     fn encoder(&self) -> wgpu::CommandEncoder {
@@ -221,6 +225,17 @@ impl<'a> OnDevice<'a> {
         Ok((started.elapsed().as_secs_f64() / times as f64, pending))
     }
 
+    /// The seconds that the dispatches of one step take.
+    fn dispatch(&mut self, clock: &Clock) -> Result<f64> {
+        let mut encoder = self.device.encoder();
+        self.set.time_steps(Some(&clock.queries))?;
+        self.record(&mut encoder, TIMED_STEP)?;
+        self.set.time_steps(None)?;
+        encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
+        self.device.finish(encoder)?;
+        self.device.ticks(clock)
+    }
+
     /// One run from the call to the result.
     fn latency(&mut self, who: Who) -> Result<f64> {
         let started = Instant::now();
@@ -257,10 +272,13 @@ impl Contest for OnDevice<'_> {
         device.finish(encoder)?;
         let step = started.elapsed().as_secs_f64() / times as f64;
         if measure == Measure::Recording {
-            return Ok(Seconds { host: recording, device: None });
+            return Ok(Seconds { host: recording, device: None, dispatch: None });
         }
         let ticks = device.clock.as_ref().map(|clock| device.ticks(clock)).transpose()?;
-        Ok(Seconds { host: latency.unwrap_or(step), device: ticks.map(|seconds| seconds / times as f64) })
+        let dispatches = device.dispatches.as_ref().filter(|_| who == Who::Ours);
+        let dispatch = dispatches.map(|clock| self.dispatch(clock)).transpose()?;
+        let device = ticks.map(|seconds| seconds / times as f64);
+        Ok(Seconds { host: latency.unwrap_or(step), device, dispatch })
     }
 }
 

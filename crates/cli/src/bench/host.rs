@@ -171,7 +171,7 @@ impl<E: Number> Contest for Host<E> {
                 Who::Machine => self.machine(),
             }
         }
-        Ok(Seconds { host: started.elapsed().as_secs_f64() / times as f64, device: None })
+        Ok(Seconds { host: started.elapsed().as_secs_f64() / times as f64, device: None, dispatch: None })
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Who {
 pub(super) struct Seconds {
     pub(super) host: f64,
     pub(super) device: Option<f64>,
+    /// What the dispatches of one step take by the device's clock, on an idle device.
+    pub(super) dispatch: Option<f64>,
 }
 
 /// An operation and the machine's kernel that moves the same bytes, ready to run.
@@ -43,6 +45,7 @@ pub(super) struct Spread {
 pub(super) struct Times {
     pub(super) host: Spread,
     pub(super) device: Option<Spread>,
+    pub(super) dispatch: Option<Spread>,
 }
 
 /// A turn of steps repeats its kernel for about this many seconds, so that the cost of submitting is negligible.
@@ -80,9 +83,10 @@ pub(super) fn measure(contest: &mut impl Contest, measure: Measure) -> Result<(T
     let mut times = seconds.iter().map(|seconds| Times {
         host: spread(seconds.iter().map(|turn| turn.host).collect()),
         device: seconds.iter().map(|turn| turn.device).collect::<Option<_>>().map(spread),
+        dispatch: seconds.iter().map(|turn| turn.dispatch).collect::<Option<_>>().map(spread),
     });
     let nothing = Spread { minimum: f64::NAN, median: f64::NAN, maximum: f64::NAN };
-    Ok((times.next().unwrap_or(Times { host: nothing, device: None }), times.next()))
+    Ok((times.next().unwrap_or(Times { host: nothing, device: None, dispatch: None }), times.next()))
 }
 
 fn spread(mut seconds: Vec<f64>) -> Spread {

@@ -23,6 +23,7 @@ pub(super) struct Row<'a> {
     bytes: u64,
     microseconds: Option<Spread>,
     device_microseconds: Option<Spread>,
+    dispatch_microseconds: Option<Spread>,
     machine: String,
     machine_microseconds: Option<Spread>,
     machine_device_microseconds: Option<Spread>,
@@ -33,7 +34,7 @@ pub(super) struct Row<'a> {
 }
 
 /// The names of the columns, and how wide they are. Those of the first TEXT are aligned left.
-const COLUMNS: [(&str, usize); 12] = [
+const COLUMNS: [(&str, usize); 13] = [
     ("operation", 12),
     ("type", 4),
     ("weights", 10),
@@ -43,6 +44,7 @@ const COLUMNS: [(&str, usize); 12] = [
     ("median µs", 10),
     ("max µs", 10),
     ("device µs", 10),
+    ("dispatch µs", 11),
     ("GB/s", 8),
     ("machine", 8),
     ("ratio", 5),
@@ -81,6 +83,7 @@ impl<'a> Row<'a> {
             bytes: case.bytes(),
             microseconds: ours.map(|times| times.host),
             device_microseconds: ours.and_then(|times| times.device),
+            dispatch_microseconds: ours.and_then(|times| times.dispatch),
             machine: case.operation.machine().to_string(),
             machine_microseconds: machine.map(|times| times.host),
             machine_device_microseconds: machine.and_then(|times| times.device),
@@ -111,6 +114,7 @@ impl<'a> Row<'a> {
                     host.map(|x| x.median),
                     host.map(|x| x.maximum),
                     self.device_microseconds.map(|x| x.median),
+                    self.dispatch_microseconds.map(|x| x.median),
                 ];
                 cells.extend(micros.map(|x| number(x, 1)));
                 cells.extend([self.gb_per_second, self.machine_gb_per_second, self.ratio].map(|x| number(x, 2)));

@@ -26,7 +26,7 @@ fn each_line_of_json_is_a_row_with_the_documented_keys() {
     assert_eq!(bytes, [4_000, 20_000, 28_000, 600, 3_000, 4_200]);
     for row in &rows {
         assert_eq!((&row["backend"], &row["measure"]), (&"cpu".into(), &"step".into()));
-        for key in ["determinism", "device_microseconds", "machine_device_microseconds"] {
+        for key in ["determinism", "device_microseconds", "dispatch_microseconds", "machine_device_microseconds"] {
             assert_eq!(row[key], Value::Null, "{key}");
         }
         let [gb, micros] =

@@ -196,6 +196,17 @@ fn json_says_everything_about_a_run() {
     assert_eq!(found["total"]["value"], value);
 }
 
+/// Vulkan's loader says on standard error that it is loaded.
+#[test]
+fn nothing_looks_for_a_device_unless_it_is_asked_for() {
+    let file = path(data(FILES[0]));
+    for asked in [&[][..], &["--backend", "auto"], &["--backend", "cpu"]] {
+        let args = ["eval", &file, "--l1", "1", "--json"].into_iter().chain(asked.iter().copied());
+        let found = penalty_with([("VK_LOADER_DEBUG", "all")], args).json();
+        assert_eq!(found["device"]["backend"], "cpu");
+    }
+}
+
 #[test]
 fn nan_and_infinity_are_counted_and_said() {
     let folder = folder();

@@ -30,14 +30,18 @@ pub(crate) fn penalty_in<const N: usize>(folder: &Path, args: [&str; N], more: &
     Run::of(command.output().expect("the command starts"))
 }
 
+/// The same with these environment variables.
+pub(crate) fn penalty_with<'a>(
+    variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    args: impl IntoIterator<Item = &'a str>,
+) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_penalty"));
+    Run::of(command.args(args).envs(variables).output().expect("the command starts"))
+}
+
 /// The same with this many threads, whatever the number of processors.
 pub(crate) fn penalty_on_threads(threads: usize, args: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_penalty"))
-        .args(args)
-        .env("RAYON_NUM_THREADS", threads.to_string())
-        .output()
-        .expect("the command starts");
-    Run::of(output)
+    penalty_with([("RAYON_NUM_THREADS", threads.to_string().as_str())], args.iter().copied())
 }
 
 impl Run {
@@ -167,7 +171,7 @@ pub(crate) fn forget(result: &mut Value) {
 }
 
 /// The keys of each line of `bench --json-lines`, in their order.
-pub(crate) const BENCH_KEYS: [&str; 21] = [
+pub(crate) const BENCH_KEYS: [&str; 22] = [
     "version",
     "backend",
     "adapter",
@@ -182,6 +186,7 @@ pub(crate) const BENCH_KEYS: [&str; 21] = [
     "bytes",
     "microseconds",
     "device_microseconds",
+    "dispatch_microseconds",
     "machine",
     "machine_microseconds",
     "machine_device_microseconds",
@@ -209,7 +214,8 @@ pub(crate) fn timed_rows(run: &Run) -> Vec<Value> {
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
     let rows = bench_rows(run);
     for row in &rows {
-        let spreads = ["", "device_", "machine_", "machine_device_"].map(|clock| &row[format!("{clock}microseconds")]);
+        let spreads = ["", "device_", "dispatch_", "machine_", "machine_device_"]
+            .map(|clock| &row[format!("{clock}microseconds")]);
         for spread in spreads.into_iter().filter(|spread| !spread.is_null()) {
             let [minimum, median, maximum] =
                 ["minimum", "median", "maximum"].map(|key| spread[key].as_f64().expect("a number"));
