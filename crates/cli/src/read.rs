@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use penalty::exact::{Partial, TILE};
 use penalty::half::{bf16, f16};
 use penalty::{Backend, Dtype, Element, Penalty, Weighted};
+use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 use crate::checkpoint::Tensor;
@@ -204,10 +205,14 @@ pub(crate) fn partials(
     Ok(partials)
 }
 
-/// Each thread reads a chunk and sums it while it is in that thread's cache.
+/// Each thread reads a chunk and sums it while it is in that thread's cache. Little work is this thread's alone.
 fn on_threads(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], progress: &Progress) -> Result<()> {
     thread_local! {
         static HELD: Cell<Option<Held>> = const { Cell::new(None) };
+    }
+    if chunks.iter().map(|chunk| chunk.len).sum::<u64>() <= CPU_CHUNK {
+        // Starting a thread for each processor takes longer than this work. If there are threads already, they stay.
+        let _ = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
     }
     for wave in chunks.chunks(WAVE) {
         let sums: Result<Vec<Partial>> = wave
