@@ -1,5 +1,5 @@
-//! Recorders of single tensors, kept to be used again: the next call of the same shape allocates nothing and lays
-//! nothing out. They hold no buffer of the caller's.
+//! Recorders of single tensors, kept to be used again: the next call of the same shape makes only bind groups. They hold no
+//! buffer of the caller's.
 
 use std::any::Any;
 use std::fmt;
@@ -95,9 +95,8 @@ impl Single {
         let kept = pool(gpu).and_then(|pool| lock(pool).take(&shape));
         match kept {
             Some(mut single) => {
-                if single.penalties.list() != std::slice::from_ref(penalty) {
-                    single.penalties.list_mut().fill(penalty.clone());
-                }
+                // Even an equal penalty may differ, in its name or in the sign of a zero.
+                single.penalties.list_mut().fill(penalty.clone());
                 single.recorder.bind(gpu, &placement)?;
                 Ok(single)
             }
