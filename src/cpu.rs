@@ -6,6 +6,7 @@ mod run;
 pub(crate) mod set;
 mod slices;
 mod task;
+mod tiles;
 
 pub use crate::numeric::simd::InstructionSet;
 use crate::{Error, Result};

@@ -1,9 +1,11 @@
 //! Group penalties over slices: reduce each group, then visit each weight with its group's coefficients.
 
+mod large;
 mod reduction;
 
 use rayon::prelude::*;
 
+use large::Large;
 pub(super) use reduction::OfGroups;
 use reduction::{Reduction, clean};
 
@@ -84,8 +86,13 @@ fn of_found<'a>(
         let [a, b] = found[group as usize].coefficients;
         if rule == Rule::Select {
             // Among weights of the smallest kept magnitude, only those up to the last kept index are kept.
-            for (kept, i) in first[filled..filled + run].iter_mut().zip(index..) {
-                *kept = f32::from_bits(a.to_bits() + u32::from(i > b.to_bits().into()));
+            let last = u64::from(b.to_bits());
+            let kept = |i: u64| f32::from_bits(a.to_bits() + u32::from(i > last));
+            if run == len && (index + len as u64 <= last || index > last) {
+                return OfGroups::Alike([kept(index), b]);
+            }
+            for (of_weight, i) in first[filled..filled + run].iter_mut().zip(index..) {
+                *of_weight = kept(i);
             }
         } else if run == len {
             return OfGroups::Alike([a, b]);
@@ -140,10 +147,13 @@ impl Cpu {
         sums: &mut [Sums],
     ) {
         let way = Way::of(geometry);
+        // The reduction of a whole tensor takes its weights tile by tile, so it sums each tile too.
+        let joined = pass.operation == Operation::Evaluate && pass.sums && way == Way::Large && geometry.count == 1;
         let mut found = Vec::new();
         let mut in_blocks = None;
         for part in pass.operation.parts(pass.sums) {
             match part {
+                Part::Each if joined => {}
                 Part::Each => {
                     let evaluates = pass.operation == Operation::Evaluate;
                     let operands = &mut [operands.reborrow()];
@@ -160,7 +170,12 @@ impl Cpu {
                         in_blocks = Some(GroupCoefficients::InBlocks { reduction, size: geometry.largest() as usize });
                         continue;
                     }
-                    found = self.find(way, &reduction, geometry, read);
+                    found = match &mut *sums {
+                        [sums] if joined => self.tile_by_tile(pass, read, sums, |visit| {
+                            self.find(way, &reduction, geometry, read, Some(visit))
+                        }),
+                        _ => self.find(way, &reduction, geometry, read, None),
+                    };
                     if let (Purpose::Value, [sums]) = (purpose, &mut *sums) {
                         found.iter().for_each(|f| sums.add_terms(f.share, f.exponent));
                     }
@@ -192,16 +207,21 @@ impl Cpu {
         }
     }
 
-    /// The reduction of each group.
-    fn find<E: Element>(&self, way: Way, reduction: &Reduction<'_>, geometry: &Geometry, weights: &[E]) -> Vec<Found> {
+    /// The reduction of each group. `visit` is told what is read, if a group is large.
+    fn find<E: Element>(
+        &self,
+        way: Way,
+        reduction: &Reduction<'_>,
+        geometry: &Geometry,
+        weights: &[E],
+        visit: Option<&(dyn Fn(usize) + Sync)>,
+    ) -> Vec<Found> {
         let size = geometry.largest() as usize;
         let mut found = match way {
             Way::Large => {
-                let find = |weights: &[E]| {
-                    let read = |first: usize, bits: &mut [u32]| self.clean(&weights[first..], reduction.soft, bits);
-                    reduction.one(Members::Read(size, &read))
-                };
-                weights.chunks(size).map(find).collect()
+                let groups =
+                    weights.chunks(size).map(|weights| Large { weights, soft: reduction.soft, cpu: self, visit });
+                groups.map(|weights| reduction.one(Members::Large(&weights))).collect()
             }
             Way::Runs | Way::InBlocks => self.find_runs(reduction, size, weights),
             Way::Gathered => self.find_gathered(reduction, geometry, weights),

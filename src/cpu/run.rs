@@ -47,7 +47,12 @@ impl Cpu {
         sums.pop()
     }
 
-    fn task<'a>(&self, pass: &'a Pass<'a>, segment: usize, groups: Option<&'a GroupCoefficients<'a>>) -> Task<'a> {
+    pub(super) fn task<'a>(
+        &self,
+        pass: &'a Pass<'a>,
+        segment: usize,
+        groups: Option<&'a GroupCoefficients<'a>>,
+    ) -> Task<'a> {
         let penalty = &pass.penalties[segment];
         Task {
             set: self.set,

@@ -3,10 +3,15 @@
 //! Exact sums of integers (`src/numeric/fixed.rs`) decide everything, so no order matters. The twins are in
 //! `shaders/formula/group/`.
 
+mod chunks;
 pub(crate) mod find;
 pub(crate) mod lanes;
 pub(crate) mod norm;
+mod rows;
+mod sample;
 pub(crate) mod select;
+mod squares;
+mod sums;
 pub(crate) mod threshold;
 
 use half::{bf16, f16};
@@ -14,9 +19,8 @@ use rayon::prelude::*;
 
 use super::rule::{Purpose, Rule};
 use super::{Coefficients, Formula, pointwise};
-use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::{Bits, Dtype};
-use crate::numeric::fixed::Bound;
+use crate::numeric::fixed::{Bound, coarse, fine};
 use crate::numeric::simd::InstructionSet;
 
 /// The result of a group reduction.
@@ -60,8 +64,16 @@ pub(crate) struct Group<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Members<'a> {
     Gathered(&'a [u32]),
-    /// The number of weights, and a function that writes their bits from a given place on.
-    Read(usize, &'a (dyn Fn(usize, &mut [u32]) + Sync)),
+    Large(&'a dyn Weights),
+}
+
+/// The weights of a large group, where they are.
+pub(crate) trait Weights: Sync {
+    fn len(&self) -> usize;
+    /// Weights from a place on as they are, clean or not, if their bits are at hand.
+    fn bits(&self, first: usize, len: usize) -> Option<&[u32]>;
+    /// Writes the clean bits of the weights from a place on.
+    fn clean(&self, first: usize, bits: &mut [u32]);
 }
 
 /// An exact sum, and how many weights count in it.
@@ -80,9 +92,7 @@ impl PartialSum {
 /// From this many weights on, several threads sum a group.
 pub(crate) const PARALLEL: usize = 1 << 16;
 /// How many weights of a large group are read at a time: they fit a processor's first-level cache.
-const CHUNK: usize = 1 << 12;
-/// How many chunks make a task worthwhile.
-const CHUNKS_PER_TASK: usize = 4;
+pub(crate) const CHUNK: usize = 1 << 12;
 
 /// A sum of fewer than 2^32 integers of 64 bits. Their upper and lower halves are summed apart, so neither overflows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -104,14 +114,6 @@ impl Halves {
 }
 
 impl Group<'_> {
-    /// The bits of the largest magnitude.
-    fn largest(&self) -> u32 {
-        self.greatest(
-            #[inline(always)]
-            |b| b & MAGNITUDE,
-        )
-    }
-
     /// The maximum of `f` over the weights; 0 if there are none.
     fn greatest(&self, f: impl Fn(u32) -> u32 + Sync) -> u32 {
         self.fold(
@@ -138,26 +140,11 @@ impl Group<'_> {
         )
     }
 
-    /// Sums the squares of integers up to 2^32.
-    fn sum_squares(&self, f: impl Fn(u32) -> u64 + Sync) -> u128 {
-        self.fold(
-            #[inline(always)]
-            |bits| {
-                let mut total = Halves::default();
-                for b in bits {
-                    total.add(f(*b) * f(*b));
-                }
-                total.sum()
-            },
-            |a, b| a + b,
-        )
-    }
-
     /// The number of weights.
     fn len(&self) -> usize {
         match self.members {
             Members::Gathered(bits) => bits.len(),
-            Members::Read(len, _) => len,
+            Members::Large(weights) => weights.len(),
         }
     }
 
@@ -170,66 +157,59 @@ impl Group<'_> {
             )
         };
         match self.members {
-            Members::Gathered(bits) if bits.len() < PARALLEL => run(bits),
+            Members::Gathered(bits) if !self.is_large() => run(bits),
             _ => self.chunks(|_, bits| run(bits)).reduce(R::default, add),
         }
     }
 
-    /// Applies `f` to each chunk of the weights and the place of its first.
-    fn chunks<R: Send>(&self, f: impl Fn(usize, &[u32]) -> R + Sync + Send) -> impl IndexedParallelIterator<Item = R> {
-        self.chunk_numbers().map(move |chunk| self.chunk(chunk, &f))
-    }
-
-    fn chunk_numbers(&self) -> impl IndexedParallelIterator<Item = usize> + use<> {
-        (0..self.len().div_ceil(CHUNK)).into_par_iter().with_min_len(CHUNKS_PER_TASK)
-    }
-
-    fn chunk<R>(&self, chunk: usize, f: impl FnOnce(usize, &[u32]) -> R) -> R {
-        let first = chunk * CHUNK;
-        let len = CHUNK.min(self.len() - first);
-        match self.members {
-            Members::Gathered(bits) => f(first, &bits[first..first + len]),
-            Members::Read(_, read) => {
-                let mut bits = [0; CHUNK];
-                read(first, &mut bits[..len]);
-                f(first, &bits[..len])
-            }
-        }
-    }
-
-    /// [`sum`](Group::sum) over the weights after the prox with these coefficients, rounded to their type.
-    fn sum_stored<F: Formula>(&self, c: &Coefficients, f: impl Fn(u32) -> u64 + Sync) -> PartialSum {
+    /// The sum of the weights after the prox with these coefficients, rounded to their type, in the fine unit of an
+    /// exponent.
+    fn sum_stored<F: Formula>(&self, c: &Coefficients, e: i32) -> PartialSum {
         // One loop per type: LLVM does not vectorise a loop that asks for the type.
         match self.dtype {
-            Dtype::F32 => self.sum(
+            Dtype::F32 => self.sum_fine(
+                e,
                 #[inline(always)]
-                |b| f(stored::<F, f32>(b, c)),
+                |b| stored::<F, f32>(b, c),
             ),
+            // In rows, LLVM does not vectorise the rounding to `f16`.
             Dtype::F16 => self.sum(
                 #[inline(always)]
-                |b| f(stored::<F, f16>(b, c)),
+                |b| fine(stored::<F, f16>(b, c), e),
             ),
-            Dtype::BF16 => self.sum(
+            Dtype::BF16 => self.sum_fine(
+                e,
                 #[inline(always)]
-                |b| f(stored::<F, bf16>(b, c)),
+                |b| stored::<F, bf16>(b, c),
             ),
         }
     }
 
-    /// The same for squares.
-    fn sum_stored_squares<F: Formula>(&self, c: &Coefficients, f: impl Fn(u32) -> u64 + Sync) -> u128 {
+    /// The sum of their squares in the coarse unit of an exponent.
+    fn sum_stored_squares<F: Formula>(&self, c: &Coefficients, e: i32) -> u128 {
         match self.dtype {
             Dtype::F32 => self.sum_squares(
+                e,
                 #[inline(always)]
-                |b| f(stored::<F, f32>(b, c)),
+                |b| stored::<F, f32>(b, c),
             ),
-            Dtype::F16 => self.sum_squares(
+            // As above.
+            Dtype::F16 => self.fold(
                 #[inline(always)]
-                |b| f(stored::<F, f16>(b, c)),
+                |bits| {
+                    let mut total = Halves::default();
+                    for b in bits {
+                        let x = coarse(stored::<F, f16>(*b, c), e);
+                        total.add(x * x);
+                    }
+                    total.sum()
+                },
+                |a, b| a + b,
             ),
             Dtype::BF16 => self.sum_squares(
+                e,
                 #[inline(always)]
-                |b| f(stored::<F, bf16>(b, c)),
+                |b| stored::<F, bf16>(b, c),
             ),
         }
     }

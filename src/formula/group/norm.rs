@@ -7,7 +7,7 @@ use crate::formula::Formula;
 use crate::formula::rule::{Purpose, Rule};
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::bounded;
-use crate::numeric::fixed::{COARSE, coarse, exponent, nearest, significand, wide_factor, wide_float};
+use crate::numeric::fixed::{COARSE, exponent, nearest, significand, wide_factor, wide_float};
 use crate::numeric::wgsl::Constant;
 
 /// How often a factor is lowered, by twice as much each time, until the result is inside the ball.
@@ -21,16 +21,12 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found 
     let sized = rule == Rule::Shrink { sized: true };
     let size = if sized { group.len() as u32 } else { 1 };
     let size_float = nearest(size.into());
-    let largest = group.largest();
+    let (largest, sum) = group.squares();
     if largest == 0 {
         let coefficients = if purpose == Purpose::Gradient { [0.0, limit(c[1], size_float)] } else { [1.0, 0.0] };
         return Found { coefficients, ..Found::default() };
     }
     let e = exponent(largest);
-    let sum = group.sum_squares(
-        #[inline(always)]
-        |b| coarse(b, e),
-    );
     let squared = nearest(sum);
     match (purpose, rule) {
         (Purpose::Value, Rule::Scale) => {
@@ -90,11 +86,7 @@ fn scale<F: Formula>(group: &Group<'_>, search: &Search<'_>, (largest, sum): (u3
             return [0.0; 2];
         }
         let e = exponent(largest);
-        let sum = group.sum_stored_squares::<F>(
-            &c,
-            #[inline(always)]
-            |b| coarse(b, e),
-        );
+        let sum = group.sum_stored_squares::<F>(&c, e);
         if sum <= bound.in_units(1, 2 * (COARSE - e)) {
             return coefficients;
         }

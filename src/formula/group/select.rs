@@ -2,6 +2,8 @@
 //!
 //! Twin of `shaders/formula/group/select.wgsl`.
 
+mod bracket;
+
 use rayon::prelude::*;
 
 use super::{Found, Group, Members, PARALLEL, Search};
@@ -22,11 +24,16 @@ const DIGITS: [u32; 3] = [22, 11, 0];
 pub(super) fn find(group: &Group<'_>, search: &Search<'_>) -> Found {
     let kept = search.bound().in_units(1, 0);
     if search.purpose == Purpose::Value {
-        let nonzero = group.sum(
-            #[inline(always)]
-            |b| u64::from(b & MAGNITUDE != 0),
-        );
-        return Found { share: if nonzero.total > kept { 1.0 } else { 0.0 }, ..Found::default() };
+        let nonzero = if group.is_in_place() {
+            bracket::nonzero(group) as u128
+        } else {
+            let nonzero = group.sum(
+                #[inline(always)]
+                |b| u64::from(b & MAGNITUDE != 0),
+            );
+            nonzero.total
+        };
+        return Found { share: if nonzero > kept { 1.0 } else { 0.0 }, ..Found::default() };
     }
     let found = |smallest: u32, last: u32| {
         let coefficients = [smallest, last].map(f32::from_bits);
@@ -42,7 +49,8 @@ pub(super) fn find(group: &Group<'_>, search: &Search<'_>) -> Found {
     let (smallest, last) = match group.members {
         Members::Gathered(bits) if bits.len() <= FEW => ranked(bits, kept),
         Members::Gathered(bits) if bits.len() < PARALLEL => sorted(bits, kept),
-        _ => counted(group, kept),
+        Members::Gathered(_) => counted(group, kept),
+        Members::Large(_) => bracket::find(group, kept).unwrap_or_else(|| counted(group, kept)),
     };
     found(smallest, last)
 }
@@ -92,16 +100,20 @@ fn counted(group: &Group<'_>, kept: usize) -> (u32, u32) {
         }
         smallest |= (digit as u32) << shift;
     }
-    let tied = |b: &u32| *b & MAGNITUDE == smallest;
-    let ties: Vec<usize> = group.chunks(|_, bits| bits.iter().filter(|b| tied(b)).count()).collect();
-    let mut chunk = 0;
-    while chunk + 1 < ties.len() && ties[chunk] < missing {
-        missing -= ties[chunk];
-        chunk += 1;
+    let ties: Vec<usize> = group.chunks(|_, bits| bits.iter().filter(|b| *b & MAGNITUDE == smallest).count()).collect();
+    (smallest, last_tie(group, smallest, ties.into_iter(), missing))
+}
+
+/// The last of so many members with a magnitude, from how many each chunk has.
+fn last_tie(group: &Group<'_>, magnitude: u32, ties: impl Iterator<Item = usize>, mut missing: usize) -> u32 {
+    for (chunk, ties) in ties.enumerate() {
+        if missing <= ties {
+            return group.chunk(chunk, |first, bits| {
+                let mut ties = (first..).zip(bits).filter(|(_, b)| *b & MAGNITUDE == magnitude);
+                ties.nth(missing - 1).map_or(first, |(member, _)| member)
+            }) as u32;
+        }
+        missing -= ties;
     }
-    let last = group.chunk(chunk, |first, bits| {
-        let mut ties = (first..).zip(bits).filter(|(_, b)| tied(b));
-        ties.nth(missing - 1).map_or(first, |(member, _)| member)
-    });
-    (smallest, last as u32)
+    u32::MAX
 }

@@ -8,6 +8,8 @@
 //! a + b ≤ 1. So their product falls to a quarter or less at each step: it begins below 2^122 units and is below 1
 //! after 61 steps.
 
+mod bracket;
+
 use super::{Found, Group, Halves, Members, PARALLEL, PartialSum, Search, with_group};
 use crate::formula::Formula;
 use crate::formula::rule::{Purpose, Rule};
@@ -50,6 +52,16 @@ pub(crate) fn slack(dtype: Dtype) -> u32 {
 
 pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found {
     let &Search { rule, purpose, c, .. } = search;
+    if group.is_in_place() {
+        let found = match purpose {
+            Purpose::Prox => bracket::find::<F>(group, search),
+            Purpose::Value if rule != Rule::Clamp => bracket::is_inside(group, search).map(of_inside),
+            _ => None,
+        };
+        if let Some(found) = found {
+            return found;
+        }
+    }
     let simplex = rule == Rule::Simplex;
     let top = if simplex { unordered(group.greatest(ordered)) } else { group.largest() };
     match (rule, purpose) {
@@ -65,57 +77,30 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found 
         }
         _ => {}
     }
-    let bound = search.bound();
-    let units = Units::of(group, top, bound, simplex);
-    let r = bound.in_units(1, FINE - units.e);
+    let units = Units::of(group, top, search.bound(), simplex);
     let all = units.above(0);
-    let inside = !units.from_top && {
-        let negative = if simplex {
-            group.sum(
+    let negative = simplex
+        && group
+            .sum(
                 #[inline(always)]
                 |b| u64::from(b > MAGNITUDE),
             )
-        } else {
-            PartialSum::default()
-        };
-        let total = all.total.saturating_sub(u128::from(all.count) * u128::from(BIAS));
-        let least = if simplex { least_on_simplex(r, units.e, group.len(), group.dtype) } else { 0 };
-        negative.count == 0 && (least..=r).contains(&total)
-    };
+            .count
+            > 0;
+    let inside = units.is_inside(all, negative, group.len());
     if purpose == Purpose::Value {
-        return Found { share: if inside { 0.0 } else { 1.0 }, ..Found::default() };
+        return of_inside(inside);
     }
     if inside {
         return Found::default();
     }
-    let mut threshold = units.level(all, r);
-    // If the nearest representable weights violate the bound, weights that lose bits are first rounded toward 0.
-    // Raising the threshold instead, by what a large weight was rounded up by, would cost small ones more than their
-    // rounding. For `f32` that cost does not matter.
-    let loses = c[0] != 0.0;
-    for attempt in 0..ATTEMPTS {
-        let [first, second] = units.floats(threshold);
-        if rule == Rule::Clamp {
-            return Found { coefficients: [first, second], ..Found::default() };
-        }
-        let marked = f32::from_bits(second.to_bits() & !1 | u32::from(attempt > 0));
-        let coefficients = [first, if loses { marked } else { second }];
-        let c = with_group(c, coefficients);
-        let PartialSum { total, count } = group.sum_stored::<F>(
-            &c,
-            #[inline(always)]
-            |b| fine(b, units.e),
-        );
-        if total <= r {
-            return Found { coefficients, ..Found::default() };
-        }
-        if loses && attempt == 0 {
-            continue;
-        }
-        let step = u128::from(share(total - r, count.max(1)).max(1)) << attempt;
-        threshold = (u128::from(threshold) + step).min(HIGHEST.into()) as u64;
-    }
-    Found { coefficients: [f32::MAX, 0.0], ..Found::default() }
+    let level = units.level(all);
+    units.raised::<F>(group, search, level)
+}
+
+/// The value of a group that is inside its bound or not.
+fn of_inside(inside: bool) -> Found {
+    Found { share: if inside { 0.0 } else { 1.0 }, ..Found::default() }
 }
 
 /// A group's weights as integers, in a unit that suits the bound r.
@@ -132,6 +117,8 @@ struct Units<'a> {
     /// Whether BIAS stands for the largest weight, not for 0.
     from_top: bool,
     signed: bool,
+    /// The bound.
+    r: u128,
 }
 
 impl<'a> Units<'a> {
@@ -139,7 +126,20 @@ impl<'a> Units<'a> {
         let log2 = bound.log2();
         let e = if log2 == i32::MIN { exponent(top) } else { log2 + 2 };
         // A largest weight of 0 has no exponent, and is not far above the bound.
-        Units { group, e, top, from_top: top & MAGNITUDE != 0 && exponent(top) > e, signed }
+        let from_top = top & MAGNITUDE != 0 && exponent(top) > e;
+        Units { group, e, top, from_top, signed, r: bound.in_units(1, FINE - e) }
+    }
+
+    /// Whether a group of this size meets the bound, from the sum of all its weights.
+    fn is_inside(&self, all: PartialSum, negative: bool, len: usize) -> bool {
+        let total = all.total.saturating_sub(u128::from(all.count) * u128::from(BIAS));
+        let least = if self.signed { least_on_simplex(self.r, self.e, len, self.group.dtype) } else { 0 };
+        !(self.from_top || self.signed && negative) && (least..=self.r).contains(&total)
+    }
+
+    /// A weight's integer.
+    fn counted(&self, b: u32) -> u64 {
+        if self.from_top { self.counted_from_top(b) } else { self.counted_from_zero(b) }
     }
 
     #[inline(always)]
@@ -168,7 +168,8 @@ impl<'a> Units<'a> {
     }
 
     /// The smallest level that is not too low, from the sum of all weights.
-    fn level(&self, all: PartialSum, r: u128) -> u64 {
+    fn level(&self, all: PartialSum) -> u64 {
+        let r = self.r;
         match self.group.members {
             Members::Gathered(bits) if bits.len() <= FEW => {
                 self.level_of_few(bits, &mut [0; FEW][..bits.len()], all, r)
@@ -182,8 +183,18 @@ impl<'a> Units<'a> {
     }
 
     fn level_of_few(&self, bits: &[u32], units: &mut [u64], all: PartialSum, r: u128) -> u64 {
-        let set = self.group.set;
-        set.run(
+        self.write(bits, units);
+        level(all, r, |level| {
+            self.group.set.run(
+                #[inline(always)]
+                || sum_above(units, level),
+            )
+        })
+    }
+
+    /// Writes the integers of some weights.
+    fn write(&self, bits: &[u32], units: &mut [u64]) {
+        self.group.set.run(
             #[inline(always)]
             || {
                 let each = units.iter_mut().zip(bits);
@@ -194,12 +205,33 @@ impl<'a> Units<'a> {
                 }
             },
         );
-        level(all, r, |level| {
-            set.run(
-                #[inline(always)]
-                || sum_above(units, level),
-            )
-        })
+    }
+
+    /// The coefficients for a level, which is raised until the result satisfies the bound.
+    ///
+    /// If the nearest representable weights violate it, weights that lose bits are first rounded toward 0. Raising the
+    /// threshold instead, by what a large weight was rounded up by, would cost small ones more than their rounding. For
+    /// `f32` that cost does not matter.
+    fn raised<F: Formula>(&self, group: &Group<'_>, search: &Search<'_>, mut level: u64) -> Found {
+        let loses = search.c[0] != 0.0;
+        for attempt in 0..ATTEMPTS {
+            let [first, second] = self.floats(level);
+            if search.rule == Rule::Clamp {
+                return Found { coefficients: [first, second], ..Found::default() };
+            }
+            let marked = f32::from_bits(second.to_bits() & !1 | u32::from(attempt > 0));
+            let coefficients = [first, if loses { marked } else { second }];
+            let PartialSum { total, count } = group.sum_stored::<F>(&with_group(search.c, coefficients), self.e);
+            if total <= self.r {
+                return Found { coefficients, ..Found::default() };
+            }
+            if loses && attempt == 0 {
+                continue;
+            }
+            let step = u128::from(share(total - self.r, count.max(1)).max(1)) << attempt;
+            level = (u128::from(level) + step).min(HIGHEST.into()) as u64;
+        }
+        Found { coefficients: [f32::MAX, 0.0], ..Found::default() }
     }
 
     /// A level as the sum of two `f32`s.

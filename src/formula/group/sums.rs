@@ -1,0 +1,156 @@
+//! Exact sums of weights in the fine unit of `src/numeric/fixed.rs`.
+
+use super::rows::{Range, Row, WIDTH, scan};
+use rayon::prelude::*;
+
+use super::{Group, Halves, PartialSum};
+use crate::numeric::bits::MAGNITUDE;
+use crate::numeric::fixed::{FINE, fine};
+
+/// The exponents of units for which a product of a weight and a unit's inverse loses nothing.
+const ORDINARY: std::ops::RangeInclusive<i32> = -100..=6;
+/// Below this, sums of integers in `f64` are exact.
+const EXACT: f64 = (1u64 << 53) as f64;
+
+impl Group<'_> {
+    /// Σ fine(f(b), e), and how many weights count in it.
+    pub(super) fn sum_fine(&self, e: i32, f: impl Fn(u32) -> u32 + Sync) -> PartialSum {
+        if self.is_large() {
+            let sum = |chunk| {
+                self.scan_chunk(
+                    chunk,
+                    false,
+                    #[inline(always)]
+                    |bits| of_chunk(bits, e, &f),
+                )
+                .0
+            };
+            return self.chunk_numbers().map(sum).reduce(PartialSum::default, PartialSum::add);
+        }
+        self.sum(
+            #[inline(always)]
+            |b| fine(f(b), e),
+        )
+    }
+}
+
+/// The sum over at most a chunk, and the range of the weights.
+#[inline(always)]
+fn of_chunk(bits: &[u32], e: i32, f: impl Fn(u32) -> u32) -> (PartialSum, Range) {
+    if let Some(mut lanes) = Lanes::of_unit(e - FINE) {
+        let range = scan(
+            bits,
+            #[inline(always)]
+            |row, _| {
+                let mut magnitudes = [0; WIDTH];
+                for i in 0..WIDTH {
+                    magnitudes[i] = f(row[i]) & MAGNITUDE;
+                }
+                lanes.add(&magnitudes);
+            },
+        );
+        if let Some(sum) = lanes.sum() {
+            return (sum, range);
+        }
+    }
+    any_of_chunk(bits, e, f)
+}
+
+/// The same whatever the weights and the unit are.
+#[inline(always)]
+pub(super) fn any_of_chunk(bits: &[u32], e: i32, f: impl Fn(u32) -> u32) -> (PartialSum, Range) {
+    let (mut total, mut count) = (Halves::default(), 0);
+    let range = scan(
+        bits,
+        #[inline(always)]
+        |row, _| {
+            for b in row {
+                let x = fine(f(*b), e);
+                total.add(x);
+                count += u64::from(x > 0);
+            }
+        },
+    );
+    (PartialSum { total: total.sum(), count }, range)
+}
+
+/// Sums and counts of magnitudes in units of a power of two, rounded up. Sums of integers in `f64` are exact up to 2^53.
+#[derive(Clone, Copy)]
+pub(super) struct Lanes {
+    sums: [f64; WIDTH],
+    counts: Row,
+    /// The inverse of the unit.
+    scale: f32,
+}
+
+impl Lanes {
+    /// In units of 2^e, if a magnitude times the unit's inverse loses nothing.
+    #[inline(always)]
+    pub(super) fn of_unit(e: i32) -> Option<Lanes> {
+        let scale = f32::from_bits(((127 - e) as u32) << 23);
+        ORDINARY.contains(&e).then_some(Lanes { sums: [0.0; WIDTH], counts: [0; WIDTH], scale })
+    }
+
+    #[inline(always)]
+    pub(super) fn add(&mut self, magnitudes: &Row) {
+        let mut units = [0.0; WIDTH];
+        for i in 0..WIDTH {
+            units[i] = (f32::from_bits(magnitudes[i]) * self.scale).ceil();
+            self.counts[i] += u32::from(magnitudes[i] > 0);
+        }
+        for (sum, units) in self.sums.iter_mut().zip(units) {
+            *sum += f64::from(units);
+        }
+    }
+
+    /// The sum, if it is exact.
+    #[inline(always)]
+    pub(super) fn sum(&self) -> Option<PartialSum> {
+        let (mut total, mut count) = (0, 0);
+        for (sum, counted) in self.sums.iter().zip(self.counts) {
+            // A sum that was rounded reached 2^53, and sums only grow. A NaN is in no range.
+            if !(0.0..EXACT).contains(sum) {
+                return None;
+            }
+            total += *sum as u128;
+            count += u64::from(counted);
+        }
+        Some(PartialSum { total, count })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formula::group::CHUNK;
+    use crate::numeric::bits::SMALLEST;
+
+    #[test]
+    fn ordinary_sums_are_those_of_any_weights() {
+        let mut random = 1u64;
+        let mut next = || {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (random >> 32) as u32
+        };
+        // The ends of the ordinary units, and the exponents at which sums of `f64` stop being exact.
+        for e in [-46, -45, -1, 0, 1, 61, 62] {
+            for above in [-60, -20, -12, -11, -10, -5, 0] {
+                for len in [0, 1, 15, 16, 17, 63, 65, CHUNK - 1, CHUNK] {
+                    let highest = (e + 127 + above).max(8) as u32;
+                    let mut weight = || {
+                        let exponent = highest - next() % (highest - 7).clamp(1, 40);
+                        if next() % 9 == 0 { 0 } else { exponent << 23 | (next() & 0x807f_ffff) }
+                    };
+                    let mut bits: Vec<u32> = (0..len).map(|_| weight()).collect();
+                    let ends = [highest << 23 | 0x7f_ffff, SMALLEST.to_bits(), 0];
+                    bits.iter_mut().zip(ends).for_each(|(b, end)| *b = end);
+                    let same = |b: u32| b;
+                    let (found, want) = (of_chunk(&bits, e, same).0, any_of_chunk(&bits, e, same).0);
+                    let total: u128 = bits.iter().map(|b| u128::from(fine(*b, e))).sum();
+                    assert_eq!((found.total, found.count), (want.total, want.count), "{len} weights of {e} + {above}");
+                    assert_eq!(found.total, total);
+                }
+            }
+        }
+    }
+}
