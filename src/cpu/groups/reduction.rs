@@ -102,7 +102,7 @@ impl Reduction<'_> {
 }
 
 /// How many times `LANES` groups are reduced before their weights get their coefficients.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// Gives each weight of a group its coefficients.
 #[inline(always)]
@@ -110,7 +110,7 @@ fn spread([a, b]: [f32; 2], select: bool, first: &mut [f32], second: &mut [f32])
     if select {
         // Among weights of the smallest kept magnitude, only those up to the last kept one are kept.
         for (i, kept) in (0..).zip(first) {
-            *kept = f32::from_bits(a.to_bits() + u32::from(i > b.to_bits()));
+            *kept = f32::from_bits(a.to_bits().wrapping_add(u32::from(i > b.to_bits())));
         }
     } else {
         first.fill(a);
@@ -121,15 +121,18 @@ fn spread([a, b]: [f32; 2], select: bool, first: &mut [f32], second: &mut [f32])
 /// Gives the weights of many short groups their coefficients. A known size lets the compiler unroll the loops.
 #[inline(always)]
 fn spread_lanes(found: &[FoundLanes], select: bool, size: usize, first: &mut [f32], second: &mut [f32]) {
-    match size {
-        4 => spread_of::<4>(found, select, first, second),
-        8 => spread_of::<8>(found, select, first, second),
-        16 => spread_of::<16>(found, select, first, second),
-        32 => spread_of::<32>(found, select, first, second),
-        _ => {
-            let groups = first.chunks_mut(size).zip(second.chunks_mut(size)).enumerate();
-            for (group, (first, second)) in groups {
-                spread(coefficients(found, group), select, first, second);
+    let slices = first.chunks_mut(size * LANES).zip(second.chunks_mut(size * LANES));
+    for (found, (first, second)) in found.iter().zip(slices) {
+        match size {
+            4 => spread_of::<4>(found, select, first, second),
+            8 => spread_of::<8>(found, select, first, second),
+            16 => spread_of::<16>(found, select, first, second),
+            32 => spread_of::<32>(found, select, first, second),
+            _ => {
+                let groups = first.chunks_mut(size).zip(second.chunks_mut(size));
+                for (coefficients, (first, second)) in found.each().zip(groups) {
+                    spread(coefficients, select, first, second);
+                }
             }
         }
     }
@@ -137,17 +140,15 @@ fn spread_lanes(found: &[FoundLanes], select: bool, size: usize, first: &mut [f3
 
 /// Gives the weights of groups of N their coefficients.
 #[inline(always)]
-fn spread_of<const N: usize>(found: &[FoundLanes], select: bool, first: &mut [f32], second: &mut [f32]) {
-    let groups = first.as_chunks_mut::<N>().0.iter_mut().zip(second.as_chunks_mut::<N>().0).enumerate();
-    for (group, (first, second)) in groups {
-        spread(coefficients(found, group), select, first, second);
+fn spread_of<const N: usize>(found: &FoundLanes, select: bool, first: &mut [f32], second: &mut [f32]) {
+    let groups = first.as_chunks_mut::<N>().0.iter_mut().zip(second.as_chunks_mut::<N>().0);
+    let groups = found.each().zip(groups);
+    // Asked once: each group's few instructions take no branch.
+    if select {
+        groups.for_each(|(coefficients, (first, second))| spread(coefficients, true, first, second));
+    } else {
+        groups.for_each(|(coefficients, (first, second))| spread(coefficients, false, first, second));
     }
-}
-
-#[inline(always)]
-fn coefficients(found: &[FoundLanes], group: usize) -> [f32; 2] {
-    let [first, second] = &found[group / LANES].coefficients;
-    [first[group % LANES], second[group % LANES]]
 }
 
 /// The bits of a weight, in the form that a group's sums take.

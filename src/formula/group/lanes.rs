@@ -7,25 +7,24 @@
 pub(crate) mod norm;
 pub(crate) mod select;
 pub(crate) mod threshold;
-mod wide;
 
-use super::{Found, Search, stored};
+use super::{Found, Search};
+use crate::formula::Formula;
 use crate::formula::rule::Rule;
-use crate::formula::{Coefficients, Formula};
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::simd::InstructionSet;
 
-/// How many groups are reduced at once.
+/// How many groups an item of the results holds.
 pub(crate) const LANES: usize = 64;
+/// How many are reduced at once if some may need more steps than others.
+const FEW: usize = 16;
 /// How many members are combined at a time, so that what is summed stays in registers.
 const AT_ONCE: usize = 4;
-/// The lanes in use are a multiple of this, which every vector register divides.
-const VECTOR: usize = 16;
-/// The most weights of a group in a lane: sums of that many units fit 64 bits.
+/// The most weights of a group in a lane.
 pub(crate) const LONGEST: usize = 32;
 
-/// A value for each lane.
-type Lane<T> = [T; LANES];
+/// A value for each of W lanes.
+type Lane<T, const W: usize> = [T; W];
 
 /// Groups that are consecutive runs of `size` weights, as bits of `f32` weights. Like those of a [`Group`], these are
 /// cleaned.
@@ -38,23 +37,28 @@ pub(crate) struct Runs<'a> {
 /// The reduction of runs, `LANES` of them in each item. It leaves some groups unknown.
 pub(crate) type FindRuns = fn(&Runs<'_>, &Search<'_>, &mut [FoundLanes]);
 
-/// The weights of up to `LANES` groups: member by member, each lane's. Members beyond the groups' size are 0.
+/// The weights of up to W groups: member by member, each lane's.
 #[derive(Clone, Copy)]
-struct Lanes<'a> {
-    members: &'a [[Lane<u32>; AT_ONCE]],
-    size: usize,
-    /// How many lanes are in use.
-    used: usize,
+struct Lanes<'a, const W: usize> {
+    members: &'a [Lane<u32, W>],
 }
 
-/// A [`Found`] for each lane.
+/// A [`Found`] for each lane. A search sets what it asks for: the coefficients, or the shares and their exponents.
 #[derive(Clone, Copy)]
 pub(crate) struct FoundLanes {
-    pub(crate) coefficients: [Lane<f32>; 2],
-    share: Lane<f32>,
-    exponent: Lane<i32>,
+    coefficients: [Lane<f32, LANES>; 2],
+    share: Lane<f32, LANES>,
+    exponent: Lane<i32, LANES>,
     /// Lanes whose groups must be reduced one by one.
-    unknown: Lane<bool>,
+    unknown: Lane<bool, LANES>,
+}
+
+/// The results of W lanes.
+struct Results<'a, const W: usize> {
+    coefficients: [&'a mut Lane<f32, W>; 2],
+    share: &'a mut Lane<f32, W>,
+    exponent: &'a mut Lane<i32, W>,
+    unknown: &'a mut Lane<bool, W>,
 }
 
 impl FoundLanes {
@@ -70,6 +74,13 @@ impl FoundLanes {
         Found { coefficients, share: self.share[l], exponent: self.exponent[l] }
     }
 
+    /// Each lane's coefficients.
+    #[inline(always)]
+    pub(crate) fn each(&self) -> impl Iterator<Item = [f32; 2]> {
+        let [first, second] = &self.coefficients;
+        first.iter().zip(second).map(|(first, second)| [*first, *second])
+    }
+
     /// Whether a group must be reduced by itself; then its result is to be set.
     pub(crate) fn is_unknown(&self, l: usize) -> bool {
         self.unknown[l]
@@ -80,79 +91,75 @@ impl FoundLanes {
         (self.share[l], self.exponent[l]) = (found.share, found.exponent);
     }
 
-    fn of_shares(share: Lane<f32>) -> FoundLanes {
-        FoundLanes { share, ..FoundLanes::NONE }
+    /// W lanes at a time.
+    #[inline(always)]
+    fn parts<const W: usize>(&mut self) -> impl Iterator<Item = Results<'_, W>> {
+        let [first, second] = self.coefficients.each_mut().map(|lane| lane.as_chunks_mut::<W>().0.iter_mut());
+        let shares = self.share.as_chunks_mut().0.iter_mut().zip(self.exponent.as_chunks_mut().0);
+        let parts = first.zip(second).zip(shares).zip(self.unknown.as_chunks_mut().0);
+        parts.map(|(((first, second), (share, exponent)), unknown)| Results {
+            coefficients: [first, second],
+            share,
+            exponent,
+            unknown,
+        })
     }
+}
 
-    fn of_coefficients(coefficients: [Lane<f32>; 2]) -> FoundLanes {
-        FoundLanes { coefficients, ..FoundLanes::NONE }
+impl<const W: usize> Results<'_, W> {
+    #[inline(always)]
+    fn set_shares(&mut self, share: Lane<f32, W>) {
+        (*self.share, *self.exponent, *self.unknown) = (share, [0; W], [false; W]);
     }
 }
 
 #[inline(always)]
-fn any(lanes: &Lane<bool>) -> bool {
+fn any<const W: usize>(lanes: &Lane<bool, W>) -> bool {
     lanes.iter().fold(false, |any, lane| any | lane)
 }
 
-impl Lanes<'_> {
-    /// By index: debug builds check the additions of an iterator's counter, and then the loop is not vectorised.
+impl<const W: usize> Lanes<'_, W> {
+    /// How many weights a group has.
     #[inline(always)]
-    #[expect(clippy::needless_range_loop, reason = "as above")]
-    fn each<T: Copy + Default>(self, f: impl Fn(usize) -> T) -> Lane<T> {
-        let mut lanes = [T::default(); LANES];
-        for l in 0..self.used.min(LANES) {
-            lanes[l] = f(l);
-        }
-        lanes
+    fn size(self) -> usize {
+        self.members.len()
     }
 
     /// Combines each lane's members and their places.
     #[inline(always)]
-    fn fold<T: Copy>(self, first: Lane<T>, f: impl Fn(usize, usize, T, u32) -> T) -> Lane<T> {
-        self.fold_two([first; 2], |l, m, [all, same], b| [f(l, m, all, b), same])[0]
-    }
-
-    /// The same for two at once.
-    #[inline(always)]
-    fn fold_two<T: Copy>(self, mut all: [Lane<T>; 2], f: impl Fn(usize, usize, [T; 2], u32) -> [T; 2]) -> [Lane<T>; 2] {
-        let (some, rest) = self.members.as_flattened()[..self.size].as_chunks::<AT_ONCE>();
-        for (at, members) in (0..).step_by(AT_ONCE).zip(some) {
-            self.fold_some(&mut all, at, members, &f);
+    fn fold<T: Copy>(self, mut all: Lane<T, W>, f: impl Fn(usize, T, u32) -> T) -> Lane<T, W> {
+        let (some, rest) = self.members.as_chunks::<AT_ONCE>();
+        for members in some {
+            for l in 0..W {
+                all[l] = members.iter().fold(all[l], |all, member| f(l, all, member[l]));
+            }
         }
-        for (at, member) in (some.len() * AT_ONCE..).zip(rest) {
-            self.fold_some(&mut all, at, std::array::from_ref(member), &f);
+        for member in rest {
+            for l in 0..W {
+                all[l] = f(l, all[l], member[l]);
+            }
         }
         all
     }
 
-    #[inline(always)]
-    #[expect(clippy::needless_range_loop, reason = "as above")]
-    fn fold_some<T: Copy, const N: usize>(
-        self,
-        [first, second]: &mut [Lane<T>; 2],
-        at: usize,
-        members: &[Lane<u32>; N],
-        f: impl Fn(usize, usize, [T; 2], u32) -> [T; 2],
-    ) {
-        for l in 0..self.used.min(LANES) {
-            let mut lane = [first[l], second[l]];
-            for m in 0..N {
-                lane = f(l, at + m, lane, members[m][l]);
-            }
-            [first[l], second[l]] = lane;
-        }
-    }
-
     /// The bits of the largest magnitudes.
     #[inline(always)]
-    fn largest(self) -> Lane<u32> {
-        self.fold([0; LANES], |_, _, max: u32, b| max.max(b & MAGNITUDE))
+    fn largest(self) -> Lane<u32, W> {
+        self.fold(
+            [0; W],
+            #[inline(always)]
+            |_, max: u32, b| max.max(b & MAGNITUDE),
+        )
     }
 
     /// How many weights meet a condition.
     #[inline(always)]
-    fn count(self, is: impl Fn(usize, u32) -> bool) -> Lane<u32> {
-        self.fold([0; LANES], |l, _, count: u32, b| count.wrapping_add(u32::from(is(l, b))))
+    fn count(self, is: impl Fn(usize, u32) -> bool) -> Lane<u32, W> {
+        self.fold(
+            [0; W],
+            #[inline(always)]
+            |l, count: u32, b| count.wrapping_add(u32::from(is(l, b))),
+        )
     }
 }
 
@@ -172,116 +179,106 @@ pub(super) const fn of<F: Formula>() -> FindRuns {
 
 #[inline(always)]
 fn find_runs<F: Formula>(runs: &Runs<'_>, search: &Search<'_>, found: &mut [FoundLanes]) {
-    let mut members = [[[0; LANES]; AT_ONCE]; LONGEST / AT_ONCE];
-    let mut units = [[[0; LANES]; AT_ONCE]; LONGEST / AT_ONCE];
-    let members = &mut members[..runs.size.div_ceil(AT_ONCE)];
-    let units = &mut units[..runs.size.div_ceil(AT_ONCE)];
-    let mut spare = [[[0; LANES]; AT_ONCE]; LONGEST / AT_ONCE];
-    let spare = &mut spare[..runs.size.div_ceil(AT_ONCE)];
-    for (bits, found) in runs.bits.chunks(runs.size * LANES).zip(found) {
-        side_by_side(bits, runs.size, members);
-        let used = (bits.len() / runs.size).next_multiple_of(VECTOR);
-        let lanes = Lanes { members, size: runs.size, used };
-        *found = match F::RULE {
-            Some(Rule::Shrink { .. } | Rule::Scale) => norm::find::<F>(lanes, search, spare),
-            Some(Rule::Select) => select::find(lanes, search, spare),
-            _ => threshold::find::<F>(lanes, search, units, spare),
-        };
+    match F::RULE {
+        Some(Rule::Shrink { .. }) => each::<LANES>(
+            runs,
+            found,
+            #[inline(always)]
+            |lanes, _, found| norm::find::<F, LANES>(lanes, search, found),
+        ),
+        Some(Rule::Select) => each::<LANES>(
+            runs,
+            found,
+            #[inline(always)]
+            |lanes, spare, found| select::find(lanes, search, spare, found),
+        ),
+        Some(Rule::Scale) => each::<FEW>(
+            runs,
+            found,
+            #[inline(always)]
+            |lanes, _, found| norm::find::<F, FEW>(lanes, search, found),
+        ),
+        _ => each::<FEW>(
+            runs,
+            found,
+            #[inline(always)]
+            |lanes, spare, found| threshold::find::<F, FEW>(lanes, search, spare, found),
+        ),
     }
 }
 
-/// The lanes whose results are still to be found. When they fit fewer vectors, they are packed.
-struct Left<'a> {
-    members: &'a mut [[Lane<u32>; AT_ONCE]],
-    size: usize,
-    used: usize,
-    is: Lane<bool>,
-    /// Which lane each one was at first.
-    place: Lane<usize>,
-}
-
-impl<'a> Left<'a> {
-    /// The lanes of `is`. The members are copied.
-    #[inline(always)]
-    fn of(group: Lanes<'_>, is: Lane<bool>, members: &'a mut [[Lane<u32>; AT_ONCE]]) -> Left<'a> {
-        members.copy_from_slice(group.members);
-        Left { members, size: group.size, used: group.used, is, place: std::array::from_fn(|l| l) }
-    }
-
-    #[inline(always)]
-    fn lanes(&self) -> Lanes<'_> {
-        Lanes { members: self.members, size: self.size, used: self.used }
-    }
-
-    /// Sets the coefficients of the lanes where `is` is true. These are no longer left.
-    #[inline(always)]
-    fn set(&mut self, found: &mut FoundLanes, coefficients: &[Lane<f32>; 2], is: &Lane<bool>) {
-        for l in (0..self.used).filter(|l| is[*l]) {
-            if self.is[l] {
-                let place = self.place[l];
-                [found.coefficients[0][place], found.coefficients[1][place]] = [coefficients[0][l], coefficients[1][l]];
-                self.is[l] = false;
-            }
-        }
-    }
-
-    /// Packs the lanes if that spares vectors. `keep` copies what else belongs to a lane, from the second lane to the
-    /// first. Returns whether any lane is left.
-    #[inline(always)]
-    fn pack(&mut self, mut keep: impl FnMut(usize, usize)) -> bool {
-        let count = self.is[..self.used].iter().filter(|is| **is).count();
-        let used = count.next_multiple_of(VECTOR);
-        if used < self.used {
-            let mut to = 0;
-            for from in 0..self.used {
-                if self.is[from] {
-                    for member in self.members.as_flattened_mut() {
-                        member[to] = member[from];
-                    }
-                    self.place[to] = self.place[from];
-                    keep(to, from);
-                    to += 1;
-                }
-            }
-            self.used = used;
-            self.is = std::array::from_fn(|l| l < count);
-        }
-        count > 0
+/// Calls `f` with W groups at a time, and with room for a number per member.
+#[inline(always)]
+fn each<const W: usize>(
+    runs: &Runs<'_>,
+    found: &mut [FoundLanes],
+    f: impl Fn(Lanes<'_, W>, &mut [Lane<u32, W>], Results<'_, W>),
+) {
+    let [mut members, mut spare] = [[[0; W]; LONGEST]; 2];
+    let (members, spare) = (&mut members[..runs.size], &mut spare[..runs.size]);
+    let parts = found.iter_mut().flat_map(FoundLanes::parts);
+    for (bits, found) in runs.bits.chunks(runs.size * W).zip(parts) {
+        side_by_side(bits, members);
+        f(Lanes { members }, spare, found);
     }
 }
 
 /// Puts groups, which lie one after the other, side by side. Lanes that are left over hold zeros.
 #[inline(always)]
-fn side_by_side(bits: &[u32], size: usize, members: &mut [[Lane<u32>; AT_ONCE]]) {
-    if bits.len() < size * LANES {
-        members.as_flattened_mut().as_flattened_mut().fill(0);
+fn side_by_side<const W: usize>(bits: &[u32], members: &mut [Lane<u32, W>]) {
+    let size = members.len();
+    if bits.len() < size * W {
+        members.as_flattened_mut().fill(0);
     }
-    let groups = bits.len() / size;
-    // Squares of as many groups as members: LLVM makes shuffles of them.
-    let squares = if size.is_multiple_of(AT_ONCE) { groups / AT_ONCE } else { 0 };
-    for (at, members) in members.iter_mut().enumerate() {
-        for square in 0..squares {
-            let first = square * AT_ONCE;
-            let row =
-                |l: usize| bits[(first + l) * size + at * AT_ONCE..].first_chunk().copied().unwrap_or([0; AT_ONCE]);
-            let rows: [[u32; AT_ONCE]; AT_ONCE] = [row(0), row(1), row(2), row(3)];
-            for (m, member) in members.iter_mut().enumerate() {
-                member[first..first + AT_ONCE].copy_from_slice(&rows.map(|row| row[m]));
+    match size {
+        4 => squares::<4, W>(bits, members),
+        8 => squares::<8, W>(bits, members),
+        16 => squares::<16, W>(bits, members),
+        32 => squares::<32, W>(bits, members),
+        _ => {
+            for (l, bits) in bits.chunks_exact(size).enumerate().take(W) {
+                for (member, bits) in members.iter_mut().zip(bits) {
+                    member[l] = *bits;
+                }
             }
         }
     }
-    for l in squares * AT_ONCE..groups {
-        for (member, bits) in members.as_flattened_mut().iter_mut().zip(&bits[l * size..][..size]) {
+}
+
+/// The same for groups of N, by squares of as many groups as members.
+#[inline(always)]
+fn squares<const N: usize, const W: usize>(bits: &[u32], members: &mut [Lane<u32, W>]) {
+    let (groups, rest) = bits.as_chunks::<N>().0.as_chunks::<AT_ONCE>();
+    for (at, members) in members.as_chunks_mut::<AT_ONCE>().0.iter_mut().take(N / AT_ONCE).enumerate() {
+        let [first, second, third, fourth] = members.each_mut().map(|member| member.as_chunks_mut::<AT_ONCE>().0);
+        let lanes = first.iter_mut().zip(second).zip(third).zip(fourth);
+        for ((((first, second), third), fourth), groups) in lanes.zip(groups) {
+            let row = |l: usize| -> [u32; AT_ONCE] { std::array::from_fn(|m| groups[l][at * AT_ONCE + m]) };
+            [*first, *second, *third, *fourth] = transposed([row(0), row(1), row(2), row(3)]);
+        }
+    }
+    for (l, bits) in (groups.len() * AT_ONCE..W).zip(rest) {
+        for (member, bits) in members.iter_mut().zip(bits) {
             member[l] = *bits;
         }
     }
-    if !size.is_multiple_of(AT_ONCE) {
-        members.as_flattened_mut()[size..].fill([0; LANES]);
-    }
 }
 
-/// The bits of a weight after the prox with a lane's coefficients.
+/// LLVM makes scalar moves of the plain form.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn stored_in<F: Formula>(b: u32, c: &Coefficients, of_group: [f32; 2]) -> u32 {
-    stored::<F, f32>(b, &super::with_group(c, of_group))
+fn transposed(rows: [[u32; AT_ONCE]; AT_ONCE]) -> [[u32; AT_ONCE]; AT_ONCE] {
+    use std::arch::x86_64::{_mm_unpackhi_epi32, _mm_unpacklo_epi32};
+    let [a, b, c, d] = rows.map(bytemuck::cast);
+    // SAFETY: every processor of x86-64 has SSE2.
+    let interleaved = |x, y| unsafe { [_mm_unpacklo_epi32(x, y), _mm_unpackhi_epi32(x, y)] };
+    let (near, far) = (interleaved(a, c), interleaved(b, d));
+    let (low, high) = (interleaved(near[0], far[0]), interleaved(near[1], far[1]));
+    [low[0], low[1], high[0], high[1]].map(bytemuck::cast)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn transposed(rows: [[u32; AT_ONCE]; AT_ONCE]) -> [[u32; AT_ONCE]; AT_ONCE] {
+    std::array::from_fn(|m| rows.map(|row| row[m]))
 }

@@ -1,120 +1,147 @@
 //! The reduction of each lane's group by ‖θ‖₂. `src/formula/group/norm.rs` explains it.
+//!
+//! Where a sum in `f64` leaves a result open, the group is unknown.
 
-use super::super::Search;
+use super::super::between::{Between, Limit, is_ordinary, square, units};
 use super::super::norm::{ATTEMPTS, limit};
-use super::wide::{Limit, Wide};
-use super::{AT_ONCE, FoundLanes, LANES, Lane, Lanes, Left, stored_in};
+use super::super::{Search, with_group};
+use super::{AT_ONCE, Lane, Lanes, Results, any};
 use crate::formula::Formula;
 use crate::formula::rule::{Purpose, Rule};
 use crate::numeric::arithmetic::{quotient, root};
-use crate::numeric::fixed::{COARSE, coarse, exponent, significand, wide_factor, wide_float};
+use crate::numeric::fixed::{COARSE, exponent, significand, wide_factor, wide_float};
 
 #[inline(always)]
-pub(super) fn find<F: Formula>(
-    group: Lanes<'_>,
-    search: &Search<'_>,
-    spare: &mut [[Lane<u32>; AT_ONCE]],
-) -> FoundLanes {
+pub(super) fn find<F: Formula, const W: usize>(group: Lanes<'_, W>, search: &Search<'_>, found: Results<'_, W>) {
     let &Search { rule, purpose, c, .. } = search;
-    let size = if rule == (Rule::Shrink { sized: true }) { group.size as u32 } else { 1 };
+    let size = if rule == (Rule::Shrink { sized: true }) { group.size() as u32 } else { 1 };
     let size_float = size as f32;
     let largest = group.largest();
-    let e = group.each(|l| exponent(largest[l]));
-    let sum = sum_squares(group, &e, |_, b| b);
-    let squared = group.each(|l| sum[l].nearest());
+    let mut sums = [0.0; W];
+    sum_squares(group, &largest.map(units), &mut sums, |_, b| f32::from_bits(b));
     let limits = Limit::of(search.bound(), size);
-    let bound = group.each(|l| limits.in_units(2 * (COARSE - e[l])));
-    // A group of zeros is inside.
-    let inside = group.each(|l| (largest[l] == 0) | sum[l].is_at_most(bound[l]));
     match (purpose, rule) {
-        (Purpose::Value, Rule::Scale) => FoundLanes::of_shares(group.each(|l| if inside[l] { 0.0 } else { 1.0 })),
+        (Purpose::Value | Purpose::Prox, Rule::Scale) => {
+            let mut outside = [false; W];
+            for l in 0..W {
+                let (sum, bound) = (Between::near(sums[l]), limits.in_units(2 * (COARSE - exponent(largest[l]))));
+                outside[l] = sum.is_above(bound) & (largest[l] != 0);
+                found.unknown[l] = !(outside[l] | sum.is_at_most(bound) & is_ordinary(largest[l]) | (largest[l] == 0));
+                (found.share[l], found.exponent[l]) = (if outside[l] { 1.0 } else { 0.0 }, 0);
+            }
+            if purpose == Purpose::Prox {
+                scale::<F, W>(group, search, (&largest, &mut sums), &outside, found);
+            }
+        }
         (Purpose::Value, _) => {
-            let share = group.each(|l| root(squared[l]) * root(size_float));
-            FoundLanes { exponent: group.each(|l| e[l] - COARSE), ..FoundLanes::of_shares(share) }
+            for l in 0..W {
+                let squared = Between::near(sums[l]).nearest();
+                found.share[l] = root(squared.float) * root(size_float);
+                found.exponent[l] = exponent(largest[l]) - COARSE;
+                found.unknown[l] = !(squared.known & is_ordinary(largest[l]) | (largest[l] == 0));
+            }
         }
         (Purpose::Gradient, _) => {
             let (lambda, places) = (significand(c[1]), exponent(c[1].to_bits()) + COARSE);
-            let factor = group.each(|l| {
-                let relative = lambda * root(quotient(size_float, squared[l]));
-                let factor = wide_float(wide_factor(relative, places - e[l]));
-                if (c[1] == 0.0) | (largest[l] == 0) { 0.0 } else { factor }
-            });
-            FoundLanes::of_coefficients([factor, [limit(c[1], size_float); LANES]])
+            *found.coefficients[1] = [limit(c[1], size_float); W];
+            for l in 0..W {
+                let squared = Between::near(sums[l]).nearest();
+                let relative = lambda * root(quotient(size_float, squared.float));
+                let factor = wide_float(wide_factor(relative, places - exponent(largest[l])));
+                found.coefficients[0][l] = if (c[1] == 0.0) | (largest[l] == 0) { 0.0 } else { factor };
+                found.unknown[l] = !(squared.known & is_ordinary(largest[l]) | (largest[l] == 0));
+            }
         }
-        (Purpose::Prox, Rule::Scale) => scale::<F>(group, search, largest, &squared, &inside, spare),
         (Purpose::Prox, _) => {
-            let factor = group.each(|l| {
-                let bound = bound[l];
-                let factor =
-                    quotient(sum[l].minus(bound).nearest(), squared[l] + root(squared[l]) * root(bound.nearest()));
+            *found.coefficients[1] = [0.0; W];
+            for l in 0..W {
+                let (sum, bound) = (Between::near(sums[l]), limits.in_units(2 * (COARSE - exponent(largest[l]))));
+                let (inside, outside) = (sum.is_at_most(bound), sum.is_above(bound));
+                let [above, squared, bound] = [sum.minus(bound), sum, bound].map(Between::nearest);
+                let divisor = squared.float + root(squared.float) * root(bound.float);
+                let factor = quotient(above.float, divisor);
                 // A group of zeros keeps its weights.
-                if largest[l] == 0 {
-                    1.0
-                } else if inside[l] {
-                    0.0
-                } else {
-                    factor
-                }
-            });
-            FoundLanes::of_coefficients([factor, [0.0; LANES]])
+                let kept = if largest[l] == 0 { 1.0 } else { factor };
+                found.coefficients[0][l] = if inside & (largest[l] != 0) { 0.0 } else { kept };
+                let known = inside | outside & above.known & squared.known & bound.known;
+                found.unknown[l] = !(known & is_ordinary(largest[l]) | (largest[l] == 0));
+            }
         }
     }
 }
 
-/// Σx² of the bits that `f` gives, in units of the square of 2^(e − 31).
+/// Σx² of the numbers that `f` gives, in units of each lane's own.
 #[inline(always)]
-fn sum_squares(group: Lanes<'_>, e: &Lane<i32>, f: impl Fn(usize, u32) -> u32) -> Lane<Wide> {
-    let [high, low] = group.fold_two([[0u64; LANES]; 2], |l, _, [high, low], b| {
-        let x = coarse(f(l, b), e[l]);
-        let square = x.wrapping_mul(x);
-        [high.wrapping_add(square >> 32), low.wrapping_add(square & 0xffff_ffff)]
-    });
-    group.each(|l| Wide::carried(high[l], low[l]))
+fn sum_squares<const W: usize>(
+    group: Lanes<'_, W>,
+    units: &Lane<f32, W>,
+    sums: &mut Lane<f64, W>,
+    f: impl Fn(usize, u32) -> f32,
+) {
+    let (some, rest) = group.members.as_chunks::<AT_ONCE>();
+    for rows in some {
+        for l in 0..W {
+            sums[l] += (square(f(l, rows[0][l]), units[l]) + square(f(l, rows[1][l]), units[l]))
+                + (square(f(l, rows[2][l]), units[l]) + square(f(l, rows[3][l]), units[l]));
+        }
+    }
+    for row in rest {
+        for l in 0..W {
+            sums[l] += square(f(l, row[l]), units[l]);
+        }
+    }
 }
 
-/// The factors of groups outside a ball, and whether products are rounded toward 0.
+/// The factors of groups outside a ball. Only `f32` is reduced in lanes, so no product loses bits.
 #[inline(always)]
-fn scale<F: Formula>(
-    group: Lanes<'_>,
+fn scale<F: Formula, const W: usize>(
+    group: Lanes<'_, W>,
     search: &Search<'_>,
-    mut largest: Lane<u32>,
-    squared: &Lane<f32>,
-    inside: &Lane<bool>,
-    spare: &mut [[Lane<u32>; AT_ONCE]],
-) -> FoundLanes {
+    (largest, sums): (&Lane<u32, W>, &mut Lane<f64, W>),
+    outside: &Lane<bool, W>,
+    found: Results<'_, W>,
+) {
     let c = search.c;
     let limits = Limit::of(search.bound(), 1);
+    *found.coefficients[1] = [0.0; W];
     let (radius, places) = (significand(c[0]), exponent(c[0].to_bits()) + COARSE);
-    let mut factor = group.each(|l| {
-        let relative = quotient(radius, root(squared[l]));
-        wide_factor(relative, places - exponent(largest[l]))
-    });
-    let unchanged = group.each(|l| if inside[l] { 1.0 } else { 0.0 });
-    let mut found = FoundLanes::of_coefficients([unchanged, [0.0; LANES]]);
-    let mut left = Left::of(group, group.each(|l| !inside[l] & (c[0] != 0.0)), spare);
-    let loses = c[1] != 0.0;
-    for attempt in 0..ATTEMPTS {
-        let any = left.pack(|to, from| (largest[to], factor[to]) = (largest[from], factor[from]));
-        if !any {
-            break;
-        }
-        let group = left.lanes();
-        let marked = if loses && attempt > 0 { 1.0 } else { 0.0 };
-        let first = group.each(|l| wide_float(factor[l]));
-        let largest = group.each(|l| stored_in::<F>(largest[l], c, [first[l], marked]));
-        let e = group.each(|l| exponent(largest[l]));
-        let sum = sum_squares(
-            group,
-            &e,
-            #[inline(always)]
-            |l, b| stored_in::<F>(b, c, [first[l], marked]),
-        );
-        let met = group.each(|l| (largest[l] == 0) | sum[l].is_at_most(limits.in_units(2 * (COARSE - e[l]))));
-        let floats = [first, [marked; LANES]].map(|float| group.each(|l| if largest[l] == 0 { 0.0 } else { float[l] }));
-        if !(loses && attempt == 0) {
-            factor = group.each(|l| factor[l].saturating_sub(1 << attempt));
-        }
-        left.set(&mut found, &floats, &met);
+    let (mut factor, mut first, mut stored, mut scales) = ([0; W], [0.0; W], [0; W], [0.0; W]);
+    let mut left = [false; W];
+    for l in 0..W {
+        let squared = Between::near(sums[l]).nearest();
+        let relative = quotient(radius, root(squared.float));
+        factor[l] = wide_factor(relative, places - exponent(largest[l]));
+        found.unknown[l] |= outside[l] & !(squared.known & is_ordinary(largest[l]));
+        left[l] = outside[l] & !found.unknown[l] & (c[0] != 0.0);
     }
-    found
+    let mut attempt = 0;
+    while attempt < ATTEMPTS && any(&left) {
+        for l in 0..W {
+            sums[l] = 0.0;
+            first[l] = wide_float(factor[l]);
+            stored[l] = F::prox(f32::from_bits(largest[l]), &with_group(c, [first[l], 0.0])).to_bits();
+            scales[l] = units(stored[l]);
+        }
+        sum_squares(
+            group,
+            &scales,
+            sums,
+            #[inline(always)]
+            |l, b| F::prox(f32::from_bits(b), &with_group(c, [first[l], 0.0])),
+        );
+        for l in 0..W {
+            let (sum, bound) = (Between::near(sums[l]), limits.in_units(2 * (COARSE - exponent(stored[l]))));
+            // Products of 0 need no sum, but hardly any group has them.
+            let known = is_ordinary(stored[l]) & (sum.is_at_most(bound) | sum.is_above(bound));
+            found.unknown[l] |= left[l] & !known;
+            left[l] &= known & sum.is_above(bound);
+            factor[l] = factor[l].saturating_sub(if left[l] { 1 << attempt } else { 0 });
+        }
+        attempt += 1;
+    }
+    for l in 0..W {
+        found.unknown[l] |= left[l];
+        let reduced = if c[0] == 0.0 { 0.0 } else { wide_float(factor[l]) };
+        found.coefficients[0][l] = if outside[l] { reduced } else { 1.0 };
+    }
 }

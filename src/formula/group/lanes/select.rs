@@ -1,33 +1,46 @@
 //! The largest weights of each lane's group.
 
 use super::super::Search;
-use super::{AT_ONCE, FoundLanes, LANES, Lane, Lanes};
+use super::{Lane, Lanes, Results};
 use crate::formula::rule::Purpose;
-use crate::numeric::bits::{INFINITY, MAGNITUDE};
+use crate::numeric::bits::MAGNITUDE;
 
 #[inline(always)]
-pub(super) fn find(group: Lanes<'_>, search: &Search<'_>, spare: &mut [[Lane<u32>; AT_ONCE]]) -> FoundLanes {
+pub(super) fn find<const W: usize>(
+    group: Lanes<'_, W>,
+    search: &Search<'_>,
+    spare: &mut [Lane<u32, W>],
+    mut found: Results<'_, W>,
+) {
     let kept = search.bound().in_units(1, 0);
     if search.purpose == Purpose::Value {
-        let nonzero = group.count(|_, b| b & MAGNITUDE != 0);
-        return FoundLanes::of_shares(group.each(|l| if u128::from(nonzero[l]) > kept { 1.0 } else { 0.0 }));
+        let nonzero = group.count(
+            #[inline(always)]
+            |_, b| b & MAGNITUDE != 0,
+        );
+        return found.set_shares(nonzero.map(|nonzero| if u128::from(nonzero) > kept { 1.0 } else { 0.0 }));
     }
-    let (smallest, last) = if kept == 0 {
-        ([INFINITY; LANES], [0; LANES])
-    } else if kept >= group.size as u128 {
-        ([0; LANES], [u32::MAX; LANES])
+    let [smallest, last] = found.coefficients;
+    *found.unknown = [false; W];
+    if kept == 0 {
+        (*smallest, *last) = ([f32::INFINITY; W], [0.0; W]);
+    } else if kept >= group.size() as u128 {
+        (*smallest, *last) = ([0.0; W], [f32::from_bits(u32::MAX); W]);
     } else {
-        sorted(group, kept as u32, spare)
-    };
-    FoundLanes::of_coefficients([smallest, last].map(|bits| group.each(|l| f32::from_bits(bits[l]))))
+        sorted(group, kept as u32, spare, [smallest, last]);
+    }
 }
 
 /// By Batcher's odd-even merge sort, whose comparisons do not depend on the weights. Absent members are the smallest.
 #[inline(always)]
-fn sorted(group: Lanes<'_>, kept: u32, spare: &mut [[Lane<u32>; AT_ONCE]]) -> (Lane<u32>, Lane<u32>) {
-    let rows = spare.as_flattened_mut();
-    for (row, member) in rows.iter_mut().zip(group.members.as_flattened()) {
-        for l in 0..group.used.min(LANES) {
+fn sorted<const W: usize>(
+    group: Lanes<'_, W>,
+    kept: u32,
+    rows: &mut [Lane<u32, W>],
+    [smallest, last]: [&mut Lane<f32, W>; 2],
+) {
+    for (row, member) in rows.iter_mut().zip(group.members) {
+        for l in 0..W {
             row[l] = member[l] & MAGNITUDE;
         }
     }
@@ -39,7 +52,7 @@ fn sorted(group: Lanes<'_>, kept: u32, spare: &mut [[Lane<u32>; AT_ONCE]]) -> (L
                 for near in start..(start + apart).min(len - apart) {
                     if near / (2 * run) == (near + apart) / (2 * run) {
                         let (before, after) = rows.split_at_mut(near + apart);
-                        sort_two(group, &mut before[near], &mut after[0]);
+                        sort_two(&mut before[near], &mut after[0]);
                     }
                 }
             }
@@ -47,22 +60,28 @@ fn sorted(group: Lanes<'_>, kept: u32, spare: &mut [[Lane<u32>; AT_ONCE]]) -> (L
         }
         run *= 2;
     }
-    let smallest = rows[kept as usize - 1];
-    let above = group.fold([0; LANES], |l, _, count: u32, b| {
-        count.wrapping_add(u32::from((b & MAGNITUDE) as i32 > smallest[l] as i32))
-    });
-    let [last, _] = group.fold_two([[0; LANES], above], |l, m, [last, kept_before]: [u32; 2], b| {
-        let tied = b & MAGNITUDE == smallest[l];
-        let is = tied & (kept_before < kept);
-        [if is { m as u32 } else { last }, kept_before.wrapping_add(u32::from(tied))]
-    });
-    (smallest, last)
+    let tied = &rows[kept as usize - 1];
+    let above = group.count(
+        #[inline(always)]
+        |l, b| b & MAGNITUDE > tied[l],
+    );
+    let mut before = above;
+    for (m, member) in (0..).zip(group.members) {
+        for l in 0..W {
+            let is = member[l] & MAGNITUDE == tied[l];
+            last[l] = f32::from_bits(if is & (before[l] < kept) { m } else { last[l].to_bits() });
+            before[l] = before[l].wrapping_add(u32::from(is));
+        }
+    }
+    for l in 0..W {
+        smallest[l] = f32::from_bits(tied[l]);
+    }
 }
 
 /// Puts the larger of each two in front.
 #[inline(always)]
-fn sort_two(group: Lanes<'_>, a: &mut Lane<u32>, b: &mut Lane<u32>) {
-    for l in 0..group.used.min(LANES) {
+fn sort_two<const W: usize>(a: &mut Lane<u32, W>, b: &mut Lane<u32, W>) {
+    for l in 0..W {
         (a[l], b[l]) = (a[l].max(b[l]), a[l].min(b[l]));
     }
 }
