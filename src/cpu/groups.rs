@@ -177,7 +177,12 @@ impl Cpu {
                         _ => self.find(way, &reduction, geometry, read, None),
                     };
                     if let (Purpose::Value, [sums]) = (purpose, &mut *sums) {
-                        found.iter().for_each(|f| sums.add_terms(f.share, f.exponent));
+                        let shares = found.par_chunks(TASK as usize).map(|found| {
+                            let mut sums = Sums::default();
+                            found.iter().for_each(|f| sums.add_terms(f.share, f.exponent));
+                            sums
+                        });
+                        shares.collect::<Vec<Sums>>().iter().for_each(|of_some| sums.merge(of_some));
                     }
                 }
                 Part::Apply => {
