@@ -77,6 +77,14 @@ pub(super) fn square(x: f32, units: f32) -> f64 {
     x * x
 }
 
+/// Adds the squares of a row of weights, each to a lane of its own.
+#[inline(always)]
+pub(super) fn add_squares<const N: usize>(sums: &mut [f64; N], bits: &[u32; N], units: f32) {
+    for i in 0..N {
+        sums[i] += square(f32::from_bits(bits[i]), units);
+    }
+}
+
 /// A bound times an integer, ready to be given in units.
 #[derive(Clone, Copy)]
 pub(super) struct Limit(Between);
