@@ -12,8 +12,10 @@ use crate::cpu::Cpu;
 use crate::gpu::Choice;
 #[cfg(feature = "gpu")]
 use crate::gpu::Gpu;
+#[cfg(all(doc, feature = "gpu"))]
+use crate::Determinism;
 #[cfg(doc)]
-use crate::{Determinism, Error, Penalty};
+use crate::{Error, Penalty};
 
 /// Where penalties over host slices are computed. Both kinds give the same bits (see [`Determinism`]).
 ///
