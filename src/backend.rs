@@ -5,6 +5,8 @@ mod gradient;
 mod prox;
 mod runner;
 
+#[cfg(all(doc, feature = "gpu"))]
+use crate::Determinism;
 #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
 use crate::Result;
 use crate::cpu::Cpu;
@@ -12,8 +14,6 @@ use crate::cpu::Cpu;
 use crate::gpu::Choice;
 #[cfg(feature = "gpu")]
 use crate::gpu::Gpu;
-#[cfg(all(doc, feature = "gpu"))]
-use crate::Determinism;
 #[cfg(doc)]
 use crate::{Error, Penalty};
 

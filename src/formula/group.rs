@@ -47,7 +47,7 @@ pub(crate) struct Search<'a> {
 
 impl Search<'_> {
     /// The limit that the rule compares a group's sum with.
-    pub(super) fn bound(&self) -> Bound {
+    pub(crate) fn bound(&self) -> Bound {
         let of_prox = [self.c[2], self.c[3], self.c[4]].map(f32::to_bits);
         Bound::from_words(if self.purpose == Purpose::Value { self.value } else { of_prox })
     }

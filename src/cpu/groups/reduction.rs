@@ -2,6 +2,7 @@
 
 use crate::cpu::pass::BLOCK;
 use crate::formula::group::find::Find;
+use crate::formula::group::lanes::select::of_fours;
 use crate::formula::group::lanes::{FoundLanes, LANES, LONGEST, Runs};
 use crate::formula::group::{Found, Group, Members, Search};
 use crate::formula::rule::Rule;
@@ -76,7 +77,13 @@ impl Reduction<'_> {
             || cleaned.iter_mut().zip(bits).for_each(|(cleaned, bits)| *cleaned = clean(*bits, soft)),
         );
         let select = self.search.rule == Rule::Select;
-        if self.in_lanes(size) {
+        if select && size == 4 {
+            let kept = self.search.bound().in_units(1, 0).min(4) as u32;
+            set.run(
+                #[inline(always)]
+                || of_fours(cleaned, kept, first),
+            );
+        } else if self.in_lanes(size) {
             let mut found = [FoundLanes::NONE; AT_ONCE];
             let len = size * LANES * AT_ONCE;
             let slices = first.chunks_mut(len).zip(second.chunks_mut(len));

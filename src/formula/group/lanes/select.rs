@@ -1,4 +1,4 @@
-//! The largest weights of each lane's group.
+//! The largest weights of each lane's group, or of each four weights.
 
 use super::super::Search;
 use super::{Lane, Lanes, Results};
@@ -83,5 +83,43 @@ fn sorted<const W: usize>(
 fn sort_two<const W: usize>(a: &mut Lane<u32, W>, b: &mut Lane<u32, W>) {
     for l in 0..W {
         (a[l], b[l]) = (a[l].max(b[l]), a[l].min(b[l]));
+    }
+}
+
+/// For the prox of four weights each: the magnitude from which a weight is kept. Of six comparisons, each weight has won
+/// those that count.
+#[inline(always)]
+pub(crate) fn of_fours(bits: &[u32], kept: u32, from: &mut [f32]) {
+    for (bits, from) in bits.as_chunks::<4>().0.iter().zip(from.as_chunks_mut::<4>().0) {
+        let [a, b, c, d] = bits.map(|b| b & MAGNITUDE);
+        // Of equal weights, the first one is larger.
+        let won = |first: u32, second: u32| u32::from(first >= second);
+        let (ab, ac, ad, bc, bd, cd) = (won(a, b), won(a, c), won(a, d), won(b, c), won(b, d), won(c, d));
+        // How many weights are larger.
+        let ranks = [3 - ab - ac - ad, 2 + ab - bc - bd, 1 + ac + bc - cd, ad + bd + cd];
+        *from = ranks.map(|rank| if rank < kept { 0.0 } else { f32::INFINITY });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_four_weights_the_largest_are_kept_and_of_equal_ones_the_first() {
+        let values = [0.0f32, -0.0, 1.0, -1.0, 2.0];
+        let all = (0..5usize.pow(4)).map(|i| [1, 5, 25, 125].map(|place| values[i / place % 5].to_bits()));
+        let bits: Vec<u32> = all.flatten().collect();
+        for kept in 0..=4 {
+            let mut from = vec![0.0; bits.len()];
+            of_fours(&bits, kept, &mut from);
+            for (bits, from) in bits.as_chunks::<4>().0.iter().zip(from.as_chunks::<4>().0) {
+                let mut order = [0, 1, 2, 3];
+                order.sort_by_key(|i| std::cmp::Reverse(bits[*i] & MAGNITUDE)); // stable
+                for (rank, i) in order.into_iter().enumerate() {
+                    assert_eq!(from[i], if rank < kept as usize { 0.0 } else { f32::INFINITY }, "{bits:x?} {kept}");
+                }
+            }
+        }
     }
 }
