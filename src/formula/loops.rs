@@ -79,17 +79,18 @@ impl<const N: usize> OfBlock<'_, [f32; N]> {
 }
 
 impl Loops {
+    /// What a formula never calls is not compiled for it.
     pub(crate) const fn of<F: Formula>() -> Loops {
+        let grouped = F::RULE.is_some();
         Loops {
-            gradient: update::<Gradient<F>>,
-            add_gradient: update::<AddGradient<F>>,
-            prox: update::<Prox<F>>,
-            prox_in_place: update_in_place::<Prox<F>>,
-            metric_prox_in_place: run::<MetricProx<F>, f32, f32, 5>,
-            terms: terms::<F>,
-            // The weights of a separable formula have no coefficients of their group, so these are not compiled for it.
-            gradient_of_each: if F::RULE.is_some() { gradient_of_each::<F> } else { |_, _, _, _, _| {} },
-            prox_of_each: if F::RULE.is_some() { prox_of_each::<F> } else { |_, _, _, _, _| {} },
+            gradient: if grouped { update_bits::<Gradient<F>> } else { update::<Gradient<F>> },
+            add_gradient: if grouped { |_, _, _, _, _| {} } else { update::<AddGradient<F>> },
+            prox: if grouped { update_bits::<Prox<F>> } else { update::<Prox<F>> },
+            prox_in_place: if grouped { |_, _, _| {} } else { update_in_place::<Prox<F>> },
+            metric_prox_in_place: if grouped { |_, _, _, _, _| {} } else { run::<MetricProx<F>, f32, f32, 5> },
+            terms: if grouped || !F::SUMS_TERMS { |_, _, _, _| {} } else { terms::<F> },
+            gradient_of_each: if grouped { gradient_of_each::<F> } else { |_, _, _, _, _| {} },
+            prox_of_each: if grouped { prox_of_each::<F> } else { |_, _, _, _, _| {} },
             find: find::of::<F>(),
         }
     }
@@ -104,6 +105,8 @@ fn run<V: Visit<N>, S: Element, O: Element, const N: usize>(
     c: Weighed<'_, [f32; N]>,
     streams: bool,
 ) {
+    // What is read before it is written is in the cache.
+    let streams = streams && !V::READS;
     set.run_knowing(
         #[inline(always)]
         |set| {
@@ -172,10 +175,26 @@ fn block<V: Visit<N>, S: Element, O: Element, const N: usize, const SHORT: bool>
             },
         );
     } else {
-        for i in 0..BLOCK {
-            output[i] = O::encode(V::any(source[i].decode(), output[i].decode(), &c.at::<V::Formula>(i)));
-        }
+        any_block::<V, S, O, N>(set, source, output, c);
     }
+}
+
+/// A block that holds a NaN or an infinity. Apart, because it is rare and long.
+#[inline(never)]
+fn any_block<V: Visit<N>, S: Element, O: Element, const N: usize>(
+    set: InstructionSet,
+    source: &[S; BLOCK],
+    output: &mut [O; BLOCK],
+    c: OfBlock<'_, [f32; N]>,
+) {
+    set.run(
+        #[inline(always)]
+        || {
+            for i in 0..BLOCK {
+                output[i] = O::encode(V::any(source[i].decode(), output[i].decode(), &c.at::<V::Formula>(i)));
+            }
+        },
+    );
 }
 
 /// Runs a loop in place: the element is the source, and there is no old value.
@@ -261,8 +280,18 @@ fn update<V: Visit<5>>(
     c: Weighed<'_, Coefficients>,
     streams: bool,
 ) {
-    let streams = streams && !V::READS;
     with_element!(source.dtype(), E => run::<V, E, E, 5>(set, source.elements(), output.into_elements(), c, streams));
+}
+
+/// The same of bits alone, as weights in groups are given.
+fn update_bits<V: Visit<5>>(
+    set: InstructionSet,
+    source: Slice<'_>,
+    output: SliceMut<'_>,
+    c: Weighed<'_, Coefficients>,
+    streams: bool,
+) {
+    run::<V, f32, f32, 5>(set, source.elements(), output.into_elements(), c, streams);
 }
 
 fn update_in_place<V: Visit<5>>(set: InstructionSet, weights: SliceMut<'_>, c: Weighed<'_, Coefficients>) {
