@@ -36,7 +36,7 @@ pub(crate) trait Formula: PerWeight<f32> {
     /// Whether every element has an element weight ≥ 0, which replaces the last coefficient and the last term
     /// coefficient.
     const WEIGHTED: bool = false;
-    /// Whether one of its functions may return a NaN for finite numbers: nobody can tell of a user's.
+    /// Whether one of its functions may return a NaN for finite numbers. A user's function may, though it should not.
     const MAY_RETURN_NAN: bool = false;
     /// Its name in errors and serialized partials: that of the most general of its penalties.
     const NAME: &'static str;

@@ -9,6 +9,8 @@ pub(crate) mod element;
 pub(crate) mod fixed;
 pub(crate) mod float;
 pub(crate) mod hash;
+#[cfg(test)]
+pub(crate) mod noise;
 #[cfg(feature = "serde")]
 pub(crate) mod serialized;
 pub(crate) mod simd;

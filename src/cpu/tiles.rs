@@ -1,4 +1,4 @@
-//! Sums the tiles of a tensor while somebody else reads them, in any order.
+//! Sums the tiles of a tensor while a reduction reads them, in any order.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -15,8 +15,8 @@ use crate::numeric::tile::TILE;
 const _: () = assert!(CHUNK == TILE);
 
 impl Cpu {
-    /// Calls `read` with a function that it tells the first weight of each tile, from any thread. The first time, the
-    /// tile is added to the sums; in the end, those that were left out are.
+    /// Calls `read` with a function. `read` calls that with the first weight of each tile that it reads, from any thread.
+    /// The first such call adds the tile to the sums. At the end, we add the tiles that were not read.
     pub(super) fn tile_by_tile<E: Element, R>(
         &self,
         pass: &Pass<'_>,

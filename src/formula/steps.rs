@@ -268,25 +268,21 @@ fn is_usual(sums: &mut Block) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::noise::Noise;
 
-    /// Noise that fills a block with numbers whose exponents lie between two limits, some of them 0.
-    struct Noise(u64);
+    fn word(noise: &mut Noise) -> u32 {
+        (noise.next() >> 32) as u32
+    }
 
-    impl Noise {
-        fn next(&mut self) -> u32 {
-            self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-            (self.0 >> 32) as u32
-        }
-
-        fn block(&mut self, from: i32, to: i32, signed: bool) -> Block {
-            std::array::from_fn(|_| {
-                let exponent = (from + 127) as u32 + self.next() % (to - from + 1) as u32;
-                // Significands of few bits make ties and sums that cancel.
-                let significand = [self.next() & 0x7f_ffff, self.next() & 0x60_0000, 0][self.next() as usize % 3];
-                let sign = if signed { self.next() & !MAGNITUDE } else { 0 };
-                if self.next().is_multiple_of(8) { sign } else { sign | exponent << 23 | significand }
-            })
-        }
+    /// Numbers whose exponents lie between two limits, some of them 0.
+    fn numbers(noise: &mut Noise, from: i32, to: i32, signed: bool) -> Block {
+        std::array::from_fn(|_| {
+            let exponent = (from + 127) as u32 + word(noise) % (to - from + 1) as u32;
+            // Significands of few bits make ties and sums that cancel.
+            let significand = [word(noise) & 0x7f_ffff, word(noise) & 0x60_0000, 0][word(noise) as usize % 3];
+            let sign = if signed { word(noise) & !MAGNITUDE } else { 0 };
+            if word(noise).is_multiple_of(8) { sign } else { sign | exponent << 23 | significand }
+        })
     }
 
     fn cast(bits: &Block) -> &[f32] {
@@ -317,7 +313,7 @@ mod tests {
         let scalars = scalars.map(|[a, b, c]| [a, b, c, 0.0, 0.0, 0.0, 0.0, 0.0]);
         for direction in [Direction::Gradient, Direction::Momentum, Direction::Nesterov] {
             let usual = compare(&scalars, |noise, (from, to), s| {
-                let [theta, g, v] = std::array::from_fn(|_| noise.block(from, to, true));
+                let [theta, g, v] = std::array::from_fn(|_| numbers(noise, from, to, true));
                 let [mut found, mut momentum] = [theta, v];
                 sgd::<f32>(InstructionSet::Baseline, direction, &mut found, cast(&g), cast_mut(&mut momentum), s);
                 let mut sums = Vec::new();
@@ -348,8 +344,9 @@ mod tests {
             [0.99, 0.01, 0.9, 0.1, 30.0, 1.0, -2.0, 1.0],
         ];
         let usual = compare(&scalars, |noise, (from, to), s| {
-            let [theta, g, m] = std::array::from_fn(|_| noise.block(from, to, true));
-            let v = noise.block(from, to, noise.0.is_multiple_of(5));
+            let [theta, g, m] = std::array::from_fn(|_| numbers(noise, from, to, true));
+            let signed = noise.0.is_multiple_of(5);
+            let v = numbers(noise, from, to, signed);
             let [mut found, mut first, mut second] = [theta, m, v];
             let mut metric = [0; BLOCK];
             let state = [cast_mut(&mut first), cast_mut(&mut second)];

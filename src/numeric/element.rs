@@ -111,9 +111,7 @@ pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
     /// `decode` of a block, except that a NaN may change its payload.
     #[inline(always)]
     fn decode_block(elements: &[Self; BLOCK], bits: &mut Block, _set: InstructionSet) {
-        for i in 0..BLOCK {
-            bits[i] = elements[i].decode();
-        }
+        decode_each(elements, bits);
     }
     /// Whether there are instructions that convert these elements.
     #[inline(always)]
@@ -123,9 +121,7 @@ pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
     /// `encode_number` of a block.
     #[inline(always)]
     fn encode_block(bits: &Block, elements: &mut [Self; BLOCK], _set: InstructionSet) {
-        for i in 0..BLOCK {
-            elements[i] = Self::encode_number(bits[i]);
-        }
+        encode_each(bits, elements);
     }
     /// The elements themselves if they are `f32`: their bits need no conversion.
     #[inline(always)]
@@ -136,6 +132,20 @@ pub trait Bits: bytemuck::Pod + Send + Sync + fmt::Debug + PartialEq {
     #[inline(always)]
     fn bits_mut(_elements: &mut [Self]) -> Option<&mut [u32]> {
         None
+    }
+}
+
+#[inline(always)]
+fn decode_each<E: Bits>(elements: &[E; BLOCK], bits: &mut Block) {
+    for i in 0..BLOCK {
+        bits[i] = elements[i].decode();
+    }
+}
+
+#[inline(always)]
+fn encode_each<E: Bits>(bits: &Block, elements: &mut [E; BLOCK]) {
+    for i in 0..BLOCK {
+        elements[i] = E::encode_number(bits[i]);
     }
 }
 
@@ -255,9 +265,7 @@ impl Bits for half::f16 {
     #[inline(always)]
     fn decode_block(elements: &[Self; BLOCK], bits: &mut Block, set: InstructionSet) {
         if set == InstructionSet::Baseline {
-            for i in 0..BLOCK {
-                bits[i] = elements[i].decode();
-            }
+            decode_each(elements, bits);
         } else {
             x86::decode(elements, bits, set);
         }
@@ -270,9 +278,7 @@ impl Bits for half::f16 {
     #[inline(always)]
     fn encode_block(bits: &Block, elements: &mut [Self; BLOCK], set: InstructionSet) {
         if set == InstructionSet::Baseline {
-            for i in 0..BLOCK {
-                elements[i] = Self::encode_number(bits[i]);
-            }
+            encode_each(bits, elements);
         } else {
             x86::encode(bits, elements, set);
         }

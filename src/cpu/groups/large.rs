@@ -87,7 +87,7 @@ mod tests {
         "tiny",
     ];
 
-    /// What reads the weights in place has the bits of what takes copies of them, which proves nothing from a sample.
+    /// Reductions in place give the bits of reductions of copies, which use no sample.
     fn in_place_is_as_gathered<E: Element>(len: usize, first: usize, encode: impl Fn(f32) -> E) -> Result<()> {
         let all: Vec<u64> = (0..len as u64).collect();
         let lists = Groups::lists(&[all])?;

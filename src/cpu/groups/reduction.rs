@@ -170,17 +170,18 @@ mod tests {
     use super::*;
     use crate::formula::rule::Purpose;
     use crate::numeric::element::Element;
+    use crate::numeric::noise::Noise;
     use crate::plan::operation::Operation;
     use crate::plan::{Name, Segment};
     use crate::{Groups, Penalty, Result};
     use half::{bf16, f16};
 
-    struct Random(u64);
+    struct Random(Noise);
 
     impl Random {
         fn next(&mut self) -> u64 {
-            self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-            (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16
+            let state = self.0.next();
+            (state ^ (state >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16
         }
 
         /// Between −1 and 1.
@@ -223,7 +224,7 @@ mod tests {
 
     fn runs_are_reduced_as_single_groups_are<E: Element>() -> Result<()> {
         let segment = Segment { name: Name::Alone, len: 1 << 10, dtype: E::DTYPE };
-        let mut random = Random(E::DTYPE.lost_bits().into());
+        let mut random = Random(Noise(E::DTYPE.lost_bits().into()));
         let bounds = [0.0, 1e-38, 1e-5, 0.25, 1.0, 3.0, 1e3, 1e20, 1.7e38];
         for (bound, set) in
             bounds.into_iter().flat_map(|bound| InstructionSet::available().into_iter().map(move |set| (bound, set)))

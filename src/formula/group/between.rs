@@ -3,8 +3,8 @@
 
 use crate::numeric::fixed::{Bound, COARSE, exponent};
 
-/// A sum of up to 2^16 squares is this close to the exact one, relative to it. Each addition loses at most 2^-53. Those
-/// below another are at most 2^12, as at least 16 lanes share them.
+/// A sum of up to 2^16 squares is this close to the exact one, relative to it. At least 16 lanes share the squares, so a
+/// lane makes at most 2^12 additions. Each loses at most 2^-53 of its sum.
 const CLOSE: f64 = 1.0 / (1u64 << 38) as f64;
 /// Groups whose largest weight has at least this exponent have units that `f32` can express.
 const LOWEST: i32 = -90;
@@ -129,6 +129,7 @@ fn floor(x: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::numeric::fixed::coarse;
+    use crate::numeric::noise::Noise;
 
     const EXPONENTS: std::ops::RangeInclusive<i32> = LOWEST..=127;
 
@@ -152,12 +153,12 @@ mod tests {
 
     #[test]
     fn sums_of_squares_are_near_the_exact_ones() {
-        let mut state = 1u64;
+        let mut noise = Noise(1);
         for e in EXPONENTS {
             let largest = ((127 + e) as u32) << 23;
             let weights: Vec<u32> = (0..200)
                 .map(|i| {
-                    state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                    let state = noise.next();
                     let below = (state >> 40) as i32 % (if i % 2 == 0 { 4 } else { 60 });
                     ((127 + e - below).max(7) as u32) << 23 | (state >> 20) as u32 & 0x7f_ffff
                 })

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::rows::{Range, scan};
+use super::rows::{Range, range};
 use super::{CHUNK, Group, Members, PARALLEL};
 use crate::numeric::bits::MAGNITUDE;
 
@@ -23,31 +23,23 @@ impl Group<'_> {
     /// The bits of the largest magnitude.
     pub(super) fn largest(&self) -> u32 {
         if self.is_large() {
-            let largest = |chunk| {
-                self.scan_chunk(
-                    chunk,
-                    false,
-                    #[inline(always)]
-                    |bits| {
-                        (
-                            (),
-                            scan(
-                                bits,
-                                #[inline(always)]
-                                |_, _| {},
-                            ),
-                        )
-                    },
-                )
-                .1
-                .largest()
-            };
-            return self.chunk_numbers().map(largest).reduce(|| 0, u32::max);
+            return self.chunk_numbers().map(|chunk| self.largest_of(chunk)).reduce(|| 0, u32::max);
         }
         self.greatest(
             #[inline(always)]
             |b| b & MAGNITUDE,
         )
+    }
+
+    /// The same of a chunk.
+    pub(super) fn largest_of(&self, chunk: usize) -> u32 {
+        let range = self.scan_chunk(
+            chunk,
+            false,
+            #[inline(always)]
+            |bits| ((), range(bits)),
+        );
+        range.1.largest()
     }
 
     pub(super) fn chunk_numbers(&self) -> impl IndexedParallelIterator<Item = usize> + use<> {
@@ -72,13 +64,7 @@ impl Group<'_> {
         if let Some(bits) = weights.bits(first, len) {
             let range = self.set.run(
                 #[inline(always)]
-                || {
-                    scan(
-                        bits,
-                        #[inline(always)]
-                        |_, _| {},
-                    )
-                },
+                || range(bits),
             );
             if range.is_clean(true) {
                 return f(first, bits);
@@ -132,6 +118,7 @@ pub(super) mod tests {
     use super::*;
     use crate::formula::group::Weights;
     use crate::numeric::element::Dtype;
+    use crate::numeric::noise::Noise;
     use crate::numeric::simd::InstructionSet;
 
     /// Weights that are all clean.
@@ -154,11 +141,8 @@ pub(super) mod tests {
     impl Clean {
         /// Between −1 and 1, and never 0.
         pub(in crate::formula::group) fn uniform(len: usize) -> Clean {
-            let mut random = 1u64;
-            let mut next = || {
-                random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-                ((random >> 40) as f32 + 0.5) / 2f32.powi(23) - 1.0
-            };
+            let mut noise = Noise(1);
+            let mut next = || ((noise.next() >> 40) as f32 + 0.5) / 2f32.powi(23) - 1.0;
             Clean((0..len).map(|_| next().to_bits()).collect())
         }
 

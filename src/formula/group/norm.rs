@@ -140,17 +140,18 @@ mod tests {
     use super::*;
     use crate::formula::group::Members;
     use crate::numeric::element::Dtype;
+    use crate::numeric::noise::Noise;
     use crate::numeric::simd::InstructionSet;
 
     #[test]
     fn floats_lead_to_what_the_exact_sum_leads_to() {
-        let mut state = 5u64;
+        let mut noise = Noise(5);
         let (mut known, mut all) = (0, 0);
         for len in [1, 2, 15, 16, 17, 1000, 1024, 5000] {
             for e in [-118, -91, -90, -60, -1, 0, 30, 126] {
                 for narrow in [true, false] {
                     let mut weight = || {
-                        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                        let state = noise.next();
                         let below = (state >> 40) as i32 % if narrow { 1 } else { 50 };
                         ((127 + e - below).max(7) as u32) << 23 | (state >> 32) as u32 & 0x807f_ffff
                     };

@@ -12,7 +12,7 @@ const BLOCK: usize = 64;
 pub(super) type Row = [u32; WIDTH];
 
 /// Calls `add` with each row of the weights, and how many of its weights count: the last row is padded with zeros.
-/// Gives the range of the weights' bits, which costs nothing if it is not used.
+/// Gives the range of the weights' bits. The compiler drops it if nobody uses it.
 #[inline(always)]
 pub(super) fn scan(bits: &[u32], mut add: impl FnMut(&Row, usize)) -> Range {
     let mut range = Range { least: [u32::MAX; WIDTH], largest: [0; WIDTH], lowest: [i32::MAX; WIDTH] };
@@ -31,6 +31,16 @@ pub(super) fn scan(bits: &[u32], mut add: impl FnMut(&Row, usize)) -> Range {
         add(&row, rest.len());
     }
     range
+}
+
+/// The range of the weights' bits alone.
+#[inline(always)]
+pub(super) fn range(bits: &[u32]) -> Range {
+    scan(
+        bits,
+        #[inline(always)]
+        |_, _| {},
+    )
 }
 
 /// The range of weights' bits, in lanes.

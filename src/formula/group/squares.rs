@@ -24,33 +24,8 @@ impl Group<'_> {
             let largest = self.largest();
             return (largest, if largest == 0 { 0 } else { self.sum_squares(exponent(largest), same) });
         }
-        let so_far = AtomicU32::new(
-            self.scan_chunk(
-                0,
-                false,
-                #[inline(always)]
-                |bits| {
-                    (
-                        (),
-                        scan(
-                            bits,
-                            #[inline(always)]
-                            |_, _| {},
-                        ),
-                    )
-                },
-            )
-            .1
-            .largest(),
-        );
-        let sum = |chunk, e| {
-            self.scan_chunk(
-                chunk,
-                false,
-                #[inline(always)]
-                |bits| of_chunk(bits, e, same),
-            )
-        };
+        let so_far = AtomicU32::new(self.largest_of(0));
+        let sum = |chunk, e| self.squares_of(chunk, e, same);
         let sums: Vec<(i32, u128)> = self
             .chunk_numbers()
             .map(|chunk| {
@@ -67,28 +42,24 @@ impl Group<'_> {
         let largest = so_far.into_inner();
         let e = exponent(largest);
         let sums = sums.into_par_iter().with_min_len(CHUNKS_PER_TASK).enumerate();
-        (
-            largest,
-            sums.map(|(chunk, (of_chunk, found))| if of_chunk == e || found == 0 { found } else { sum(chunk, e).0 })
-                .sum(),
+        let again = |(chunk, (unit, found))| if unit == e || found == 0 { found } else { sum(chunk, e).0 };
+        (largest, sums.map(again).sum())
+    }
+
+    /// The sum of squares of a chunk, and its range.
+    fn squares_of(&self, chunk: usize, e: i32, f: impl Fn(u32) -> u32) -> (u128, Range) {
+        self.scan_chunk(
+            chunk,
+            false,
+            #[inline(always)]
+            |bits| of_chunk(bits, e, &f),
         )
     }
 
     /// Σ coarse(f(b), e)², where every f(b) is below 2^(e + 1).
     pub(super) fn sum_squares(&self, e: i32, f: impl Fn(u32) -> u32 + Sync) -> u128 {
         if self.is_large() {
-            return self
-                .chunk_numbers()
-                .map(|chunk| {
-                    self.scan_chunk(
-                        chunk,
-                        false,
-                        #[inline(always)]
-                        |bits| of_chunk(bits, e, &f),
-                    )
-                    .0
-                })
-                .sum();
+            return self.chunk_numbers().map(|chunk| self.squares_of(chunk, e, &f).0).sum();
         }
         self.fold(
             #[inline(always)]
@@ -184,14 +155,12 @@ impl Lanes {
 mod tests {
     use super::*;
     use crate::numeric::bits::SMALLEST;
+    use crate::numeric::noise::Noise;
 
     #[test]
     fn ordinary_sums_are_those_of_any_weights() {
-        let mut random = 1u64;
-        let mut next = || {
-            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-            (random >> 32) as u32
-        };
+        let mut noise = Noise(1);
+        let mut next = || (noise.next() >> 32) as u32;
         for e in [-50, -49, -1, 0, 1, 49, 50] {
             for spread in [0, 1, 8, 30, 60, 170] {
                 for len in [0, 1, 15, 16, 17, 63, 65, CHUNK - 1, CHUNK] {

@@ -1,8 +1,8 @@
 //! Exact sums of weights in the fine unit of `src/numeric/fixed.rs`.
 
-use super::rows::{Range, Row, WIDTH, scan};
 use rayon::prelude::*;
 
+use super::rows::{Range, Row, WIDTH, scan};
 use super::{Group, Halves, PartialSum};
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::fixed::{FINE, fine};
@@ -124,14 +124,12 @@ mod tests {
     use super::*;
     use crate::formula::group::CHUNK;
     use crate::numeric::bits::SMALLEST;
+    use crate::numeric::noise::Noise;
 
     #[test]
     fn ordinary_sums_are_those_of_any_weights() {
-        let mut random = 1u64;
-        let mut next = || {
-            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-            (random >> 32) as u32
-        };
+        let mut noise = Noise(1);
+        let mut next = || (noise.next() >> 32) as u32;
         // The ends of the ordinary units, and the exponents at which sums of `f64` stop being exact.
         for e in [-46, -45, -1, 0, 1, 61, 62] {
             for above in [-60, -20, -12, -11, -10, -5, 0] {

@@ -339,6 +339,7 @@ fn share(excess: u128, count: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::noise::Noise;
 
     /// Units of which Michelot drops one per step: each is below the mean of itself and those above it, and the next is
     /// not.
@@ -356,11 +357,8 @@ mod tests {
 
     #[test]
     fn the_smallest_level_that_is_not_too_low_is_found_in_time() {
-        let mut random = 12345u64;
-        let mut next = || {
-            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-            random >> 20
-        };
+        let mut noise = Noise(12345);
+        let mut next = || noise.next() >> 20;
         let mut sets = vec![slow(10), slow(18), vec![1], vec![7, 7, 7], vec![HIGHEST; 3]];
         sets.extend((1..50).map(|n| (0..n).map(|_| 1 + next() % (1 << (n % 45))).collect()));
         let mut slowest = 0;
