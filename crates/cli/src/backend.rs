@@ -38,7 +38,7 @@ impl Device {
         match backend {
             Backend::Cpu(cpu) => Device {
                 backend: "cpu",
-                adapter: format!("{:?}, {} threads", cpu.instruction_set(), rayon::current_num_threads())
+                adapter: format!("{:?}, {}", cpu.instruction_set(), threads(rayon::current_num_threads()))
                     .to_lowercase(),
                 driver: String::new(),
             },
@@ -61,4 +61,8 @@ impl std::fmt::Display for Device {
         write!(f, "{}: {}", self.backend, self.adapter)?;
         if self.driver.is_empty() { Ok(()) } else { write!(f, " ({})", self.driver) }
     }
+}
+
+fn threads(count: usize) -> String {
+    format!("{count} thread{}", if count == 1 { "" } else { "s" })
 }
