@@ -5,8 +5,8 @@ use penalty::{Cpu, HostSet, Parameter, Penalty, Slice, SliceMut};
 use crate::Error;
 use crate::array::Array;
 use crate::pending::State;
-use crate::runner::Runner;
-use crate::walk::{GRADIENT, Shaped, WEIGHTS};
+use crate::runner::{Runner, Step, Stepped};
+use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
 
 /// The parameters of the last module, and the set that runs penalties on them.
 #[derive(Debug)]
@@ -60,6 +60,19 @@ impl Runner for Host {
         let (tensors, set) = self.with(penalties);
         let mut weights = slices_mut(tensors, WEIGHTS, weights)?;
         Ok(State::Ready(set.prox_and_evaluate_in_place(&mut weights, step)?))
+    }
+
+    fn step(&mut self, penalties: &[Penalty], memory: Stepped<'_, Array>, step: &Step) -> Result<State, Error> {
+        let (tensors, set) = self.with(penalties);
+        let mut weights = slices_mut(tensors, WEIGHTS, memory.weights)?;
+        let gradients = slices(tensors, GRADIENT, memory.gradients)?;
+        let mut first = slices_mut(tensors, FIRST, memory.first)?;
+        let mut second = slices_mut(tensors, SECOND, memory.second)?;
+        let reports = match step {
+            Step::Sgd(sgd) => set.sgd(&mut weights, &gradients, &mut first, sgd)?,
+            Step::Adam(adam) => set.adam(&mut weights, &gradients, &mut first, &mut second, adam)?,
+        };
+        Ok(State::Ready(reports))
     }
 }
 

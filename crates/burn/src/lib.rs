@@ -41,6 +41,9 @@ mod buffer;
 mod error;
 mod host;
 mod memory;
+#[cfg(feature = "wgpu")]
+mod opened;
+pub mod optim;
 mod optimizer;
 mod pending;
 mod regularizer;
@@ -53,6 +56,8 @@ mod wgpu;
 pub use penalty;
 
 pub use error::{Error, Rejected};
+#[cfg(feature = "wgpu")]
+pub use opened::Wgpu;
 pub use optimizer::sgd_prox_step;
 pub use pending::Pending;
 pub use regularizer::Regularizer;

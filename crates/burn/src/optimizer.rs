@@ -59,10 +59,14 @@ use crate::Error;
 /// [`Error::Penalty`] if the learning rate is not a number from 0 to `f32::MAX`, μ is not from 0 to 1 − 2^-24, or d is not at least 0 and
 /// below 1. No such step exists then.
 pub fn sgd_prox_step(learning_rate: f64, momentum: Option<&MomentumConfig>) -> Result<f64, Error> {
-    let momentum = match momentum {
+    Ok(Sgd { step: learning_rate, momentum: momentum_of(momentum) }.prox_step()?)
+}
+
+/// The library's momentum for Burn's.
+pub(crate) fn momentum_of(config: Option<&MomentumConfig>) -> Momentum {
+    match config {
         None => Momentum::None,
         Some(&MomentumConfig { momentum, dampening, nesterov: false }) => Momentum::HeavyBall { momentum, dampening },
         Some(&MomentumConfig { momentum, dampening, nesterov: true }) => Momentum::Nesterov { momentum, dampening },
-    };
-    Ok(Sgd { step: learning_rate, momentum }.prox_step()?)
+    }
 }

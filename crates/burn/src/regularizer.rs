@@ -3,16 +3,10 @@
 use std::sync::Arc;
 
 use burn_core::module::Module;
-use burn_core::tensor::DType;
 #[cfg(feature = "wgpu")]
-use burn_core::{
-    backend::DispatchDevice,
-    tensor::{Device, wgpu::WgpuSetup},
-};
-#[cfg(feature = "wgpu")]
-use burn_cubecl::CubeDevice;
+use burn_core::tensor::{Device, wgpu::WgpuSetup};
 use burn_optim::GradientsParams;
-use penalty::{Dtype, Penalty};
+use penalty::Penalty;
 
 use crate::host::Host;
 use crate::memory::Copies;
@@ -21,7 +15,7 @@ use crate::rules::Choice;
 use crate::runner::{self, Runner};
 use crate::walk::{self, Found, Members, Shaped, WEIGHTS};
 #[cfg(feature = "wgpu")]
-use crate::wgpu;
+use crate::{opened::Wgpu, wgpu};
 use crate::{Error, Rejected, Rules};
 
 /// Penalizes a module's parameters as [`Rules`] say, by one of two routes.
@@ -120,12 +114,8 @@ impl Regularizer {
     /// [`Error::NotWgpu`] if the device is not a wgpu device, [`Error::Penalty`] if the kernels do not compile or run on it.
     #[cfg(feature = "wgpu")]
     pub fn wgpu(device: &Device, setup: &WgpuSetup, rules: Rules) -> Result<Regularizer, Error> {
-        let device = device.clone().inner();
-        if !matches!(device.as_dispatch(), DispatchDevice::Cube(CubeDevice::Wgpu(_))) {
-            return Err(Error::NotWgpu { found: format!("{device:?}") });
-        }
-        let opened = wgpu::Device::new(setup.device.clone(), setup.queue.clone())?;
-        Ok(Regularizer::new(rules, Route::Wgpu(Box::new(opened), device)))
+        let Wgpu { gpu, device } = Wgpu::new(device, setup)?;
+        Ok(Regularizer::new(rules, Route::Wgpu(Box::new(wgpu::Device::new(gpu)), device)))
     }
 
     /// A regularizer for modules on Flex, Burn's CPU backend. It works directly on Flex's memory, without copying.
@@ -314,12 +304,11 @@ impl Regularizer {
         let (members, chosen): (Vec<Found>, Vec<Choice>) = chosen.unzip();
         let mut tensors = Vec::with_capacity(members.len());
         for member in &members {
-            let dtype = match member.dtype {
-                DType::F32 => Dtype::F32,
-                DType::F16 => Dtype::F16,
-                DType::BF16 => Dtype::BF16,
-                found => return Err(Error::Type { operand: WEIGHTS, parameter: member.path.clone(), found }),
-            };
+            let dtype = walk::dtype_of(member.dtype);
+            let dtype = dtype.map_err(|found| {
+                let parameter = member.path.clone();
+                Error::Type { operand: WEIGHTS, parameter, found }
+            })?;
             #[cfg(feature = "wgpu")]
             if let Route::Wgpu(_, device) = &self.route
                 && member.device != *device

@@ -2,12 +2,29 @@
 
 use burn_core::module::Module;
 use burn_optim::GradientsParams;
-use penalty::Penalty;
+use penalty::{Adam, Penalty, Sgd};
 
 use crate::memory::{Copies, Memory};
 use crate::pending::State;
 use crate::walk::{self, Members, Shaped};
 use crate::{Error, Rejected};
+
+/// An optimizer's step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    Sgd(Sgd),
+    Adam(Adam),
+}
+
+/// The memory that a step reads and writes: in each list one entry per parameter. A list that the step does not use is empty.
+pub(crate) struct Stepped<'a, M> {
+    pub(crate) weights: &'a mut [M],
+    pub(crate) gradients: &'a [M],
+    /// The velocities, or Adam's first moments.
+    pub(crate) first: &'a mut [M],
+    /// Adam's second moments.
+    pub(crate) second: &'a mut [M],
+}
 
 /// Runs penalties on one kind of memory.
 pub(crate) trait Runner {
@@ -26,6 +43,8 @@ pub(crate) trait Runner {
     ) -> Result<State, Error>;
 
     fn prox(&mut self, penalties: &[Penalty], weights: &mut [Self::Memory], step: f64) -> Result<State, Error>;
+
+    fn step(&mut self, penalties: &[Penalty], memory: Stepped<'_, Self::Memory>, step: &Step) -> Result<State, Error>;
 }
 
 pub(crate) fn evaluate<R: Runner, M: Module>(

@@ -13,6 +13,8 @@ use crate::memory::{Copies, Memory};
 
 pub(crate) const WEIGHTS: &str = "the weights";
 pub(crate) const GRADIENT: &str = "the gradient";
+pub(crate) const FIRST: &str = "the first state";
+pub(crate) const SECOND: &str = "the second state";
 
 /// A float parameter, described by its first occurrence.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +36,16 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn len(&self) -> u64 {
         self.shape.iter().map(|&n| n as u64).product()
+    }
+}
+
+/// The library's type for Burn's, or Burn's if it has no kernels.
+pub(crate) fn dtype_of(dtype: DType) -> Result<Dtype, DType> {
+    match dtype {
+        DType::F32 => Ok(Dtype::F32),
+        DType::F16 => Ok(Dtype::F16),
+        DType::BF16 => Ok(Dtype::BF16),
+        other => Err(other),
     }
 }
 

@@ -11,8 +11,8 @@ use penalty::{Dtype, Gpu, Parameter, Penalty, Reports, wgpu};
 use crate::Error;
 use crate::buffer::{Buffer, Server};
 use crate::pending::State;
-use crate::runner::Runner;
-use crate::walk::{GRADIENT, Shaped, WEIGHTS};
+use crate::runner::{Runner, Step, Stepped};
+use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
 
 type Pending = gpu::Pending<Reports>;
 
@@ -29,6 +29,15 @@ pub(crate) struct Device {
     penalties: Vec<Penalty>,
 }
 
+/// The buffers of a call: in each list one per parameter, or none.
+#[derive(Clone, Copy, Default)]
+struct Buffers<'a> {
+    weights: &'a [Buffer],
+    gradients: &'a [Buffer],
+    first: &'a [Buffer],
+    second: &'a [Buffer],
+}
+
 /// A tensor's buffer range.
 struct Pinned {
     resource: WgpuResource,
@@ -39,22 +48,21 @@ struct Pinned {
 }
 
 impl Device {
-    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue) -> Result<Device, Error> {
-        Ok(Device { gpu: Gpu::from_device(device, queue)?, tensors: Vec::new(), set: None, penalties: Vec::new() })
+    pub(crate) fn new(gpu: Gpu) -> Device {
+        Device { gpu, tensors: Vec::new(), set: None, penalties: Vec::new() }
     }
 
     /// Submits an operation. If a custom penalty is unchecked, checks all penalties and submits again.
     fn run(
         &mut self,
         penalties: &[Penalty],
-        weights: &[Buffer],
-        gradients: &[Buffer],
+        buffers: Buffers<'_>,
         record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<Pending>,
     ) -> Result<Pending, Error> {
-        match self.submit(penalties, weights, gradients, &record) {
+        match self.submit(penalties, buffers, &record) {
             Err(Error::Penalty(error)) if is_unchecked(&error) => {
                 penalties.iter().try_for_each(|penalty| self.gpu.check(penalty))?;
-                self.submit(penalties, weights, gradients, &record)
+                self.submit(penalties, buffers, &record)
             }
             submitted => submitted,
         }
@@ -64,14 +72,17 @@ impl Device {
     fn submit(
         &mut self,
         penalties: &[Penalty],
-        weights: &[Buffer],
-        gradients: &[Buffer],
+        buffers: Buffers<'_>,
         record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<Pending>,
     ) -> Result<Pending, Error> {
-        let weights = self.pin(WEIGHTS, weights)?;
-        let gradients = self.pin(GRADIENT, gradients)?;
-        let [weight_operands, gradient_operands] = [&weights, &gradients].map(|pins| operands(pins));
-        let operands = Operands { weights: &weight_operands, gradients: &gradient_operands, ..Operands::default() };
+        let pins = [
+            self.pin(WEIGHTS, buffers.weights)?,
+            self.pin(GRADIENT, buffers.gradients)?,
+            self.pin(FIRST, buffers.first)?,
+            self.pin(SECOND, buffers.second)?,
+        ];
+        let [weights, gradients, first, second] = &pins.each_ref().map(|pins| operands(pins));
+        let operands = Operands { weights, gradients, first, second, ..Operands::default() };
         let set = match &mut self.set {
             Some(set) => {
                 set.rebind(&operands)?;
@@ -147,7 +158,8 @@ impl Runner for Device {
     }
 
     fn evaluate(&mut self, penalties: &[Penalty], weights: &[Buffer]) -> Result<State, Error> {
-        self.run(penalties, weights, &[], |set, encoder| set.record_evaluate(encoder)).map(State::Device)
+        let buffers = Buffers { weights, ..Buffers::default() };
+        self.run(penalties, buffers, |set, encoder| set.record_evaluate(encoder)).map(State::Device)
     }
 
     fn add_gradients(
@@ -156,13 +168,24 @@ impl Runner for Device {
         weights: &[Buffer],
         gradients: &mut [Buffer],
     ) -> Result<State, Error> {
+        let buffers = Buffers { weights, gradients, ..Buffers::default() };
         let record = |set: &mut ParameterSet, encoder: &mut _| set.record_evaluate_and_gradient_add(encoder);
-        self.run(penalties, weights, gradients, record).map(State::Device)
+        self.run(penalties, buffers, record).map(State::Device)
     }
 
     fn prox(&mut self, penalties: &[Penalty], weights: &mut [Buffer], step: f64) -> Result<State, Error> {
+        let buffers = Buffers { weights, ..Buffers::default() };
         let record = |set: &mut ParameterSet, encoder: &mut _| set.record_prox_and_evaluate_in_place(encoder, step);
-        self.run(penalties, weights, &[], record).map(State::Device)
+        self.run(penalties, buffers, record).map(State::Device)
+    }
+
+    fn step(&mut self, penalties: &[Penalty], memory: Stepped<'_, Buffer>, step: &Step) -> Result<State, Error> {
+        let Stepped { weights, gradients, first, second } = memory;
+        let record = |set: &mut ParameterSet, encoder: &mut _| match step {
+            Step::Sgd(sgd) => set.record_sgd(encoder, sgd),
+            Step::Adam(adam) => set.record_adam(encoder, adam),
+        };
+        self.run(penalties, Buffers { weights, gradients, first, second }, record).map(State::Device)
     }
 }
 

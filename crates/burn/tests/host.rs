@@ -8,6 +8,7 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, RmsPropConfig, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use common::optim::{self, Place};
 use common::{
     CENTRE, Fresh, MINIMIZER, Net, Tied, distance, end, gradient_values, linear, net, sgd_ends, values, wait,
 };
@@ -454,4 +455,55 @@ fn groups_that_do_not_cover_a_parameter_are_rejected_by_name() {
     assert!(regularizer.evaluate(&net).is_ok());
     let rejected = Regularizer::host(rules.include("embed.weight").unwrap()).evaluate(&net).unwrap_err().to_string();
     assert!(rejected.starts_with("\"embed.weight\": groups of runs of 50 must cover the tensor"), "{rejected}");
+}
+
+fn on_flex(test: impl Fn(&Device, &Place<'_>)) {
+    test(&Device::flex().autodiff(), &Place::Host);
+}
+
+#[test]
+fn proximal_sgd_ends_at_the_minimizer() {
+    on_flex(optim::sgd_ends_at_the_minimizer);
+}
+
+#[test]
+fn proximal_adam_ends_at_the_minimizer() {
+    on_flex(optim::adam_ends_at_the_minimizer);
+}
+
+#[test]
+fn proximal_adamw_ends_at_its_fixed_point() {
+    on_flex(optim::adamw_ends_at_its_fixed_point);
+}
+
+#[test]
+fn proximal_adam_in_the_plain_metric_ends_at_its_fixed_point() {
+    on_flex(optim::adam_in_the_plain_metric_ends_at_its_fixed_point);
+}
+
+#[test]
+fn a_resumed_run_has_the_bits_of_an_unbroken_one() {
+    on_flex(optim::a_resumed_run_has_the_bits_of_an_unbroken_one);
+}
+
+#[test]
+fn burns_state_is_taken_over() {
+    on_flex(optim::burns_state_is_taken_over);
+}
+
+#[test]
+fn burns_training_features_work() {
+    on_flex(optim::burns_training_features_work);
+}
+
+#[test]
+fn half_precision_is_trained() {
+    for dtype in [DType::F16, DType::BF16] {
+        on_flex(|device, place| optim::half_precision_is_trained(device, place, dtype));
+    }
+}
+
+#[test]
+fn a_failed_step_changes_nothing_and_is_reported() {
+    on_flex(optim::a_failed_step_changes_nothing_and_is_reported);
 }

@@ -10,10 +10,11 @@ use burn::tensor::{DType, Device, Tensor};
 use burn_cubecl::Cube;
 use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
 use common::adapters::{Opened, run};
+use common::optim::{self, Place};
 use common::{Fresh, Net, Tied, gradient_values, linear, net, values, wait};
 use penalty_burn::penalty::custom::Elementwise;
 use penalty_burn::penalty::{self, Groups, Penalty, wgpu};
-use penalty_burn::{ByShape, Error, Regularizer, Rules};
+use penalty_burn::{ByShape, Error, Regularizer, Rules, Wgpu};
 
 const LEARNING_RATE: f64 = 0.05;
 
@@ -32,7 +33,27 @@ fn main() {
         ("what_is_rejected_stays_whole", rejections),
         ("nothing_waits_for_reports", reports),
         ("the_devices_error_handler_is_untouched", error_handler),
+        ("proximal_sgd_ends_at_the_minimizer", |opened| optimized(opened, optim::sgd_ends_at_the_minimizer)),
+        ("proximal_adam_ends_at_the_minimizer", |opened| optimized(opened, optim::adam_ends_at_the_minimizer)),
+        ("proximal_adamw_ends_at_its_fixed_point", |opened| optimized(opened, optim::adamw_ends_at_its_fixed_point)),
+        ("proximal_adam_in_the_plain_metric_ends_at_its_fixed_point", |opened| {
+            optimized(opened, optim::adam_in_the_plain_metric_ends_at_its_fixed_point);
+        }),
+        ("a_resumed_run_has_the_bits_of_an_unbroken_one", |opened| {
+            optimized(opened, optim::a_resumed_run_has_the_bits_of_an_unbroken_one);
+        }),
+        ("burns_state_is_taken_over", |opened| optimized(opened, optim::burns_state_is_taken_over)),
+        ("burns_training_features_work", |opened| optimized(opened, optim::burns_training_features_work)),
+        ("a_failed_step_changes_nothing_and_is_reported", |opened| {
+            optimized(opened, optim::a_failed_step_changes_nothing_and_is_reported);
+        }),
     ]);
+}
+
+/// A test of optimizers whose steps run on Burn's buffers.
+fn optimized(opened: &Opened, test: impl Fn(&Device, &Place<'_>)) {
+    let wgpu = Wgpu::new(&opened.device, &opened.setup).unwrap();
+    test(&opened.device.clone().autodiff(), &Place::Wgpu(&wgpu));
 }
 
 fn l1(lambda: f64) -> Penalty {

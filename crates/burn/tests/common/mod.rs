@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod adapters;
+pub(crate) mod optim;
 
 use std::collections::BTreeMap;
 

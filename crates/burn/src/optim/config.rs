@@ -1,0 +1,309 @@
+//! The proximal optimizers' settings, and the optimizer of a whole module that follows from rules.
+
+use burn_core as burn;
+use burn_core::config::Config;
+use burn_core::module::{Module, ParamGroup};
+use burn_optim::grad_clipping::GradientClippingConfig;
+use burn_optim::momentum::MomentumConfig;
+use burn_optim::{ModuleOptimizer, Optimizer};
+use penalty::{Adam, Cpu, HostSet, Metric, Parameter, Penalty, Sgd, Slice, SliceMut};
+
+use super::adam::ProximalAdam;
+use super::sgd::ProximalSgd;
+use super::statistics::{Cell, Statistics};
+use super::tensor::Proximal;
+#[cfg(feature = "wgpu")]
+use crate::Wgpu;
+use crate::optimizer::momentum_of;
+use crate::{Error, Rules};
+
+/// Settings of proximal gradient descent, as those of Burn's `SgdConfig`. [`ProximalSgd`] has the formulas.
+///
+/// There is no `weight_decay`: put ½w‖θ‖² into the penalty, as [`Penalty::elastic_net`] does.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::optim::momentum::MomentumConfig;
+/// use burn::tensor::Device;
+/// use penalty_burn::Rules;
+/// use penalty_burn::optim::ProximalSgdConfig;
+/// use penalty_burn::penalty::Penalty;
+///
+/// let model: Linear = LinearConfig::new(8, 4).init(&Device::flex().autodiff());
+/// let config = ProximalSgdConfig::new().with_momentum(Some(MomentumConfig::new()));
+/// let (optimizer, statistics) = config.init(&Rules::new(Penalty::l1(1e-4)?), &model)?;
+/// # drop((optimizer, statistics));
+/// # Ok::<(), penalty_burn::Error>(())
+/// ```
+#[derive(Config, Debug)]
+pub struct ProximalSgdConfig {
+    /// The momentum, if any.
+    momentum: Option<MomentumConfig>,
+    /// How gradients are clipped, if at all. Clipping must not be active at the minimum, where the loss's gradient is as large as the
+    /// penalty's.
+    gradient_clipping: Option<GradientClippingConfig>,
+}
+
+/// Settings of proximal Adam, as those of Burn's `AdamWConfig`; but without decay unless it is asked for. [`ProximalAdam`] has the formulas.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::Device;
+/// use penalty_burn::Rules;
+/// use penalty_burn::optim::ProximalAdamConfig;
+/// use penalty_burn::penalty::Penalty;
+///
+/// let model: Linear = LinearConfig::new(8, 4).init(&Device::flex().autodiff());
+/// let config = ProximalAdamConfig::new().with_beta_1(0.8);
+/// let (optimizer, statistics) = config.init(&Rules::new(Penalty::l1(1e-4)?), &model)?;
+/// # drop((optimizer, statistics));
+/// # Ok::<(), penalty_burn::Error>(())
+/// ```
+#[derive(Config, Debug)]
+pub struct ProximalAdamConfig {
+    /// The decay β₁ of the mean of gradients.
+    #[config(default = 0.9)]
+    beta_1: f32,
+    /// The decay β₂ of the mean of their squares.
+    #[config(default = 0.999)]
+    beta_2: f32,
+    /// The number ε added to the root.
+    #[config(default = 1e-5)]
+    epsilon: f32,
+    /// Decoupled weight decay, as in `AdamW`. With it, training minimizes no sum of the loss and a penalty.
+    #[config(default = 0.0)]
+    weight_decay: f32,
+    /// Takes the prox in the plain metric instead of Adam's. Group penalties need that; but training then ends at the minimum of another
+    /// objective than f + R. [`Metric`] has the details.
+    #[config(default = false)]
+    plain_metric: bool,
+    /// How gradients are clipped, if at all. Clipping must not be active at the minimum, where the loss's gradient is as large as the
+    /// penalty's.
+    grad_clipping: Option<GradientClippingConfig>,
+}
+
+/// Where the steps of a module run.
+#[derive(Debug, Clone, Default)]
+struct Place {
+    #[cfg(feature = "wgpu")]
+    wgpu: Option<Wgpu>,
+}
+
+impl Place {
+    fn proximal(&self, penalty: Penalty, cell: Cell) -> Proximal {
+        Proximal {
+            penalty,
+            cell,
+            #[cfg(feature = "wgpu")]
+            wgpu: self.wgpu.clone(),
+        }
+    }
+
+    /// An optimizer whose groups are the penalized parameters, and where the last steps' results are.
+    fn module_optimizer<M: Module, O: Optimizer>(
+        &self,
+        rules: &Rules,
+        module: &M,
+        clipping: Option<&GradientClippingConfig>,
+        build: impl Fn(Proximal) -> Result<O, Error>,
+    ) -> Result<(ModuleOptimizer, Statistics), Error> {
+        let others = Cell::new("parameters without a penalty", false);
+        let mut optimizer = ModuleOptimizer::from(build(self.proximal(Penalty::none(), others.clone()))?);
+        if let Some(clipping) = clipping {
+            optimizer = optimizer.with_grad_clipping(clipping.init());
+        }
+        let mut cells = Vec::new();
+        for selected in rules.select(module)? {
+            let cell = Cell::new(&selected.path, true);
+            let parameter = build(self.proximal(selected.penalty, cell.clone()))?;
+            let group = ParamGroup::from_path(selected.path);
+            optimizer = optimizer.with_group(group, parameter, clipping.map(GradientClippingConfig::init));
+            cells.push(cell);
+        }
+        cells.push(others);
+        Ok((optimizer, Statistics::new(cells)))
+    }
+}
+
+impl ProximalSgdConfig {
+    /// The optimizer of one parameter group, for `ModuleOptimizer::with_group`. The penalty takes each tensor of the group as a whole.
+    /// Clipping is an argument of `with_group`.
+    ///
+    /// ```
+    /// # use penalty_burn::optim::ProximalSgdConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// let sgd = ProximalSgdConfig::new().build(Penalty::l1(1e-4)?)?;
+    /// # drop(sgd);
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Penalty`] if the momentum or the dampening is out of range.
+    pub fn build(&self, penalty: Penalty) -> Result<ProximalSgd, Error> {
+        self.of(Place::default().proximal(penalty, Cell::new("a tensor", true)))
+    }
+
+    /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
+    /// It runs on the memory of Flex, and on copies of tensors of all other backends.
+    ///
+    /// [`ProximalSgdConfig`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rules::select`], and as [`build`](ProximalSgdConfig::build).
+    pub fn init<M: Module>(&self, rules: &Rules, module: &M) -> Result<(ModuleOptimizer, Statistics), Error> {
+        self.init_at(&Place::default(), rules, module)
+    }
+
+    /// Like [`init`](ProximalSgdConfig::init), for a module on a wgpu device: each step is one pass over Burn's own buffers.
+    ///
+    /// ```no_run
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty_burn::optim::ProximalSgdConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// # use penalty_burn::{Rules, Wgpu};
+    /// let (device, setup) = Device::wgpu_options().init_with_setup()?; // before the device's first use
+    /// let wgpu = Wgpu::new(&device, &setup)?;
+    /// let model: Linear = LinearConfig::new(8, 4).init(&device.autodiff());
+    /// let (optimizer, statistics) = ProximalSgdConfig::new().init_on(&wgpu, &Rules::new(Penalty::l1(1e-4)?), &model)?;
+    /// # drop((optimizer, statistics));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](ProximalSgdConfig::init).
+    #[cfg(feature = "wgpu")]
+    pub fn init_on<M: Module>(
+        &self,
+        wgpu: &Wgpu,
+        rules: &Rules,
+        module: &M,
+    ) -> Result<(ModuleOptimizer, Statistics), Error> {
+        self.init_at(&Place { wgpu: Some(wgpu.clone()) }, rules, module)
+    }
+
+    fn init_at<M: Module>(
+        &self,
+        place: &Place,
+        rules: &Rules,
+        module: &M,
+    ) -> Result<(ModuleOptimizer, Statistics), Error> {
+        place.module_optimizer(rules, module, self.gradient_clipping.as_ref(), |proximal| self.of(proximal))
+    }
+
+    fn of(&self, proximal: Proximal) -> Result<ProximalSgd, Error> {
+        let momentum = momentum_of(self.momentum.as_ref());
+        Sgd { step: 0.0, momentum }.prox_step()?;
+        Ok(ProximalSgd { momentum, proximal })
+    }
+}
+
+impl ProximalAdamConfig {
+    /// The optimizer of one parameter group, for `ModuleOptimizer::with_group`. The penalty takes each tensor of the group as a whole.
+    /// Clipping is an argument of `with_group`.
+    ///
+    /// ```
+    /// # use penalty_burn::optim::ProximalAdamConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// let adam = ProximalAdamConfig::new().build(Penalty::l1(1e-4)?)?;
+    /// # drop(adam);
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Penalty`] if β₁, β₂ or ε is out of range, or if the penalty has no prox in Adam's metric; see
+    /// [`with_plain_metric`](ProximalAdamConfig::with_plain_metric).
+    pub fn build(&self, penalty: Penalty) -> Result<ProximalAdam, Error> {
+        self.of(Place::default().proximal(penalty, Cell::new("a tensor", true)))
+    }
+
+    /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
+    /// It runs on the memory of Flex, and on copies of tensors of all other backends.
+    ///
+    /// [`ProximalAdamConfig`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rules::select`], and as [`build`](ProximalAdamConfig::build).
+    pub fn init<M: Module>(&self, rules: &Rules, module: &M) -> Result<(ModuleOptimizer, Statistics), Error> {
+        self.init_at(&Place::default(), rules, module)
+    }
+
+    /// Like [`init`](ProximalAdamConfig::init), for a module on a wgpu device: each step is one pass over Burn's own buffers.
+    ///
+    /// ```no_run
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty_burn::optim::ProximalAdamConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// # use penalty_burn::{Rules, Wgpu};
+    /// let (device, setup) = Device::wgpu_options().init_with_setup()?; // before the device's first use
+    /// let wgpu = Wgpu::new(&device, &setup)?;
+    /// let model: Linear = LinearConfig::new(8, 4).init(&device.autodiff());
+    /// let (optimizer, statistics) = ProximalAdamConfig::new().init_on(&wgpu, &Rules::new(Penalty::l1(1e-4)?), &model)?;
+    /// # drop((optimizer, statistics));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](ProximalAdamConfig::init).
+    #[cfg(feature = "wgpu")]
+    pub fn init_on<M: Module>(
+        &self,
+        wgpu: &Wgpu,
+        rules: &Rules,
+        module: &M,
+    ) -> Result<(ModuleOptimizer, Statistics), Error> {
+        self.init_at(&Place { wgpu: Some(wgpu.clone()) }, rules, module)
+    }
+
+    fn init_at<M: Module>(
+        &self,
+        place: &Place,
+        rules: &Rules,
+        module: &M,
+    ) -> Result<(ModuleOptimizer, Statistics), Error> {
+        place.module_optimizer(rules, module, self.grad_clipping.as_ref(), |proximal| self.of(proximal))
+    }
+
+    fn of(&self, proximal: Proximal) -> Result<ProximalAdam, Error> {
+        let adam = Adam {
+            beta1: self.beta_1.into(),
+            beta2: self.beta_2.into(),
+            epsilon: self.epsilon.into(),
+            decay: self.weight_decay.into(),
+            metric: if self.plain_metric { Metric::Plain } else { Metric::Adam },
+            ..Adam::default()
+        };
+        admits(&proximal, &adam)?;
+        Ok(ProximalAdam { adam, proximal })
+    }
+}
+
+/// Rejects numbers out of range and a penalty without a prox in Adam's metric, by a step without weights.
+fn admits(proximal: &Proximal, adam: &Adam) -> Result<(), Error> {
+    let step = |penalty: &Penalty| {
+        let set = HostSet::new(Cpu::new(), vec![Parameter::new(proximal.cell.path(), penalty.clone())]);
+        let nothing = || SliceMut::from(<&mut [f32]>::default());
+        set.adam(&mut [nothing()], &[Slice::from(<&[f32]>::default())], &mut [nothing()], &mut [nothing()], adam)
+    };
+    step(&Penalty::none())?;
+    match step(&proximal.penalty) {
+        Err(error) if is_no_metric_prox(&error) => Err(error.into()),
+        // What else is wrong depends on the weights.
+        _ => Ok(()),
+    }
+}
+
+fn is_no_metric_prox(error: &penalty::Error) -> bool {
+    match error {
+        penalty::Error::NoMetricProx { .. } => true,
+        penalty::Error::InParameter { error, .. } => is_no_metric_prox(error),
+        _ => false,
+    }
+}

@@ -1,0 +1,174 @@
+//! What the last steps of an optimizer gave: values and statistics, or the error.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use penalty::Report;
+
+use crate::Error;
+use crate::memory::Copies;
+use crate::pending::Pending;
+
+/// The values and statistics of an optimizer's last steps, and their errors.
+///
+/// Burn's `Optimizer::step` returns no `Result`. If a step fails, its tensor keeps its values, and the error waits here until you read it.
+///
+/// ```
+/// use std::time::Duration;
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Tensor};
+/// use penalty_burn::Rules;
+/// use penalty_burn::optim::ProximalAdamConfig;
+/// use penalty_burn::penalty::Penalty;
+///
+/// let device = Device::flex().autodiff();
+/// let mut model: Linear = LinearConfig::new(8, 4).init(&device);
+/// let rules = Rules::new(Penalty::l1(0.1)?);
+/// let (mut optimizer, statistics) = ProximalAdamConfig::new().init(&rules, &model)?;
+/// let loss = model.forward(Tensor::<2>::ones([1, 8], &device)).sum();
+/// let gradients = GradientsParams::from_grads(loss.backward(), &model);
+/// model = optimizer.step(0.01, model, gradients);
+/// let latest = statistics.wait(Duration::from_secs(600))?;
+/// assert_eq!(latest.tensors[0].0, "weight");
+/// assert_eq!(latest.tensors[0].1.len, 32);
+/// # drop(model);
+/// # Ok::<(), penalty_burn::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Statistics {
+    cells: Arc<[Cell]>,
+}
+
+/// What [`Statistics`] give.
+///
+/// ```
+/// use penalty_burn::optim::Latest;
+///
+/// fn log(latest: &Latest) {
+///     for (path, report) in &latest.tensors {
+///         println!("{path}: {} of {} weights are 0", report.zeros(), report.len);
+///     }
+///     println!("R = {}", latest.total.value);
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latest {
+    /// The path and the report of every penalized parameter that has taken a step, in the module's order.
+    pub tensors: Vec<(String, Report)>,
+    /// All these parameters as one: sums in `f64` of their reports.
+    pub total: Report,
+}
+
+/// A parameter's last result.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cell {
+    path: Arc<str>,
+    /// Whether the result of a step is reported, not only its error.
+    penalized: bool,
+    last: Arc<Mutex<Last>>,
+    copies: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    pending: Option<Arc<Pending>>,
+    /// The first error that nobody has read.
+    error: Option<Error>,
+}
+
+impl Cell {
+    pub(crate) fn new(path: &str, penalized: bool) -> Cell {
+        Cell { path: path.into(), penalized, last: Arc::default(), copies: Arc::default() }
+    }
+
+    /// What errors call the parameter.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn set(&self, outcome: Result<Pending, Error>) {
+        // A panic elsewhere cannot leave an assignment half done.
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(pending) => last.pending = self.penalized.then(|| Arc::new(pending)),
+            Err(error) => {
+                last.error.get_or_insert(error);
+            }
+        }
+    }
+
+    pub(crate) fn count(&self, copies: Copies) {
+        self.copies.fetch_add(copies, Ordering::Relaxed);
+    }
+
+    /// The error that nobody has read, or the last result.
+    fn take(&self) -> Result<Option<Arc<Pending>>, Error> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.error.take().map_or_else(|| Ok(last.pending.clone()), Err)
+    }
+}
+
+impl Statistics {
+    pub(crate) fn new(cells: Vec<Cell>) -> Statistics {
+        Statistics { cells: cells.into() }
+    }
+
+    /// The reports of the weights that the last step left. Waits for the device, at most for `timeout` per parameter. Call it from the thread
+    /// that trains, or between steps: a step that runs meanwhile may replace the results of some parameters.
+    ///
+    /// ```no_run
+    /// # use penalty_burn::optim::Statistics;
+    /// # fn log(statistics: &Statistics) -> Result<(), penalty_burn::Error> {
+    /// let total = statistics.wait(std::time::Duration::from_secs(600))?.total;
+    /// println!("R = {}, {} of {} weights are 0", total.value, total.zeros(), total.len);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first error of a step that was not returned yet; its tensor kept its values. [`Error::Penalty`] if the device fails or does not
+    /// answer in time.
+    pub fn wait(&self, timeout: Duration) -> Result<Latest, Error> {
+        // All errors first: a failed step matters more than the results of the others.
+        let taken: Vec<_> = self.cells.iter().map(|cell| Ok((cell, cell.take()?))).collect::<Result<_, Error>>()?;
+        let mut tensors = Vec::with_capacity(taken.len());
+        for (cell, pending) in taken {
+            if let Some(pending) = pending {
+                tensors.push((cell.path().to_string(), pending.wait(timeout)?.total));
+            }
+        }
+        let total = total(tensors.iter().map(|(_, report)| report));
+        Ok(Latest { tensors, total })
+    }
+
+    /// How many tensors the optimizer has copied so far before writing; see [`Regularizer::copies`](crate::Regularizer::copies).
+    ///
+    /// ```no_run
+    /// # use penalty_burn::optim::Statistics;
+    /// # fn log(statistics: &Statistics) {
+    /// assert_eq!(statistics.copies(), 0); // nothing else holds the weights
+    /// # }
+    /// ```
+    pub fn copies(&self) -> u64 {
+        self.cells.iter().map(|cell| cell.copies.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// The sum of reports of different weights.
+fn total<'a>(reports: impl Iterator<Item = &'a Report>) -> Report {
+    let nothing = Report { len: 0, l1: 0.0, l2_squared: 0.0, max_abs: 0.0, nonzero: 0, nan: 0, inf: 0, value: 0.0 };
+    reports.fold(nothing, |sum, report| Report {
+        len: sum.len + report.len,
+        l1: sum.l1 + report.l1,
+        l2_squared: sum.l2_squared + report.l2_squared,
+        // `f64::max` would drop a NaN.
+        max_abs: if sum.max_abs.is_nan() || sum.max_abs > report.max_abs { sum.max_abs } else { report.max_abs },
+        nonzero: sum.nonzero + report.nonzero,
+        nan: sum.nan + report.nan,
+        inf: sum.inf + report.inf,
+        value: sum.value + report.value,
+    })
+}

@@ -1,0 +1,148 @@
+//! One tensor's step: where it runs, and on what memory.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn_core::tensor::Tensor;
+use penalty::Penalty;
+
+use super::state::ProximalState;
+use super::statistics::Cell;
+use crate::Error;
+use crate::host::Host;
+use crate::memory::Memory;
+#[cfg(feature = "wgpu")]
+use crate::opened::Wgpu;
+use crate::pending::Pending;
+use crate::runner::{Runner, Step, Stepped};
+use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS, dtype_of};
+#[cfg(feature = "wgpu")]
+use crate::wgpu;
+
+/// What a proximal optimizer has besides its own numbers.
+#[derive(Debug, Clone)]
+pub(crate) struct Proximal {
+    pub(crate) penalty: Penalty,
+    pub(crate) cell: Cell,
+    #[cfg(feature = "wgpu")]
+    pub(crate) wgpu: Option<Wgpu>,
+}
+
+/// What runs a tensor's steps. It is kept from step to step with the tensor's state. Clones of a state share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Runners(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    host: Option<Host>,
+    #[cfg(feature = "wgpu")]
+    wgpu: Option<Box<wgpu::Device>>,
+}
+
+impl Proximal {
+    /// Takes the step in place. If it fails, the weights and the state keep their values, and the error goes to the statistics.
+    pub(crate) fn step<const D: usize>(
+        &self,
+        step: &Step,
+        weights: Tensor<D>,
+        gradient: Tensor<D>,
+        state: ProximalState<D>,
+    ) -> (Tensor<D>, ProximalState<D>) {
+        let len = weights.shape().num_elements() as u64;
+        if len == 0 {
+            return (weights, state);
+        }
+        let dtype = match dtype_of(weights.dtype()) {
+            Ok(dtype) => dtype,
+            Err(found) => {
+                self.cell.set(Err(Error::Type { operand: WEIGHTS, parameter: self.cell.path().into(), found }));
+                return (weights, state);
+            }
+        };
+        // In mixed precision, gradients may have another type than the weights they are for.
+        let gradient = if gradient.dtype() == weights.dtype() { gradient } else { gradient.cast(weights.dtype()) };
+        let tensor = Shaped { path: self.cell.path().into(), len, dtype };
+        let runners = state.runners.clone();
+        // After a panic elsewhere, a runner is at worst one that sets itself up again.
+        let mut kept = runners.0.lock().unwrap_or_else(PoisonError::into_inner);
+        #[cfg(feature = "wgpu")]
+        if let Some(wgpu) = self.wgpu.as_ref().filter(|wgpu| wgpu.device == weights.device()) {
+            let new = || Box::new(prepared(wgpu::Device::new(wgpu.gpu.clone()), tensor));
+            return self.run(&mut **kept.wgpu.get_or_insert_with(new), step, weights, gradient, state);
+        }
+        let runner = kept.host.get_or_insert_with(|| prepared(Host::default(), tensor));
+        self.run(runner, step, weights, gradient, state)
+    }
+
+    fn run<R: Runner, const D: usize>(
+        &self,
+        runner: &mut R,
+        step: &Step,
+        weights: Tensor<D>,
+        gradient: Tensor<D>,
+        mut state: ProximalState<D>,
+    ) -> (Tensor<D>, ProximalState<D>) {
+        let device = weights.device();
+        let copies = &mut 0;
+        let mut weights = match open::<R::Memory, D>(WEIGHTS, weights) {
+            Ok(weights) => weights.writable(copies),
+            Err(shut) => return (self.failed(shut), state),
+        };
+        let gradient = match open::<R::Memory, D>(GRADIENT, gradient) {
+            Ok(gradient) => gradient.readable(),
+            Err(shut) => {
+                self.failed(shut);
+                return (weights.close(&device), state);
+            }
+        };
+        let [mut first, mut second] = [None, None];
+        for (operand, tensor, memory) in
+            [(FIRST, &mut state.first, &mut first), (SECOND, &mut state.second, &mut second)]
+        {
+            match tensor.take().map(|tensor| open::<R::Memory, D>(operand, tensor)) {
+                None => {}
+                Some(Ok(opened)) => *memory = Some(opened.writable(copies)),
+                Some(Err(shut)) => *tensor = Some(self.failed(shut)),
+            }
+        }
+        let memory = Stepped {
+            weights: std::slice::from_mut(&mut weights),
+            gradients: std::slice::from_ref(&gradient),
+            first: first.as_mut_slice(),
+            second: second.as_mut_slice(),
+        };
+        match runner.step(std::slice::from_ref(&self.penalty), memory, step) {
+            Ok(done) => {
+                let names = Arc::new([self.cell.path().to_string()]);
+                self.cell.set(Ok(Pending::new(names, done)));
+                state.steps += 1;
+            }
+            Err(error) => self.cell.set(Err(error)),
+        }
+        self.cell.count(*copies);
+        for (tensor, memory) in [(&mut state.first, first), (&mut state.second, second)] {
+            if let Some(memory) = memory {
+                *tensor = Some(memory.close(&device));
+            }
+        }
+        (weights.close(&device), state)
+    }
+
+    /// Reports a tensor whose memory Burn does not hand out, and returns the tensor.
+    fn failed<const D: usize>(&self, (operand, shut): (&'static str, Shut<D>)) -> Tensor<D> {
+        let (tensor, problem) = *shut;
+        self.cell.set(Err(Error::Storage { operand, parameter: self.cell.path().into(), problem }));
+        tensor
+    }
+}
+
+/// A tensor that does not open, and the reason.
+type Shut<const D: usize> = Box<(Tensor<D>, String)>;
+
+fn open<K: Memory, const D: usize>(operand: &'static str, tensor: Tensor<D>) -> Result<K, (&'static str, Shut<D>)> {
+    K::open(tensor).map_err(|shut| (operand, shut))
+}
+
+fn prepared<R: Runner>(mut runner: R, tensor: Shaped) -> R {
+    runner.prepare(vec![tensor]);
+    runner
+}

@@ -1,0 +1,373 @@
+//! What the tests of proximal optimizers share: problems with a known minimizer, on the host and on a device.
+
+use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
+use burn::lr_scheduler::step::StepLrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrSchedulerConfig;
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{
+    AdamConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer, MultiGradientsParams, SgdConfig,
+};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use penalty_burn::optim::{ProximalAdamConfig, ProximalSgdConfig, Statistics};
+use penalty_burn::penalty::{Backend, Cpu, Gpu, Groups, Penalty};
+use penalty_burn::{Error, Rules, Wgpu};
+
+use super::{Fresh, Net, net, numbers, values};
+
+/// Where the steps run.
+pub(crate) enum Place<'a> {
+    Host,
+    Wgpu(&'a Wgpu),
+}
+
+/// An optimizer's settings.
+pub(crate) enum Settings {
+    Sgd(ProximalSgdConfig),
+    Adam(ProximalAdamConfig),
+}
+
+impl Place<'_> {
+    pub(crate) fn init<M: Module>(
+        &self,
+        settings: &Settings,
+        rules: &Rules,
+        module: &M,
+    ) -> Result<(ModuleOptimizer, Statistics), Error> {
+        match (self, settings) {
+            (Place::Host, Settings::Sgd(sgd)) => sgd.init(rules, module),
+            (Place::Host, Settings::Adam(adam)) => adam.init(rules, module),
+            (Place::Wgpu(wgpu), Settings::Sgd(sgd)) => sgd.init_on(wgpu, rules, module),
+            (Place::Wgpu(wgpu), Settings::Adam(adam)) => adam.init_on(wgpu, rules, module),
+        }
+    }
+}
+
+/// f = ½‖θ − c‖² is strongly convex.
+const CENTRE: [f32; 8] = [1.0, 0.4, -2.0, 0.1, -0.7, 3.0, 0.05, -0.12];
+
+/// Every penalty of each weight alone. With f, the convex ones and MCP, SCAD and log-sum have one minimizer.
+fn separable() -> Vec<Penalty> {
+    let made = [
+        Ok(Penalty::none()),
+        Penalty::l1(0.5),
+        Penalty::l2_squared(0.5),
+        Penalty::elastic_net(0.5, 0.6),
+        Penalty::huber(0.5, 0.3),
+        Penalty::log_sum(0.3, 1.5),
+        Penalty::mcp(0.3, 3.0),
+        Penalty::scad(0.3, 3.7),
+        Penalty::l_half(0.2),
+        Penalty::l0(0.05),
+        Penalty::nonnegative_l1(0.25),
+        Penalty::interval(-0.5, 1.5),
+    ];
+    made.into_iter().map(Result::unwrap).collect()
+}
+
+/// Every penalty of groups, over rows of 4.
+fn grouped() -> Vec<Penalty> {
+    let rows = || Groups::rows(4).unwrap();
+    let made = [
+        Penalty::group_lasso(0.4, rows()),
+        Penalty::sparse_group_lasso(0.4, 0.5, rows()),
+        Penalty::l2_norm(0.6).and_then(|norm| norm.over(rows())),
+        Penalty::linf_norm(0.6).and_then(|norm| norm.over(rows())),
+        Penalty::l1_ball(1.0).and_then(|ball| ball.over(rows())),
+        Penalty::l2_ball(1.0).and_then(|ball| ball.over(rows())),
+        Penalty::simplex(1.0).and_then(|simplex| simplex.over(rows())),
+        Penalty::top_k(2).and_then(|top| top.over(rows())),
+        Penalty::n_of_m(2, 4),
+    ];
+    made.into_iter().map(Result::unwrap).collect()
+}
+
+/// The minimizer of f + R, which is R's prox at c with step 1: the library's tests hold it against an oracle.
+fn minimizer(penalty: &Penalty) -> Vec<f32> {
+    let mut theta = CENTRE.to_vec();
+    Backend::Cpu(Cpu::new()).prox_in_place(penalty, &mut theta, 1.0).unwrap();
+    theta
+}
+
+/// f + R ends here, from 1.5·c on. The learning rate fades by `decay` per step.
+fn end(
+    device: &Device,
+    place: &Place<'_>,
+    settings: &Settings,
+    penalty: &Penalty,
+    (steps, rate, decay): (i32, f64, f64),
+) -> Vec<f32> {
+    let tensor = |values: [f32; 8]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [2, 4]), device);
+    let (centre, mut theta) = (tensor(CENTRE), Param::from_tensor(tensor(CENTRE.map(|c| 1.5 * c))));
+    let (mut optimizer, statistics) = place.init(settings, &Rules::new(penalty.clone()), &theta).unwrap();
+    for k in 0..steps {
+        let loss = (theta.val() - centre.clone()).powi_scalar(2).sum() * 0.5;
+        let gradients = GradientsParams::from_grads(loss.backward(), &theta);
+        theta = optimizer.step(rate * decay.powi(k), theta, gradients);
+    }
+    let latest = statistics.wait(Gpu::TIMEOUT).unwrap();
+    let theta = theta.base().inner().into_data().try_into_vec::<f32>().unwrap();
+    assert_eq!(latest.total.nonzero as usize, theta.iter().filter(|theta| **theta != 0.0).count());
+    assert_eq!(statistics.copies(), 0, "Burn's tensors are written where they lie");
+    theta
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn assert_end(theta: &[f32], penalty: &Penalty, about: &str) {
+    let want = minimizer(penalty);
+    assert!(distance(theta, &want) < 1e-5, "{penalty}, {about}: expected {want:?}, found {theta:?}");
+}
+
+/// SGD with every kind of momentum ends at the minimizer for every penalty.
+pub(crate) fn sgd_ends_at_the_minimizer(device: &Device, place: &Place<'_>) {
+    let half = || MomentumConfig::new().with_momentum(0.5);
+    let kinds = [None, Some(half()), Some(half().with_dampening(0.0).with_nesterov(true))];
+    for penalty in separable().into_iter().chain(grouped()) {
+        for momentum in &kinds {
+            let settings = Settings::Sgd(ProximalSgdConfig::new().with_momentum(momentum.clone()));
+            let theta = end(device, place, &settings, &penalty, (60, 0.3, 1.0));
+            assert_end(&theta, &penalty, &format!("{momentum:?}"));
+        }
+    }
+}
+
+/// AdamW's fixed points: −g − w(√v̂ + ε)θ is in ∂R, where v̂ = g² once the steps have settled.
+pub(crate) fn adamw_ends_at_its_fixed_point(device: &Device, place: &Place<'_>) {
+    let (lambda, decay, epsilon) = (0.3f32, 0.5f32, 0.1f32);
+    let config = ProximalAdamConfig::new().with_beta_1(0.5).with_beta_2(0.9).with_epsilon(epsilon);
+    let settings = Settings::Adam(config.with_weight_decay(decay));
+    let theta = end(device, place, &settings, &Penalty::l1(lambda.into()).unwrap(), (300, 0.1, 1.0));
+    assert!(theta.contains(&0.0) && theta.iter().any(|theta| *theta != 0.0));
+    for (theta, c) in theta.into_iter().zip(CENTRE) {
+        let g = theta - c;
+        let left = -g - decay * (g.abs() + epsilon) * theta;
+        let outside = if theta == 0.0 { (left.abs() - lambda).max(0.0) } else { (left - lambda.copysign(theta)).abs() };
+        assert!(outside < 1e-5, "θ = {theta}, c = {c}: {left}");
+    }
+}
+
+/// In the plain metric, groups end where −g/(√v̂ + ε) is in ∂R: another such step changes nothing.
+pub(crate) fn adam_in_the_plain_metric_ends_at_its_fixed_point(device: &Device, place: &Place<'_>) {
+    let epsilon = 0.5f32;
+    let config = ProximalAdamConfig::new().with_beta_1(0.5).with_beta_2(0.9).with_epsilon(epsilon);
+    let settings = Settings::Adam(config.with_plain_metric(true));
+    for penalty in grouped() {
+        let theta = end(device, place, &settings, &penalty, (400, 0.5, 1.0));
+        let step = 0.5;
+        let stepped = |(theta, c): (&f32, f32)| theta - step * (theta - c) / ((theta - c).abs() + epsilon);
+        let mut next: Vec<f32> = theta.iter().zip(CENTRE).map(stepped).collect();
+        Backend::Cpu(Cpu::new()).prox_in_place(&penalty, &mut next, step.into()).unwrap();
+        assert!(distance(&theta, &next) < 1e-5, "{penalty}: {theta:?}, then {next:?}");
+    }
+}
+
+fn settings() -> [Settings; 3] {
+    let momentum = MomentumConfig::new().with_nesterov(true);
+    [
+        Settings::Sgd(ProximalSgdConfig::new()),
+        Settings::Sgd(ProximalSgdConfig::new().with_momentum(Some(momentum))),
+        Settings::Adam(ProximalAdamConfig::new().with_weight_decay(0.01)),
+    ]
+}
+
+fn rules() -> Rules {
+    let rules = Rules::new(Penalty::elastic_net(0.01, 0.9).unwrap());
+    rules.penalty_for("layers", Penalty::l1(0.02).unwrap()).unwrap()
+}
+
+/// A run that is stopped, written to bytes, read and resumed has the bits of an unbroken one.
+pub(crate) fn a_resumed_run_has_the_bits_of_an_unbroken_one(device: &Device, place: &Place<'_>) {
+    let step = |optimizer: &mut ModuleOptimizer, net: Net| {
+        let gradients = net.gradients(device);
+        optimizer.step(0.02, net, gradients)
+    };
+    for settings in settings() {
+        let mut unbroken = net(device);
+        let new = || place.init(&settings, &rules(), &net(device)).unwrap().0;
+        let mut optimizer = new();
+        for _ in 0..3 {
+            unbroken = step(&mut optimizer, unbroken);
+        }
+        // Memory of its own, so that the two runs share nothing.
+        let mut resumed = unbroken.clone().map(&mut Fresh(device.clone(), DType::F32));
+        let mut restored = new().from_bytes(optimizer.into_bytes().unwrap()).unwrap();
+        for _ in 0..3 {
+            unbroken = step(&mut optimizer, unbroken);
+            resumed = step(&mut restored, resumed);
+        }
+        assert_eq!(values(&unbroken), values(&resumed));
+        let zeros = |net: &Net| net.embed.weight.val().equal_scalar(0.0).any().into_scalar::<bool>();
+        assert!(zeros(&unbroken));
+    }
+}
+
+/// A run that Burn's optimizer began goes on with the proximal one.
+pub(crate) fn burns_state_is_taken_over(device: &Device, place: &Place<'_>) {
+    let rules = Rules::new(Penalty::none());
+    let momentum = Some(MomentumConfig::new());
+    let pairs: [(ModuleOptimizer, Settings); 2] = [
+        (
+            SgdConfig::new().with_momentum(momentum.clone()).init(),
+            Settings::Sgd(ProximalSgdConfig::new().with_momentum(momentum)),
+        ),
+        (AdamConfig::new().init(), Settings::Adam(ProximalAdamConfig::new())),
+    ];
+    for (mut burns, settings) in pairs {
+        let mut theirs = net(device);
+        for _ in 0..3 {
+            let gradients = theirs.gradients(device);
+            theirs = burns.step(0.02, theirs, gradients);
+        }
+        let mut ours = theirs.clone().map(&mut Fresh(device.clone(), DType::F32));
+        let proximal = place.init(&settings, &rules, &ours).unwrap().0;
+        let mut proximal = proximal.load_record(burns.to_record());
+        for _ in 0..3 {
+            let gradients = theirs.gradients(device);
+            theirs = burns.step(0.02, theirs, gradients);
+            let gradients = ours.gradients(device);
+            ours = proximal.step(0.02, ours, gradients);
+        }
+        for (path, bytes) in values(&ours) {
+            let (ours, theirs) = (floats(&bytes), floats(&values(&theirs)[&path]));
+            assert!(distance(&ours, &theirs) < 1e-5, "{path}");
+        }
+    }
+}
+
+/// Learning rates per group, clipped gradients, accumulated ones, and ones from several devices.
+pub(crate) fn burns_training_features_work(device: &Device, place: &Place<'_>) {
+    let fresh = || net(device);
+    let trained = |settings: &Settings, gradients: &dyn Fn(&Net) -> GradientsParams| {
+        let net = fresh();
+        let (mut optimizer, statistics) = place.init(settings, &rules(), &net).unwrap();
+        let gradients = gradients(&net);
+        let net = optimizer.step(0.02, net, gradients);
+        statistics.wait(Gpu::TIMEOUT).unwrap();
+        values(&net)
+    };
+    let plain = Settings::Adam(ProximalAdamConfig::new());
+    let once = trained(&plain, &|net| net.gradients(device));
+    assert_ne!(once, values(&fresh()));
+
+    // A group with another learning rate. Without one, nothing moves and the prox has the step 0.
+    let net = fresh();
+    let (mut optimizer, _) = place.init(&plain, &rules(), &net).unwrap();
+    let base = ModuleLrSchedulerConfig::new(StepLrSchedulerConfig::new(0.02, 100).into());
+    let slow = base.with_group(ParamGroup::from_predicate("layers"), StepLrSchedulerConfig::new(0.0, 100));
+    let gradients = net.gradients(device);
+    let moved = values(&optimizer.step(slow.init().unwrap().step(), net, gradients));
+    for (path, bytes) in values(&fresh()) {
+        assert_eq!(moved[&path], if path.starts_with("layers") { bytes } else { once[&path].clone() }, "{path}");
+    }
+
+    // Clipping by the optimizer is clipping before it.
+    let clipping = GradientClippingConfig::Value(1e-3);
+    let clipped = Settings::Sgd(ProximalSgdConfig::new().with_gradient_clipping(Some(clipping.clone())));
+    let by_hand = |net: &Net| {
+        let mut gradients = net.gradients(device);
+        net.visit(&mut Clip(&mut gradients, clipping.init()));
+        gradients
+    };
+    let sgd = Settings::Sgd(ProximalSgdConfig::new());
+    assert_eq!(trained(&clipped, &|net| net.gradients(device)), trained(&sgd, &by_hand));
+    assert_ne!(trained(&clipped, &|net| net.gradients(device)), trained(&sgd, &|net| net.gradients(device)));
+
+    // Twice the gradients, accumulated and from two sources.
+    let doubled = |net: &Net| {
+        let mut accumulator = GradientsAccumulator::new();
+        accumulator.accumulate(net, net.gradients(device));
+        accumulator.accumulate(net, net.gradients(device));
+        accumulator.grads()
+    };
+    let net = fresh();
+    let (mut optimizer, _) = place.init(&plain, &rules(), &net).unwrap();
+    let grads = [0, 1].map(|_| (net.gradients(device), device.clone().inner()));
+    let multi = values(&optimizer.step_multi(0.02, net, MultiGradientsParams { grads: grads.into() }));
+    assert_eq!(multi, trained(&plain, &doubled));
+}
+
+struct Clip<'a>(&'a mut GradientsParams, GradientClipping);
+
+impl ModuleVisitor for Clip<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.0.remove::<D>(param.id) {
+            self.0.register(param.id, self.1.clip_gradient(gradient));
+        }
+    }
+}
+
+/// Half precision has the bits of the library's step on the host.
+pub(crate) fn half_precision_is_trained(device: &Device, place: &Place<'_>, dtype: DType) {
+    let tensor = |seed| {
+        let data = TensorData::new(numbers(1000, seed), [10, 100]).convert_dtype(dtype);
+        Tensor::<2>::from_data(data, (&device.clone().inner(), dtype))
+    };
+    let penalty = Penalty::l1(0.5).unwrap();
+    let theta = Param::from_tensor(tensor(1));
+    let settings = Settings::Adam(ProximalAdamConfig::new());
+    let (mut optimizer, statistics) = place.init(&settings, &Rules::new(penalty.clone()), &theta).unwrap();
+    let mut gradients = GradientsParams::new();
+    gradients.register(theta.id, tensor(2));
+    let theta = optimizer.step(0.1, theta.map(|theta| Tensor::from_inner(theta).require_grad()), gradients);
+    let found = theta.base().inner().into_data();
+    assert_eq!(found.dtype(), dtype);
+    let total = statistics.wait(Gpu::TIMEOUT).unwrap().total;
+    let zeros = found.iter::<f32>().filter(|theta| *theta == 0.0).count();
+    assert_eq!(total.zeros() as usize, zeros);
+    assert!(zeros > 0 && zeros < 1000);
+}
+
+/// What is rejected keeps its values, and says why.
+pub(crate) fn a_failed_step_changes_nothing_and_is_reported(device: &Device, place: &Place<'_>) {
+    for settings in settings() {
+        let before = net(device);
+        let (mut optimizer, statistics) = place.init(&settings, &rules(), &before).unwrap();
+        let (values_before, gradients) = (values(&before), before.gradients(device));
+        let after = optimizer.step(f64::NAN, before, gradients);
+        assert_eq!(values(&after), values_before);
+        let error = statistics.wait(Gpu::TIMEOUT).unwrap_err().to_string();
+        assert_eq!(error, "step must be a number from 0 to f32::MAX, found NaN");
+        // The next step counts as the first, and the error was read.
+        let gradients = after.gradients(device);
+        let after = optimizer.step(0.02, after, gradients);
+        for _ in 0..20 {
+            if statistics.wait(Gpu::TIMEOUT).is_ok() {
+                break;
+            }
+        }
+        let other = net(device);
+        let (mut first, _) = place.init(&settings, &rules(), &other).unwrap();
+        let gradients = other.gradients(device);
+        assert_eq!(values(&after), values(&first.step(0.02, other, gradients)));
+    }
+}
+
+/// Adam in its metric ends at the minimizer for every penalty that has a prox there, and rejects the others with the reason.
+pub(crate) fn adam_ends_at_the_minimizer(device: &Device, place: &Place<'_>) {
+    // Where MCP, SCAD and L0 are flat, the gradient fades, and with it the root in the metric. Then ε decides: with a small one, the
+    // threshold grows beyond every weight.
+    let settings =
+        Settings::Adam(ProximalAdamConfig::new().with_beta_1(0.5).with_beta_2(0.9).with_epsilon(1.0));
+    for penalty in separable() {
+        let theta = end(device, place, &settings, &penalty, (200, 0.3, 1.0));
+        assert_end(&theta, &penalty, "ε = 1");
+    }
+    // With Burn's ε, and a learning rate that fades slowly enough for the second moment to follow.
+    let burns = Settings::Adam(ProximalAdamConfig::new().with_beta_2(0.99));
+    let l1 = Penalty::l1(0.5).unwrap();
+    let theta = end(device, place, &burns, &l1, (1500, 0.1, 0.994));
+    assert_end(&theta, &l1, "Burn's ε");
+    let theta = Param::from_tensor(Tensor::<2>::zeros([2, 4], device));
+    for penalty in grouped() {
+        let rejected = place.init(&settings, &Rules::new(penalty.clone()), &theta).map(|_| ()).unwrap_err().to_string();
+        assert!(rejected.contains(penalty.name()) && rejected.contains("metric"), "{penalty}: {rejected}");
+    }
+}
