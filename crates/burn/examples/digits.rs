@@ -20,10 +20,9 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::wgpu::WgpuSetup;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use penalty_burn::penalty::{Penalty, Report};
-use penalty_burn::{Regularizer, Rules};
+use penalty_burn::{Regularizer, Rules, Wgpu};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// 1797 rows of 64 pixels from 0 to 16 and the digit: the test set of Alpaydin and Kaynak 1998, as scikit-learn has it.
@@ -200,24 +199,21 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     Ok(arguments)
 }
 
-fn regularizer(
-    device: &Device,
-    setup: &Option<WgpuSetup>,
-    penalty: &Penalty,
-) -> Result<Regularizer, penalty_burn::Error> {
+fn regularizer(wgpu: Option<&Wgpu>, penalty: &Penalty) -> Regularizer {
     let rules = Rules::new(penalty.clone());
-    match setup {
-        Some(setup) => Regularizer::wgpu(device, setup, rules),
-        None => Ok(Regularizer::host(rules)),
+    match wgpu {
+        Some(wgpu) => Regularizer::wgpu(wgpu, rules),
+        None => Regularizer::host(rules),
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = arguments()?;
-    let (device, setup) = if arguments.wgpu {
+    let (device, wgpu) = if arguments.wgpu {
         let (device, setup) = Device::wgpu_options().init_with_setup()?;
         println!("on {}", setup.adapter.get_info().name);
-        (device, Some(setup))
+        let wgpu = Wgpu::new(&device, &setup)?;
+        (device, Some(wgpu))
     } else {
         (Device::flex(), None)
     };
@@ -238,7 +234,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut results: Vec<(f64, Report)> = Vec::new();
     for (name, penalty, route) in runs {
         let began = Instant::now();
-        let mut regularizer = regularizer(&device, &setup, &penalty)?;
+        let mut regularizer = regularizer(wgpu.as_ref(), &penalty);
         let model = train(&train_rows, arguments.epochs, route, &mut regularizer, &device)?;
         let total = regularizer.evaluate(&model)?.wait(Duration::from_secs(600))?.total;
         let accuracy = accuracy(&model, &test_rows, &device)?;

@@ -67,8 +67,8 @@ pub enum Error {
         /// The device it is on.
         found: String,
     },
-    /// [`Regularizer::wgpu`](crate::Regularizer::wgpu) was given a device that is not a wgpu device.
-    #[error("expected a wgpu device, found {found}; a regularizer for it is Regularizer::host")]
+    /// [`Wgpu::new`](crate::Wgpu::new) was given a device that is not a wgpu device.
+    #[error("expected a wgpu device, found {found}; regularizers and optimizers for it need no Wgpu")]
     NotWgpu {
         /// The device.
         found: String,

@@ -14,7 +14,7 @@
 //!
 //! # On wgpu
 //!
-//! [`Regularizer::wgpu`] works on the buffers that hold Burn's tensors, even if the tensors move from step to step. It works with fusion on
+//! [`Wgpu`] opens Burn's device once. [`Regularizer::wgpu`] works on the buffers that hold Burn's tensors, even if the tensors move from step to step. It works with fusion on
 //! or off and through autodiff. It copies a tensor only if something else holds it too or it is not in row order ([`Regularizer::copies`]
 //! counts). It waits for the device only if 16 calls of the same kind are still under way. It installs no handler for errors or a lost
 //! device.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn_core::module::Module;
 #[cfg(feature = "wgpu")]
-use burn_core::tensor::{Device, wgpu::WgpuSetup};
+use burn_core::tensor::Device;
 use burn_optim::GradientsParams;
 use penalty::Penalty;
 
@@ -95,27 +95,21 @@ enum Route {
 impl Regularizer {
     /// A regularizer for modules on Burn's wgpu backend. It works directly on Burn's buffers, without copying or waiting.
     ///
-    /// Pass the device and the setup that `Device::wgpu_options().init_with_setup()` returns, or your own setup and the device that you
-    /// initialized with it. [The crate](crate) says what the device must have. The device's error handlers stay as they are.
-    ///
     /// ```no_run
     /// use burn::tensor::Device;
     /// use penalty::Penalty;
-    /// use penalty_burn::{Regularizer, Rules};
+    /// use penalty_burn::{Regularizer, Rules, Wgpu};
     ///
     /// let (device, setup) = Device::wgpu_options().init_with_setup()?; // before the device's first use
-    /// let mut regularizer = Regularizer::wgpu(&device, &setup, Rules::new(Penalty::l1(1e-4)?))?;
+    /// let wgpu = Wgpu::new(&device, &setup)?;
+    /// let mut regularizer = Regularizer::wgpu(&wgpu, Rules::new(Penalty::l1(1e-4)?));
     /// let device = device.autodiff(); // where the module is trained
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotWgpu`] if the device is not a wgpu device, [`Error::Penalty`] if the kernels do not compile or run on it.
     #[cfg(feature = "wgpu")]
-    pub fn wgpu(device: &Device, setup: &WgpuSetup, rules: Rules) -> Result<Regularizer, Error> {
-        let Wgpu { gpu, device } = Wgpu::new(device, setup)?;
-        Ok(Regularizer::new(rules, Route::Wgpu(Box::new(wgpu::Device::new(gpu)), device)))
+    pub fn wgpu(wgpu: &Wgpu, rules: Rules) -> Regularizer {
+        let opened = wgpu::Device::new(wgpu.gpu.clone());
+        Regularizer::new(rules, Route::Wgpu(Box::new(opened), wgpu.device.clone()))
     }
 
     /// A regularizer for modules on Flex, Burn's CPU backend. It works directly on Flex's memory, without copying.

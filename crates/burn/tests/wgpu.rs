@@ -52,8 +52,7 @@ fn main() {
 
 /// A test of optimizers whose steps run on Burn's buffers.
 fn optimized(opened: &Opened, test: impl Fn(&Device, &Place<'_>)) {
-    let wgpu = Wgpu::new(&opened.device, &opened.setup).unwrap();
-    test(&opened.device.clone().autodiff(), &Place::Wgpu(&wgpu));
+    test(&opened.device.clone().autodiff(), &Place::Wgpu(&opened.wgpu));
 }
 
 fn l1(lambda: f64) -> Penalty {
@@ -61,7 +60,7 @@ fn l1(lambda: f64) -> Penalty {
 }
 
 fn regularizer(opened: &Opened, penalty: Penalty) -> Regularizer {
-    Regularizer::wgpu(&opened.device, &opened.setup, Rules::new(penalty)).unwrap()
+    Regularizer::wgpu(&opened.wgpu, Rules::new(penalty))
 }
 
 /// The buffer and the offset of each weight.
@@ -187,7 +186,7 @@ fn proximal_route(opened: &Opened) {
 fn sgd_ends_at_the_minimizer(opened: &Opened) {
     let device = opened.device.clone().autodiff();
     common::sgd_ends_at_the_minimizer(&device, |rules| {
-        Regularizer::wgpu(&opened.device, &opened.setup, rules).unwrap()
+        Regularizer::wgpu(&opened.wgpu, rules)
     });
 }
 
@@ -198,7 +197,7 @@ fn groups_by_shape(opened: &Opened) {
         let rules = || Rules::grouped(Penalty::group_lasso(0.1, Groups::whole()).unwrap(), groups);
         let (want, _) = Regularizer::host(rules()).prox(host.clone(), 1.0).unwrap();
         let device = host.clone().map(&mut Fresh(opened.device.clone(), DType::F32));
-        let mut regularizer = Regularizer::wgpu(&opened.device, &opened.setup, rules()).unwrap();
+        let mut regularizer = Regularizer::wgpu(&opened.wgpu, rules());
         let (got, _) = regularizer.prox(device, 1.0).unwrap();
         assert_eq!(values(&got), values(&want), "{groups:?}");
         assert_ne!(values(&got), values(&host), "{groups:?}");
@@ -206,7 +205,7 @@ fn groups_by_shape(opened: &Opened) {
     // Two rows of the last weight, [150, 3], hold as many weights as one row of 6.
     let penalty = Penalty::group_lasso(0.1, Groups::rows(6).unwrap()).unwrap();
     let rules = Rules::new(penalty).exclude("").unwrap().include(r"layers\.1\.weight").unwrap();
-    let mut regularizer = Regularizer::wgpu(&opened.device, &opened.setup, rules).unwrap();
+    let mut regularizer = Regularizer::wgpu(&opened.wgpu, rules);
     let device = host.map(&mut Fresh(opened.device.clone(), DType::F32));
     let before = values(&device);
     let rejected = regularizer.prox(device, 1.0).unwrap_err();
@@ -259,7 +258,7 @@ fn host_and_device(opened: &Opened) {
         (&flex, Regularizer::host(rules())),
         // The host works on copies of the device's tensors.
         (&device, Regularizer::host(rules())),
-        (&device, Regularizer::wgpu(&opened.device, &opened.setup, rules()).unwrap()),
+        (&device, Regularizer::wgpu(&opened.wgpu, rules())),
     ];
     for (device, mut regularizer) in ways {
         let mut net = host.clone().map(&mut Fresh(device.clone(), DType::F32));
@@ -392,7 +391,7 @@ fn rejections(opened: &Opened) {
     assert!(matches!(&rejected.error, Error::Device { parameter, .. } if parameter == "embed.weight"));
     assert_eq!(values(&rejected.module), before);
 
-    let error = Regularizer::wgpu(&Device::flex(), &opened.setup, Rules::new(l1(1.0))).unwrap_err();
+    let error = Wgpu::new(&Device::flex(), &opened.setup).unwrap_err();
     assert!(matches!(error, Error::NotWgpu { .. }), "{error}");
 }
 

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn::tensor::wgpu::WgpuSetup;
 use libtest_mimic::{Arguments, Failed, Trial};
+use penalty_burn::Wgpu;
 use penalty_burn::penalty::wgpu;
 
-/// Burn's device, its setup and the adapter's name.
+/// Burn's device, its setup, the same opened for our kernels, and the adapter's name.
 pub(crate) struct Opened {
     pub(crate) device: Device,
     pub(crate) setup: WgpuSetup,
+    pub(crate) wgpu: Wgpu,
     pub(crate) name: String,
 }
 
@@ -40,7 +42,8 @@ fn open() -> Option<Opened> {
     let backend = adapter.get_info().backend;
     let setup = WgpuSetup { instance, adapter, device, queue, backend };
     let device = Device::wgpu_options().setup(setup.clone()).init().expect("Burn takes the setup");
-    Some(Opened { device, setup, name })
+    let wgpu = Wgpu::new(&device, &setup).expect("the kernels run");
+    Some(Opened { device, setup, wgpu, name })
 }
 
 /// The `main` of a test binary. Runs these tests one after the other on the adapter.
