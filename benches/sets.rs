@@ -298,7 +298,7 @@ fn recording(gpu: &Gpu, rounds: usize) -> Result<()> {
             set.record_evaluate_and_gradient_add(encoder)
         }),
         ("SGD, another step size at each step", false, |set, encoder, x| {
-            set.record_sgd(encoder, &Sgd { step: 0.1 * x, momentum: Momentum::None })
+            set.record_sgd_and_evaluate(encoder, &Sgd { step: 0.1 * x, momentum: Momentum::None })
         }),
     ];
     for (name, schedule, record) in steps {

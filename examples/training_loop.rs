@@ -100,7 +100,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
     // These calls compile and allocate all that the library needs, before the first step.
     set.prepare_evaluate_and_gradient_add()?;
     set.prepare_resolve(&output)?;
-    set.prepare_sgd(&Sgd { step: STEP, momentum: MOMENTUM })?;
+    set.prepare_sgd_and_evaluate(&Sgd { step: STEP, momentum: MOMENTUM })?;
 
     let began = Instant::now();
     let (mut pending, mut reports) = (VecDeque::new(), Vec::new());
@@ -125,7 +125,7 @@ fn train(steps: u32) -> Result<(), Box<dyn Error>> {
         record(&mut encoder, &write_log);
 
         penalize(&mut set, &Penalty::l1(l1)?);
-        pending.push_back(set.record_sgd(&mut encoder, &Sgd { step, momentum: MOMENTUM })?);
+        pending.push_back(set.record_sgd_and_evaluate(&mut encoder, &Sgd { step, momentum: MOMENTUM })?);
         queue.submit([encoder.finish()]);
 
         // While the host waits for an earlier step, the device works on the later ones.

@@ -273,8 +273,8 @@ impl<'w> HostSet<'w> {
         self.run(&call, None, &mut [(WEIGHTS, weights)])
     }
 
-    /// A step of proximal gradient descent, and a report of the new weights, from one read. `first` is the momentum; it
-    /// may be empty without momentum. [`Sgd`] has the formula.
+    /// A step of proximal gradient descent, in one pass. `first` is the momentum's state v: empty without momentum.
+    /// [`Sgd`] has the formula.
     ///
     /// ```
     /// use penalty::{Cpu, HostSet, Momentum, Parameter, Penalty, Sgd};
@@ -297,18 +297,38 @@ impl<'w> HostSet<'w> {
         gradients: &[Slice<'_>],
         first: &mut [SliceMut<'s>],
         sgd: &Sgd,
-    ) -> Result<Reports> {
-        let scalars = sgd.scalars()?;
-        let call = Call { operation: sgd.operation(), sums: true, step: sgd.prox_step()?, scalars };
-        let gradients = Some((GRADIENT, gradients));
-        match sgd.momentum {
-            Momentum::None => self.run(&call, gradients, &mut [(WEIGHTS, weights)]),
-            _ => self.run(&call, gradients, &mut [(WEIGHTS, weights), (FIRST, first)]),
-        }
+    ) -> Result<()> {
+        self.step_of_sgd(false, weights, gradients, first, sgd).map(drop)
     }
 
-    /// A step of proximal Adam, and a report of the new weights, from one read. `first` and `second` are Adam's states m
-    /// and v. [`Adam`] has the formula.
+    /// [`sgd`](HostSet::sgd), and a report of the new weights, from one read.
+    ///
+    /// ```
+    /// use penalty::{Cpu, HostSet, Momentum, Parameter, Penalty, Sgd};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let (mut weight, gradient) = ([2.0f32, 0.25], [0.5f32, 0.0]);
+    /// let sgd = Sgd { step: 1.0, momentum: Momentum::None };
+    /// let reports =
+    ///     set.sgd_and_evaluate(&mut [(&mut weight[..]).into()], &[(&gradient[..]).into()], &mut [], &sgd)?;
+    /// assert_eq!((weight, reports.total.nonzero), ([1.0, 0.0], 1));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`sgd`](HostSet::sgd).
+    pub fn sgd_and_evaluate<'s>(
+        &self,
+        weights: &mut [SliceMut<'s>],
+        gradients: &[Slice<'_>],
+        first: &mut [SliceMut<'s>],
+        sgd: &Sgd,
+    ) -> Result<Reports> {
+        self.step_of_sgd(true, weights, gradients, first, sgd)
+    }
+
+    /// A step of proximal Adam, in one pass. `first` and `second` are Adam's states m and v. [`Adam`] has the formula.
     ///
     /// ```
     /// use penalty::{Adam, Cpu, HostSet, Parameter, Penalty};
@@ -338,9 +358,69 @@ impl<'w> HostSet<'w> {
         first: &mut [SliceMut<'s>],
         second: &mut [SliceMut<'s>],
         adam: &Adam,
+    ) -> Result<()> {
+        self.step_of_adam(false, weights, gradients, first, second, adam).map(drop)
+    }
+
+    /// [`adam`](HostSet::adam), and a report of the new weights, from one read.
+    ///
+    /// ```
+    /// use penalty::{Adam, Cpu, HostSet, Parameter, Penalty};
+    ///
+    /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.5)?)]);
+    /// let (mut theta, gradient, mut m, mut v) = ([0.25f32], [3.0f32], [0.0f32], [0.0f32]);
+    /// let reports = set.adam_and_evaluate(
+    ///     &mut [(&mut theta[..]).into()],
+    ///     &[gradient[..].into()],
+    ///     &mut [(&mut m[..]).into()],
+    ///     &mut [(&mut v[..]).into()],
+    ///     &Adam { step: 0.25, iteration: 1, ..Adam::default() },
+    /// )?;
+    /// assert_eq!((theta, reports.total.zeros()), ([0.0], 1));
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`adam`](HostSet::adam).
+    pub fn adam_and_evaluate<'s>(
+        &self,
+        weights: &mut [SliceMut<'s>],
+        gradients: &[Slice<'_>],
+        first: &mut [SliceMut<'s>],
+        second: &mut [SliceMut<'s>],
+        adam: &Adam,
     ) -> Result<Reports> {
-        let scalars = adam.scalars()?;
-        let call = Call { operation: adam.operation(), sums: true, step: adam.step, scalars };
+        self.step_of_adam(true, weights, gradients, first, second, adam)
+    }
+
+    fn step_of_sgd<'s>(
+        &self,
+        sums: bool,
+        weights: &mut [SliceMut<'s>],
+        gradients: &[Slice<'_>],
+        first: &mut [SliceMut<'s>],
+        sgd: &Sgd,
+    ) -> Result<Reports> {
+        let scalars = sgd.scalars()?;
+        let call = Call { operation: sgd.operation(), sums, step: sgd.prox_step()?, scalars };
+        let gradients = Some((GRADIENT, gradients));
+        match sgd.momentum {
+            Momentum::None => self.run(&call, gradients, &mut [(WEIGHTS, weights)]),
+            _ => self.run(&call, gradients, &mut [(WEIGHTS, weights), (FIRST, first)]),
+        }
+    }
+
+    fn step_of_adam<'s>(
+        &self,
+        sums: bool,
+        weights: &mut [SliceMut<'s>],
+        gradients: &[Slice<'_>],
+        first: &mut [SliceMut<'s>],
+        second: &mut [SliceMut<'s>],
+        adam: &Adam,
+    ) -> Result<Reports> {
+        let call = Call { operation: adam.operation(), sums, step: adam.step, scalars: adam.scalars()? };
         let written = &mut [(WEIGHTS, weights), (FIRST, first), (SECOND, second)];
         self.run(&call, Some((GRADIENT, gradients)), written)
     }

@@ -24,6 +24,7 @@ use crate::formula::scalars::Scalars;
 use crate::plan::Plan;
 use crate::plan::coefficients::{CoefficientRecord, coefficients, coefficients_into};
 use crate::plan::operation::Operation;
+use crate::plan::optimizer::{Adam, Sgd};
 use crate::plan::penalties::Penalties;
 
 /// An operation, and whether the weights that it leaves are summed.
@@ -72,6 +73,14 @@ pub(super) struct Step {
 impl Step {
     /// For operations that take no step.
     pub(super) const NONE: Step = Step { size: 0.0, scalars: [0.0; 8] };
+
+    pub(super) fn sgd(sgd: &Sgd) -> Result<Step> {
+        Ok(Step { size: sgd.prox_step()?, scalars: sgd.scalars()? })
+    }
+
+    pub(super) fn adam(adam: &Adam) -> Result<Step> {
+        Ok(Step { size: adam.step, scalars: adam.scalars()? })
+    }
 }
 
 impl Recorder {

@@ -52,14 +52,14 @@ use crate::{Penalty, Result};
 /// let operands = Operands { weights: &weights, gradients: &gradients, ..Operands::default() };
 /// let mut set = ParameterSet::new(&gpu, parameters, &operands, 3)?;
 /// let mut sgd = Sgd { step: 0.1, momentum: Momentum::None };
-/// set.prepare_sgd(&sgd)?;
+/// set.prepare_sgd_and_evaluate(&sgd)?;
 ///
 /// let mut earlier = None;
 /// for k in 0..1000 {
 ///     let mut encoder = gpu.device().create_command_encoder(&Default::default());
 ///     // … forward, backward …
 ///     sgd.step = 0.1 / (1.0 + 0.01 * f64::from(k));
-///     let pending = set.record_sgd(&mut encoder, &sgd)?;
+///     let pending = set.record_sgd_and_evaluate(&mut encoder, &sgd)?;
 ///     gpu.queue().submit([encoder.finish()]);
 ///     // The step before last, while this one runs.
 ///     if let Some(pending) = earlier.replace(pending) {

@@ -31,7 +31,7 @@ use crate::{Error, Result};
 /// let set = HostSet::new(Cpu::new(), vec![Parameter::new("weight", Penalty::l1(0.125)?)]);
 /// let (mut theta, gradient, mut v) = ([1.0f32], [0.5f32], [0.0f32]);
 /// let sgd = Sgd { step: 1.0, momentum: Momentum::heavy_ball(0.5) };
-/// set.sgd(&mut [(&mut theta[..]).into()], &[gradient[..].into()], &mut [(&mut v[..]).into()], &sgd)?;
+/// set.sgd_and_evaluate(&mut [(&mut theta[..]).into()], &[gradient[..].into()], &mut [(&mut v[..]).into()], &sgd)?;
 /// assert_eq!((v, theta), ([0.5], [0.25])); // 1 − 0.5, then the prox with 0.125·1/(1 − 0.5)
 /// # Ok::<(), penalty::Error>(())
 /// ```
@@ -181,7 +181,7 @@ impl Sgd {
 ///
 /// let adam = Adam { step: 1e-4, decay: 0.01, ..Adam::default() };
 /// for iteration in 1..=1000 {
-///     let step = Adam { iteration, ..adam }; // for `HostSet::adam` or `ParameterSet::record_adam`
+///     let step = Adam { iteration, ..adam }; // for `HostSet::adam_and_evaluate` or `ParameterSet::record_adam_and_evaluate`
 /// }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -19,7 +19,7 @@ fn parameters_and_steps_are_rejected() {
         let [mut weights, mut first, mut second] = [[1.0f32; 4]; 3];
         let states = [&mut weights, &mut first, &mut second].map(|slice| [(&mut slice[..]).into()]);
         let [mut weights, mut first, mut second] = states;
-        set.adam(&mut weights, &[(&[1.0f32; 4][..]).into()], &mut first, &mut second, &adam).map(drop)
+        set.adam_and_evaluate(&mut weights, &[(&[1.0f32; 4][..]).into()], &mut first, &mut second, &adam).map(drop)
     };
     assert_eq!(step(berhu(0.1, 0.5)), Ok(()));
     let rejected = Err(Error::NoMetricProx { penalty: "pinball" });

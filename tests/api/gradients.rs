@@ -24,6 +24,6 @@ fn a_set_names_what_has_no_gradient() {
         }
         assert_eq!(before.words, after.words, "{penalty:?}");
         after.host(Call::Evaluate).expect("it has a value");
-        after.host(Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) })).expect("it has a prox");
+        after.host(Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) })).expect("it has a prox");
     }
 }

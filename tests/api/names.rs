@@ -85,7 +85,8 @@ fn every_error_that_names_a_penalty_names_it_so() -> Result<()> {
     let (gradient, [mut w, mut m, mut v]) = ([1.0f32; 2], [[1.0f32; 2]; 3]);
     let adam = Adam { metric: Metric::Adam, ..Adam::default() };
     let [w, m, v] = [&mut w, &mut m, &mut v].map(|slice| [(&mut slice[..]).into()]);
-    let rejected = set.adam(&mut { w }, &[(&gradient[..]).into()], &mut { m }, &mut { v }, &adam).unwrap_err();
+    let rejected =
+        set.adam_and_evaluate(&mut { w }, &[(&gradient[..]).into()], &mut { m }, &mut { v }, &adam).unwrap_err();
     assert!(
         text(rejected.clone()).starts_with("\"w\": ") && text(rejected.clone()).contains("group_lasso"),
         "{rejected}"

@@ -10,7 +10,7 @@ fn momentum_and_dampening_are_in_their_ranges() {
     let step = |momentum| {
         let (mut theta, mut v) = ([1f32], [0f32]);
         let (theta, v) = ((&mut theta[..]).into(), (&mut v[..]).into());
-        set.sgd(&mut [theta], &[(&[1f32][..]).into()], &mut [v], &Sgd { step: 0.1, momentum }).map(drop)
+        set.sgd_and_evaluate(&mut [theta], &[(&[1f32][..]).into()], &mut [v], &Sgd { step: 0.1, momentum }).map(drop)
     };
     for kind in [
         |momentum, dampening| Momentum::HeavyBall { momentum, dampening },
@@ -43,8 +43,9 @@ fn a_step_names_itself_and_what_it_lacks() {
     ] {
         let mut v = [0f32];
         let (theta, v) = ((&mut theta[..]).into(), (&mut v[..]).into());
-        let rejected =
-            l1.sgd(&mut [theta], &[], &mut [v], &Sgd { step: 0.1, momentum }).expect_err("it has no gradient");
+        let rejected = l1
+            .sgd_and_evaluate(&mut [theta], &[], &mut [v], &Sgd { step: 0.1, momentum })
+            .expect_err("it has no gradient");
         assert_eq!(rejected.to_string(), format!("{name} needs the gradient for each of the 1 tensors, found 0"));
     }
 }
@@ -56,7 +57,13 @@ fn adam_rejects_groups_in_its_own_metric() {
     let step = |metric| {
         let [mut theta, mut m, mut v] = [[1f32]; 3];
         let [theta, m, v] = [&mut theta, &mut m, &mut v].map(|state| (&mut state[..]).into());
-        set.adam(&mut [theta], &[(&[1f32][..]).into()], &mut [m], &mut [v], &Adam { metric, ..Adam::default() })
+        set.adam_and_evaluate(
+            &mut [theta],
+            &[(&[1f32][..]).into()],
+            &mut [m],
+            &mut [v],
+            &Adam { metric, ..Adam::default() },
+        )
     };
     let rejected = step(Metric::default()).expect_err("a norm has no prox in this metric").to_string();
     assert!(rejected.contains("Metric::Plain") && rejected.contains("another objective"), "{rejected}");

@@ -125,8 +125,10 @@ pub(crate) fn record(
         Call::EvaluateAndGradientAdd => set.record_evaluate_and_gradient_add(encoder).map(Some),
         Call::Prox(step) => set.record_prox_in_place(encoder, step).map(|()| None),
         Call::ProxAndEvaluate(step) => set.record_prox_and_evaluate_in_place(encoder, step).map(Some),
-        Call::Sgd(sgd) => set.record_sgd(encoder, &sgd).map(Some),
-        Call::Adam(adam) => set.record_adam(encoder, &adam).map(Some),
+        Call::Sgd(sgd) => set.record_sgd(encoder, &sgd).map(|()| None),
+        Call::Adam(adam) => set.record_adam(encoder, &adam).map(|()| None),
+        Call::SgdAndEvaluate(sgd) => set.record_sgd_and_evaluate(encoder, &sgd).map(Some),
+        Call::AdamAndEvaluate(adam) => set.record_adam_and_evaluate(encoder, &adam).map(Some),
     }
 }
 
@@ -142,6 +144,8 @@ pub(crate) fn prepare(set: &mut ParameterSet, call: Call) -> Result<()> {
         Call::ProxAndEvaluate(_) => set.prepare_prox_and_evaluate_in_place(),
         Call::Sgd(sgd) => set.prepare_sgd(&sgd),
         Call::Adam(adam) => set.prepare_adam(&adam),
+        Call::SgdAndEvaluate(sgd) => set.prepare_sgd_and_evaluate(&sgd),
+        Call::AdamAndEvaluate(adam) => set.prepare_adam_and_evaluate(&adam),
     }
 }
 

@@ -220,9 +220,17 @@ impl Entry {
 
 /// Every operation of a set, with every optimizer.
 fn calls(step: f64) -> [(&'static str, Call); 10] {
-    let sgd = |momentum| Call::Sgd(Sgd { step: 0.1, momentum });
+    let sgd = |momentum| Call::SgdAndEvaluate(Sgd { step: 0.1, momentum });
     let adam = |metric| {
-        Call::Adam(Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric, iteration: 3 })
+        Call::AdamAndEvaluate(Adam {
+            step: 0.01,
+            beta1: 0.9,
+            beta2: 0.99,
+            epsilon: 1e-8,
+            decay: 0.1,
+            metric,
+            iteration: 3,
+        })
     };
     [
         ("evaluate", Call::Evaluate),

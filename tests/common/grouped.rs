@@ -8,8 +8,11 @@ use super::tensors::{Call, Tensors};
 pub(crate) const ADAM: Adam =
     Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric: Metric::Plain, iteration: 3 };
 
-pub(crate) const CALLS: [Call; 3] =
-    [Call::ProxAndEvaluate(0.25), Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }), Call::Adam(ADAM)];
+pub(crate) const CALLS: [Call; 3] = [
+    Call::ProxAndEvaluate(0.25),
+    Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }),
+    Call::AdamAndEvaluate(ADAM),
+];
 
 /// A penalty for each rule, with a step.
 pub(crate) fn penalties() -> Vec<(Penalty, f64)> {

@@ -9,11 +9,12 @@ pub(crate) fn set(penalty: &Penalty) -> HostSet<'static> {
 }
 
 pub(crate) fn sgd(set: &HostSet, sgd: &Sgd, g: &[f32], theta: &mut [f32], b: &mut [f32]) {
-    set.sgd(&mut [theta.into()], &[g.into()], &mut [b.into()], sgd).expect("the step is valid");
+    set.sgd_and_evaluate(&mut [theta.into()], &[g.into()], &mut [b.into()], sgd).expect("the step is valid");
 }
 
 pub(crate) fn adam(set: &HostSet, adam: &Adam, g: &[f32], theta: &mut [f32], [m, v]: [&mut [f32]; 2]) {
-    set.adam(&mut [theta.into()], &[g.into()], &mut [m.into()], &mut [v.into()], adam).expect("the step is valid");
+    set.adam_and_evaluate(&mut [theta.into()], &[g.into()], &mut [m.into()], &mut [v.into()], adam)
+        .expect("the step is valid");
 }
 
 /// f = ½‖θ − c‖² and R = ½‖θ‖₁ have their minimum at `MINIMIZER`.
@@ -27,21 +28,21 @@ const MINIMIZER: [f32; 4] = [0.5, 0.0, -1.5, 0.0];
 pub(crate) type Optimizer = (&'static str, u64, fn(u64) -> Call);
 
 pub(crate) const OPTIMIZERS: [Optimizer; 6] = [
-    ("plain", 60, |_| Call::Sgd(Sgd { step: 0.5, momentum: Momentum::None })),
-    ("heavy ball", 350, |_| Call::Sgd(Sgd { step: 0.05, momentum: Momentum::heavy_ball(0.9) })),
+    ("plain", 60, |_| Call::SgdAndEvaluate(Sgd { step: 0.5, momentum: Momentum::None })),
+    ("heavy ball", 350, |_| Call::SgdAndEvaluate(Sgd { step: 0.05, momentum: Momentum::heavy_ball(0.9) })),
     ("dampened heavy ball", 350, |_| {
-        Call::Sgd(Sgd { step: 0.1, momentum: Momentum::HeavyBall { momentum: 0.9, dampening: 0.4 } })
+        Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::HeavyBall { momentum: 0.9, dampening: 0.4 } })
     }),
-    ("Nesterov", 350, |_| Call::Sgd(Sgd { step: 0.05, momentum: Momentum::nesterov(0.9) })),
+    ("Nesterov", 350, |_| Call::SgdAndEvaluate(Sgd { step: 0.05, momentum: Momentum::nesterov(0.9) })),
     ("dampened Nesterov", 350, |_| {
-        Call::Sgd(Sgd { step: 0.05, momentum: Momentum::Nesterov { momentum: 0.9, dampening: 0.4 } })
+        Call::SgdAndEvaluate(Sgd { step: 0.05, momentum: Momentum::Nesterov { momentum: 0.9, dampening: 0.4 } })
     }),
-    ("Adam", 700, |iteration| Call::Adam(Adam { step: 0.02, iteration, ..Adam::default() })),
+    ("Adam", 700, |iteration| Call::AdamAndEvaluate(Adam { step: 0.02, iteration, ..Adam::default() })),
 ];
 
 /// In the plain metric Adam minimizes another objective.
 pub(crate) const PLAIN_METRIC: Optimizer = ("Adam in the plain metric", 700, |iteration| {
-    Call::Adam(Adam { step: 0.02, metric: Metric::Plain, iteration, ..Adam::default() })
+    Call::AdamAndEvaluate(Adam { step: 0.02, metric: Metric::Plain, iteration, ..Adam::default() })
 });
 
 /// The largest distance of a weight from the minimizer.
@@ -63,8 +64,8 @@ pub(crate) fn end((_, steps, step): Optimizer) -> [f32; 4] {
         let mut g = CENTRE.map(|c| -c);
         loss.gradient_add(&[(&theta[..]).into()], &mut [(&mut g[..]).into()]).expect("the operands are valid");
         match step(k) {
-            Call::Adam(step) => adam(&set, &step, &g, &mut theta, [&mut first, &mut second]),
-            Call::Sgd(step) => sgd(&set, &step, &g, &mut theta, &mut first),
+            Call::AdamAndEvaluate(step) => adam(&set, &step, &g, &mut theta, [&mut first, &mut second]),
+            Call::SgdAndEvaluate(step) => sgd(&set, &step, &g, &mut theta, &mut first),
             other => panic!("{other:?} is no step"),
         }
     }

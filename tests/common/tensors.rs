@@ -2,7 +2,7 @@
 
 use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Adam, Cpu, Dtype, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut};
+use penalty::{Adam, Cpu, Dtype, HostSet, Metric, Momentum, Parameter, Penalty, Reports, Result, Sgd, Slice, SliceMut};
 
 use crate::common::cases::{LENGTHS, noise};
 use crate::common::trials::sample;
@@ -39,7 +39,9 @@ pub(crate) enum Call {
     Prox(f64),
     ProxAndEvaluate(f64),
     Sgd(Sgd),
+    SgdAndEvaluate(Sgd),
     Adam(Adam),
+    AdamAndEvaluate(Adam),
 }
 
 impl Tensors {
@@ -119,13 +121,21 @@ impl Tensors {
             Call::ProxAndEvaluate(step) => {
                 set.prox_and_evaluate_in_place(&mut write(weights, parameters), step).map(Some)
             }
-            Call::Sgd(sgd) => {
-                let first = &mut write(first, parameters);
-                set.sgd(&mut write(weights, parameters), &read(gradients, parameters), first, &sgd).map(Some)
+            Call::Sgd(sgd) | Call::SgdAndEvaluate(sgd) => {
+                let (weights, first) = (&mut write(weights, parameters), &mut write(first, parameters));
+                let gradients = &read(gradients, parameters);
+                match call {
+                    Call::Sgd(_) => set.sgd(weights, gradients, first, &sgd).map(|()| None),
+                    _ => set.sgd_and_evaluate(weights, gradients, first, &sgd).map(Some),
+                }
             }
-            Call::Adam(adam) => {
-                let (first, second) = (&mut write(first, parameters), &mut write(second, parameters));
-                set.adam(&mut write(weights, parameters), &read(gradients, parameters), first, second, &adam).map(Some)
+            Call::Adam(adam) | Call::AdamAndEvaluate(adam) => {
+                let (weights, first) = (&mut write(weights, parameters), &mut write(first, parameters));
+                let (gradients, second) = (&read(gradients, parameters), &mut write(second, parameters));
+                match call {
+                    Call::Adam(_) => set.adam(weights, gradients, first, second, &adam).map(|()| None),
+                    _ => set.adam_and_evaluate(weights, gradients, first, second, &adam).map(Some),
+                }
             }
         }
     }
@@ -217,12 +227,25 @@ pub(crate) const EXACT: [Call; 10] = [
     Call::EvaluateAndGradientAdd,
     Call::Prox(0.5),
     Call::ProxAndEvaluate(0.25),
-    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::None }),
-    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::HeavyBall { momentum: 0.9, dampening: 0.1 } }),
-    Call::Sgd(Sgd { step: 0.1, momentum: Momentum::Nesterov { momentum: 0.5, dampening: 0.3 } }),
+    Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::None }),
+    Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::HeavyBall { momentum: 0.9, dampening: 0.1 } }),
+    Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::Nesterov { momentum: 0.5, dampening: 0.3 } }),
     Call::GradientInto,
     Call::EvaluateAndGradientInto,
 ];
+
+/// Steps of every kind, alone and with a report.
+pub(crate) fn steps() -> impl Iterator<Item = [Call; 2]> {
+    let momentum = [
+        Momentum::None,
+        Momentum::HeavyBall { momentum: 0.9, dampening: 0.1 },
+        Momentum::Nesterov { momentum: 0.5, dampening: 0.3 },
+    ];
+    let sgd = momentum.map(|momentum| Sgd { step: 0.1, momentum });
+    let adam = [Metric::Plain, Metric::Adam].map(|metric| Adam { step: 0.02, metric, ..Adam::default() });
+    let sgd = sgd.into_iter().map(|sgd| [Call::Sgd(sgd), Call::SgdAndEvaluate(sgd)]);
+    sgd.chain(adam.into_iter().map(|adam| [Call::Adam(adam), Call::AdamAndEvaluate(adam)]))
+}
 
 /// Lengths at every edge, and of several spans.
 pub(crate) fn lens() -> Vec<usize> {

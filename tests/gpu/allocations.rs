@@ -95,8 +95,8 @@ fn once(gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> u64 {
 
 /// Every call, the number of buffers it binds, and whether it reports. Adam's first iteration stands for all.
 fn calls(step: f64) -> [(Call, usize, bool); 12] {
-    let sgd = |momentum| Call::Sgd(Sgd { step, momentum });
-    let adam = |metric| Call::Adam(Adam { step, metric, ..Adam::default() });
+    let sgd = |momentum| Call::SgdAndEvaluate(Sgd { step, momentum });
+    let adam = |metric| Call::AdamAndEvaluate(Adam { step, metric, ..Adam::default() });
     [
         (Call::Evaluate, 1, true),
         (Call::GradientInto, 2, false),

@@ -77,8 +77,8 @@ fn what_was_not_checked_is_not_recorded(device: &Device) {
     assert_eq!(gpu.record_gradient_into(&mut encoder, &penalty, &theta, &g), Ok(()));
     // Pinball has no prox in Adam's metric, so no kernel that needs one is compiled.
     let rejected = Error::NoMetricProx { penalty: "pinball" };
-    assert_eq!(set.prepare_adam(&Adam::default()).map_err(inner), Err(rejected));
-    assert_eq!(set.prepare_adam(&Adam { metric: Metric::Plain, ..Adam::default() }), Ok(()));
+    assert_eq!(set.prepare_adam_and_evaluate(&Adam::default()).map_err(inner), Err(rejected));
+    assert_eq!(set.prepare_adam_and_evaluate(&Adam { metric: Metric::Plain, ..Adam::default() }), Ok(()));
     submit(gpu, encoder);
 }
 

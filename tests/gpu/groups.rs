@@ -74,12 +74,12 @@ fn a_device_rejects_what_the_cpu_does(device: &Device) {
     let adam = Adam { metric: Metric::Adam, ..ADAM };
     let error = Box::new(Error::NoMetricProx { penalty: "group_lasso" });
     let rejected = Error::InParameter { parameter: "\"tensor 0\"".into(), error };
-    assert_eq!(tensors.clone().host(Call::Adam(adam)), Err(rejected.clone()));
+    assert_eq!(tensors.clone().host(Call::AdamAndEvaluate(adam)), Err(rejected.clone()));
     let images = tensors.lay_out(Layout::Page);
     let buffers = images.upload(device.plain());
     let mut set = common::buffers::set(device.plain(), &tensors, &images, &buffers, 1);
     let mut encoder = common::device::encoder(device.plain());
-    assert_eq!(common::buffers::record(&mut set, &mut encoder, Call::Adam(adam)).map(|_| ()), Err(rejected));
+    assert_eq!(common::buffers::record(&mut set, &mut encoder, Call::AdamAndEvaluate(adam)).map(|_| ()), Err(rejected));
 }
 
 fn a_penalty_may_become_one_of_another_formula(device: &Device) {

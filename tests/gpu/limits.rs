@@ -123,7 +123,7 @@ fn limits_that_are_just_enough_are_enough(device: &Device) {
     let text = |result: penalty::Result<()>| result.expect_err("a limit is too small").to_string();
     let mut one = set(1, 4, lone("w", &penalty()));
     let storage = "the device's limit max_storage_buffers_per_shader_stage must be at least";
-    let adam = text(one.prepare_adam(&Adam { metric: Metric::Plain, ..Adam::default() }));
+    let adam = text(one.prepare_adam_and_evaluate(&Adam { metric: Metric::Plain, ..Adam::default() }));
     assert_eq!(adam, format!("{storage} 6 for Adam's step, found 3"));
     let binding = "the device's limit max_storage_buffer_binding_size must be at least";
     let mut large = set(1, 8192, lone("w \"1\"", &columns));

@@ -136,13 +136,13 @@ fn the_cpu_and_a_device_call_operands_the_same(device: &Device) {
             role => written[role - 1].clear(),
         }
         let [weights, first, second] = &mut written;
-        host.adam(weights, &read, first, second, &adam).map(drop).expect_err("an operand is wrong")
+        host.adam_and_evaluate(weights, &read, first, second, &adam).map(drop).expect_err("an operand is wrong")
     };
     let on_device = |lists: [&[Operand<'_>]; 4]| {
         let [weights, gradients, first, second] = lists;
         let operands = Operands { weights, gradients, first, second, ..Operands::default() };
         let mut set = ParameterSet::new(gpu, parameters(), &operands, 1)?;
-        set.prepare_adam(&adam)
+        set.prepare_adam_and_evaluate(&adam)
     };
     let full: [[Operand<'_>; 1]; 4] = std::array::from_fn(|role| [at(256 * role, 3)]);
     for (role, name) in ["the weights", "the gradient", "the first state", "the second state"].into_iter().enumerate() {

@@ -90,7 +90,7 @@ fn a_reused_slot_is_an_error(device: &Device) {
 fn a_loop_reads_with_a_lag(device: &Device) {
     let gpu = device.plain();
     let (mut tensors, mut set) = small(gpu, 3);
-    let sgd = |k: u32| Call::Sgd(Sgd { step: 0.1 / f64::from(k + 1), momentum: Momentum::nesterov(0.9) });
+    let sgd = |k: u32| Call::SgdAndEvaluate(Sgd { step: 0.1 / f64::from(k + 1), momentum: Momentum::nesterov(0.9) });
     let mut waiting = std::collections::VecDeque::new();
     let mut read = 0;
     for k in 0..20 {

@@ -59,9 +59,9 @@ fn what_breaks_a_rule_is_rejected(device: &Device) {
     let bad = [
         record(&mut set, &mut encoder, Call::GradientAdd),
         record(&mut set, &mut encoder, EXACT[5]),
-        record(&mut set, &mut encoder, Call::Adam(Adam::default())),
+        record(&mut set, &mut encoder, Call::AdamAndEvaluate(Adam::default())),
     ];
-    for (result, call) in bad.into_iter().zip([Call::GradientAdd, EXACT[5], Call::Adam(Adam::default())]) {
+    for (result, call) in bad.into_iter().zip([Call::GradientAdd, EXACT[5], Call::AdamAndEvaluate(Adam::default())]) {
         let error = result.map(drop).expect_err("there are no gradients");
         assert!(matches!(error, Error::Missing { operand: "the gradient", .. }), "{error}");
         assert_eq!(prepare(&mut set, call), Err(error));
@@ -77,12 +77,12 @@ fn what_breaks_a_rule_is_rejected(device: &Device) {
     let numbers = [
         Call::Prox(-1.0),
         Call::Prox(f64::NAN),
-        Call::Sgd(Sgd { step: f64::INFINITY, momentum: Momentum::None }),
-        Call::Sgd(Sgd { step: 0.1, momentum: Momentum::heavy_ball(1.0) }),
-        Call::Adam(Adam { beta1: 1.0, ..Adam::default() }),
-        Call::Adam(Adam { epsilon: 0.0, ..Adam::default() }),
-        Call::Adam(Adam { iteration: 0, ..Adam::default() }),
-        Call::Adam(Adam { decay: 1e9, ..Adam::default() }),
+        Call::SgdAndEvaluate(Sgd { step: f64::INFINITY, momentum: Momentum::None }),
+        Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::heavy_ball(1.0) }),
+        Call::AdamAndEvaluate(Adam { beta1: 1.0, ..Adam::default() }),
+        Call::AdamAndEvaluate(Adam { epsilon: 0.0, ..Adam::default() }),
+        Call::AdamAndEvaluate(Adam { iteration: 0, ..Adam::default() }),
+        Call::AdamAndEvaluate(Adam { decay: 1e9, ..Adam::default() }),
     ];
     for call in numbers {
         let error = record(&mut set, &mut encoder, call).map(drop).expect_err("the number is out of range");

@@ -73,7 +73,7 @@ fn every_step_of_an_encoder_has_its_own_coefficients(device: &Device) {
         set.penalties_mut().for_each(|(_, penalty)| penalty.clone_from(&net));
         host.penalties_mut().for_each(|(_, penalty)| penalty.clone_from(&net));
         let sgd = Sgd { step: 0.3 / f64::from(k * k), momentum: Momentum::heavy_ball(0.5) };
-        for call in [Call::Sgd(sgd), Call::EvaluateAndGradientAdd, Call::Prox(0.1 * f64::from(k))] {
+        for call in [Call::SgdAndEvaluate(sgd), Call::EvaluateAndGradientAdd, Call::Prox(0.1 * f64::from(k))] {
             let want = tensors.call(&host, call).expect("the call is valid");
             let got = record(&mut set, &mut encoder, call).expect("the call is valid");
             pending.extend(want.zip(got));

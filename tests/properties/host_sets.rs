@@ -2,11 +2,11 @@
 
 use penalty::exact::TILE;
 use penalty::half::{self, bf16, f16};
-use penalty::{Backend, Dtype};
+use penalty::{Adam, Backend, Dtype, Metric, Penalty};
 
 use crate::common::compare::same_bits;
 use crate::common::oracle::{Formula, Weight, statistics};
-use crate::common::tensors::{Call, ROLES, Shaped, Tensors, lens, numbers, reports_equal, thousand};
+use crate::common::tensors::{Call, ROLES, Shaped, Tensors, lens, numbers, reports_equal, steps, thousand};
 use crate::common::weighted::tensors;
 
 #[test]
@@ -33,6 +33,25 @@ fn a_host_set_equals_calls_per_tensor() {
             assert_eq!(left_alone, left.tensors[i], "what the prox leaves of tensor {i}");
         }
         assert_eq!(total, reports.total.value, "the total is the sum in the set's order");
+    }
+}
+
+#[test]
+fn a_step_without_a_report_gives_the_same_bits() {
+    for [alone, reporting] in steps() {
+        for before in
+            [Tensors::new(&lens()), Tensors::with(&[700, 6000], |_| Dtype::F32, &[Penalty::l2_norm(0.1).unwrap()])]
+        {
+            let in_its_metric = matches!(alone, Call::Adam(Adam { metric: Metric::Adam, .. }));
+            if in_its_metric && before.parameters.iter().any(|p| p.penalty.groups().is_some()) {
+                continue; // Groups have no prox in Adam's metric.
+            }
+            let (mut a, mut b) = (before.clone(), before.clone());
+            assert_eq!(a.host(alone).expect("it is valid"), None, "{alone:?}");
+            assert!(b.host(reporting).expect("it is valid").is_some());
+            assert_eq!(a.words, b.words, "{alone:?}");
+            assert_ne!(a.words[0], before.words[0], "{alone:?}");
+        }
     }
 }
 

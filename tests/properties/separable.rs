@@ -101,7 +101,7 @@ proptest! {
         let adam = Adam { step, beta1: 0.0, beta2: 0.0, epsilon: 1e-8, metric: Metric::Adam, ..Adam::default() };
         let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", family.penalty())]);
         let (mut theta, mut m, mut s) = ([v], [0f32], [0f32]);
-        set.adam(&mut [(&mut theta[..]).into()], &[(&[g][..]).into()], &mut [(&mut m[..]).into()], &mut [(&mut s[..]).into()], &adam)
+        set.adam_and_evaluate(&mut [(&mut theta[..]).into()], &[(&[g][..]).into()], &mut [(&mut m[..]).into()], &mut [(&mut s[..]).into()], &adam)
             .expect("the step is valid");
         let d = f64::from(g) + 1e-8;
         let u = f64::from(v) - step * f64::from(g) / d;

@@ -36,7 +36,7 @@ fn metric_prox(set: &HostSet<'_>, step: f64, theta: &[f32], g: &[f32]) -> Vec<f3
     let (mut theta, mut m, mut v) = (theta.to_vec(), vec![0f32; theta.len()], vec![0f32; theta.len()]);
     let [theta_slice, m, v] = [&mut theta, &mut m, &mut v].map(|list| [(&mut list[..]).into()]);
     let (mut theta_slice, mut m, mut v) = (theta_slice, m, v);
-    set.adam(&mut theta_slice, &[g.into()], &mut m, &mut v, &adam).expect("the step is valid");
+    set.adam_and_evaluate(&mut theta_slice, &[g.into()], &mut m, &mut v, &adam).expect("the step is valid");
     theta
 }
 

@@ -176,7 +176,8 @@ fn a_step_is_the_prox_of_the_plain_step() {
     let (mut fused, mut plain) = (start.clone(), start);
     let step = Sgd { step: 0.3, momentum: Momentum::None };
     let (theta, none) = (&mut fused[..], &mut [][..]);
-    let reports = set(&penalty).sgd(&mut [theta.into()], &[(&g[..]).into()], none, &step).expect("it is valid");
+    let reports =
+        set(&penalty).sgd_and_evaluate(&mut [theta.into()], &[(&g[..]).into()], none, &step).expect("it is valid");
     sgd(&set(&Penalty::none()), &step, &g, &mut plain, &mut []);
     Backend::cpu().prox_in_place(&penalty, &mut plain, 0.3).expect("the step is valid");
     assert_eq!(fused, plain);

@@ -150,8 +150,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             };
             let (ours, statistics) = ours;
             let step = if momentum { sgd_prox_step(RATE, Some(&MomentumConfig::new()))? } else { RATE };
-            let mut burns =
-                Contender { module: Some(start.clone()), optimizer: burns, shrink: Some(step * LAMBDA) };
+            let mut burns = Contender { module: Some(start.clone()), optimizer: burns, shrink: Some(step * LAMBDA) };
             let mut ours = Contender { module: Some(start), optimizer: ours, shrink: None };
             for _ in 0..3 {
                 burns.step(&tensors);

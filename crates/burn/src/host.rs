@@ -62,17 +62,25 @@ impl Runner for Host {
         Ok(State::Ready(set.prox_and_evaluate_in_place(&mut weights, step)?))
     }
 
-    fn step(&mut self, penalties: &[Penalty], memory: Stepped<'_, Array>, step: &Step) -> Result<State, Error> {
+    fn step(
+        &mut self,
+        penalties: &[Penalty],
+        memory: Stepped<'_, Array>,
+        step: &Step,
+        report: bool,
+    ) -> Result<Option<State>, Error> {
         let (tensors, set) = self.with(penalties);
-        let mut weights = slices_mut(tensors, WEIGHTS, memory.weights)?;
-        let gradients = slices(tensors, GRADIENT, memory.gradients)?;
-        let mut first = slices_mut(tensors, FIRST, memory.first)?;
-        let mut second = slices_mut(tensors, SECOND, memory.second)?;
-        let reports = match step {
-            Step::Sgd(sgd) => set.sgd(&mut weights, &gradients, &mut first, sgd)?,
-            Step::Adam(adam) => set.adam(&mut weights, &gradients, &mut first, &mut second, adam)?,
+        let weights = &mut slices_mut(tensors, WEIGHTS, memory.weights)?;
+        let gradients = &slices(tensors, GRADIENT, memory.gradients)?;
+        let first = &mut slices_mut(tensors, FIRST, memory.first)?;
+        let second = &mut slices_mut(tensors, SECOND, memory.second)?;
+        let reports = match (step, report) {
+            (Step::Sgd(sgd), true) => Some(set.sgd_and_evaluate(weights, gradients, first, sgd)?),
+            (Step::Adam(adam), true) => Some(set.adam_and_evaluate(weights, gradients, first, second, adam)?),
+            (Step::Sgd(sgd), false) => set.sgd(weights, gradients, first, sgd).map(|()| None)?,
+            (Step::Adam(adam), false) => set.adam(weights, gradients, first, second, adam).map(|()| None)?,
         };
-        Ok(State::Ready(reports))
+        Ok(reports.map(State::Ready))
     }
 }
 

@@ -41,6 +41,8 @@ mod buffer;
 mod error;
 mod host;
 mod memory;
+#[cfg(feature = "train")]
+pub mod metric;
 #[cfg(feature = "wgpu")]
 mod opened;
 pub mod optim;

@@ -14,9 +14,9 @@ use crate::pending::Pending;
 use crate::rules::Choice;
 use crate::runner::{self, Runner};
 use crate::walk::{self, Found, Members, Shaped, WEIGHTS};
+use crate::{Error, Rejected, Rules};
 #[cfg(feature = "wgpu")]
 use crate::{opened::Wgpu, wgpu};
-use crate::{Error, Rejected, Rules};
 
 /// Penalizes a module's parameters as [`Rules`] say, by one of two routes.
 ///

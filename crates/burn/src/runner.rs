@@ -44,7 +44,14 @@ pub(crate) trait Runner {
 
     fn prox(&mut self, penalties: &[Penalty], weights: &mut [Self::Memory], step: f64) -> Result<State, Error>;
 
-    fn step(&mut self, penalties: &[Penalty], memory: Stepped<'_, Self::Memory>, step: &Step) -> Result<State, Error>;
+    /// Takes a step. If `report` is set, also reports the weights it leaves, from the same read.
+    fn step(
+        &mut self,
+        penalties: &[Penalty],
+        memory: Stepped<'_, Self::Memory>,
+        step: &Step,
+        report: bool,
+    ) -> Result<Option<State>, Error>;
 }
 
 pub(crate) fn evaluate<R: Runner, M: Module>(

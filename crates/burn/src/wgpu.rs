@@ -14,8 +14,6 @@ use crate::pending::State;
 use crate::runner::{Runner, Step, Stepped};
 use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
 
-type Pending = gpu::Pending<Reports>;
-
 /// How many steps of an operation may be under way before the next one waits for the oldest.
 const STEPS: usize = 16;
 
@@ -53,12 +51,12 @@ impl Device {
     }
 
     /// Submits an operation. If a custom penalty is unchecked, checks all penalties and submits again.
-    fn run(
+    fn run<T>(
         &mut self,
         penalties: &[Penalty],
         buffers: Buffers<'_>,
-        record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<Pending>,
-    ) -> Result<Pending, Error> {
+        record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<T>,
+    ) -> Result<T, Error> {
         match self.submit(penalties, buffers, &record) {
             Err(Error::Penalty(error)) if is_unchecked(&error) => {
                 penalties.iter().try_for_each(|penalty| self.gpu.check(penalty))?;
@@ -69,12 +67,12 @@ impl Device {
     }
 
     /// Records an operation on these tensors and submits it, after Burn's earlier work on them and before its later work.
-    fn submit(
+    fn submit<T>(
         &mut self,
         penalties: &[Penalty],
         buffers: Buffers<'_>,
-        record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<Pending>,
-    ) -> Result<Pending, Error> {
+        record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<T>,
+    ) -> Result<T, Error> {
         let pins = [
             self.pin(WEIGHTS, buffers.weights)?,
             self.pin(GRADIENT, buffers.gradients)?,
@@ -107,7 +105,7 @@ impl Device {
         let mut encoder =
             guarded(&self.gpu, || device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
         let began = Instant::now();
-        let pending = loop {
+        let recorded = loop {
             match record(set, &mut encoder) {
                 // Burn queues steps as fast as the host makes them. This loop limits how far the host runs ahead.
                 Err(penalty::Error::RingFull { .. }) if began.elapsed() < Gpu::TIMEOUT => {
@@ -121,7 +119,7 @@ impl Device {
             }
         };
         guarded(&self.gpu, || self.gpu.queue().submit([encoder.finish()]))?;
-        Ok(pending)
+        Ok(recorded)
     }
 
     /// Pins the tensors' buffers and submits Burn's work on them.
@@ -179,13 +177,22 @@ impl Runner for Device {
         self.run(penalties, buffers, record).map(State::Device)
     }
 
-    fn step(&mut self, penalties: &[Penalty], memory: Stepped<'_, Buffer>, step: &Step) -> Result<State, Error> {
+    fn step(
+        &mut self,
+        penalties: &[Penalty],
+        memory: Stepped<'_, Buffer>,
+        step: &Step,
+        report: bool,
+    ) -> Result<Option<State>, Error> {
         let Stepped { weights, gradients, first, second } = memory;
-        let record = |set: &mut ParameterSet, encoder: &mut _| match step {
-            Step::Sgd(sgd) => set.record_sgd(encoder, sgd),
-            Step::Adam(adam) => set.record_adam(encoder, adam),
+        let buffers = Buffers { weights, gradients, first, second };
+        let record = |set: &mut ParameterSet, encoder: &mut _| match (step, report) {
+            (Step::Sgd(sgd), true) => set.record_sgd_and_evaluate(encoder, sgd).map(Some),
+            (Step::Adam(adam), true) => set.record_adam_and_evaluate(encoder, adam).map(Some),
+            (Step::Sgd(sgd), false) => set.record_sgd(encoder, sgd).map(|()| None),
+            (Step::Adam(adam), false) => set.record_adam(encoder, adam).map(|()| None),
         };
-        self.run(penalties, Buffers { weights, gradients, first, second }, record).map(State::Device)
+        Ok(self.run(penalties, buffers, record)?.map(State::Device))
     }
 }
 

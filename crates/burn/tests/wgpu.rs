@@ -185,9 +185,7 @@ fn proximal_route(opened: &Opened) {
 
 fn sgd_ends_at_the_minimizer(opened: &Opened) {
     let device = opened.device.clone().autodiff();
-    common::sgd_ends_at_the_minimizer(&device, |rules| {
-        Regularizer::wgpu(&opened.wgpu, rules)
-    });
+    common::sgd_ends_at_the_minimizer(&device, |rules| Regularizer::wgpu(&opened.wgpu, rules));
 }
 
 fn groups_by_shape(opened: &Opened) {

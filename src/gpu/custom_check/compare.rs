@@ -102,7 +102,7 @@ impl Halves<'_> {
         let adam = Adam { step, metric: Metric::Adam, ..Adam::default() };
         let parameter = Parameter::new(self.penalty.name(), self.penalty.clone());
         let (mut rust, mut first, mut second) = (probe.clone(), zeros.clone(), squares.clone());
-        HostSet::new(Cpu::new(), vec![parameter]).adam(
+        HostSet::new(Cpu::new(), vec![parameter]).adam_and_evaluate(
             &mut [(&mut rust[..]).into()],
             &[(&zeros[..]).into()],
             &mut [(&mut first[..]).into()],
@@ -143,8 +143,7 @@ impl Halves<'_> {
         }
         let roles = std::array::from_fn(|role| Some(&located[role][..]));
         let placement = Placement { roles, element_weights: &[] };
-        let (plan, step) =
-            (self.gpu.plan(vec![self.segment(operands[1])]), Step { size: adam.step, scalars: adam.scalars()? });
+        let (plan, step) = (self.gpu.plan(vec![self.segment(operands[1])]), Step::adam(adam)?);
         let penalties = Penalties::new(vec![self.penalty.clone()]);
         // Without sums: the kernel that sums is the longest, and so the slowest to compile.
         let pass = (adam.operation(), false);

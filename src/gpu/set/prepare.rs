@@ -31,9 +31,9 @@ impl ParameterSet {
     /// # fn prepared(mut set: ParameterSet, encoder: &mut penalty::wgpu::CommandEncoder) -> penalty::Result<()> {
     /// let adam = Adam::default();
     /// set.prepare_evaluate_and_gradient_add()?;
-    /// set.prepare_adam(&adam)?; // compiled for the optimizer's metric; its other numbers may change
+    /// set.prepare_adam_and_evaluate(&adam)?; // compiled for the optimizer's metric; its other numbers may change
     /// let before = set.record_evaluate_and_gradient_add(encoder)?;
-    /// let after = set.record_adam(encoder, &Adam { step: 1e-4, ..adam })?;
+    /// let after = set.record_adam_and_evaluate(encoder, &Adam { step: 1e-4, ..adam })?;
     /// # Ok(())
     /// # }
     /// ```
@@ -149,8 +149,9 @@ impl ParameterSet {
         self.recorders.prepare(PROX_AND_EVALUATE)
     }
 
-    /// [Prepares](ParameterSet::prepare_evaluate) [`record_sgd`](ParameterSet::record_sgd). Each kind of [`Momentum`] has
-    /// separate kernels; the numbers may differ from those recorded later.
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_sgd`](ParameterSet::record_sgd).
+    /// Each kind of [`Momentum`] has separate kernels; the
+    /// numbers may differ from those recorded later.
     ///
     /// ```no_run
     /// # use penalty::gpu::ParameterSet;
@@ -165,11 +166,32 @@ impl ParameterSet {
     ///
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
     pub fn prepare_sgd(&mut self, sgd: &Sgd) -> Result<()> {
+        self.recorders.prepare((sgd.operation(), false))
+    }
+
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_sgd_and_evaluate`](ParameterSet::record_sgd_and_evaluate).
+    /// Each kind of [`Momentum`] has separate kernels; the
+    /// numbers may differ from those recorded later.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::{Momentum, Sgd};
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_sgd_and_evaluate(&Sgd { step: 0.1, momentum: Momentum::nesterov(0.9) })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
+    pub fn prepare_sgd_and_evaluate(&mut self, sgd: &Sgd) -> Result<()> {
         self.recorders.prepare((sgd.operation(), true))
     }
 
-    /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam`](ParameterSet::record_adam). Each [`Metric`] has
-    /// separate kernels; the numbers may differ from those recorded later.
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam`](ParameterSet::record_adam).
+    /// Each [`Metric`] has separate kernels; the numbers
+    /// may differ from those recorded later.
     ///
     /// ```no_run
     /// # use penalty::gpu::ParameterSet;
@@ -185,6 +207,27 @@ impl ParameterSet {
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate). [`Error::InParameter`] if a penalty has no prox in this
     /// metric.
     pub fn prepare_adam(&mut self, adam: &Adam) -> Result<()> {
+        self.recorders.prepare((adam.operation(), false))
+    }
+
+    /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam_and_evaluate`](ParameterSet::record_adam_and_evaluate).
+    /// Each [`Metric`] has separate kernels; the numbers
+    /// may differ from those recorded later.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::Adam;
+    /// # fn prepared(set: &mut ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_adam_and_evaluate(&Adam::default())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate). [`Error::InParameter`] if a penalty has no prox in this
+    /// metric.
+    pub fn prepare_adam_and_evaluate(&mut self, adam: &Adam) -> Result<()> {
         self.recorders.prepare((adam.operation(), true))
     }
 

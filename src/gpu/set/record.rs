@@ -164,15 +164,15 @@ impl ParameterSet {
         self.record(encoder, PROX_AND_EVALUATE, &Step { size: step, ..Step::NONE })
     }
 
-    /// Records a step of proximal gradient descent and the evaluation of the new weights, from one read of the weights,
-    /// the gradients and the state. [`Sgd`] has the formula.
+    /// Records a step of proximal gradient descent, in one pass over the weights, the gradients and the state. [`Sgd`]
+    /// has the formula.
     ///
     /// ```no_run
     /// # use penalty::gpu::ParameterSet;
     /// # use penalty::wgpu::CommandEncoder;
     /// # use penalty::{Momentum, Sgd};
     /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
-    /// let pending = set.record_sgd(encoder, &Sgd { step: 0.1, momentum: Momentum::nesterov(0.9) })?;
+    /// set.record_sgd(encoder, &Sgd { step: 0.1, momentum: Momentum::nesterov(0.9) })?;
     /// # Ok(())
     /// # }
     /// ```
@@ -183,19 +183,44 @@ impl ParameterSet {
     /// was given no gradients, or has momentum but was given no first state. Otherwise as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../../docs/encoder.md")]
-    pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<Pending<Reports>> {
-        self.record(encoder, (sgd.operation(), true), &Step { size: sgd.prox_step()?, scalars: sgd.scalars()? })
+    pub fn record_sgd(&mut self, encoder: &mut wgpu::CommandEncoder, sgd: &Sgd) -> Result<()> {
+        self.record(encoder, (sgd.operation(), false), &Step::sgd(sgd)?).map(drop)
     }
 
-    /// Records a step of proximal Adam and the evaluation of the new weights, from one read of the weights, the
-    /// gradients and both states. [`Adam`] has the formula.
+    /// Records a step of proximal gradient descent and the evaluation of the new weights, from one read. On a software
+    /// adapter, the exact sums take several times as long as the step.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # use penalty::{Momentum, Sgd};
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// let pending = set.record_sgd_and_evaluate(encoder, &Sgd { step: 0.1, momentum: Momentum::nesterov(0.9) })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`record_sgd`](ParameterSet::record_sgd).
+    #[doc = include_str!("../../../docs/encoder.md")]
+    pub fn record_sgd_and_evaluate(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        sgd: &Sgd,
+    ) -> Result<Pending<Reports>> {
+        self.record(encoder, (sgd.operation(), true), &Step::sgd(sgd)?)
+    }
+
+    /// Records a step of proximal Adam, in one pass over the weights, the gradients and both states. [`Adam`] has the
+    /// formula.
     ///
     /// ```no_run
     /// # use penalty::gpu::ParameterSet;
     /// # use penalty::wgpu::CommandEncoder;
     /// # use penalty::Adam;
     /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
-    /// let pending = set.record_adam(encoder, &Adam { iteration: 1, ..Adam::default() })?; // count the iterations yourself
+    /// set.record_adam(encoder, &Adam { iteration: 1, ..Adam::default() })?; // count the iterations yourself
     /// # Ok(())
     /// # }
     /// ```
@@ -206,9 +231,33 @@ impl ParameterSet {
     /// gradients or states. [`Error::InParameter`] if a penalty has no prox in the step's [`Metric`]. Otherwise as
     /// [`record_evaluate`](ParameterSet::record_evaluate).
     #[doc = include_str!("../../../docs/encoder.md")]
-    pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<Pending<Reports>> {
-        let step = Step { size: adam.step, scalars: adam.scalars()? };
-        self.record(encoder, (adam.operation(), true), &step)
+    pub fn record_adam(&mut self, encoder: &mut wgpu::CommandEncoder, adam: &Adam) -> Result<()> {
+        self.record(encoder, (adam.operation(), false), &Step::adam(adam)?).map(drop)
+    }
+
+    /// Records a step of proximal Adam and the evaluation of the new weights, from one read. On a software adapter, the
+    /// exact sums take several times as long as the step.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # use penalty::Adam;
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// let pending = set.record_adam_and_evaluate(encoder, &Adam { iteration: 1, ..Adam::default() })?; // count the iterations yourself
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`record_adam`](ParameterSet::record_adam).
+    #[doc = include_str!("../../../docs/encoder.md")]
+    pub fn record_adam_and_evaluate(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        adam: &Adam,
+    ) -> Result<Pending<Reports>> {
+        self.record(encoder, (adam.operation(), true), &Step::adam(adam)?)
     }
 
     /// Records the conversion of a step's results to `f32`, in a buffer that your shaders bind. Record it after the

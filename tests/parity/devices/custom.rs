@@ -32,10 +32,10 @@ fn a_set_of_several_types_equals_the_host(device: &Device) {
     let calls = [
         (Dtype::F32, Call::GradientAdd),
         (Dtype::F32, Call::ProxAndEvaluate(0.5)),
-        (Dtype::F32, Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) })),
-        (Dtype::F32, Call::Adam(ADAM)),
+        (Dtype::F32, Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) })),
+        (Dtype::F32, Call::AdamAndEvaluate(ADAM)),
         (Dtype::F16, Call::EvaluateAndGradientAdd),
-        (Dtype::BF16, Call::Sgd(Sgd { step: 0.1, momentum: Momentum::None })),
+        (Dtype::BF16, Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::None })),
     ];
     // The `brief` sample has a gradient and a step.
     let one_in = if is_brief() { 3 } else { sample().min(2) };
@@ -43,7 +43,7 @@ fn a_set_of_several_types_equals_the_host(device: &Device) {
         equal(gpu, &Tensors::with(&lens, |_| dtype, &all), Layout::Page, call);
     }
     let tensors = Tensors::with(&lens, |_| Dtype::F32, &[berhu, l1]);
-    equal(gpu, &tensors, Layout::PagePerRole, Call::Adam(Adam { metric: Metric::Adam, ..ADAM }));
+    equal(gpu, &tensors, Layout::PagePerRole, Call::AdamAndEvaluate(Adam { metric: Metric::Adam, ..ADAM }));
 }
 
 fn recording_on_buffers_equals_the_host(device: &Device) {

@@ -15,7 +15,8 @@ const ADAM: Adam =
     Adam { step: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.1, metric: Metric::Adam, iteration: 3 };
 
 /// A call for each function of a formula except the gradient.
-const CALLS: [Call; 2] = [Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }), Call::Adam(ADAM)];
+const CALLS: [Call; 2] =
+    [Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) }), Call::AdamAndEvaluate(ADAM)];
 
 /// Tensors with all penalties of the family. If devices take a sample, only every third formula.
 fn tensors(turn: usize) -> Tensors {

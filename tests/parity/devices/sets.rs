@@ -8,7 +8,7 @@ use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{Layout, equal, record, set};
 use crate::common::compare::same_bytes;
 use crate::common::device::{TIMEOUT, contents, encoder, open, submit};
-use crate::common::tensors::{Call, EXACT, Tensors, lens, reports_equal, thousand};
+use crate::common::tensors::{Call, EXACT, Tensors, lens, reports_equal, steps, thousand};
 use crate::common::trials::is_brief;
 
 pub(crate) const ON_DEVICES: &[DeviceTest] = named![
@@ -17,6 +17,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_set_of_checked_kernels_equals_the_host,
     a_thousand_tensors_in_one_buffer,
     a_thousand_tensors_in_many_buffers,
+    a_step_without_a_report_equals_the_host,
     adam_equals_the_host,
     adam_of_special_numbers_equals_the_host,
     sets_without_weights_are_fine,
@@ -73,6 +74,12 @@ fn a_thousand_tensors(device: &Device, layout: Layout) {
     }
 }
 
+fn a_step_without_a_report_equals_the_host(device: &Device) {
+    for (i, [alone, _]) in steps().enumerate() {
+        equal(device.plain(), &Tensors::in_turn(i, &lens()), LAYOUTS[i % LAYOUTS.len()], alone);
+    }
+}
+
 /// Many steps in a row. Each starts from the results of the last.
 fn adam_equals_the_host(device: &Device) {
     let gpu = device.plain();
@@ -82,7 +89,7 @@ fn adam_equals_the_host(device: &Device) {
         let buffers = images.upload(gpu);
         let mut set = set(gpu, &tensors, &images, &buffers, 1);
         for iteration in 1..=4 {
-            let call = Call::Adam(Adam { step: 0.02, decay: 0.1, metric, iteration, ..Adam::default() });
+            let call = Call::AdamAndEvaluate(Adam { step: 0.02, decay: 0.1, metric, iteration, ..Adam::default() });
             let mut encoder = encoder(gpu);
             let pending = record(&mut set, &mut encoder, call).expect("the step is valid");
             submit(gpu, encoder);
@@ -135,7 +142,7 @@ fn adam_of_special_numbers_equals_the_host(device: &Device) {
     ];
     for step in steps {
         for metric in [Metric::Plain, Metric::Adam] {
-            equal(device.plain(), &tensors, Layout::PagePerRole, Call::Adam(Adam { metric, ..step }));
+            equal(device.plain(), &tensors, Layout::PagePerRole, Call::AdamAndEvaluate(Adam { metric, ..step }));
         }
     }
 }

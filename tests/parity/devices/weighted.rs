@@ -35,14 +35,14 @@ fn a_set_equals_the_host(device: &Device) {
     let gpu = device.plain();
     let dtypes = [Dtype::F32, Dtype::F32, Dtype::F32, Dtype::BF16];
     let mixed = tensors(&[64, 700, 4096, 5, 17, TILE + 8, 0, 2 * TILE, 4], |i| dtypes[i % 4]);
-    let nesterov = Call::Sgd(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) });
+    let nesterov = Call::SgdAndEvaluate(Sgd { step: 0.1, momentum: Momentum::nesterov(0.5) });
     let calls = [
         (Call::Evaluate, Layout::PagePerRole),
         (Call::GradientAdd, Layout::Page),
         (Call::GradientAdd, Layout::Scattered(5)),
         (Call::Prox(0.5), Layout::Page),
         (nesterov, Layout::Page),
-        (Call::Adam(ADAM), Layout::PagePerRole),
+        (Call::AdamAndEvaluate(ADAM), Layout::PagePerRole),
     ];
     for (_, (call, layout)) in calls.into_iter().enumerate().filter(|(i, _)| sample() == 1 || i % 2 == 0) {
         equal(gpu, &mixed, layout, call);

@@ -1,5 +1,7 @@
 //! The proximal optimizers' settings, and the optimizer of a whole module that follows from rules.
 
+use std::num::NonZeroU64;
+
 use burn_core as burn;
 use burn_core::config::Config;
 use burn_core::module::{Module, ParamGroup};
@@ -42,6 +44,9 @@ pub struct ProximalSgdConfig {
     /// How gradients are clipped, if at all. Clipping must not be active at the minimum, where the loss's gradient is as large as the
     /// penalty's.
     gradient_clipping: Option<GradientClippingConfig>,
+    /// Every how many steps the weights are reported, from the first one on; 0 for never.
+    #[config(default = 100)]
+    report_every: u64,
 }
 
 /// Settings of proximal Adam, as those of Burn's `AdamWConfig`; but without decay unless it is asked for. [`ProximalAdam`] has the formulas.
@@ -80,6 +85,9 @@ pub struct ProximalAdamConfig {
     /// How gradients are clipped, if at all. Clipping must not be active at the minimum, where the loss's gradient is as large as the
     /// penalty's.
     grad_clipping: Option<GradientClippingConfig>,
+    /// Every how many steps the weights are reported, from the first one on; 0 for never.
+    #[config(default = 100)]
+    report_every: u64,
 }
 
 /// Where the steps of a module run.
@@ -104,17 +112,17 @@ impl Place {
         &self,
         rules: &Rules,
         module: &M,
-        clipping: Option<&GradientClippingConfig>,
+        (clipping, every): (Option<&GradientClippingConfig>, u64),
         build: impl Fn(Proximal) -> Result<O, Error>,
     ) -> Result<(ModuleOptimizer, Statistics), Error> {
-        let others = Cell::new("parameters without a penalty", false);
+        let others = Cell::new("parameters without a penalty", None);
         let mut optimizer = ModuleOptimizer::from(build(self.proximal(Penalty::none(), others.clone()))?);
         if let Some(clipping) = clipping {
             optimizer = optimizer.with_grad_clipping(clipping.init());
         }
         let mut cells = Vec::new();
         for selected in rules.select(module)? {
-            let cell = Cell::new(&selected.path, true);
+            let cell = Cell::new(&selected.path, NonZeroU64::new(every));
             let parameter = build(self.proximal(selected.penalty, cell.clone()))?;
             let group = ParamGroup::from_path(selected.path);
             optimizer = optimizer.with_group(group, parameter, clipping.map(GradientClippingConfig::init));
@@ -141,7 +149,7 @@ impl ProximalSgdConfig {
     ///
     /// [`Error::Penalty`] if the momentum or the dampening is out of range.
     pub fn build(&self, penalty: Penalty) -> Result<ProximalSgd, Error> {
-        self.of(Place::default().proximal(penalty, Cell::new("a tensor", true)))
+        self.of(Place::default().proximal(penalty, Cell::new("a tensor", None)))
     }
 
     /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
@@ -191,7 +199,8 @@ impl ProximalSgdConfig {
         rules: &Rules,
         module: &M,
     ) -> Result<(ModuleOptimizer, Statistics), Error> {
-        place.module_optimizer(rules, module, self.gradient_clipping.as_ref(), |proximal| self.of(proximal))
+        let settings = (self.gradient_clipping.as_ref(), self.report_every);
+        place.module_optimizer(rules, module, settings, |proximal| self.of(proximal))
     }
 
     fn of(&self, proximal: Proximal) -> Result<ProximalSgd, Error> {
@@ -218,7 +227,7 @@ impl ProximalAdamConfig {
     /// [`Error::Penalty`] if β₁, β₂ or ε is out of range, or if the penalty has no prox in Adam's metric; see
     /// [`with_plain_metric`](ProximalAdamConfig::with_plain_metric).
     pub fn build(&self, penalty: Penalty) -> Result<ProximalAdam, Error> {
-        self.of(Place::default().proximal(penalty, Cell::new("a tensor", true)))
+        self.of(Place::default().proximal(penalty, Cell::new("a tensor", None)))
     }
 
     /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
@@ -268,7 +277,8 @@ impl ProximalAdamConfig {
         rules: &Rules,
         module: &M,
     ) -> Result<(ModuleOptimizer, Statistics), Error> {
-        place.module_optimizer(rules, module, self.grad_clipping.as_ref(), |proximal| self.of(proximal))
+        let settings = (self.grad_clipping.as_ref(), self.report_every);
+        place.module_optimizer(rules, module, settings, |proximal| self.of(proximal))
     }
 
     fn of(&self, proximal: Proximal) -> Result<ProximalAdam, Error> {
@@ -290,7 +300,13 @@ fn admits(proximal: &Proximal, adam: &Adam) -> Result<(), Error> {
     let step = |penalty: &Penalty| {
         let set = HostSet::new(Cpu::new(), vec![Parameter::new(proximal.cell.path(), penalty.clone())]);
         let nothing = || SliceMut::from(<&mut [f32]>::default());
-        set.adam(&mut [nothing()], &[Slice::from(<&[f32]>::default())], &mut [nothing()], &mut [nothing()], adam)
+        set.adam_and_evaluate(
+            &mut [nothing()],
+            &[Slice::from(<&[f32]>::default())],
+            &mut [nothing()],
+            &mut [nothing()],
+            adam,
+        )
     };
     step(&Penalty::none())?;
     match step(&proximal.penalty) {

@@ -1,5 +1,6 @@
 //! What the last steps of an optimizer gave: values and statistics, or the error.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,11 @@ use crate::Error;
 use crate::memory::Copies;
 use crate::pending::Pending;
 
-/// The values and statistics of an optimizer's last steps, and their errors.
+/// The values and statistics that an optimizer's steps report, and their errors.
+///
+/// A step reports its weights if the optimizer's config says so: by default the first one, and then every hundredth. Exact statistics take
+/// little time on a GPU, but several times as long as the step on a software adapter. For the weights of the moment,
+/// [`Regularizer::evaluate`](crate::Regularizer::evaluate) reads them once.
 ///
 /// Burn's `Optimizer::step` returns no `Result`. If a step fails, its tensor keeps its values, and the error waits here until you read it.
 ///
@@ -55,7 +60,7 @@ pub struct Statistics {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latest {
-    /// The path and the report of every penalized parameter that has taken a step, in the module's order.
+    /// The path and the last report of every penalized parameter that has reported one, in the module's order.
     pub tensors: Vec<(String, Report)>,
     /// All these parameters as one: sums in `f64` of their reports.
     pub total: Report,
@@ -65,8 +70,8 @@ pub struct Latest {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cell {
     path: Arc<str>,
-    /// Whether the result of a step is reported, not only its error.
-    penalized: bool,
+    /// How many steps there are from one report to the next; `None` if only errors are reported.
+    every: Option<NonZeroU64>,
     last: Arc<Mutex<Last>>,
     copies: Arc<AtomicU64>,
 }
@@ -79,8 +84,13 @@ struct Last {
 }
 
 impl Cell {
-    pub(crate) fn new(path: &str, penalized: bool) -> Cell {
-        Cell { path: path.into(), penalized, last: Arc::default(), copies: Arc::default() }
+    pub(crate) fn new(path: &str, every: Option<NonZeroU64>) -> Cell {
+        Cell { path: path.into(), every, last: Arc::default(), copies: Arc::default() }
+    }
+
+    /// Whether the step after this many reports.
+    pub(crate) fn reports(&self, steps: u64) -> bool {
+        self.every.is_some_and(|every| steps.is_multiple_of(every.get()))
     }
 
     /// What errors call the parameter.
@@ -92,7 +102,7 @@ impl Cell {
         // A panic elsewhere cannot leave an assignment half done.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
-            Ok(pending) => last.pending = self.penalized.then(|| Arc::new(pending)),
+            Ok(pending) => last.pending = Some(Arc::new(pending)),
             Err(error) => {
                 last.error.get_or_insert(error);
             }
@@ -103,10 +113,12 @@ impl Cell {
         self.copies.fetch_add(copies, Ordering::Relaxed);
     }
 
-    /// The error that nobody has read, or the last result.
-    fn take(&self) -> Result<Option<Arc<Pending>>, Error> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.error.take().map_or_else(|| Ok(last.pending.clone()), Err)
+    fn take_error(&self) -> Option<Error> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).error.take()
+    }
+
+    fn pending(&self) -> Option<Arc<Pending>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).pending.clone()
     }
 }
 
@@ -115,8 +127,8 @@ impl Statistics {
         Statistics { cells: cells.into() }
     }
 
-    /// The reports of the weights that the last step left. Waits for the device, at most for `timeout` per parameter. Call it from the thread
-    /// that trains, or between steps: a step that runs meanwhile may replace the results of some parameters.
+    /// The last reports. Waits for the device, at most for `timeout` per parameter. Call it between steps: a step that runs meanwhile may
+    /// replace the reports of some parameters.
     ///
     /// ```no_run
     /// # use penalty_burn::optim::Statistics;
@@ -132,14 +144,30 @@ impl Statistics {
     /// The first error of a step that was not returned yet; its tensor kept its values. [`Error::Penalty`] if the device fails or does not
     /// answer in time.
     pub fn wait(&self, timeout: Duration) -> Result<Latest, Error> {
-        // All errors first: a failed step matters more than the results of the others.
-        let taken: Vec<_> = self.cells.iter().map(|cell| Ok((cell, cell.take()?))).collect::<Result<_, Error>>()?;
-        let mut tensors = Vec::with_capacity(taken.len());
-        for (cell, pending) in taken {
-            if let Some(pending) = pending {
-                tensors.push((cell.path().to_string(), pending.wait(timeout)?.total));
-            }
+        // All errors first: a failed step matters more than the reports of the others.
+        match self.cells.iter().find_map(Cell::take_error) {
+            Some(error) => Err(error),
+            None => self.peek(timeout),
         }
+    }
+
+    /// Like [`wait`](Statistics::wait), but leaves the errors of steps for `wait` to return.
+    ///
+    /// ```no_run
+    /// # use penalty_burn::optim::Statistics;
+    /// # fn log(statistics: &Statistics) -> Result<(), penalty_burn::Error> {
+    /// println!("R = {}", statistics.peek(std::time::Duration::from_secs(600))?.total.value);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Penalty`] if the device fails or does not answer in time.
+    pub fn peek(&self, timeout: Duration) -> Result<Latest, Error> {
+        let pending = self.cells.iter().filter_map(|cell| Some((cell, cell.pending()?)));
+        let tensors = pending.map(|(cell, pending)| Ok((cell.path().to_string(), pending.wait(timeout)?.total)));
+        let tensors: Vec<(String, Report)> = tensors.collect::<Result<_, Error>>()?;
         let total = total(tensors.iter().map(|(_, report)| report));
         Ok(Latest { tensors, total })
     }

@@ -110,10 +110,13 @@ impl Proximal {
             first: first.as_mut_slice(),
             second: second.as_mut_slice(),
         };
-        match runner.step(std::slice::from_ref(&self.penalty), memory, step) {
-            Ok(done) => {
-                let names = Arc::new([self.cell.path().to_string()]);
-                self.cell.set(Ok(Pending::new(names, done)));
+        let report = self.cell.reports(state.steps);
+        match runner.step(std::slice::from_ref(&self.penalty), memory, step, report) {
+            Ok(reported) => {
+                if let Some(reported) = reported {
+                    let names = Arc::new([self.cell.path().to_string()]);
+                    self.cell.set(Ok(Pending::new(names, reported)));
+                }
                 state.steps += 1;
             }
             Err(error) => self.cell.set(Err(error)),

@@ -185,8 +185,8 @@ impl<'a> OnDevice<'a> {
                 set.record_prox_in_place(encoder, step)?;
                 None
             }
-            Operation::Sgd => Some(set.record_sgd(encoder, &formula::sgd(step))?),
-            Operation::Adam(metric) => Some(set.record_adam(encoder, &formula::adam(step, metric))?),
+            Operation::Sgd => Some(set.record_sgd_and_evaluate(encoder, &formula::sgd(step))?),
+            Operation::Adam(metric) => Some(set.record_adam_and_evaluate(encoder, &formula::adam(step, metric))?),
         })
     }
 

@@ -95,11 +95,17 @@ impl<E: Number> Host<E> {
             }
             Operation::Sgd => {
                 let sgd = formula::sgd(step);
-                Some(set.sgd(&mut write(theta), &read(gradient), &mut write(first), &sgd)?)
+                Some(set.sgd_and_evaluate(&mut write(theta), &read(gradient), &mut write(first), &sgd)?)
             }
             Operation::Adam(metric) => {
                 let adam = formula::adam(step, metric);
-                Some(set.adam(&mut write(theta), &read(gradient), &mut write(first), &mut write(second), &adam)?)
+                Some(set.adam_and_evaluate(
+                    &mut write(theta),
+                    &read(gradient),
+                    &mut write(first),
+                    &mut write(second),
+                    &adam,
+                )?)
             }
         })
     }
