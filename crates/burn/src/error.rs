@@ -45,6 +45,18 @@ pub enum Error {
         /// Its type.
         found: DType,
     },
+    /// A weighted penalty has no element weights for a parameter, or not one for each of its weights.
+    #[error(
+        "{parameter:?} has a weighted penalty and {expected} weights: expected as many element weights, found {found}"
+    )]
+    ElementWeights {
+        /// The parameter's path.
+        parameter: String,
+        /// How many weights it has.
+        expected: u64,
+        /// How many element weights there are.
+        found: String,
+    },
     /// A gradient's type or shape differs from its parameter's.
     #[error("the gradient of {parameter:?} must be {expected}, found {found}")]
     Gradient {

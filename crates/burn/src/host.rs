@@ -1,5 +1,7 @@
 //! Runs penalties on host memory, with all threads of rayon's pool.
 
+use std::borrow::Cow;
+
 use penalty::{Cpu, HostSet, Parameter, Penalty, Slice, SliceMut};
 
 use crate::Error;
@@ -13,34 +15,43 @@ use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
 pub(crate) struct Host {
     tensors: Vec<Shaped>,
     set: HostSet<'static>,
+    /// Those of the tensors with weighted penalties. Empty if no tensor has one.
+    element_weights: Vec<Option<Array>>,
 }
 
 impl Default for Host {
     fn default() -> Host {
-        Host { tensors: Vec::new(), set: HostSet::new(Cpu::new(), Vec::new()) }
+        Host { tensors: Vec::new(), set: HostSet::new(Cpu::new(), Vec::new()), element_weights: Vec::new() }
     }
 }
 
 impl Host {
-    /// Gives the set these penalties, then returns the tensors and the set.
-    fn with(&mut self, penalties: &[Penalty]) -> (&[Shaped], &HostSet<'static>) {
+    /// Gives the set these penalties and the element weights, then returns the tensors and the set.
+    fn with(&mut self, penalties: &[Penalty]) -> Result<(&[Shaped], Cow<'_, HostSet<'_>>), Error> {
         for ((_, to), from) in self.set.penalties_mut().zip(penalties) {
             to.clone_from(from);
         }
-        (&self.tensors, &self.set)
+        if self.element_weights.is_empty() {
+            return Ok((&self.tensors, Cow::Borrowed(&self.set)));
+        }
+        let slices: Vec<Option<Slice<'_>>> =
+            self.element_weights.iter().map(|array| array.as_ref().map(Array::slice)).collect();
+        // A set borrows its element weights, so it cannot be kept beside them.
+        Ok((&self.tensors, Cow::Owned(self.set.clone().with_element_weights(&slices)?)))
     }
 }
 
 impl Runner for Host {
     type Memory = Array;
 
-    fn prepare(&mut self, tensors: Vec<Shaped>) {
+    fn prepare(&mut self, tensors: Vec<Shaped>, element_weights: Vec<Option<Array>>) {
         let parameters = tensors.iter().map(|tensor| Parameter::new(&tensor.path, Penalty::none())).collect();
-        *self = Host { tensors, set: HostSet::new(Cpu::new(), parameters) };
+        let element_weights = if element_weights.iter().any(Option::is_some) { element_weights } else { Vec::new() };
+        *self = Host { tensors, set: HostSet::new(Cpu::new(), parameters), element_weights };
     }
 
     fn evaluate(&mut self, penalties: &[Penalty], weights: &[Array]) -> Result<State, Error> {
-        let (tensors, set) = self.with(penalties);
+        let (tensors, set) = self.with(penalties)?;
         Ok(State::Ready(set.evaluate(&slices(tensors, WEIGHTS, weights)?)?))
     }
 
@@ -50,14 +61,14 @@ impl Runner for Host {
         weights: &[Array],
         gradients: &mut [Array],
     ) -> Result<State, Error> {
-        let (tensors, set) = self.with(penalties);
+        let (tensors, set) = self.with(penalties)?;
         let weights = slices(tensors, WEIGHTS, weights)?;
         let mut gradients = slices_mut(tensors, GRADIENT, gradients)?;
         Ok(State::Ready(set.evaluate_and_gradient_add(&weights, &mut gradients)?))
     }
 
     fn prox(&mut self, penalties: &[Penalty], weights: &mut [Array], step: f64) -> Result<State, Error> {
-        let (tensors, set) = self.with(penalties);
+        let (tensors, set) = self.with(penalties)?;
         let mut weights = slices_mut(tensors, WEIGHTS, weights)?;
         Ok(State::Ready(set.prox_and_evaluate_in_place(&mut weights, step)?))
     }
@@ -69,7 +80,7 @@ impl Runner for Host {
         step: &Step,
         report: bool,
     ) -> Result<Option<State>, Error> {
-        let (tensors, set) = self.with(penalties);
+        let (tensors, set) = self.with(penalties)?;
         let weights = &mut slices_mut(tensors, WEIGHTS, memory.weights)?;
         let gradients = &slices(tensors, GRADIENT, memory.gradients)?;
         let first = &mut slices_mut(tensors, FIRST, memory.first)?;

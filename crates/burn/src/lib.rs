@@ -38,6 +38,7 @@
 mod array;
 #[cfg(feature = "wgpu")]
 mod buffer;
+mod derived;
 mod error;
 mod host;
 mod memory;
@@ -51,12 +52,14 @@ mod pending;
 mod regularizer;
 mod rules;
 mod runner;
+mod table;
 mod walk;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
 pub use penalty;
 
+pub use derived::{adaptive, mask};
 pub use error::{Error, Rejected};
 #[cfg(feature = "wgpu")]
 pub use opened::Wgpu;
@@ -64,6 +67,7 @@ pub use optimizer::sgd_prox_step;
 pub use pending::Pending;
 pub use regularizer::Regularizer;
 pub use rules::{ByShape, Rules, Selected};
+pub use table::Table;
 
 // Compiles and runs the README's code with the other examples.
 #[doc = include_str!("../README.md")]

@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::memory::Copies;
 use crate::pending::Pending;
 use crate::rules::Choice;
-use crate::runner::{self, Runner};
+use crate::runner;
 use crate::walk::{self, Found, Members, Shaped, WEIGHTS};
 use crate::{Error, Rejected, Rules};
 #[cfg(feature = "wgpu")]
@@ -83,6 +83,8 @@ pub struct Regularizer {
     chosen: Vec<Choice>,
     names: Arc<[String]>,
     copies: Copies,
+    /// How many calls of a route succeeded, for schedules.
+    steps: u64,
 }
 
 #[derive(Debug)]
@@ -133,7 +135,8 @@ impl Regularizer {
 
     fn new(rules: Rules, route: Route) -> Regularizer {
         let names = Vec::new().into();
-        Regularizer { rules, route, found: Vec::new(), members: Vec::new(), chosen: Vec::new(), names, copies: 0 }
+        let (found, members, chosen) = (Vec::new(), Vec::new(), Vec::new());
+        Regularizer { rules, route, found, members, chosen, names, copies: 0, steps: 0 }
     }
 
     /// The rules' patterns and penalties, for example to change λ from step to step; see [`Rules::penalties_mut`].
@@ -150,6 +153,20 @@ impl Regularizer {
     /// ```
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
         self.rules.penalties_mut()
+    }
+
+    /// Sets how many steps were taken, for [schedules](Rules::scheduled) of a run that is resumed.
+    ///
+    /// ```
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// let regularizer = Regularizer::host(Rules::new(Penalty::l1(1e-4)?)).resumed_at(1000);
+    /// # drop(regularizer);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    #[must_use]
+    pub fn resumed_at(self, steps: u64) -> Regularizer {
+        Regularizer { steps, ..self }
     }
 
     /// How many tensors have been copied so far before writing. On wgpu and Flex, a tensor is copied if something else holds it too, such
@@ -212,6 +229,7 @@ impl Regularizer {
             Route::Wgpu(device, _) => runner::add_gradients(&mut **device, &penalties, &members, of, copies)?,
             Route::Host(host) => runner::add_gradients(host, &penalties, &members, of, copies)?,
         };
+        self.steps += 1;
         Ok(Pending::new(self.names.clone(), state))
     }
 
@@ -252,6 +270,7 @@ impl Regularizer {
             Route::Wgpu(device, _) => runner::prox(&mut **device, &penalties, &members, by, copies)?,
             Route::Host(host) => runner::prox(host, &penalties, &members, by, copies)?,
         };
+        self.steps += 1;
         Ok((module, Pending::new(self.names.clone(), state)))
     }
 
@@ -289,7 +308,12 @@ impl Regularizer {
         if self.found.is_empty() || found != self.found {
             self.choose(found)?;
         }
-        self.chosen.iter().zip(&self.members).map(|(&choice, member)| self.rules.penalty(choice, member)).collect()
+        let step = self.steps;
+        self.chosen
+            .iter()
+            .zip(&self.members)
+            .map(|(&choice, member)| self.rules.penalty(choice, member, step))
+            .collect()
     }
 
     fn choose(&mut self, found: Vec<Found>) -> Result<(), Error> {
@@ -297,7 +321,8 @@ impl Regularizer {
         let chosen = found.iter().filter_map(|f| Some((f.clone(), self.rules.choose(f)?)));
         let (members, chosen): (Vec<Found>, Vec<Choice>) = chosen.unzip();
         let mut tensors = Vec::with_capacity(members.len());
-        for member in &members {
+        let mut element_weights = Vec::with_capacity(members.len());
+        for (member, &choice) in members.iter().zip(&chosen) {
             let dtype = walk::dtype_of(member.dtype);
             let dtype = dtype.map_err(|found| {
                 let parameter = member.path.clone();
@@ -315,11 +340,13 @@ impl Regularizer {
                 });
             }
             tensors.push(Shaped { path: member.path.clone(), len: member.len(), dtype });
+            let penalty = self.rules.unscheduled(choice, member)?;
+            element_weights.push(self.rules.element_weights_of(&penalty, member)?);
         }
         match &mut self.route {
             #[cfg(feature = "wgpu")]
-            Route::Wgpu(device, _) => device.prepare(tensors),
-            Route::Host(host) => host.prepare(tensors),
+            Route::Wgpu(device, _) => runner::prepare(&mut **device, tensors, element_weights)?,
+            Route::Host(host) => runner::prepare(host, tensors, element_weights)?,
         }
         self.names = members.iter().map(|member| member.path.clone()).collect();
         (self.found, self.members, self.chosen) = (found, members, chosen);

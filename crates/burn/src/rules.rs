@@ -1,11 +1,17 @@
 //! Which parameters are penalized, with which penalty and in which groups.
 
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
 use burn_core::module::Module;
+use burn_core::tensor::Tensor;
 use penalty::{Groups, Penalty};
 use regex::Regex;
 
 use crate::Error;
-use crate::walk::{Found, survey};
+use crate::table::{Row, Table};
+use crate::walk::{self, Found, survey};
 
 /// Which parameters of a module are penalized, with which penalty and in which groups.
 ///
@@ -68,6 +74,22 @@ pub struct Rules {
     penalties: Vec<(Regex, Rule)>,
     /// Whether matching paths are penalized. The last match counts.
     choices: Vec<(Regex, bool)>,
+    /// The last match counts.
+    schedules: Vec<(Regex, Schedule)>,
+    /// What a budget may prune of matching parameters. The last match counts.
+    bounds: Vec<(Regex, RangeInclusive<f64>)>,
+    /// By path, without autodiff.
+    element_weights: HashMap<String, Tensor<1>>,
+}
+
+/// A factor of λ for each step.
+#[derive(Clone)]
+pub(crate) struct Schedule(Arc<dyn Fn(u64) -> f64 + Send + Sync>);
+
+impl std::fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Schedule")
+    }
 }
 
 /// A penalty, and how it takes its groups from a parameter's shape, if it does.
@@ -77,7 +99,7 @@ struct Rule {
     groups: Option<ByShape>,
 }
 
-/// Makes each row or column of a parameter a group, as in `penalty eval --groups`. A parameter of shape [a, b, c, …] is a matrix of a rows
+/// Makes each row, column or index along a dimension of a parameter a group, as in `penalty eval --groups`. A parameter of shape [a, b, c, …] is a matrix of a rows
 /// and b·c·… columns.
 ///
 /// The meaning of a row differs between Burn's layers:
@@ -111,6 +133,9 @@ pub enum ByShape {
     Rows,
     /// Each column.
     Columns,
+    /// Each index along this dimension, counted from 0: all weights with that index are a group. In the weights of convolutions,
+    /// dimension 0 is the filters, as rows are, and dimension 1 is the input channels.
+    Dim(usize),
 }
 
 /// A parameter that rules select.
@@ -175,7 +200,14 @@ impl Rules {
     }
 
     fn of(default: Rule) -> Rules {
-        Rules { default, penalties: Vec::new(), choices: Vec::new() }
+        Rules {
+            default,
+            penalties: Vec::new(),
+            choices: Vec::new(),
+            schedules: Vec::new(),
+            bounds: Vec::new(),
+            element_weights: HashMap::new(),
+        }
     }
 
     /// Penalizes the parameters whose path matches, whatever their rank and layer.
@@ -266,6 +298,72 @@ impl Rules {
         Ok(self)
     }
 
+    /// Multiplies λ by a factor that depends on the step, for the penalized parameters whose path matches; the empty pattern matches all.
+    /// The last match counts. [`Penalty::scaled`] says what a factor does to each penalty, and [`penalty::schedule`] has factors.
+    ///
+    /// Steps count from 0: in an optimizer those of the parameter, which a record stores, in a [`Regularizer`](crate::Regularizer) its
+    /// successful calls.
+    ///
+    /// ```
+    /// use penalty::{Penalty, schedule};
+    /// use penalty_burn::Rules;
+    ///
+    /// // λ grows to 1e-4 within the first 1000 steps.
+    /// let rules = Rules::new(Penalty::l1(1e-4)?).scheduled("", |step| schedule::linear(step, 0..1000, 0.0, 1.0))?;
+    /// # drop(rules);
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`include`](Rules::include).
+    pub fn scheduled(
+        mut self,
+        pattern: &str,
+        factor: impl Fn(u64) -> f64 + Send + Sync + 'static,
+    ) -> Result<Rules, Error> {
+        self.schedules.push((regex(pattern)?, Schedule(Arc::new(factor))));
+        Ok(self)
+    }
+
+    /// What [`Regularizer::prune`](crate::Regularizer::prune) may prune of the penalized parameters whose path matches, as fractions of each: at
+    /// least the first, at most the last. The last match counts.
+    ///
+    /// ```
+    /// # use penalty::Penalty;
+    /// # use penalty_burn::Rules;
+    /// let rules = Rules::new(Penalty::none()).prune_within("^head", 0.0..=0.5)?; // keeps half of the head at least
+    /// # drop(rules);
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`include`](Rules::include).
+    pub fn prune_within(mut self, pattern: &str, fraction: RangeInclusive<f64>) -> Result<Rules, Error> {
+        self.bounds.push((regex(pattern)?, fraction));
+        Ok(self)
+    }
+
+    /// The element weights of [weighted](Penalty::is_weighted) penalties: those of a parameter are the values of the parameter with its path in
+    /// this module. [`adaptive`](crate::adaptive) makes them of a first model, and [`mask`](crate::mask) of a pruned one.
+    ///
+    /// ```
+    /// use burn::nn::{Linear, LinearConfig};
+    /// use burn::tensor::Device;
+    /// use penalty::Penalty;
+    /// use penalty_burn::{Rules, adaptive};
+    ///
+    /// let first: Linear = LinearConfig::new(8, 4).init(&Device::flex()); // trained without a penalty
+    /// let rules = Rules::new(Penalty::weighted_l1(1e-3)?).element_weights(&adaptive(first, 1.0, 1e-6)); // the adaptive lasso
+    /// # drop(rules);
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
+    pub fn element_weights<M: Module>(mut self, weights: &M) -> Rules {
+        self.element_weights.extend(walk::flat(weights));
+        self
+    }
+
     /// The patterns and their penalties. The first pattern is empty and has the penalty of [`new`](Rules::new) or
     /// [`grouped`](Rules::grouped). Then each [`penalty_for`](Rules::penalty_for) and [`grouped_for`](Rules::grouped_for) follows with its
     /// pattern. Grouped penalties stay grouped.
@@ -286,6 +384,43 @@ impl Rules {
     pub fn penalties_mut(&mut self) -> impl Iterator<Item = (&str, &mut Penalty)> {
         let others = self.penalties.iter_mut().map(|(pattern, rule)| (pattern.as_str(), &mut rule.penalty));
         std::iter::once(("", &mut self.default.penalty)).chain(others)
+    }
+
+    /// What applies to each float parameter of a module, to print before training.
+    ///
+    /// ```
+    /// use burn::nn::{Linear, LinearConfig};
+    /// use burn::tensor::Device;
+    /// use penalty::Penalty;
+    /// use penalty_burn::Rules;
+    ///
+    /// let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let table = Rules::new(Penalty::l1(1e-4)?).table(&layer)?;
+    /// println!("{table}"); // weight  [8, 4]  F32  l1:lambda=0.0001, and that the bias has no penalty
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`select`](Rules::select).
+    pub fn table<M: Module>(&self, module: &M) -> Result<Table, Error> {
+        let found = survey(module);
+        self.check(&found)?;
+        let row = |found: Found| {
+            let penalty = self.choose(&found).map(|choice| self.unscheduled(choice, &found)).transpose()?;
+            let scheduled = penalty.is_some() && last(&self.schedules, &found).is_some();
+            let why_not = if !found.trainable {
+                "frozen"
+            } else if last(&self.choices, &found) == Some(&false) {
+                "excluded"
+            } else if found.normalization {
+                "in a normalization layer"
+            } else {
+                "of rank 1"
+            };
+            Ok(Row { found, penalty: penalty.ok_or(why_not), scheduled })
+        };
+        found.into_iter().map(row).collect::<Result<Vec<Row>, Error>>().map(Table)
     }
 
     /// The parameters that the rules select, in the module's order. Look at them before you train.
@@ -310,7 +445,7 @@ impl Rules {
         let found = survey(module);
         self.check(&found)?;
         let selected = found.into_iter().filter_map(|f| {
-            let penalty = self.penalty(self.choose(&f)?, &f);
+            let penalty = self.unscheduled(self.choose(&f)?, &f);
             Some(penalty.map(|penalty| Selected { path: f.path, penalty }))
         });
         selected.collect()
@@ -319,6 +454,7 @@ impl Rules {
     /// Rejects patterns that match nothing.
     pub(crate) fn check(&self, found: &[Found]) -> Result<(), Error> {
         let patterns = self.penalties.iter().map(|(p, _)| p).chain(self.choices.iter().map(|(p, _)| p));
+        let patterns = patterns.chain(self.schedules.iter().map(|(p, _)| p)).chain(self.bounds.iter().map(|(p, _)| p));
         for pattern in patterns {
             if !found.iter().any(|f| pattern.is_match(&f.path)) {
                 let paths: Vec<&str> = found.iter().map(|f| f.path.as_str()).collect();
@@ -331,21 +467,91 @@ impl Rules {
     /// Which penalty a parameter has; `None` if it is not penalized.
     pub(crate) fn choose(&self, found: &Found) -> Option<Choice> {
         let default = found.shape.len() >= 2 && !found.normalization;
-        let last = self.choices.iter().rfind(|(pattern, _)| pattern.is_match(&found.path));
-        let chosen = last.map_or(default, |&(_, choice)| choice);
+        let chosen = last(&self.choices, found).copied().unwrap_or(default);
         let penalty = self.penalties.iter().rposition(|(pattern, _)| pattern.is_match(&found.path));
         (chosen && found.trainable && found.len() > 0).then_some(Choice(penalty))
     }
 
-    /// A parameter's current penalty, with groups that fit the parameter.
-    pub(crate) fn penalty(&self, choice: Choice, found: &Found) -> Result<Penalty, Error> {
+    /// A parameter's penalty in a step, with groups that fit the parameter.
+    pub(crate) fn penalty(&self, choice: Choice, found: &Found, step: u64) -> Result<Penalty, Error> {
+        let penalty = self.unscheduled(choice, found)?;
+        match last(&self.schedules, found) {
+            Some(schedule) => schedule.at(step, &penalty).map_err(|error| about(found, error)),
+            None => Ok(penalty),
+        }
+    }
+
+    /// What an optimizer needs for each penalized parameter.
+    pub(crate) fn assign<M: Module>(&self, module: &M) -> Result<Vec<Assigned>, Error> {
+        let found = survey(module);
+        self.check(&found)?;
+        let assigned = found.iter().filter_map(|found| {
+            let choice = self.choose(found)?;
+            Some(self.unscheduled(choice, found).and_then(|penalty| {
+                let element_weights = self.element_weights_of(&penalty, found)?;
+                let schedule = last(&self.schedules, found).cloned();
+                Ok(Assigned { path: found.path.clone(), penalty, schedule, element_weights })
+            }))
+        });
+        assigned.collect()
+    }
+
+    pub(crate) fn unscheduled(&self, choice: Choice, found: &Found) -> Result<Penalty, Error> {
         let rule = choice.0.and_then(|at| self.penalties.get(at)).map_or(&self.default, |(_, rule)| rule);
         let shape: Vec<u64> = found.shape.iter().map(|&side| side as u64).collect();
-        rule.of_shape(&shape).map_err(|error| {
-            let parameter = format!("{:?}", found.path);
-            penalty::Error::InParameter { parameter, error: Box::new(error) }.into()
-        })
+        rule.of_shape(&shape).map_err(|error| about(found, error))
     }
+
+    /// What a budget may prune of a parameter, as fractions.
+    pub(crate) fn bounds_of(&self, found: &Found) -> RangeInclusive<f64> {
+        last(&self.bounds, found).cloned().unwrap_or(0.0..=1.0)
+    }
+
+    /// The element weights of a parameter, if its penalty takes any, where the parameter lies and in its type.
+    pub(crate) fn element_weights_of(&self, penalty: &Penalty, found: &Found) -> Result<Option<Tensor<1>>, Error> {
+        if !penalty.is_weighted() {
+            return Ok(None);
+        }
+        let given = self.element_weights.get(&found.path);
+        let len = given.map(|weights| weights.shape().num_elements() as u64);
+        match given {
+            Some(weights) if len == Some(found.len()) => {
+                Ok(Some(weights.clone().to_device(&found.device).cast(found.dtype)))
+            }
+            _ => {
+                let found_weights = len.map_or_else(|| "none".to_string(), |len| len.to_string());
+                Err(Error::ElementWeights {
+                    parameter: found.path.clone(),
+                    expected: found.len(),
+                    found: found_weights,
+                })
+            }
+        }
+    }
+}
+
+impl Schedule {
+    /// The penalty in a step.
+    pub(crate) fn at(&self, step: u64, penalty: &Penalty) -> penalty::Result<Penalty> {
+        penalty.scaled((self.0)(step))
+    }
+}
+
+/// What an optimizer does with a penalized parameter.
+pub(crate) struct Assigned {
+    pub(crate) path: String,
+    pub(crate) penalty: Penalty,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) element_weights: Option<Tensor<1>>,
+}
+
+/// The value of the last pattern that matches.
+fn last<'a, T>(values: &'a [(Regex, T)], found: &Found) -> Option<&'a T> {
+    values.iter().rfind(|(pattern, _)| pattern.is_match(&found.path)).map(|(_, value)| value)
+}
+
+fn about(found: &Found, error: penalty::Error) -> Error {
+    penalty::Error::InParameter { parameter: format!("{:?}", found.path), error: Box::new(error) }.into()
 }
 
 impl Rule {
@@ -379,16 +585,25 @@ impl ByShape {
         match self {
             ByShape::Rows => Groups::rows(columns),
             ByShape::Columns => Groups::columns(columns),
+            ByShape::Dim(dim) if dim < shape.len() => {
+                let (before, after) = (shape[..dim].iter().product(), shape[dim + 1..].iter().product());
+                Groups::tiles(shape[dim] * after, before, after)
+            }
+            ByShape::Dim(_) => {
+                let expected = format!("lie along one of the {} dimensions, counted from 0", shape.len());
+                Err(rejected(self, expected, format!("the tensor's shape is {shape:?}")))
+            }
         }
     }
 }
 
 fn rejected(by: ByShape, expected: String, found: String) -> penalty::Error {
     let groups = match by {
-        ByShape::Rows => "rows by shape",
-        ByShape::Columns => "columns by shape",
+        ByShape::Rows => "rows by shape".into(),
+        ByShape::Columns => "columns by shape".into(),
+        ByShape::Dim(dim) => format!("dimension {dim} by shape"),
     };
-    penalty::Error::Groups { groups: groups.into(), expected, found }
+    penalty::Error::Groups { groups, expected, found }
 }
 
 /// One of the rules' penalties: that of a pattern, or the default.

@@ -1,12 +1,13 @@
 //! A call's way through a module: it takes the tensors out, runs the penalties on them and puts them back.
 
 use burn_core::module::Module;
+use burn_core::tensor::Tensor;
 use burn_optim::GradientsParams;
 use penalty::{Adam, Penalty, Sgd};
 
 use crate::memory::{Copies, Memory};
 use crate::pending::State;
-use crate::walk::{self, Members, Shaped};
+use crate::walk::{self, ELEMENT_WEIGHTS, Members, Shaped};
 use crate::{Error, Rejected};
 
 /// An optimizer's step.
@@ -26,12 +27,31 @@ pub(crate) struct Stepped<'a, M> {
     pub(crate) second: &'a mut [M],
 }
 
+/// Sets a runner's tensors. Element weights that do not open are an error.
+pub(crate) fn prepare<R: Runner>(
+    runner: &mut R,
+    tensors: Vec<Shaped>,
+    element_weights: Vec<Option<Tensor<1>>>,
+) -> Result<(), Error> {
+    let open = |(weights, tensor): (Option<Tensor<1>>, &Shaped)| {
+        let opened = weights.map(|weights| R::Memory::open(weights).map(Memory::readable)).transpose();
+        opened.map_err(|shut| Error::Storage {
+            operand: ELEMENT_WEIGHTS,
+            parameter: tensor.path.clone(),
+            problem: shut.1,
+        })
+    };
+    let element_weights = element_weights.into_iter().zip(&tensors).map(open).collect::<Result<_, Error>>()?;
+    runner.prepare(tensors, element_weights);
+    Ok(())
+}
+
 /// Runs penalties on one kind of memory.
 pub(crate) trait Runner {
     type Memory: Memory;
 
-    /// Sets the tensors of the calls that follow.
-    fn prepare(&mut self, tensors: Vec<Shaped>);
+    /// Sets the tensors of the calls that follow, and the element weights of those whose penalties are weighted.
+    fn prepare(&mut self, tensors: Vec<Shaped>, element_weights: Vec<Option<Self::Memory>>);
 
     fn evaluate(&mut self, penalties: &[Penalty], weights: &[Self::Memory]) -> Result<State, Error>;
 

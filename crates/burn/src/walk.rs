@@ -15,6 +15,7 @@ pub(crate) const WEIGHTS: &str = "the weights";
 pub(crate) const GRADIENT: &str = "the gradient";
 pub(crate) const FIRST: &str = "the first state";
 pub(crate) const SECOND: &str = "the second state";
+pub(crate) const ELEMENT_WEIGHTS: &str = "the element weights";
 
 /// A float parameter, described by its first occurrence.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +63,32 @@ pub(crate) fn survey<M: Module>(module: &M) -> Vec<Found> {
     let mut survey = Survey::default();
     module.visit(&mut survey);
     survey.found
+}
+
+/// The float parameters of a module as vectors without autodiff, by path.
+pub(crate) fn flat<M: Module>(module: &M) -> Vec<(String, Tensor<1>)> {
+    struct Flat {
+        path: Vec<String>,
+        found: Vec<(String, Tensor<1>)>,
+    }
+    impl ModuleVisitor for Flat {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_string());
+        }
+
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let tensor = param.base().inner();
+            let len = tensor.shape().num_elements();
+            self.found.push((self.path.join("."), tensor.reshape([len])));
+        }
+    }
+    let mut flat = Flat { path: Vec::new(), found: Vec::new() };
+    module.visit(&mut flat);
+    flat.found
 }
 
 #[derive(Default)]

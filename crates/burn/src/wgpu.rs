@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use burn_cubecl::cubecl::server::BufferBinding;
 use burn_cubecl::cubecl::wgpu::WgpuResource;
-use penalty::gpu::{self, Operand, Operands, ParameterSet, guarded};
-use penalty::{Dtype, Gpu, Parameter, Penalty, Reports, wgpu};
+use penalty::gpu::{Operand, Operands, ParameterSet, guarded};
+use penalty::{Dtype, Gpu, Parameter, Penalty, wgpu};
 
 use crate::Error;
 use crate::buffer::{Buffer, Server};
 use crate::pending::State;
 use crate::runner::{Runner, Step, Stepped};
-use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
+use crate::walk::{ELEMENT_WEIGHTS, FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
 
 /// How many steps of an operation may be under way before the next one waits for the oldest.
 const STEPS: usize = 16;
@@ -25,6 +25,8 @@ pub(crate) struct Device {
     set: Option<ParameterSet>,
     /// The penalties that the set has.
     penalties: Vec<Penalty>,
+    /// Those of the tensors with weighted penalties.
+    element_weights: Vec<Option<Buffer>>,
 }
 
 /// The buffers of a call: in each list one per parameter, or none.
@@ -47,7 +49,7 @@ struct Pinned {
 
 impl Device {
     pub(crate) fn new(gpu: Gpu) -> Device {
-        Device { gpu, tensors: Vec::new(), set: None, penalties: Vec::new() }
+        Device { gpu, tensors: Vec::new(), set: None, penalties: Vec::new(), element_weights: Vec::new() }
     }
 
     /// Submits an operation. If a custom penalty is unchecked, checks all penalties and submits again.
@@ -74,13 +76,19 @@ impl Device {
         record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<T>,
     ) -> Result<T, Error> {
         let pins = [
-            self.pin(WEIGHTS, buffers.weights)?,
-            self.pin(GRADIENT, buffers.gradients)?,
-            self.pin(FIRST, buffers.first)?,
-            self.pin(SECOND, buffers.second)?,
+            self.pin(WEIGHTS, buffers.weights.iter().zip(&self.tensors))?,
+            self.pin(GRADIENT, buffers.gradients.iter().zip(&self.tensors))?,
+            self.pin(FIRST, buffers.first.iter().zip(&self.tensors))?,
+            self.pin(SECOND, buffers.second.iter().zip(&self.tensors))?,
         ];
+        let weighted =
+            self.element_weights.iter().zip(&self.tensors).filter_map(|(buffer, of)| Some((buffer.as_ref()?, of)));
+        let mut pinned = self.pin(ELEMENT_WEIGHTS, weighted)?.into_iter();
+        let element_weights: Vec<Option<Pinned>> =
+            self.element_weights.iter().map(|buffer| buffer.as_ref().and_then(|_| pinned.next())).collect();
         let [weights, gradients, first, second] = &pins.each_ref().map(|pins| operands(pins));
-        let operands = Operands { weights, gradients, first, second, ..Operands::default() };
+        let element_weights = &element_weights.iter().map(|pin| pin.as_ref().map(operand)).collect::<Vec<_>>();
+        let operands = Operands { weights, gradients, first, second, element_weights };
         let set = match &mut self.set {
             Some(set) => {
                 set.rebind(&operands)?;
@@ -123,10 +131,14 @@ impl Device {
     }
 
     /// Pins the tensors' buffers and submits Burn's work on them.
-    fn pin(&self, operand: &'static str, tensors: &[Buffer]) -> Result<Vec<Pinned>, Error> {
-        let mut pins = Vec::with_capacity(tensors.len());
+    fn pin<'a>(
+        &self,
+        operand: &'static str,
+        tensors: impl Iterator<Item = (&'a Buffer, &'a Shaped)>,
+    ) -> Result<Vec<Pinned>, Error> {
+        let mut pins = Vec::with_capacity(self.tensors.len());
         let mut streams = HashMap::new();
-        for (Buffer(tensor), parameter) in tensors.iter().zip(&self.tensors) {
+        for (Buffer(tensor), parameter) in tensors {
             let problem = |problem| Error::Storage { operand, parameter: parameter.path.clone(), problem };
             let pin = tensor.handle.clone().binding();
             let resource = tensor.client.get_resource::<Server>(tensor.handle.clone());
@@ -151,8 +163,9 @@ impl Device {
 impl Runner for Device {
     type Memory = Buffer;
 
-    fn prepare(&mut self, tensors: Vec<Shaped>) {
-        (self.tensors, self.set, self.penalties) = (tensors, None, Vec::new());
+    fn prepare(&mut self, tensors: Vec<Shaped>, element_weights: Vec<Option<Buffer>>) {
+        (self.tensors, self.element_weights) = (tensors, element_weights);
+        (self.set, self.penalties) = (None, Vec::new());
     }
 
     fn evaluate(&mut self, penalties: &[Penalty], weights: &[Buffer]) -> Result<State, Error> {
@@ -206,9 +219,10 @@ fn is_unchecked(error: &penalty::Error) -> bool {
 }
 
 fn operands(pins: &[Pinned]) -> Vec<Operand<'_>> {
-    let operand = |pin| {
-        let Pinned { resource, len, dtype, .. }: &Pinned = pin;
-        Operand { buffer: &resource.buffer, offset: resource.offset, len: *len, dtype: *dtype }
-    };
     pins.iter().map(operand).collect()
+}
+
+fn operand(pin: &Pinned) -> Operand<'_> {
+    let Pinned { resource, len, dtype, .. } = pin;
+    Operand { buffer: &resource.buffer, offset: resource.offset, len: *len, dtype: *dtype }
 }

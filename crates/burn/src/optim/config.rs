@@ -17,6 +17,7 @@ use super::tensor::Proximal;
 #[cfg(feature = "wgpu")]
 use crate::Wgpu;
 use crate::optimizer::momentum_of;
+use crate::rules::Assigned;
 use crate::{Error, Rules};
 
 /// Settings of proximal gradient descent, as those of Burn's `SgdConfig`. [`ProximalSgd`] has the formulas.
@@ -101,6 +102,8 @@ impl Place {
     fn proximal(&self, penalty: Penalty, cell: Cell) -> Proximal {
         Proximal {
             penalty,
+            schedule: None,
+            element_weights: None,
             cell,
             #[cfg(feature = "wgpu")]
             wgpu: self.wgpu.clone(),
@@ -121,10 +124,11 @@ impl Place {
             optimizer = optimizer.with_grad_clipping(clipping.init());
         }
         let mut cells = Vec::new();
-        for selected in rules.select(module)? {
-            let cell = Cell::new(&selected.path, NonZeroU64::new(every));
-            let parameter = build(self.proximal(selected.penalty, cell.clone()))?;
-            let group = ParamGroup::from_path(selected.path);
+        for Assigned { path, penalty, schedule, element_weights } in rules.assign(module)? {
+            let cell = Cell::new(&path, NonZeroU64::new(every));
+            let proximal = self.proximal(penalty, cell.clone());
+            let parameter = build(Proximal { schedule, element_weights, ..proximal })?;
+            let group = ParamGroup::from_path(path);
             optimizer = optimizer.with_group(group, parameter, clipping.map(GradientClippingConfig::init));
             cells.push(cell);
         }

@@ -13,7 +13,8 @@ use crate::memory::Memory;
 #[cfg(feature = "wgpu")]
 use crate::opened::Wgpu;
 use crate::pending::Pending;
-use crate::runner::{Runner, Step, Stepped};
+use crate::rules::Schedule;
+use crate::runner::{self, Runner, Step, Stepped};
 use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS, dtype_of};
 #[cfg(feature = "wgpu")]
 use crate::wgpu;
@@ -22,6 +23,8 @@ use crate::wgpu;
 #[derive(Debug, Clone)]
 pub(crate) struct Proximal {
     pub(crate) penalty: Penalty,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) element_weights: Option<Tensor<1>>,
     pub(crate) cell: Cell,
     #[cfg(feature = "wgpu")]
     pub(crate) wgpu: Option<Wgpu>,
@@ -35,7 +38,7 @@ pub(crate) struct Runners(Arc<Mutex<Kept>>);
 struct Kept {
     host: Option<Host>,
     #[cfg(feature = "wgpu")]
-    wgpu: Option<Box<wgpu::Device>>,
+    wgpu: Option<wgpu::Device>,
 }
 
 impl Proximal {
@@ -66,11 +69,31 @@ impl Proximal {
         let mut kept = runners.0.lock().unwrap_or_else(PoisonError::into_inner);
         #[cfg(feature = "wgpu")]
         if let Some(wgpu) = self.wgpu.as_ref().filter(|wgpu| wgpu.device == weights.device()) {
-            let new = || Box::new(prepared(wgpu::Device::new(wgpu.gpu.clone()), tensor));
-            return self.run(&mut **kept.wgpu.get_or_insert_with(new), step, weights, gradient, state);
+            let new = || wgpu::Device::new(wgpu.gpu.clone());
+            return self.run_on(&mut kept.wgpu, new, tensor, (step, weights, gradient, state));
         }
-        let runner = kept.host.get_or_insert_with(|| prepared(Host::default(), tensor));
-        self.run(runner, step, weights, gradient, state)
+        self.run_on(&mut kept.host, Host::default, tensor, (step, weights, gradient, state))
+    }
+
+    /// Runs the step with the runner of earlier steps, or with a new one for this tensor.
+    fn run_on<R: Runner, const D: usize>(
+        &self,
+        kept: &mut Option<R>,
+        new: impl FnOnce() -> R,
+        tensor: Shaped,
+        (step, weights, gradient, state): (&Step, Tensor<D>, Tensor<D>, ProximalState<D>),
+    ) -> (Tensor<D>, ProximalState<D>) {
+        if kept.is_none() {
+            let mut runner = new();
+            match runner::prepare(&mut runner, vec![tensor], vec![self.element_weights.clone()]) {
+                Ok(()) => *kept = Some(runner),
+                Err(error) => self.cell.set(Err(error)),
+            }
+        }
+        match kept {
+            Some(runner) => self.run(runner, step, weights, gradient, state),
+            None => (weights, state),
+        }
     }
 
     fn run<R: Runner, const D: usize>(
@@ -111,7 +134,12 @@ impl Proximal {
             second: second.as_mut_slice(),
         };
         let report = self.cell.reports(state.steps);
-        match runner.step(std::slice::from_ref(&self.penalty), memory, step, report) {
+        let penalty = match &self.schedule {
+            Some(schedule) => schedule.at(state.steps, &self.penalty),
+            None => Ok(self.penalty.clone()),
+        };
+        let taken = penalty.map_err(Error::from).and_then(|penalty| runner.step(&[penalty], memory, step, report));
+        match taken {
             Ok(reported) => {
                 if let Some(reported) = reported {
                     let names = Arc::new([self.cell.path().to_string()]);
@@ -143,9 +171,4 @@ type Shut<const D: usize> = Box<(Tensor<D>, String)>;
 
 fn open<K: Memory, const D: usize>(operand: &'static str, tensor: Tensor<D>) -> Result<K, (&'static str, Shut<D>)> {
     K::open(tensor).map_err(|shut| (operand, shut))
-}
-
-fn prepared<R: Runner>(mut runner: R, tensor: Shaped) -> R {
-    runner.prepare(vec![tensor]);
-    runner
 }
