@@ -1,5 +1,6 @@
 //! The CPU: runs a plan over slices, on the calling thread and its rayon pool.
 
+mod budget;
 mod groups;
 mod pass;
 mod run;

@@ -1,6 +1,7 @@
 //! The mathematics of one weight or of one group: what a formula computes, and the loops that run it over slices.
 
 pub(crate) mod adam;
+pub(crate) mod budget;
 pub(crate) mod descriptor;
 pub(crate) mod group;
 pub(crate) mod loops;

@@ -80,6 +80,7 @@ pub use penalty::element_weights::Weighted;
 pub use penalty::groups::Groups;
 pub use penalty::named::Named;
 pub use penalty::sum::{Sum, Terms};
+pub use plan::budget::Budget;
 pub use plan::optimizer::{Adam, Momentum, Sgd};
 pub use plan::parameter::Parameter;
 pub use report::Report;

@@ -1,6 +1,7 @@
 //! What is to be done, as plain data: lengths and types become stages of spans. A plan knows no device, buffers or
 //! penalties.
 
+pub(crate) mod budget;
 pub(crate) mod coefficients;
 pub(crate) mod operands;
 pub(crate) mod operation;

@@ -1,6 +1,7 @@
 //! Many tensors in host memory at once.
 
 mod call;
+mod prune;
 mod run;
 
 use call::Call;

@@ -118,6 +118,11 @@ impl<'a> Slice<'a> {
         Slice { bytes: &self.bytes[elements.start * size..elements.end * size], ..*self }
     }
 
+    /// Parts of this many elements; the last may be shorter.
+    pub(crate) fn chunks(self, len: usize) -> impl Iterator<Item = Slice<'a>> {
+        self.bytes.chunks(len * self.dtype.size()).map(move |bytes| Slice { bytes, ..self })
+    }
+
     /// A copy, in memory that is aligned for every type.
     pub(crate) fn to_words(self) -> Vec<u32> {
         let mut words = vec![0; self.bytes.len().div_ceil(4)];
@@ -149,6 +154,18 @@ impl<'a> SliceMut<'a> {
 
     pub(crate) fn reborrow(&mut self) -> SliceMut<'_> {
         SliceMut { dtype: self.dtype, bytes: self.bytes }
+    }
+
+    /// The elements before a place, and those from there on.
+    pub(crate) fn split_at(self, place: usize) -> (SliceMut<'a>, SliceMut<'a>) {
+        let (before, after) = self.bytes.split_at_mut(place * self.dtype.size());
+        (SliceMut { bytes: before, dtype: self.dtype }, SliceMut { bytes: after, dtype: self.dtype })
+    }
+
+    /// Parts of this many elements; the last may be shorter.
+    pub(crate) fn chunks(self, len: usize) -> impl Iterator<Item = SliceMut<'a>> {
+        let SliceMut { dtype, bytes } = self;
+        bytes.chunks_mut(len * dtype.size()).map(move |bytes| SliceMut { dtype, bytes })
     }
 
     pub(crate) fn into_bytes(self) -> &'a mut [u8] {

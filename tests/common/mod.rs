@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_macros, reason = "each test binary uses a part of it")]
 
 pub(crate) mod backends;
+pub(crate) mod budgets;
 pub(crate) mod cases;
 pub(crate) mod catalogue;
 pub(crate) mod compare;

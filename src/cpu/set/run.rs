@@ -10,7 +10,7 @@ use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, with_element};
 use crate::penalty::element_weights::matched;
-use crate::plan::coefficients::coefficients;
+use crate::plan::coefficients::{CoefficientRecord, coefficients};
 use crate::plan::operands::{ELEMENT_WEIGHTS, Extent, WEIGHTS, disjoint, one_each, same_shape};
 use crate::plan::{Plan, Segment, Stage};
 use crate::report::reports::Reports;
@@ -23,11 +23,8 @@ impl HostSet<'_> {
         read: Option<Inputs<'_>>,
         written: &mut [Outputs<'_, '_>],
     ) -> Result<Reports> {
-        let plan = self.plan(call, &read, written)?;
-        self.validate(call, &plan.segments, &read, written)?;
-        let (segments, penalties) = (&plan.segments[..], &self.penalties[..]);
-        // Computed for all tensors first: a bad step is rejected before anything is written.
-        let coefficients = &coefficients(segments, penalties, call.operation, call.step)?;
+        let (plan, coefficients) = self.accept(call, &read, written)?;
+        let (segments, penalties, coefficients) = (&plan.segments[..], &self.penalties[..], &coefficients[..]);
         let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
         let pass = Pass { operation, sums, segments, penalties, coefficients, scalars };
         let mut sums = pass.no_sums();
@@ -35,6 +32,19 @@ impl HostSet<'_> {
             with_element!(stage.dtype, E => self.run_stage::<E>(stage, &pass, &read, written, &mut sums));
         }
         Reports::of(pass.partials(sums).zip(penalties))
+    }
+
+    /// The plan, and the coefficients of every tensor: all that can be rejected is rejected before anything is written.
+    pub(super) fn accept(
+        &self,
+        call: &Call,
+        read: &Option<Inputs<'_>>,
+        written: &[Outputs<'_, '_>],
+    ) -> Result<(Cow<'_, Plan>, Vec<CoefficientRecord>)> {
+        let plan = self.plan(call, read, written)?;
+        self.validate(call, &plan.segments, read, written)?;
+        let coefficients = coefficients(&plan.segments, &self.penalties, call.operation, call.step)?;
+        Ok((plan, coefficients))
     }
 
     /// The plan for weights of these lengths and types. In a training loop they stay, so the first call's plan is kept.
