@@ -29,6 +29,7 @@
 
 mod adapter;
 mod bound;
+mod budget;
 mod cache;
 mod check;
 mod custom_check;

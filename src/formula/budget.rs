@@ -55,7 +55,7 @@ pub(crate) fn narrow(level: usize, pruned: u64, cuts: &mut [Cut], counts: &[[u64
         }
     }
     let last = |of: &[u64], most: u64| of.partition_point(|before| *before <= most).saturating_sub(1);
-    let common = last(&before, pruned);
+    let joint = last(&before, pruned);
     for (cut, counts) in cuts.iter_mut().zip(counts) {
         let mut smaller = cut.below;
         for (before, count) in before.iter_mut().zip(counts) {
@@ -63,14 +63,14 @@ pub(crate) fn narrow(level: usize, pruned: u64, cuts: &mut [Cut], counts: &[[u64
             smaller += count;
         }
         let Quota { least, most } = cut.quota;
-        // The common place may lie where the tensor has pruned too few or too many: it is then cut at its own.
-        if before[common] + counts[common] <= least {
+        // The joint place may lie where the tensor has pruned too few or too many: it is then cut at its own.
+        if before[joint] + counts[joint] <= least {
             cut.quota.most = least;
-        } else if before[common] >= most {
+        } else if before[joint] >= most {
             cut.quota.least = most;
         }
         let alone = cut.quota.least == cut.quota.most;
-        let digit = if alone { last(&before, cut.quota.least) } else { common };
+        let digit = if alone { last(&before, cut.quota.least) } else { joint };
         cut.magnitude |= (digit as u32) << SHIFTS[level];
         cut.below = before[digit];
         cut.equal = counts[digit];

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use super::budget::stage::Stage;
 use super::determinism::Determinism;
 use super::kernel::Kernel;
 use super::memo::Memo;
@@ -42,6 +43,8 @@ pub(super) struct Inner {
     pub(super) checked: bool,
     pub(super) window: u64,
     pub(super) pipelines: Memo<Kernel, Pipeline>,
+    /// The kernels of budgets.
+    pub(super) stages: Memo<Stage, Pipeline>,
     /// The verdict on each type of custom penalty that was checked here.
     pub(super) verdicts: Mutex<HashMap<TypeId, Verdict>>,
     /// The kernel that resolves results.

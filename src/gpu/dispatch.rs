@@ -2,7 +2,7 @@
 
 use super::element_spans::Turns;
 use super::kernel::{Kernel, ROLES};
-use super::placement::{Roles, Window};
+use super::placement::{Placement, Roles, Window};
 
 /// Consecutive spans of one kernel and of one window of the same buffers.
 #[derive(Debug)]
@@ -17,6 +17,14 @@ pub(super) struct Dispatch {
     pub(super) spans: usize,
     /// The window of each binding.
     pub(super) windows: [Window; ROLES.len()],
+}
+
+impl Dispatch {
+    /// Its bindings, each with its buffer.
+    pub(super) fn buffers<'a>(&self, placement: &Placement<'a>) -> impl Iterator<Item = (usize, &'a wgpu::Buffer)> {
+        let buffers = placement.buffers(self.segment, self.roles).into_iter();
+        buffers.zip(self.kernel.bindings.of).filter_map(|(buffer, binding)| Some((usize::from(binding?), buffer?)))
+    }
 }
 
 /// One run of a dispatch.

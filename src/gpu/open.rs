@@ -161,6 +161,7 @@ impl Gpu {
             window,
             pipelines: Memo::default(),
             verdicts: Mutex::default(),
+            stages: Memo::default(),
             resolve: Memo::default(),
             singles: OnceLock::new(),
             serial: AtomicU32::new(1),

@@ -5,7 +5,7 @@
 
 use super::device::{self, Gpu};
 use super::dispatch::Dispatch;
-use super::kernel::{Kernel, Team};
+use super::kernel::Team;
 use super::layout::Layout;
 use super::operand::Located;
 use super::pipeline::Pipeline;
@@ -178,7 +178,7 @@ impl Recorder {
             if let Some(results) = self.results.as_ref().filter(|_| dispatch.kernel.has_results()) {
                 entries[2] = Some(entry(2, &results.buffer, Window { start: 0, end: results.size }));
             }
-            for (buffer, binding) in operands(dispatch, placement) {
+            for (binding, buffer) in dispatch.buffers(placement) {
                 let at = FIRST_OPERAND + binding;
                 entries[at] = Some(entry(at, buffer, dispatch.windows[binding]));
             }
@@ -321,13 +321,6 @@ pub(super) fn timestamps(query_set: &wgpu::QuerySet) -> wgpu::ComputePassTimesta
         beginning_of_pass_write_index: Some(0),
         end_of_pass_write_index: Some(1),
     }
-}
-
-/// A dispatch's buffers, each with its binding.
-fn operands<'a>(dispatch: &'a Dispatch, placement: &Placement<'a>) -> impl Iterator<Item = (&'a wgpu::Buffer, usize)> {
-    let buffers = placement.buffers(dispatch.segment, dispatch.roles);
-    let Kernel { bindings, .. } = dispatch.kernel;
-    buffers.into_iter().zip(bindings.of).filter_map(|(buffer, binding)| Some((buffer?, usize::from(binding?))))
 }
 
 /// Records one operation once, on buffers made for it.

@@ -3,6 +3,7 @@
 mod output;
 mod pass;
 mod prepare;
+mod prune;
 mod record;
 mod recorders;
 

@@ -27,7 +27,7 @@ fn shader_of(rule: Rule) -> String {
 }
 
 /// What every kernel begins with.
-fn prelude() -> String {
+pub(super) fn prelude() -> String {
     declarations(table::CONSTANTS) + &declarations(bits::CONSTANTS) + shader!("gpu/prelude")
 }
 
@@ -38,6 +38,12 @@ fn accumulator() -> String {
 /// The kernel that resolves results on the device.
 pub(super) fn resolve() -> String {
     [prelude().as_str(), &accumulator(), shader!("gpu/resolve")].concat()
+}
+
+/// How a kernel reads its operands' elements, and how it writes them.
+pub(super) fn elements(kernel: Kernel) -> String {
+    let (read, write) = kernel.access();
+    [read, write, &kernel.bindings.source(), kernel.element()].concat()
 }
 
 impl Bindings {
@@ -68,11 +74,7 @@ impl Kernel {
     /// The WGSL of this kernel. Its files are twins of the Rust files with the same stems.
     pub(super) fn source(self) -> String {
         let operands = self.bindings.source();
-        let element = match self.dtype {
-            Dtype::F32 => shader!("numeric/element/f32"),
-            Dtype::F16 => shader!("numeric/element/f16"),
-            Dtype::BF16 => shader!("numeric/element/bf16"),
-        };
+        let element = self.element();
         let of = self.subject.formula();
         let rule = of.and_then(|formula| formula.rule);
         let constants = rule.map_or(String::new(), |rule| self.rule(rule));
@@ -108,12 +110,7 @@ impl Kernel {
             let common = [&prelude(), read, &operands, element, &constants, geometry];
             return [&common[..], team, &[&formula, &group, &shares, run]].concat().concat();
         }
-        let (read, write) = match (self.access, self.dtype.size()) {
-            (Access::Vector, 4) => (shader!("gpu/access/vector32"), shader!("gpu/access/vector32_write")),
-            (Access::Vector, _) => (shader!("gpu/access/vector16"), shader!("gpu/access/vector16_write")),
-            (Access::Scalar, 4) => (shader!("gpu/access/scalar32"), shader!("gpu/access/scalar32_write")),
-            (Access::Scalar, _) => (shader!("gpu/access/scalar16"), shader!("gpu/access/scalar16_write")),
-        };
+        let (read, write) = self.access();
         let formula = [shader!("numeric/bits"), shader!("numeric/arithmetic"), shader!("formula/pointwise"), &penalty];
         let operation = match self.operation {
             Operation::Evaluate => vec![shader!("gpu/operation/evaluate")],
@@ -153,6 +150,25 @@ impl Kernel {
         let operands = self.bindings.source();
         let common = [&prelude(), read, write, &operands, element, &constants, geometry];
         [&common[..], formula, &[element_coefficients], &operation, run].concat().concat()
+    }
+
+    /// How an element becomes the bits of an `f32`, and back.
+    fn element(self) -> &'static str {
+        match self.dtype {
+            Dtype::F32 => shader!("numeric/element/f32"),
+            Dtype::F16 => shader!("numeric/element/f16"),
+            Dtype::BF16 => shader!("numeric/element/bf16"),
+        }
+    }
+
+    /// How four elements are read, and how they are written.
+    fn access(self) -> (&'static str, &'static str) {
+        match (self.access, self.dtype.size()) {
+            (Access::Vector, 4) => (shader!("gpu/access/vector32"), shader!("gpu/access/vector32_write")),
+            (Access::Vector, _) => (shader!("gpu/access/vector16"), shader!("gpu/access/vector16_write")),
+            (Access::Scalar, 4) => (shader!("gpu/access/scalar32"), shader!("gpu/access/scalar32_write")),
+            (Access::Scalar, _) => (shader!("gpu/access/scalar16"), shader!("gpu/access/scalar16_write")),
+        }
     }
 
     /// The constants that a group penalty's kernel is compiled with.

@@ -1,5 +1,6 @@
 //! Tests that compare devices alone with the host, or that need buffers.
 
+mod budgets;
 mod catalogue;
 mod custom;
 mod groups;
@@ -19,6 +20,7 @@ use crate::common::trials::BackendTest;
 /// Runs trials that need no device, tests of every backend, and device tests.
 pub(crate) fn run(host: Vec<Trial>, everywhere: &[BackendTest]) -> ! {
     let on_devices = [
+        budgets::ON_DEVICES,
         catalogue::ON_DEVICES,
         sums::ON_DEVICES,
         terms::ON_DEVICES,

@@ -2,6 +2,7 @@
 
 use crate::formula::descriptor::Descriptor;
 use crate::gpu::bound::BoundOperands;
+use crate::gpu::budget::Pruning;
 use crate::gpu::device::Gpu;
 use crate::gpu::lists::{NAMES, Operands, lists};
 use crate::gpu::operand::Operand;
@@ -9,7 +10,9 @@ use crate::gpu::readback::Recorded;
 use crate::gpu::recorder::{Recorder, Step, SummedOperation, timestamps};
 use crate::penalty::element_weights::matched;
 use crate::penalty::groups::Groups;
+use crate::plan::budget::Budget;
 use crate::plan::operands::{WEIGHTS, one_each};
+use crate::plan::operation::Operation;
 use crate::plan::parameter::Parameter;
 use crate::plan::penalties::Penalties;
 use crate::plan::{Plan, Segment};
@@ -32,6 +35,7 @@ pub(super) struct Recorders {
     /// The version of the penalties, and each tensor's formula and groups at that version.
     kinds: (u64, Vec<(&'static Descriptor, Option<Groups>)>),
     list: Vec<Recorder>,
+    pruning: Option<Pruning>,
     /// Where each step's times go, if anywhere.
     queries: Option<wgpu::QuerySet>,
 }
@@ -69,6 +73,7 @@ impl Recorders {
             generation: 0,
             kinds,
             list: Vec::new(),
+            pruning: None,
             queries: None,
         };
         recorders.rebind(operands)?;
@@ -113,6 +118,28 @@ impl Recorders {
     ) -> Result<Recorded> {
         let at = self.recorder(pass)?;
         self.list[at].record(&self.gpu, encoder, (&self.plan, &self.penalties), step, self.queries.as_ref())
+    }
+
+    /// Rejects what recording this operation would reject.
+    pub(super) fn admit(&mut self, pass: SummedOperation) -> Result<()> {
+        let at = self.recorder(pass)?;
+        self.list[at].ring.next(self.gpu.device()).map(drop)
+    }
+
+    pub(super) fn prepare_pruning(&mut self) -> Result<()> {
+        if self.pruning.as_ref().is_none_or(|pruning| pruning.generation != self.generation) {
+            let placement = self.bound.placement(lists(Operation::Prox));
+            self.pruning = Some(Pruning::new(&self.gpu, &self.plan, &placement, self.generation)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn record_pruning(&mut self, encoder: &mut wgpu::CommandEncoder, budget: &Budget) -> Result<()> {
+        self.prepare_pruning()?;
+        let Some(pruning) = &self.pruning else { return Ok(()) };
+        let upload = pruning.upload(&self.gpu, &self.plan, budget)?;
+        pruning.record(encoder, &upload);
+        Ok(())
     }
 
     /// Prepares resolving to this output for every recorder that has results.
