@@ -59,6 +59,7 @@ mod numeric;
 mod penalty;
 mod plan;
 mod report;
+pub mod schedule;
 mod slices;
 
 pub use half;

@@ -29,6 +29,7 @@ mod l2_norm;
 mod l_half;
 mod linf_norm;
 mod log_sum;
+mod mask;
 mod mcp;
 mod nonnegative_l1;
 mod scad;

@@ -4,8 +4,8 @@ use super::groups::Groups;
 use super::named::Named;
 use super::origin::Origin;
 use super::{
-    Penalty, elastic_net, group_lasso, huber, interval, l_half, l0, l1_ball, l2_ball, l2_norm, linf_norm, log_sum, mcp,
-    nonnegative_l1, scad, simplex, top_k, weighted,
+    Penalty, elastic_net, group_lasso, huber, interval, l_half, l0, l1_ball, l2_ball, l2_norm, linf_norm, log_sum,
+    mask, mcp, nonnegative_l1, scad, simplex, top_k, weighted,
 };
 use crate::formula::descriptor::Descriptor;
 use crate::{Error, Result};
@@ -16,7 +16,7 @@ struct Entry {
     named: &'static [&'static Named],
 }
 
-static CATALOGUE: [Entry; 17] = [
+static CATALOGUE: [Entry; 18] = [
     Entry {
         formula: &elastic_net::FORMULA,
         named: &[&elastic_net::L1, &elastic_net::L2_SQUARED, &elastic_net::ELASTIC_NET],
@@ -30,6 +30,7 @@ static CATALOGUE: [Entry; 17] = [
     Entry { formula: &nonnegative_l1::FORMULA, named: &[&nonnegative_l1::NAMED] },
     Entry { formula: &interval::FORMULA, named: &[&interval::BOX] },
     Entry { formula: &weighted::FORMULA, named: &[&weighted::WEIGHTED_L1, &weighted::WEIGHTED_ELASTIC_NET] },
+    Entry { formula: &mask::FORMULA, named: &[&mask::NAMED] },
     Entry { formula: &l2_norm::FORMULA, named: &[&l2_norm::NAMED] },
     Entry {
         formula: &group_lasso::FORMULA,

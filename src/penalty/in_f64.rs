@@ -8,6 +8,7 @@ use super::interval::Interval;
 use super::l_half::LHalf;
 use super::l0::L0;
 use super::log_sum::LogSum;
+use super::mask::Mask;
 use super::mcp::Mcp;
 use super::nonnegative_l1::NonnegativeL1;
 use super::scad::Scad;
@@ -59,7 +60,7 @@ fn both<P: Formula + PerWeight<f64> + 'static>() -> Both {
     Both { id: TypeId::of::<P>(), single: Functions::of::<P>(), double: Functions::of::<P>() }
 }
 
-fn separable() -> [Both; 10] {
+fn separable() -> [Both; 11] {
     [
         both::<ElasticNet>(),
         both::<L0>(),
@@ -71,6 +72,7 @@ fn separable() -> [Both; 10] {
         both::<NonnegativeL1>(),
         both::<Interval>(),
         both::<Weighted>(),
+        both::<Mask>(),
     ]
 }
 
@@ -171,6 +173,11 @@ fn cases() -> Vec<Case> {
             let penalty = Penalty::weighted_elastic_net(lambda, alpha).expect(ok);
             cases.push(Case::elastic_net(penalty, Some(weight), [lambda * alpha, lambda * (1.0 - alpha)]));
         }
+    }
+    for (weight, allowed) in [(0.0, [0.0, 0.0]), (0.4, EVERYWHERE)] {
+        let value = move |x: f64| if (allowed[0]..=allowed[1]).contains(&x) { 0.0 } else { f64::INFINITY };
+        let (value, slope) = (Box::new(value), Box::new(|_| 0.0));
+        cases.push(Case { penalty: Penalty::mask(), element_weight: Some(weight), value, slope, allowed });
     }
     cases
 }

@@ -41,13 +41,22 @@ impl Penalty {
     /// takes. [`Error::NotBuiltIn`] for a [`custom`](Penalty::custom) penalty: make it anew with other parameters.
     pub fn scaled(&self, factor: f64) -> Result<Penalty> {
         finite("factor", factor)?;
+        self.with_lambdas("scaled", |lambda| lambda * factor)
+    }
+
+    /// The same penalty with this λ in place of each of its own.
+    pub(crate) fn with_lambda(&self, lambda: f64) -> Result<Penalty> {
+        self.with_lambdas("given another λ", |_| lambda)
+    }
+
+    fn with_lambdas(&self, asked: &'static str, change: impl Fn(f64) -> f64) -> Result<Penalty> {
         let Some(constructor) = self.constructor() else {
-            return Err(Error::NotBuiltIn { penalty: self.name(), asked: "scaled" });
+            return Err(Error::NotBuiltIn { penalty: self.name(), asked });
         };
         let mut values = [0.0; 2];
         let values = &mut values[..self.origin.keys.len()];
         values.copy_from_slice(self.origin.values());
-        values[..constructor.lambdas].iter_mut().for_each(|lambda| *lambda *= factor);
+        values[..constructor.lambdas].iter_mut().for_each(|lambda| *lambda = change(*lambda));
         Ok(Penalty { groups: self.groups.clone(), ..(constructor.new)(values)? })
     }
 }
