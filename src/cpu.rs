@@ -1,7 +1,9 @@
 //! The CPU: runs a plan over slices, on the calling thread and its rayon pool.
 
 mod budget;
+mod group_budget;
 mod groups;
+mod lambda;
 mod pass;
 mod run;
 pub(crate) mod set;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Cpu;
 use super::pass::TILES_PER_SPAN;
-use crate::formula::budget::{ABOVE, BINS, Cut, SHIFTS, narrow, ties};
+use crate::formula::budget::{ABOVE, BINS, Cut, Quota, SHIFTS, narrow, ties};
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, SliceMut, with_element};
@@ -19,7 +19,7 @@ use crate::slices::{Tensor, Term};
 use crate::{Penalty, Result};
 
 /// How many weights a task of the pool takes.
-const SPAN: usize = TILES_PER_SPAN as usize * TILE;
+pub(super) const SPAN: usize = TILES_PER_SPAN as usize * TILE;
 /// How many weights are compared with a cut at a time.
 const ROW: usize = 32;
 /// How many tables count one after the other, since a count must be stored before it is read again.
@@ -56,15 +56,7 @@ impl Cpu {
         let slices: Vec<Slice<'_>> = weights.iter().map(SliceMut::as_slice).collect();
         let lens: Vec<u64> = slices.iter().map(|slice| slice.len() as u64).collect();
         let (pruned, quotas) = budget.quotas(&lens)?;
-        if pruned == 0 {
-            return Ok(());
-        }
-        let mut cuts: Vec<Cut> = lens.iter().zip(quotas).map(|(&len, quota)| Cut::new(len, quota)).collect();
-        for level in 0..SHIFTS.len() {
-            let counts = self.count(level, &slices, &cuts);
-            narrow(level, pruned, &mut cuts, &counts);
-        }
-        let ties = ties(pruned, &cuts);
+        let (cuts, ties) = self.cuts(&slices, pruned, &quotas);
         let places: Vec<usize> = slices
             .iter()
             .zip(cuts.iter().zip(&ties))
@@ -86,6 +78,18 @@ impl Cpu {
             ));
         });
         Ok(())
+    }
+
+    /// Where each tensor is cut, and how many of its weights of its cut's magnitude are pruned.
+    pub(super) fn cuts(&self, slices: &[Slice<'_>], pruned: u64, quotas: &[Quota]) -> (Vec<Cut>, Vec<u64>) {
+        let mut cuts: Vec<Cut> =
+            slices.iter().zip(quotas).map(|(slice, quota)| Cut::new(slice.len() as u64, *quota)).collect();
+        for level in 0..SHIFTS.len() {
+            let counts = self.count(level, slices, &cuts);
+            narrow(level, pruned, &mut cuts, &counts);
+        }
+        let ties = ties(pruned, &cuts);
+        (cuts, ties)
     }
 
     /// Counts, for each tensor, the next digits of the weights that share its cut's digits.
@@ -139,7 +143,7 @@ impl Cpu {
 }
 
 #[inline(always)]
-fn magnitude<E: Element>(element: &E) -> u32 {
+pub(super) fn magnitude<E: Element>(element: &E) -> u32 {
     element.decode() & MAGNITUDE
 }
 
