@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use penalty::{Cpu, HostSet, Parameter, Penalty, Slice, SliceMut};
+use penalty::{Budget, Cpu, HostSet, Parameter, Penalty, Slice, SliceMut};
 
 use crate::Error;
 use crate::array::Array;
@@ -71,6 +71,11 @@ impl Runner for Host {
         let (tensors, set) = self.with(penalties)?;
         let mut weights = slices_mut(tensors, WEIGHTS, weights)?;
         Ok(State::Ready(set.prox_and_evaluate_in_place(&mut weights, step)?))
+    }
+
+    fn prune(&mut self, penalties: &[Penalty], weights: &mut [Array], budget: &Budget) -> Result<State, Error> {
+        let (tensors, set) = self.with(penalties)?;
+        Ok(State::Ready(set.prune_in_place(budget, &mut slices_mut(tensors, WEIGHTS, weights)?)?))
     }
 
     fn step(

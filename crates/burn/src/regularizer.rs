@@ -6,13 +6,13 @@ use burn_core::module::Module;
 #[cfg(feature = "wgpu")]
 use burn_core::tensor::Device;
 use burn_optim::GradientsParams;
-use penalty::Penalty;
+use penalty::{Budget, Penalty};
 
 use crate::host::Host;
 use crate::memory::Copies;
 use crate::pending::Pending;
 use crate::rules::Choice;
-use crate::runner;
+use crate::runner::{self, Runner};
 use crate::walk::{self, Found, Members, Shaped, WEIGHTS};
 use crate::{Error, Rejected, Rules};
 #[cfg(feature = "wgpu")]
@@ -264,13 +264,62 @@ impl Regularizer {
             Err(error) => return Err(Rejected { module, error }),
         };
         let (members, copies) = (Members::new(&self.members), &mut self.copies);
-        let by = (module, step);
         let (module, state) = match &mut self.route {
             #[cfg(feature = "wgpu")]
-            Route::Wgpu(device, _) => runner::prox(&mut **device, &penalties, &members, by, copies)?,
-            Route::Host(host) => runner::prox(host, &penalties, &members, by, copies)?,
+            Route::Wgpu(device, _) => runner::change(&mut **device, &members, module, copies, |device, weights| {
+                device.prox(&penalties, weights, step)
+            })?,
+            Route::Host(host) => {
+                runner::change(host, &members, module, copies, |host, weights| host.prox(&penalties, weights, step))?
+            }
         };
         self.steps += 1;
+        Ok((module, Pending::new(self.names.clone(), state)))
+    }
+
+    /// Prunes the penalized parameters to one budget: sets the smallest magnitudes among them to 0, whatever their penalties. [`Budget`] says
+    /// which these are. [`Rules::prune_within`] bounds what is pruned of a parameter, in place of the budget's own bounds. The report is of
+    /// what is left.
+    ///
+    /// A later step may move a pruned weight away from 0, unless [`mask`](crate::mask) keeps it there. To prune gradually, prune every few
+    /// steps, with a fraction from [`penalty::schedule::cubic`].
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty::{Budget, Penalty};
+    /// # use penalty_burn::{Regularizer, Rules};
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let mut regularizer = Regularizer::host(Rules::new(Penalty::none()));
+    /// let (layer, pending) = regularizer.prune(layer, &Budget::prune(0.75)?)?;
+    /// assert_eq!(pending.wait(std::time::Duration::from_secs(600))?.total.nonzero, 8);
+    /// # drop(layer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], and [`Error::Penalty`] if the bounds allow
+    /// too few or too many weights. Each comes with the unchanged module.
+    pub fn prune<M: Module>(&mut self, module: M, budget: &Budget) -> Result<(M, Pending), Rejected<M>> {
+        let prepared = self.prepare(&module).and_then(|penalties| {
+            let bounds = self.members.iter().map(|member| self.rules.bounds_of(member)).collect();
+            Ok((penalties, budget.clone().within(bounds)?))
+        });
+        let (penalties, budget) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(Rejected { module, error }),
+        };
+        let (members, copies) = (Members::new(&self.members), &mut self.copies);
+        let (module, state) = match &mut self.route {
+            #[cfg(feature = "wgpu")]
+            Route::Wgpu(device, _) => runner::change(&mut **device, &members, module, copies, |device, weights| {
+                device.prune(&penalties, weights, &budget)
+            })?,
+            Route::Host(host) => runner::change(host, &members, module, copies, |host, weights| {
+                host.prune(&penalties, weights, &budget)
+            })?,
+        };
         Ok((module, Pending::new(self.names.clone(), state)))
     }
 

@@ -557,19 +557,16 @@ fn about(found: &Found, error: penalty::Error) -> Error {
 impl Rule {
     fn of_shape(&self, shape: &[u64]) -> penalty::Result<Penalty> {
         let Rule { penalty, groups } = self;
-        let penalty = match groups {
-            None => penalty.clone(),
-            Some(by) => {
-                let grouped = penalty.over(by.groups(shape)?)?;
-                if penalty.over(Groups::whole())? != *penalty {
-                    let expected = "be left open by the penalty, as Groups::whole() does".into();
-                    return Err(rejected(*by, expected, "it has groups of its own".into()));
-                }
-                grouped
-            }
+        let Some(by) = groups else {
+            penalty.check_shape(shape)?;
+            return Ok(penalty.clone());
         };
-        penalty.check_shape(shape)?;
-        Ok(penalty)
+        let grouped = penalty.over(by.groups(shape)?)?;
+        if penalty.over(Groups::whole())? != *penalty {
+            let expected = "be left open by the penalty, as Groups::whole() does".into();
+            return Err(rejected(*by, expected, "it has groups of its own".into()));
+        }
+        Ok(grouped)
     }
 }
 
@@ -587,7 +584,11 @@ impl ByShape {
             ByShape::Columns => Groups::columns(columns),
             ByShape::Dim(dim) if dim < shape.len() => {
                 let (before, after) = (shape[..dim].iter().product(), shape[dim + 1..].iter().product());
-                Groups::tiles(shape[dim] * after, before, after)
+                match (before, after) {
+                    (1, _) => Groups::rows(after),
+                    (_, 1) => Groups::columns(shape[dim]),
+                    _ => Groups::tiles(shape[dim] * after, before, after),
+                }
             }
             ByShape::Dim(_) => {
                 let expected = format!("lie along one of the {} dimensions, counted from 0", shape.len());

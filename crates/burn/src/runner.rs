@@ -3,7 +3,7 @@
 use burn_core::module::Module;
 use burn_core::tensor::Tensor;
 use burn_optim::GradientsParams;
-use penalty::{Adam, Penalty, Sgd};
+use penalty::{Adam, Budget, Penalty, Sgd};
 
 use crate::memory::{Copies, Memory};
 use crate::pending::State;
@@ -64,6 +64,8 @@ pub(crate) trait Runner {
 
     fn prox(&mut self, penalties: &[Penalty], weights: &mut [Self::Memory], step: f64) -> Result<State, Error>;
 
+    fn prune(&mut self, penalties: &[Penalty], weights: &mut [Self::Memory], budget: &Budget) -> Result<State, Error>;
+
     /// Takes a step. If `report` is set, also reports the weights it leaves, from the same read.
     fn step(
         &mut self,
@@ -98,19 +100,20 @@ pub(crate) fn add_gradients<R: Runner, M: Module>(
     state
 }
 
-pub(crate) fn prox<R: Runner, M: Module>(
+/// Takes the weights out of the module, changes them in place and puts them back. After an error, they have their old values.
+pub(crate) fn change<R: Runner, M: Module>(
     runner: &mut R,
-    penalties: &[Penalty],
     members: &Members<'_>,
-    (module, step): (M, f64),
+    module: M,
     copies: &mut Copies,
+    change: impl FnOnce(&mut R, &mut [R::Memory]) -> Result<State, Error>,
 ) -> Result<(M, State), Rejected<M>> {
     let (module, taken) = walk::take_weights::<R::Memory, M>(module, members, copies);
     let mut weights = match taken {
         Ok(weights) => weights,
         Err(error) => return Err(Rejected { module, error }),
     };
-    let state = runner.prox(penalties, &mut weights, step);
+    let state = change(runner, &mut weights);
     let module = walk::put_weights(module, members, weights, state.is_ok());
     match state {
         Ok(state) => Ok((module, state)),

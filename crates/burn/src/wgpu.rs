@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use burn_cubecl::cubecl::server::BufferBinding;
 use burn_cubecl::cubecl::wgpu::WgpuResource;
 use penalty::gpu::{Operand, Operands, ParameterSet, guarded};
-use penalty::{Dtype, Gpu, Parameter, Penalty, wgpu};
+use penalty::{Budget, Dtype, Gpu, Parameter, Penalty, wgpu};
 
 use crate::Error;
 use crate::buffer::{Buffer, Server};
@@ -188,6 +188,11 @@ impl Runner for Device {
         let buffers = Buffers { weights, ..Buffers::default() };
         let record = |set: &mut ParameterSet, encoder: &mut _| set.record_prox_and_evaluate_in_place(encoder, step);
         self.run(penalties, buffers, record).map(State::Device)
+    }
+
+    fn prune(&mut self, penalties: &[Penalty], weights: &mut [Buffer], budget: &Budget) -> Result<State, Error> {
+        let buffers = Buffers { weights, ..Buffers::default() };
+        self.run(penalties, buffers, |set, encoder| set.record_prune_in_place(encoder, budget)).map(State::Device)
     }
 
     fn step(

@@ -10,7 +10,7 @@ use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, RmsPropConfig, SgdCo
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::optim::{self, Place};
 use common::{
-    CENTRE, Fresh, MINIMIZER, Net, Tied, distance, end, gradient_values, linear, net, sgd_ends, values, wait,
+    CENTRE, Fresh, MINIMIZER, Net, Tied, distance, end, gradient_values, linear, net, numbers, sgd_ends, values, wait,
 };
 use penalty_burn::penalty::{Backend, Cpu, Groups, Penalty};
 use penalty_burn::{ByShape, Error, Regularizer, Rules, sgd_prox_step};
@@ -506,4 +506,59 @@ fn half_precision_is_trained() {
 #[test]
 fn a_failed_step_changes_nothing_and_is_reported() {
     on_flex(optim::a_failed_step_changes_nothing_and_is_reported);
+}
+
+#[test]
+fn element_weights_masks_and_schedules_work() {
+    on_flex(optim::element_weights_masks_and_schedules_work);
+}
+
+#[test]
+fn a_module_is_pruned_to_a_budget() {
+    on_flex(optim::a_module_is_pruned_to_a_budget);
+}
+
+/// On [2, 3, 2, 2], filters are rows, and each of three input channels has two blocks of four weights.
+#[test]
+fn dimensions_are_groups() {
+    let weight = |len: usize| TensorData::new(numbers(len, 1), [2, 3, 2, 2]);
+    let conv = Param::from_tensor(Tensor::<4>::from_data(weight(24), &Device::flex()));
+    let norm = || Penalty::l2_norm(0.5).unwrap();
+    let groups = |dim| Rules::grouped(norm(), ByShape::Dim(dim)).select(&conv).unwrap().remove(0).penalty;
+    assert_eq!(groups(0), norm().over(Groups::rows(12).unwrap()).unwrap());
+    let lists: Vec<Vec<u64>> = (0..3).map(|channel| (0..24).filter(|at| at / 4 % 3 == channel).collect()).collect();
+    let cpu = Backend::Cpu(Cpu::new());
+    let by_list = norm().over(Groups::lists(&lists).unwrap()).unwrap();
+    let theta = numbers(24, 1);
+    assert_eq!(cpu.prox(&groups(1), &theta, 1.0).unwrap(), cpu.prox(&by_list, &theta, 1.0).unwrap());
+    let error = Rules::grouped(norm(), ByShape::Dim(4)).select(&conv).unwrap_err().to_string();
+    assert!(error.contains("one of the 4 dimensions") && error.contains("[2, 3, 2, 2]"), "{error}");
+}
+
+#[test]
+fn a_table_says_what_applies_and_what_does_not() {
+    let net = net(&Device::flex().autodiff());
+    let rules = Rules::new(l1(0.5)).exclude("^embed").unwrap().scheduled("layers.1", |_| 1.0).unwrap();
+    let table = rules.table(&net).unwrap().to_string();
+    let line = |path: &str| {
+        table.lines().find(|line| line.starts_with(path)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("embed.weight"), "embed.weight [6, 37] F32 none: excluded");
+    assert_eq!(line("norm.gamma"), "norm.gamma [37] F32 none: in a normalization layer");
+    assert_eq!(line("layers.0.bias"), "layers.0.bias [150] F32 none: of rank 1");
+    assert_eq!(line("layers.0.weight"), "layers.0.weight [37, 150] F32 l1:lambda=0.5");
+    assert_eq!(line("layers.1.weight"), "layers.1.weight [150, 3] F32 l1:lambda=0.5, scheduled");
+}
+
+#[test]
+fn rules_without_element_weights_for_a_weighted_penalty_are_rejected() {
+    let net = net(&Device::flex());
+    let weighted = Rules::new(Penalty::weighted_l1(0.5).unwrap());
+    let error = Regularizer::host(weighted.clone()).evaluate(&net).unwrap_err().to_string();
+    let expected =
+        "\"embed.weight\" has a weighted penalty and 222 weights: expected as many element weights, found none";
+    assert_eq!(error, expected);
+    let other = linear(2, 3, &Device::flex());
+    let error = Regularizer::host(weighted.element_weights(&other)).evaluate(&linear(2, 4, &Device::flex()));
+    assert!(error.unwrap_err().to_string().ends_with("8 weights: expected as many element weights, found 6"));
 }

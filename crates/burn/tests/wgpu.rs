@@ -44,6 +44,10 @@ fn main() {
         }),
         ("burns_state_is_taken_over", |opened| optimized(opened, optim::burns_state_is_taken_over)),
         ("burns_training_features_work", |opened| optimized(opened, optim::burns_training_features_work)),
+        ("element_weights_masks_and_schedules_work", |opened| {
+            optimized(opened, optim::element_weights_masks_and_schedules_work);
+        }),
+        ("a_module_is_pruned_to_a_budget", |opened| optimized(opened, optim::a_module_is_pruned_to_a_budget)),
         ("a_failed_step_changes_nothing_and_is_reported", |opened| {
             optimized(opened, optim::a_failed_step_changes_nothing_and_is_reported);
         }),
