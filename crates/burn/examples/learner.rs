@@ -7,6 +7,9 @@
 //! The optimizer is proximal Adam with L1 on the weights. `--epochs N` changes how long it trains. The logs of the metrics are in
 //! `target/learner`.
 
+#[path = "digits/data.rs"]
+mod data;
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -26,20 +29,12 @@ use penalty_burn::metric::{Quantity, StatisticsMetric};
 use penalty_burn::optim::ProximalAdamConfig;
 use penalty_burn::penalty::Penalty;
 
-/// 1797 rows of 64 pixels from 0 to 16 and the digit: the test set of Alpaydin and Kaynak 1998, as scikit-learn has it.
-const DIGITS: &str = include_str!("../../../examples/data/digits.csv");
-const PIXELS: usize = 64;
+use data::{PIXELS, Row};
 
 #[derive(Module, Debug)]
 struct Mlp {
     fc1: Linear,
     fc2: Linear,
-}
-
-#[derive(Clone, Debug)]
-struct Row {
-    pixels: Vec<f32>,
-    digit: i32,
 }
 
 #[derive(Clone, Debug)]
@@ -93,17 +88,6 @@ impl InferenceStep for Mlp {
     }
 }
 
-/// The training rows, or the test rows: every fifth one.
-fn rows(test: bool) -> Result<InMemDataset<Row>, Box<dyn Error>> {
-    let mut rows = Vec::new();
-    for line in DIGITS.lines().skip(1).enumerate().filter(|(at, _)| (at % 5 == 0) == test).map(|(_, line)| line) {
-        let mut values = line.split(',').map(str::parse::<f32>).collect::<Result<Vec<_>, _>>()?;
-        let digit = values.pop().ok_or("an empty row")? as i32;
-        rows.push(Row { pixels: values.into_iter().map(|v| v / 16.0).collect(), digit });
-    }
-    Ok(InMemDataset::new(rows))
-}
-
 fn epochs() -> Result<usize, Box<dyn Error>> {
     match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
         [] => Ok(30),
@@ -122,12 +106,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", rules.table(&model)?);
     let (optimizer, statistics) = ProximalAdamConfig::new().with_report_every(1).init(&rules, &model)?;
 
-    let loader = |test| {
-        let builder = DataLoaderBuilder::new(Batches).batch_size(32).shuffle(1);
-        Ok::<_, Box<dyn Error>>(builder.build(rows(test)?))
-    };
+    let (training, test) = data::rows()?;
+    let loader = |rows| DataLoaderBuilder::new(Batches).batch_size(32).shuffle(1).build(InMemDataset::new(rows));
     let rates = CosineAnnealingLrSchedulerConfig::new(5e-3, epochs * 45).init()?;
-    let result = SupervisedTraining::new("target/learner", loader(false)?, loader(true)?)
+    let result = SupervisedTraining::new("target/learner", loader(training), loader(test))
         .metric_train_numeric(LossMetric::new())
         .metric_train_numeric(AccuracyMetric::new())
         .metric_valid_numeric(AccuracyMetric::new())

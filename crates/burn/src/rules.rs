@@ -136,6 +136,14 @@ pub enum ByShape {
     /// Each index along this dimension, counted from 0: all weights with that index are a group. In the weights of convolutions,
     /// dimension 0 is the filters, as rows are, and dimension 1 is the input channels.
     Dim(usize),
+    /// Runs of `len` weights along this dimension, counted from 0, for n:m sparsity: 2:4 is [`Penalty::top_k`] of 2 in runs of 4. Sparse tensor
+    /// cores want them along the inputs: dimension 0 in `Linear`, dimension 1 in convolutions.
+    Runs {
+        /// The dimension, whose length is a multiple of `len`.
+        dim: usize,
+        /// How many weights a run has.
+        len: u64,
+    },
 }
 
 /// A parameter that rules select.
@@ -584,13 +592,24 @@ impl ByShape {
             ByShape::Columns => Groups::columns(columns),
             ByShape::Dim(dim) if dim < shape.len() => {
                 let (before, after) = (shape[..dim].iter().product(), shape[dim + 1..].iter().product());
+                // Rows and columns have faster kernels than tiles.
                 match (before, after) {
                     (1, _) => Groups::rows(after),
                     (_, 1) => Groups::columns(shape[dim]),
                     _ => Groups::tiles(shape[dim] * after, before, after),
                 }
             }
-            ByShape::Dim(_) => {
+            ByShape::Runs { dim, len } if dim < shape.len() => {
+                if len == 0 || !shape[dim].is_multiple_of(len) {
+                    let expected = format!("divide the {} weights along the dimension", shape[dim]);
+                    return Err(rejected(self, expected, format!("runs of {len}")));
+                }
+                match shape[dim + 1..].iter().product() {
+                    1 => Groups::runs(len),
+                    after => Groups::tiles(after, len, 1),
+                }
+            }
+            ByShape::Dim(_) | ByShape::Runs { .. } => {
                 let expected = format!("lie along one of the {} dimensions, counted from 0", shape.len());
                 Err(rejected(self, expected, format!("the tensor's shape is {shape:?}")))
             }
@@ -603,6 +622,7 @@ fn rejected(by: ByShape, expected: String, found: String) -> penalty::Error {
         ByShape::Rows => "rows by shape".into(),
         ByShape::Columns => "columns by shape".into(),
         ByShape::Dim(dim) => format!("dimension {dim} by shape"),
+        ByShape::Runs { dim, len } => format!("runs of {len} along dimension {dim}"),
     };
     penalty::Error::Groups { groups, expected, found }
 }

@@ -531,6 +531,16 @@ fn dimensions_are_groups() {
     let by_list = norm().over(Groups::lists(&lists).unwrap()).unwrap();
     let theta = numbers(24, 1);
     assert_eq!(cpu.prox(&groups(1), &theta, 1.0).unwrap(), cpu.prox(&by_list, &theta, 1.0).unwrap());
+    // 2:4 along the inputs of a layer: at most 2 of 4 in each column.
+    let layer = linear(8, 3, &Device::flex());
+    let two_of_four = Rules::grouped(Penalty::top_k(2).unwrap(), ByShape::Runs { dim: 0, len: 4 });
+    let (layer, _) = Regularizer::host(two_of_four).prox(layer, 1.0).unwrap();
+    let weights = layer.weight.base().inner().into_data().try_into_vec::<f32>().unwrap();
+    for (run, column) in (0..2).flat_map(|run| (0..3).map(move |column| (run, column))) {
+        assert_eq!((0..4).filter(|at| weights[(4 * run + at) * 3 + column] != 0.0).count(), 2);
+    }
+    let error = Rules::grouped(norm(), ByShape::Runs { dim: 1, len: 4 }).select(&conv).unwrap_err().to_string();
+    assert!(error.contains("divide the 3 weights") && error.contains("runs of 4"), "{error}");
     let error = Rules::grouped(norm(), ByShape::Dim(4)).select(&conv).unwrap_err().to_string();
     assert!(error.contains("one of the 4 dimensions") && error.contains("[2, 3, 2, 2]"), "{error}");
 }
