@@ -1,16 +1,19 @@
 //! Regularization penalties for modules of [Burn](https://burn.dev) 0.22, directly on Burn's buffers.
 //!
-//! - [`Rules`] choose which parameters of a module to penalize, and with which penalty. [`ByShape`] makes each row or column a group.
-//! - [`Regularizer`] adds the penalties' gradients before the optimizer's step, or applies their proxes after it.
+//! - [`Rules`] choose which parameters of a module to penalize, and with which penalty. [`ByShape`] makes rows, columns or other parts of each
+//!   parameter its groups. [`Rules::table`] shows what applies to which parameter.
+//! - [`optim`] has proximal SGD and proximal Adam, to use wherever Burn takes an optimizer.
+//! - [`Regularizer`] adds the penalties' gradients before the optimizer's step, applies their proxes after it, or prunes to a budget.
 //! - [`sgd_prox_step`] gives the prox's step after Burn's SGD, with or without momentum.
+//! - [`adaptive`] and [`mask`] make element weights for the adaptive lasso and for pruned models.
 //! - [`Pending`] gives the value and the statistics of a call. Nothing waits for them until you read them.
 //!
-//! # The two routes
+//! # The routes
 //!
-//! The gradient route adds ∂R to the gradients. It suits smooth penalties and works with any optimizer. The proximal route shrinks the
-//! weights after the step. It suits L1, the elastic net and groups, whose zeros are exact only this way. After SGD it minimizes f + R, if
-//! the prox's step accounts for the momentum. After an optimizer that scales gradients, such as Adam, it does not. [`Regularizer`] has the
-//! formulas.
+//! The gradient route adds ∂R to the gradients. It suits smooth penalties and works with any optimizer. The proximal routes shrink the weights.
+//! They suit L1, the elastic net and groups, whose zeros are exact only this way. The proximal optimizers take the step and the prox in one
+//! pass, and training minimizes f + R. A prox after Burn's own SGD does so too, if its step accounts for the momentum. A prox after Burn's
+//! Adam, or another optimizer that scales gradients, does not. [`Regularizer`] has the formulas.
 //!
 //! # On wgpu
 //!

@@ -514,6 +514,11 @@ fn element_weights_masks_and_schedules_work() {
 }
 
 #[test]
+fn reports_come_when_they_are_due() {
+    on_flex(optim::reports_come_when_they_are_due);
+}
+
+#[test]
 fn a_module_is_pruned_to_a_budget() {
     on_flex(optim::a_module_is_pruned_to_a_budget);
 }

@@ -47,6 +47,7 @@ fn main() {
         ("element_weights_masks_and_schedules_work", |opened| {
             optimized(opened, optim::element_weights_masks_and_schedules_work);
         }),
+        ("reports_come_when_they_are_due", |opened| optimized(opened, optim::reports_come_when_they_are_due)),
         ("a_module_is_pruned_to_a_budget", |opened| optimized(opened, optim::a_module_is_pruned_to_a_budget)),
         ("a_failed_step_changes_nothing_and_is_reported", |opened| {
             optimized(opened, optim::a_failed_step_changes_nothing_and_is_reported);
