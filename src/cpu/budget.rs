@@ -1,5 +1,7 @@
 //! Pruning to a budget on the CPU.
 
+mod guess;
+
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -52,7 +54,7 @@ impl Cpu {
     }
 
     /// The same without reports.
-    pub(in crate::cpu) fn prune(&self, budget: &Budget, weights: &mut [SliceMut<'_>]) -> Result<()> {
+    pub(super) fn prune(&self, budget: &Budget, weights: &mut [SliceMut<'_>]) -> Result<()> {
         let slices: Vec<Slice<'_>> = weights.iter().map(SliceMut::as_slice).collect();
         let lens: Vec<u64> = slices.iter().map(|slice| slice.len() as u64).collect();
         let (pruned, quotas) = budget.quotas(&lens)?;
@@ -82,14 +84,22 @@ impl Cpu {
 
     /// Where each tensor is cut, and how many of its weights of its cut's magnitude are pruned.
     pub(super) fn cuts(&self, slices: &[Slice<'_>], pruned: u64, quotas: &[Quota]) -> (Vec<Cut>, Vec<u64>) {
-        let mut cuts: Vec<Cut> =
-            slices.iter().zip(quotas).map(|(slice, quota)| Cut::new(slice.len() as u64, *quota)).collect();
+        let is_free = |(quota, slice): (&Quota, &Slice<'_>)| quota.least == 0 && quota.most == slice.len() as u64;
+        let guessed = if quotas.iter().zip(slices).all(is_free) { self.guessed(slices, pruned) } else { None };
+        let cuts = guessed.unwrap_or_else(|| self.counted(slices, pruned, quotas));
+        let ties = ties(pruned, &cuts);
+        (cuts, ties)
+    }
+
+    /// Where each tensor is cut, from counts of digits.
+    fn counted(&self, slices: &[Slice<'_>], pruned: u64, quotas: &[Quota]) -> Vec<Cut> {
+        let of = |(slice, quota): (&Slice<'_>, &Quota)| Cut::new(slice.len() as u64, *quota);
+        let mut cuts: Vec<Cut> = slices.iter().zip(quotas).map(of).collect();
         for level in 0..SHIFTS.len() {
             let counts = self.count(level, slices, &cuts);
             narrow(level, pruned, &mut cuts, &counts);
         }
-        let ties = ties(pruned, &cuts);
-        (cuts, ties)
+        cuts
     }
 
     /// Counts, for each tensor, the next digits of the weights that share its cut's digits.

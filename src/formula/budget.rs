@@ -35,6 +35,11 @@ impl Cut {
         Cut { magnitude: 0, below: 0, equal: len, quota }
     }
 
+    /// The cut of a tensor without bounds, found in another way.
+    pub(crate) fn at(len: u64, magnitude: u32, below: u64, equal: u64) -> Cut {
+        Cut { magnitude, below, equal, quota: Quota { least: 0, most: len } }
+    }
+
     /// How many weights are pruned if the order is cut where `smaller` weights of this tensor lie before.
     fn clamped(&self, smaller: u64) -> u64 {
         smaller.clamp(self.quota.least, self.quota.most)
