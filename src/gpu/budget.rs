@@ -3,6 +3,7 @@
 //! A level counts digits, adds the tensors' counts up, and finds every cut's next digit: three dispatches and one read of
 //! the weights. After the last level, the ties are shared out, and the weights are cleared. Nothing waits.
 
+pub(super) mod mask;
 pub(super) mod stage;
 
 use stage::{CUT, HEADER, MEMORY, OfSpans, OfTensors, Stage};
@@ -69,47 +70,14 @@ impl Pruning {
         gpu.binds(&purpose, 4 * words as u64)?;
         let memory = gpu.storage_buffer("penalty budget", 4 * words as u64)?;
 
-        let before = rows_before(plan);
-        let mut bytes = vec![0; before * ROW_BYTES as usize];
-        bytes.extend_from_slice(bytemuck::cast_slice(&layout.rows));
-        bytes.resize(bytes.len().next_multiple_of(PARAMETERS as usize), 0);
-        let parameters = bytes.len() as u64;
-        let of_spans = layout.dispatches.iter().map(|dispatch| (before + 2 * dispatch.first, dispatch.spans));
-        for (first, spans) in of_spans.chain([(0, tensors)]) {
-            for level in 0..SHIFTS.len() {
-                let record = [first as u32, spans as u32, 0, level as u32, 0, 0, 0, 0];
-                bytes.extend_from_slice(bytemuck::cast_slice(&record));
-                bytes.resize(bytes.len().next_multiple_of(PARAMETERS as usize), 0);
-            }
-        }
-        gpu.binds(&purpose, parameters)?;
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let table = gpu.buffer("penalty budget", bytes.len() as u64, usage)?;
-        gpu.guarded(|| gpu.queue().write_buffer(&table, 0, &bytes))?;
-
-        let command = |stage: Stage, dispatch: Option<&Dispatch>| -> Result<Command> {
-            let pipeline = gpu.stage(stage)?;
-            let mut entries: [Option<wgpu::BindGroupEntry<'_>>; BINDINGS] = Default::default();
-            entries[0] = Some(entry(0, &table, Window { start: 0, end: PARAMETERS_BOUND }));
-            entries[1] = Some(entry(1, &table, Window { start: 0, end: parameters }));
-            entries[MEMORY] = Some(entry(MEMORY, &memory, whole(&memory)));
-            for (binding, buffer) in dispatch.into_iter().flat_map(|dispatch| dispatch.buffers(placement)) {
-                let window = dispatch.map_or_else(Window::default, |dispatch| dispatch.windows[binding]);
-                entries[FIRST_OPERAND + binding] = Some(entry(FIRST_OPERAND + binding, buffer, window));
-            }
-            let entries: Vec<wgpu::BindGroupEntry<'_>> = entries.into_iter().flatten().collect();
-            let descriptor = wgpu::BindGroupDescriptor {
-                label: Some("penalty budget"),
-                layout: &pipeline.layout,
-                entries: &entries,
-            };
-            let group = gpu.guarded(|| gpu.device().create_bind_group(&descriptor))?;
-            Ok((pipeline, group))
+        let (table, parameters) = table(gpu, &purpose, (plan, &layout), Some(tensors))?;
+        let bound = |stage, dispatch: Option<&Dispatch>| {
+            bind(gpu, stage, (&table, parameters), Some(&memory), dispatch.map(|dispatch| (dispatch, placement)))
         };
-        let of_tensors = |stage| command(Stage::OfTensors(stage), None);
+        let of_tensors = |stage| bound(Stage::OfTensors(stage), None);
         let of_tensors = [of_tensors(OfTensors::Before)?, of_tensors(OfTensors::Narrow)?, of_tensors(OfTensors::Ties)?];
         let of_dispatch = |dispatch: &Dispatch| {
-            let of = |stage| command(Stage::OfSpans(stage, dispatch.kernel), Some(dispatch));
+            let of = |stage| bound(Stage::OfSpans(stage, dispatch.kernel), Some(dispatch));
             Ok((dispatch.spans as u32, [of(OfSpans::Count)?, of(OfSpans::Equal)?, of(OfSpans::Clear)?]))
         };
         let of_spans = layout.dispatches.iter().map(of_dispatch).collect::<Result<_>>()?;
@@ -144,10 +112,8 @@ impl Pruning {
         encoder.clear_buffer(&self.memory, upload.size(), None);
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         let levels = SHIFTS.len();
-        let mut dispatch = |(pipeline, group): &Command, record: usize, workgroups: u32| {
-            pass.set_pipeline(&pipeline.pipeline);
-            pass.set_bind_group(0, group, &[(self.parameters + record as u64 * PARAMETERS) as u32, 0]);
-            pass.dispatch_workgroups(workgroups.min(ROW), workgroups.div_ceil(ROW), 1);
+        let mut dispatch = |command: &Command, record: usize, workgroups: u32| {
+            dispatch(&mut pass, command, self.parameters + record as u64 * PARAMETERS, workgroups);
         };
         let [before, narrow, ties] = &self.of_tensors;
         let of_tensors = levels * self.of_spans.len();
@@ -166,6 +132,67 @@ impl Pruning {
             dispatch(clear, levels * at, *spans);
         }
     }
+}
+
+/// The table of a plan's spans, and where its parameters begin: a record for each level of each dispatch, then, if there
+/// are any, of the tensors.
+fn table(
+    gpu: &Gpu,
+    purpose: &str,
+    (plan, layout): (&Plan, &Layout),
+    tensors: Option<usize>,
+) -> Result<(wgpu::Buffer, u64)> {
+    let before = rows_before(plan);
+    let mut bytes = vec![0; before * ROW_BYTES as usize];
+    bytes.extend_from_slice(bytemuck::cast_slice(&layout.rows));
+    bytes.resize(bytes.len().next_multiple_of(PARAMETERS as usize), 0);
+    let parameters = bytes.len() as u64;
+    let of_spans = layout.dispatches.iter().map(|dispatch| (before + 2 * dispatch.first, dispatch.spans));
+    for (first, spans) in of_spans.chain(tensors.map(|tensors| (0, tensors))) {
+        for level in 0..SHIFTS.len() {
+            let record = [first as u32, spans as u32, 0, level as u32, 0, 0, 0, 0];
+            bytes.extend_from_slice(bytemuck::cast_slice(&record));
+            bytes.resize(bytes.len().next_multiple_of(PARAMETERS as usize), 0);
+        }
+    }
+    gpu.binds(purpose, parameters)?;
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let table = gpu.buffer("penalty budget", bytes.len() as u64, usage)?;
+    gpu.guarded(|| gpu.queue().write_buffer(&table, 0, &bytes))?;
+    Ok((table, parameters))
+}
+
+/// Compiles a stage's kernel and binds it.
+fn bind(
+    gpu: &Gpu,
+    stage: Stage,
+    (table, parameters): (&wgpu::Buffer, u64),
+    memory: Option<&wgpu::Buffer>,
+    dispatch: Option<(&Dispatch, &Placement<'_>)>,
+) -> Result<Command> {
+    let pipeline = gpu.stage(stage)?;
+    let mut entries: [Option<wgpu::BindGroupEntry<'_>>; BINDINGS] = Default::default();
+    entries[0] = Some(entry(0, table, Window { start: 0, end: PARAMETERS_BOUND }));
+    entries[1] = Some(entry(1, table, Window { start: 0, end: parameters }));
+    entries[MEMORY] = memory.map(|memory| entry(MEMORY, memory, whole(memory)));
+    if let Some((dispatch, placement)) = dispatch {
+        for (binding, buffer) in dispatch.buffers(placement) {
+            let at = FIRST_OPERAND + binding;
+            entries[at] = Some(entry(at, buffer, dispatch.windows[binding]));
+        }
+    }
+    let entries: Vec<wgpu::BindGroupEntry<'_>> = entries.into_iter().flatten().collect();
+    let descriptor =
+        wgpu::BindGroupDescriptor { label: Some("penalty budget"), layout: &pipeline.layout, entries: &entries };
+    let group = gpu.guarded(|| gpu.device().create_bind_group(&descriptor))?;
+    Ok((pipeline, group))
+}
+
+/// Sets the next dispatch of a pass.
+fn dispatch(pass: &mut wgpu::ComputePass<'_>, (pipeline, group): &Command, parameters: u64, workgroups: u32) {
+    pass.set_pipeline(&pipeline.pipeline);
+    pass.set_bind_group(0, group, &[parameters as u32, 0]);
+    pass.dispatch_workgroups(workgroups.min(ROW), workgroups.div_ceil(ROW), 1);
 }
 
 /// Writes to each span's rows its number in the order of tensors and of places in them, and that of its tensor's first
@@ -203,7 +230,10 @@ mod tests {
             for access in [Access::Vector, Access::Scalar] {
                 let (operation, subject, part) = (Operation::Prox, Subject::Statistics, Part::Each);
                 let kernel = Kernel { operation, subject, part, groups: None, sums: false, dtype, access, bindings };
-                stages.extend([OfSpans::Count, OfSpans::Equal, OfSpans::Clear].map(|of| Stage::OfSpans(of, kernel)));
+                stages.extend(
+                    [OfSpans::Count, OfSpans::Equal, OfSpans::Clear, OfSpans::Mask]
+                        .map(|of| Stage::OfSpans(of, kernel)),
+                );
             }
         }
         for stage in stages {

@@ -75,6 +75,17 @@ impl Weights {
         }
     }
 
+    /// 1 where a weight is not 0.
+    pub(crate) fn mask(&self) -> Weights {
+        match self {
+            Weights::F32(bits) => {
+                Weights::F32(bits.iter().map(|b| if b << 1 == 0 { 0 } else { 0x3f80_0000 }).collect())
+            }
+            Weights::F16(bits) => Weights::F16(bits.iter().map(|b| if b << 1 == 0 { 0 } else { 0x3c00 }).collect()),
+            Weights::BF16(bits) => Weights::BF16(bits.iter().map(|b| if b << 1 == 0 { 0 } else { 0x3f80 }).collect()),
+        }
+    }
+
     fn clear(&mut self, i: usize) {
         match self {
             Weights::F32(bits) => bits[i] = 0,

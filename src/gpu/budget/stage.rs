@@ -33,7 +33,7 @@ macro_rules! shader {
 
 /// A kernel of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::gpu) enum Stage {
+pub(crate) enum Stage {
     /// One that has a workgroup for each tensor.
     OfTensors(OfTensors),
     /// One that has a workgroup for each span, whose type, access and bindings are those of a prox's kernel.
@@ -41,22 +41,24 @@ pub(in crate::gpu) enum Stage {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::gpu) enum OfTensors {
+pub(crate) enum OfTensors {
     Before,
     Narrow,
     Ties,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::gpu) enum OfSpans {
+pub(crate) enum OfSpans {
     Count,
     Equal,
     Clear,
+    /// It knows no budget: it writes a mask of the weights.
+    Mask,
 }
 
 impl Stage {
     /// The WGSL of this kernel.
-    pub(in crate::gpu) fn source(self) -> String {
+    pub(crate) fn source(self) -> String {
         let (operands, run) = match self {
             Stage::OfTensors(OfTensors::Before) => (String::new(), shader!("formula/budget/before")),
             Stage::OfTensors(OfTensors::Narrow) => (String::new(), shader!("formula/budget/narrow")),
@@ -64,6 +66,9 @@ impl Stage {
             Stage::OfSpans(OfSpans::Count, kernel) => (source::elements(kernel), shader!("gpu/budget/count")),
             Stage::OfSpans(OfSpans::Equal, kernel) => (source::elements(kernel), shader!("gpu/budget/equal")),
             Stage::OfSpans(OfSpans::Clear, kernel) => (source::elements(kernel), shader!("gpu/budget/clear")),
+            Stage::OfSpans(OfSpans::Mask, kernel) => {
+                return [&source::prelude(), source::elements(kernel).as_str(), shader!("gpu/budget/mask")].concat();
+            }
         };
         let constants = declarations(CONSTANTS);
         let parts =
@@ -72,13 +77,15 @@ impl Stage {
     }
 
     /// Each binding's index and type.
-    pub(in crate::gpu) fn layout(self) -> Vec<(usize, wgpu::BindingType)> {
+    pub(crate) fn layout(self) -> Vec<(usize, wgpu::BindingType)> {
         let mut layout = vec![(0, PARAMETERS), (1, storage(true, true))];
         if let Stage::OfSpans(_, kernel) = self {
             let operands = kernel.bindings.writable.iter().take(kernel.bindings.count());
             layout.extend((FIRST_OPERAND..).zip(operands.map(|&writable| storage(!writable, false))));
         }
-        layout.push((MEMORY, storage(false, false)));
+        if !matches!(self, Stage::OfSpans(OfSpans::Mask, _)) {
+            layout.push((MEMORY, storage(false, false)));
+        }
         layout
     }
 }

@@ -61,4 +61,48 @@ impl ParameterSet {
         self.recorders.record_pruning(encoder, budget)?;
         self.recorders.record(encoder, EVALUATE, &Step::NONE).map(|recorded| Pending::new(recorded, reports))
     }
+
+    /// Makes what [`record_masks`](ParameterSet::record_masks) needs; see
+    /// [`prepare_evaluate`](ParameterSet::prepare_evaluate).
+    ///
+    /// ```no_run
+    /// # fn f(set: &mut penalty::gpu::ParameterSet) -> penalty::Result<()> {
+    /// set.prepare_masks()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`record_masks`](ParameterSet::record_masks).
+    pub fn prepare_masks(&mut self) -> Result<()> {
+        self.recorders.prepare(EVALUATE)?;
+        self.recorders.prepare_masks()
+    }
+
+    /// Records that the element weights of every tensor under a [`mask`](Penalty::mask) become a mask of its weights, as
+    /// [`Penalty::mask_of`] makes it. The other tensors' stay.
+    ///
+    /// ```no_run
+    /// # use penalty::gpu::ParameterSet;
+    /// # use penalty::wgpu::CommandEncoder;
+    /// # use penalty::{Adam, Budget};
+    /// # fn recorded(set: &mut ParameterSet, encoder: &mut CommandEncoder) -> penalty::Result<()> {
+    /// set.record_prune_in_place(encoder, &Budget::prune(0.9)?)?;
+    /// set.record_masks(encoder)?;
+    /// set.record_adam(encoder, &Adam::default())?; // 90 % of the weights stay 0
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InParameter`] if a mask has no element weights, [`Error::Limit`] if a limit of the device is too small,
+    /// [`Error::Device`] if memory cannot be allocated or the device is lost. After an error, nothing is recorded.
+    #[doc = include_str!("../../../docs/encoder.md")]
+    pub fn record_masks(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
+        // Another formula of a penalty needs another layout.
+        self.recorders.prepare(EVALUATE)?;
+        self.recorders.record_masks(encoder)
+    }
 }

@@ -3,6 +3,7 @@
 use crate::formula::descriptor::Descriptor;
 use crate::gpu::bound::BoundOperands;
 use crate::gpu::budget::Pruning;
+use crate::gpu::budget::mask::Masking;
 use crate::gpu::device::Gpu;
 use crate::gpu::lists::{NAMES, Operands, lists};
 use crate::gpu::operand::Operand;
@@ -36,6 +37,7 @@ pub(super) struct Recorders {
     kinds: (u64, Vec<(&'static Descriptor, Option<Groups>)>),
     list: Vec<Recorder>,
     pruning: Option<Pruning>,
+    masking: Option<Masking>,
     /// Where each step's times go, if anywhere.
     queries: Option<wgpu::QuerySet>,
 }
@@ -74,6 +76,7 @@ impl Recorders {
             kinds,
             list: Vec::new(),
             pruning: None,
+            masking: None,
             queries: None,
         };
         recorders.rebind(operands)?;
@@ -139,6 +142,24 @@ impl Recorders {
         let Some(pruning) = &self.pruning else { return Ok(()) };
         let upload = pruning.upload(&self.gpu, &self.plan, budget)?;
         pruning.record(encoder, &upload);
+        Ok(())
+    }
+
+    pub(super) fn prepare_masks(&mut self) -> Result<()> {
+        self.match_penalties()?;
+        if self.masking.as_ref().is_none_or(|masking| masking.generation != self.generation) {
+            let placement = self.bound.placement(lists(Operation::Evaluate));
+            let of = (&self.plan, self.penalties.list());
+            self.masking = Some(Masking::new(&self.gpu, of, &placement, self.generation)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn record_masks(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
+        self.prepare_masks()?;
+        if let Some(masking) = &self.masking {
+            masking.record(encoder);
+        }
         Ok(())
     }
 

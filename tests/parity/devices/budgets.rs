@@ -2,7 +2,7 @@
 
 use penalty::exact::TILE;
 use penalty::gpu::{Operand, Operands, Options, ParameterSet};
-use penalty::{Budget, Cpu, Dtype, Gpu, wgpu};
+use penalty::{Budget, Cpu, Dtype, Gpu, HostSet, Momentum, Parameter, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::budgets::{Model, Weights, mixed, ordinary, special, tied};
@@ -18,6 +18,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_budget_of_checked_kernels,
     budgets_of_a_thousand_tensors,
     every_step_keeps_its_budget,
+    masks_on_a_device_are_those_of_the_host,
 ];
 
 /// The tensors in this many buffers, with poison between them; some begin where only single words can be read.
@@ -129,4 +130,53 @@ fn budgets_of_a_thousand_tensors(device: &Device) {
 
 fn every_step_keeps_its_budget(device: &Device) {
     equal(device.plain(), &ordinary(&LENS, mixed), 1, &[prune(0.25), prune(0.5), Budget::keep(1000), Budget::keep(3)]);
+}
+
+/// Prunes, masks, and takes a step with the mask in one encoder. The tensors alternate between masks and no penalty.
+fn masks_on_a_device_are_those_of_the_host(device: &Device) {
+    let gpu = device.plain();
+    let model = special(&LENS, mixed);
+    let is_mask = |i: usize| i % 4 != 2;
+    let parameter =
+        |i: usize| Parameter::new(format!("tensor {i}"), if is_mask(i) { Penalty::mask() } else { Penalty::none() });
+    let parameters = || (0..LENS.len()).map(parameter).collect::<Vec<_>>();
+    let budget = prune(0.7);
+    let gradients = ordinary(&LENS, mixed);
+    let mut want = model.clone();
+    want.prune(&Cpu::new(), &budget).expect("the budget fits");
+    let masks = Model(want.0.iter().map(Weights::mask).collect());
+    let given: Vec<_> = (0..).zip(&masks.0).map(|(i, mask)| is_mask(i).then(|| mask.slice())).collect();
+    let host = HostSet::new(Cpu::new(), parameters()).with_element_weights(&given).expect("they are masks");
+    let sgd = Sgd { step: 0.1, momentum: Momentum::None };
+    let slices: Vec<_> = gradients.0.iter().map(Weights::slice).collect();
+    let mut written: Vec<_> = want.0.iter_mut().map(Weights::slice_mut).collect();
+    let reports = host.sgd(&mut written, &slices, &mut [], &sgd).expect("the step is valid");
+
+    // What is written over must not matter.
+    let stale = ordinary(&LENS, mixed);
+    let laid_out = [&model, &gradients, &stale].map(|model| lay_out(model, 2));
+    let buffers =
+        laid_out.each_ref().map(|(bytes, _)| bytes.iter().map(|b| buffer(gpu, b, USAGES)).collect::<Vec<_>>());
+    let [weights, of_loss, own] = [0, 1, 2].map(|i| operands(&model, &buffers[i], &laid_out[i].1));
+    let own: Vec<_> = (0..).zip(own).map(|(i, operand)| is_mask(i).then_some(operand)).collect();
+    let operands = Operands { weights: &weights, gradients: &of_loss, element_weights: &own, ..Operands::default() };
+    let mut set = ParameterSet::new(gpu, parameters(), &operands, 2).expect("it is valid");
+    let mut encoder = encoder(gpu);
+    set.record_prune_in_place(&mut encoder, &budget).expect("the budget fits");
+    set.record_masks(&mut encoder).expect("it is valid");
+    let pending = set.record_sgd(&mut encoder, &sgd).expect("the step is valid");
+    submit(gpu, encoder);
+    reports_equal(&reports, &pending.wait(TIMEOUT).expect("it was submitted"), &budget);
+    let masks = Model(
+        (0..)
+            .zip(&masks.0)
+            .zip(&stale.0)
+            .map(|((i, mask), stale)| if is_mask(i) { mask } else { stale }.clone())
+            .collect(),
+    );
+    for (want, buffers) in [(&want, &buffers[0]), (&masks, &buffers[2])] {
+        for (want, buffer) in lay_out(want, 2).0.iter().zip(buffers) {
+            same_bytes(want, &contents(gpu, buffer)).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
 }
