@@ -8,8 +8,8 @@ use std::ops::Range;
 /// ```
 /// use penalty::{Budget, schedule};
 ///
-/// let fraction = |step| schedule::cubic(step, 100..300, 0.0, 0.8);
-/// assert_eq!([50, 100, 200, 300, 900].map(fraction), [0.0, 0.0, 0.7, 0.8, 0.8]);
+/// let fraction = |step| schedule::cubic(step, 100..300, 0.0, 0.5);
+/// assert_eq!([50, 100, 200, 300, 900].map(fraction), [0.0, 0.0, 0.4375, 0.5, 0.5]);
 /// for step in (0..1000).step_by(20) {
 ///     let budget = Budget::prune(fraction(step))?; // for `HostSet::prune_in_place` every 20 steps
 /// }
@@ -51,10 +51,11 @@ pub fn stepwise(step: u64, from: f64, milestones: &[(u64, f64)]) -> f64 {
 
 /// How much of the steps is done, from 0 to 1.
 fn progress(step: u64, Range { start, end }: Range<u64>) -> f64 {
-    match step {
-        step if step >= end => 1.0,
-        step => step.saturating_sub(start) as f64 / (end - start) as f64,
+    if step >= end {
+        return 1.0;
     }
+    // Before the end and after the start, there is a way between.
+    if step <= start { 0.0 } else { (step - start) as f64 / (end - start) as f64 }
 }
 
 /// `to`, less what is left of the way to it; each end exactly.
