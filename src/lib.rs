@@ -19,6 +19,8 @@
 //!
 // The page has links to files, for readers of the repository. The first definition of a link counts.
 //! [`Backend`]: crate::Backend
+//! [`Budget`]: crate::Budget
+//! [`schedule`]: crate::schedule
 //! [`HostSet`]: crate::HostSet
 //! [`Gpu`]: crate::Gpu
 //! [`ParameterSet`]: crate::gpu::ParameterSet

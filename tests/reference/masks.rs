@@ -50,11 +50,11 @@ fn pruned_weights_stay<E: Weight>() {
             step(&masked, &gradient, &mut with, iteration);
             step(&free, &gradient, &mut without, iteration);
         }
-        for i in 0..LEN {
-            let want = if pruned[i].to_u32() == 0 { 0 } else { without.0[i].to_u32() };
-            assert_eq!(with.0[i].to_u32(), want, "weight {i}");
+        for (i, ((with, without), pruned)) in with.0.iter().zip(&without.0).zip(&pruned).enumerate() {
+            let want = if pruned.to_u32() == 0 { 0 } else { without.to_u32() };
+            assert_eq!(with.to_u32(), want, "weight {i}");
         }
-        assert!(with.0.iter().filter(|w| w.to_u32() != 0).count() == LEN / 5);
+        assert_eq!(with.0.iter().filter(|w| w.to_u32() != 0).count(), LEN / 5);
     }
 }
 
