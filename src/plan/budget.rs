@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// earlier tensor comes first, then the lower index. The first ones become +0; all others keep every bit. Magnitudes are
 /// compared exactly, whatever types the tensors have. A −0 is a 0. Infinities are above all numbers, and NaN above
 /// infinities, so that neither is pruned before a number; NaN are in the order of their bits. Nothing is sorted: counts
-/// of the digits of |θ|'s bits say where the order is cut, in three reads.
+/// of the digits of |θ|'s bits say where the order is cut.
 ///
 /// Magnitude pruning over all layers at once is *global* pruning (Han et al. 2015; Blalock et al. 2020 compare). To
 /// prune each tensor alone, give it equal [bounds](Budget::within).
