@@ -141,25 +141,6 @@ impl Group<'_> {
         )
     }
 
-    /// Σx² in floats, of at most [`PARALLEL`] weights.
-    fn sum_near(&self, units: f32) -> f64 {
-        self.fold(
-            #[inline(always)]
-            |bits| {
-                let mut sums = [0.0; 16];
-                let (rows, rest) = bits.as_chunks();
-                for row in rows {
-                    between::add_squares(&mut sums, row, units);
-                }
-                let mut last = [0; 16];
-                last[..rest.len()].copy_from_slice(rest);
-                between::add_squares(&mut sums, &last, units);
-                sums.iter().sum()
-            },
-            |a, b| a + b,
-        )
-    }
-
     /// The number of weights.
     fn len(&self) -> usize {
         match self.members {

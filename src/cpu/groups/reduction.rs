@@ -31,7 +31,39 @@ pub(in crate::cpu) struct Reduction<'a> {
 impl Reduction<'_> {
     /// Reduces one group.
     pub(super) fn one(&self, members: Members<'_>) -> Found {
-        (self.find.one)(&Group { members, dtype: self.dtype, set: self.set }, &self.search)
+        self.by_floats(members).unwrap_or_else(|| (self.find.one)(&self.group(members), &self.search))
+    }
+
+    /// The result if floats leave nothing open. The weights may be anything.
+    fn by_floats(&self, members: Members<'_>) -> Option<Found> {
+        (self.find.by_floats)(&self.group(members), &self.search)
+    }
+
+    fn group<'a>(&self, members: Members<'a>) -> Group<'a> {
+        Group { members, dtype: self.dtype, set: self.set }
+    }
+
+    /// Reduces a group whose weights may be anything. They are cleaned only if they must be.
+    fn row(&self, bits: &[u32]) -> Found {
+        let found = if self.soft == 0.0 { self.by_floats(Members::Gathered(bits)) } else { None };
+        found.unwrap_or_else(|| self.cleaned_row(bits))
+    }
+
+    /// Apart, because the copy takes room.
+    #[inline(never)]
+    fn cleaned_row(&self, bits: &[u32]) -> Found {
+        let mut cleaned = [0; BLOCK];
+        let cleaned = &mut cleaned[..bits.len()];
+        self.clean(bits, cleaned);
+        self.one(Members::Gathered(cleaned))
+    }
+
+    fn clean(&self, bits: &[u32], cleaned: &mut [u32]) {
+        let soft = self.soft;
+        self.set.run(
+            #[inline(always)]
+            || cleaned.iter_mut().zip(bits).for_each(|(cleaned, bits)| *cleaned = clean(*bits, soft)),
+        );
     }
 
     /// Reduces consecutive runs of weights, given as cleaned bits.
@@ -69,22 +101,19 @@ impl Reduction<'_> {
 
     /// The coefficients of a block's weights, which are whole groups.
     pub(super) fn of_block<'a>(&self, size: usize, bits: &[u32], [first, second]: [&'a mut [f32]; 2]) -> OfGroups<'a> {
-        let mut cleaned = [0; BLOCK];
-        let cleaned = &mut cleaned[..bits.len()];
-        let (set, soft) = (self.set, self.soft);
-        set.run(
-            #[inline(always)]
-            || cleaned.iter_mut().zip(bits).for_each(|(cleaned, bits)| *cleaned = clean(*bits, soft)),
-        );
-        let select = self.search.rule == Rule::Select;
+        let (set, select) = (self.set, self.search.rule == Rule::Select);
         if select && size == 4 {
-            let kept = self.search.bound().in_units(1, 0).min(4) as u32;
+            let (mut cleaned, kept) = ([0; BLOCK], self.search.bound().in_units(1, 0).min(4) as u32);
+            let cleaned = &mut cleaned[..bits.len()];
+            self.clean(bits, cleaned);
             set.run(
                 #[inline(always)]
                 || of_fours(cleaned, kept, first),
             );
         } else if self.in_lanes(size) {
-            let mut found = [FoundLanes::NONE; AT_ONCE];
+            let (mut cleaned, mut found) = ([0; BLOCK], [FoundLanes::NONE; AT_ONCE]);
+            let cleaned = &mut cleaned[..bits.len()];
+            self.clean(bits, cleaned);
             let len = size * LANES * AT_ONCE;
             let slices = first.chunks_mut(len).zip(second.chunks_mut(len));
             for (bits, (first, second)) in cleaned.chunks(len).zip(slices) {
@@ -96,9 +125,9 @@ impl Reduction<'_> {
             }
         } else {
             let slices = first.chunks_mut(size).zip(second.chunks_mut(size));
-            for (bits, (first, second)) in cleaned.chunks(size).zip(slices) {
-                let found = self.one(Members::Gathered(bits));
-                if bits.len() == cleaned.len() && !select {
+            for (group, (first, second)) in bits.chunks(size).zip(slices) {
+                let found = self.row(group);
+                if group.len() == bits.len() && !select {
                     return OfGroups::Alike(found.coefficients);
                 }
                 spread(found.coefficients, select, first, second);
@@ -222,9 +251,12 @@ mod tests {
         ])
     }
 
-    fn runs_are_reduced_as_single_groups_are<E: Element>() -> Result<()> {
+    /// Calls `check` with reductions by every rule, for every purpose, with many bounds and every instruction set.
+    fn every_reduction<E: Element>(
+        random: &mut Random,
+        check: impl Fn(&Reduction<'_>, &str, &mut Random),
+    ) -> Result<()> {
         let segment = Segment { name: Name::Alone, len: 1 << 10, dtype: E::DTYPE };
-        let mut random = Random(Noise(E::DTYPE.lost_bits().into()));
         let bounds = [0.0, 1e-38, 1e-5, 0.25, 1.0, 3.0, 1e3, 1e20, 1.7e38];
         for (bound, set) in
             bounds.into_iter().flat_map(|bound| InstructionSet::available().into_iter().map(move |set| (bound, set)))
@@ -243,33 +275,38 @@ mod tests {
                     let find = penalty.formula().loops.find;
                     let search = Search { rule, purpose, c, value };
                     let reduction = Reduction { find, search, soft: 0.0, dtype: E::DTYPE, set };
-                    for turn in 0..24 {
-                        let sizes = [1, 2, 3, 4, 8, 16, 17, 32, LONGEST];
-                        let size = sizes.get(turn).copied().unwrap_or(1 + random.next() as usize % LONGEST);
-                        let (kind, groups) = (random.next() as usize % 8, 1 + random.next() as usize % 40);
-                        let bits = weights(kind, size * groups, &mut random);
-                        let bits: Vec<u32> = bits.iter().map(|b| clean(E::encode(*b).decode(), 0.0)).collect();
-                        let mut found = vec![Found::default(); groups];
-                        reduction.runs(size, &bits, &mut found);
-                        for (found, bits) in found.iter().zip(bits.chunks(size)) {
-                            let want = reduction.one(Members::Gathered(bits));
-                            let same = if purpose == Purpose::Value {
-                                (found.share, found.exponent * i32::from(found.share != 0.0))
-                                    == (want.share, want.exponent)
-                            } else {
-                                found.coefficients.map(f32::to_bits) == want.coefficients.map(f32::to_bits)
-                            };
-                            assert!(
-                                same,
-                                "{} {purpose:?} {bound} {set:?} {kind} {bits:x?}: {found:?}, not {want:?}",
-                                penalty.name()
-                            );
-                        }
-                    }
+                    check(&reduction, &format!("{} {purpose:?} {bound} {set:?}", penalty.name()), random);
                 }
             }
         }
         Ok(())
+    }
+
+    fn assert_same(purpose: Purpose, found: &Found, want: &Found, what: &str, bits: &[u32]) {
+        let same = if purpose == Purpose::Value {
+            (found.share, found.exponent * i32::from(found.share != 0.0)) == (want.share, want.exponent)
+        } else {
+            found.coefficients.map(f32::to_bits) == want.coefficients.map(f32::to_bits)
+        };
+        assert!(same, "{what} {bits:x?}: {found:?}, not {want:?}");
+    }
+
+    fn runs_are_reduced_as_single_groups_are<E: Element>() -> Result<()> {
+        every_reduction::<E>(&mut Random(Noise(E::DTYPE.lost_bits().into())), |reduction, what, random| {
+            for turn in 0..24 {
+                let sizes = [1, 2, 3, 4, 8, 16, 17, 32, LONGEST];
+                let size = sizes.get(turn).copied().unwrap_or(1 + random.next() as usize % LONGEST);
+                let (kind, groups) = (random.next() as usize % 8, 1 + random.next() as usize % 40);
+                let bits = weights(kind, size * groups, random);
+                let bits: Vec<u32> = bits.iter().map(|b| clean(E::encode(*b).decode(), 0.0)).collect();
+                let mut found = vec![Found::default(); groups];
+                reduction.runs(size, &bits, &mut found);
+                for (found, bits) in found.iter().zip(bits.chunks(size)) {
+                    let want = reduction.one(Members::Gathered(bits));
+                    assert_same(reduction.search.purpose, found, &want, &format!("{what} {kind}"), bits);
+                }
+            }
+        })
     }
 
     #[test]
@@ -277,5 +314,26 @@ mod tests {
         runs_are_reduced_as_single_groups_are::<f32>()?;
         runs_are_reduced_as_single_groups_are::<f16>()?;
         runs_are_reduced_as_single_groups_are::<bf16>()
+    }
+    /// Also rows that are not clean, and rows that floats leave open.
+    fn rows_are_reduced_by_floats_as_by_integers<E: Element>() -> Result<()> {
+        every_reduction::<E>(&mut Random(Noise(7 + u64::from(E::DTYPE.lost_bits()))), |reduction, what, random| {
+            for len in [1, 15, 16, 33, 65, 200, 1000, BLOCK] {
+                let kind = random.next() as usize % 8;
+                let bits: Vec<u32> = weights(kind, len, random).iter().map(|b| E::encode(*b).decode()).collect();
+                let cleaned: Vec<u32> = bits.iter().map(|b| clean(*b, 0.0)).collect();
+                let want = (reduction.find.one)(&reduction.group(Members::Gathered(&cleaned)), &reduction.search);
+                for bits in [&bits, &cleaned] {
+                    assert_same(reduction.search.purpose, &reduction.row(bits), &want, &format!("{what} {kind}"), bits);
+                }
+            }
+        })
+    }
+
+    #[test]
+    fn rows_are_reduced_by_floats() -> Result<()> {
+        rows_are_reduced_by_floats_as_by_integers::<f32>()?;
+        rows_are_reduced_by_floats_as_by_integers::<f16>()?;
+        rows_are_reduced_by_floats_as_by_integers::<bf16>()
     }
 }

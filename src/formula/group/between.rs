@@ -32,6 +32,13 @@ impl Between {
         Between { low: sum * (1.0 - CLOSE), high: sum * (1.0 + CLOSE) }
     }
 
+    /// The sum of squares in the coarse unit of the largest of so many weights, from the sum of their squares as they are.
+    /// Only weights below 2^23 units are rounded up, which adds at most 2^24 + 1 to a square.
+    pub(super) fn of_squares(sum: f64, largest: u32, len: usize) -> Between {
+        let Between { low, high } = Between::near(sum * power(2 * (COARSE - exponent(largest))));
+        Between { low, high: high + len as f64 * (1 << 25) as f64 }
+    }
+
     #[inline(always)]
     pub(super) fn is_at_most(self, other: Between) -> bool {
         self.high <= other.low
@@ -75,14 +82,6 @@ pub(super) fn square(x: f32, units: f32) -> f64 {
     let x = f64::from(x.abs() * units);
     let x = (x + ALMOST_HALF + EXACT) - EXACT;
     x * x
-}
-
-/// Adds the squares of a row of weights, each to a lane of its own.
-#[inline(always)]
-pub(super) fn add_squares<const N: usize>(sums: &mut [f64; N], bits: &[u32; N], units: f32) {
-    for i in 0..N {
-        sums[i] += square(f32::from_bits(bits[i]), units);
-    }
 }
 
 /// A bound times an integer, ready to be given in units.
@@ -165,9 +164,12 @@ mod tests {
                 .chain([largest])
                 .collect();
             let exact: u128 = weights.iter().map(|b| u128::from(coarse(*b, e)).pow(2)).sum();
-            let sum = weights.iter().map(|b| square(f32::from_bits(*b), units(largest))).sum();
-            let Between { low, high } = Between::near(sum);
-            assert!(low as u128 <= exact && exact <= high as u128, "2^{e}: {low} <= {exact} <= {high}");
+            let rounded = weights.iter().map(|b| square(f32::from_bits(*b), units(largest))).sum();
+            let plain = weights.iter().map(|b| f64::from(f32::from_bits(*b)).powi(2)).sum();
+            let sums = [Between::near(rounded), Between::of_squares(plain, largest, weights.len())];
+            for Between { low, high } in sums {
+                assert!(low as u128 <= exact && exact <= high as u128, "2^{e}: {low} <= {exact} <= {high}");
+            }
         }
     }
 

@@ -10,6 +10,8 @@ use crate::formula::rule::Rule;
 pub(crate) struct Find {
     /// Of one group.
     pub(crate) one: fn(&Group<'_>, &Search<'_>) -> Found,
+    /// Of one group whose weights are at hand, which may be anything, if floats leave nothing open. The same result.
+    pub(crate) by_floats: fn(&Group<'_>, &Search<'_>) -> Option<Found>,
     /// Of many groups, with the same results.
     pub(crate) runs: FindRuns,
 }
@@ -23,5 +25,9 @@ pub(crate) const fn of<F: Formula>() -> Find {
         // A separable formula has no groups to reduce.
         None => |_, _| Found::default(),
     };
-    Find { one, runs: lanes::of::<F>() }
+    let by_floats: fn(&Group<'_>, &Search<'_>) -> Option<Found> = match F::RULE {
+        Some(Rule::Shrink { .. } | Rule::Scale) => norm::by_floats::<F>,
+        _ => |_, _| None,
+    };
+    Find { one, by_floats, runs: lanes::of::<F>() }
 }

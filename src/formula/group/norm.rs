@@ -2,12 +2,15 @@
 //!
 //! Twin of `shaders/formula/group/norm.wgsl`.
 
-use super::between::{Between, Limit, is_ordinary, units};
-use super::{Found, Group, Search, with_group};
-use crate::formula::Formula;
+use super::between::{Between, Limit, is_ordinary};
+use super::rows::{WIDTH, scan};
+use super::{Found, Group, Members, PARALLEL, Search, with_group};
+use crate::formula::pointwise::finite_prox;
 use crate::formula::rule::{Purpose, Rule};
+use crate::formula::{Coefficients, Formula};
 use crate::numeric::arithmetic::{quotient, root};
-use crate::numeric::bits::bounded;
+use crate::numeric::bits::{INFINITY, MAGNITUDE, bounded};
+use crate::numeric::element::Dtype;
 use crate::numeric::fixed::{Bound, COARSE, exponent, nearest, significand, wide_factor, wide_float};
 use crate::numeric::wgsl::Constant;
 
@@ -17,12 +20,37 @@ pub(crate) const ATTEMPTS: u32 = 25;
 /// The constants of the WGSL twin.
 pub(crate) const CONSTANTS: &[Constant] = &[Constant::U32("ATTEMPTS", ATTEMPTS)];
 
+/// The result, from an exact sum.
 pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found {
+    let (largest, squares) = group.squares();
+    let sum = || exact(squares, largest, search.bound(), size(group, search));
+    result::<F>(group, search, largest, (largest > 0).then(sum))
+}
+
+/// The same from a sum in floats, if that leaves nothing open. The weights may be anything.
+pub(super) fn by_floats<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Option<Found> {
+    let Members::Gathered(bits) = group.members else { return None };
+    let (largest, squares) = group.set.run(
+        #[inline(always)]
+        || squares(bits, |b| b),
+    );
+    let sum = match largest {
+        0 => None,
+        INFINITY.. => return None,
+        _ => Some(near(squares, largest, bits.len(), search.bound(), size(group, search))?),
+    };
+    Some(result::<F>(group, search, largest, sum))
+}
+
+/// How many weights the bound counts for.
+fn size(group: &Group<'_>, search: &Search<'_>) -> u32 {
+    if search.rule == (Rule::Shrink { sized: true }) { group.len() as u32 } else { 1 }
+}
+
+/// The result, from the bits of the largest magnitude, and the sum unless that is 0.
+fn result<F: Formula>(group: &Group<'_>, search: &Search<'_>, largest: u32, sum: Option<Sum>) -> Found {
     let &Search { rule, purpose, c, .. } = search;
-    let sized = rule == Rule::Shrink { sized: true };
-    let size = if sized { group.len() as u32 } else { 1 };
-    let size_float = nearest(size.into());
-    let (largest, sum) = sum(group, search.bound(), size);
+    let size_float = nearest(size(group, search).into());
     let Some(Sum { squared, inside, above, bound_nearest }) = sum else {
         let coefficients = if purpose == Purpose::Gradient { [0.0, limit(c[1], size_float)] } else { [1.0, 0.0] };
         return Found { coefficients, ..Found::default() };
@@ -63,17 +91,6 @@ struct Sum {
     bound_nearest: f32,
 }
 
-/// The bits of the largest magnitude, and the sum unless that is 0.
-fn sum(group: &Group<'_>, bound: Bound, size: u32) -> (u32, Option<Sum>) {
-    if group.is_large() {
-        let (largest, squares) = group.squares();
-        return (largest, (largest > 0).then(|| exact(squares, largest, bound, size)));
-    }
-    let largest = group.largest();
-    let sum = || near(group, largest, bound, size).unwrap_or_else(|| exact(group.squares().1, largest, bound, size));
-    (largest, (largest > 0).then(sum))
-}
-
 /// From the sum of squares in the coarse unit.
 fn exact(squares: u128, largest: u32, bound: Bound, size: u32) -> Sum {
     let bound = bound.in_units(size, 2 * (COARSE - exponent(largest)));
@@ -81,12 +98,13 @@ fn exact(squares: u128, largest: u32, bound: Bound, size: u32) -> Sum {
     Sum { squared: nearest(squares), inside: squares <= bound, above, bound_nearest: nearest(bound) }
 }
 
-/// The same by floats, if they leave nothing open. If the sum is inside, only that and the square are right.
-fn near(group: &Group<'_>, largest: u32, bound: Bound, size: u32) -> Option<Sum> {
-    if !is_ordinary(largest) {
+/// The same from a sum of so many squares in floats, if it leaves nothing open. If the sum is inside, only that and the
+/// square are right.
+fn near(squares: f64, largest: u32, len: usize, bound: Bound, size: u32) -> Option<Sum> {
+    if !is_ordinary(largest) || len >= PARALLEL {
         return None;
     }
-    let sum = Between::near(group.sum_near(units(largest)));
+    let sum = Between::of_squares(squares, largest, len);
     let bound = Limit::of(bound, size).in_units(2 * (COARSE - exponent(largest)));
     let inside = sum.is_at_most(bound);
     let [squared, above, bound_nearest] = [sum, sum.minus(bound), bound].map(Between::nearest);
@@ -97,6 +115,25 @@ fn near(group: &Group<'_>, largest: u32, bound: Bound, size: u32) -> Option<Sum>
         above: above.float,
         bound_nearest: bound_nearest.float,
     })
+}
+
+/// The bits of the largest magnitude, and Σf(b)². Squares of `f32`s are exact in `f64`.
+#[inline(always)]
+fn squares(bits: &[u32], f: impl Fn(u32) -> u32) -> (u32, f64) {
+    let (mut largest, mut sums) = ([0; WIDTH], [0.0; WIDTH]);
+    scan(
+        bits,
+        #[inline(always)]
+        |row, _| {
+            for i in 0..WIDTH {
+                let b = f(row[i]);
+                largest[i] = largest[i].max(b & MAGNITUDE);
+                let x = f64::from(f32::from_bits(b));
+                sums[i] += x * x;
+            }
+        },
+    );
+    (largest.into_iter().fold(0, u32::max), sums.iter().sum())
 }
 
 /// λ√n, the limit of the gradient as one weight grows.
@@ -122,9 +159,7 @@ fn scale<F: Formula>(group: &Group<'_>, search: &Search<'_>, (largest, squared):
         if largest == 0 {
             return [0.0; 2];
         }
-        let e = exponent(largest);
-        let sum = group.sum_stored_squares::<F>(&c, e);
-        if sum <= bound.in_units(1, 2 * (COARSE - e)) {
+        if is_inside::<F>(group, &c, largest, bound) {
             return coefficients;
         }
         if loses && attempt == 0 {
@@ -135,11 +170,34 @@ fn scale<F: Formula>(group: &Group<'_>, search: &Search<'_>, (largest, squared):
     [0.0; 2]
 }
 
+/// Whether the weights after the prox, the largest of which is given, are inside the ball.
+fn is_inside<F: Formula>(group: &Group<'_>, c: &Coefficients, largest: u32, bound: Bound) -> bool {
+    let places = 2 * (COARSE - exponent(largest));
+    if let (Members::Gathered(bits), Dtype::F32) = (group.members, group.dtype)
+        && is_ordinary(largest)
+        && bits.len() < PARALLEL
+    {
+        let (_, squares) = group.set.run(
+            #[inline(always)]
+            || {
+                squares(
+                    bits,
+                    #[inline(always)]
+                    |b| finite_prox::<F>(b, c),
+                )
+            },
+        );
+        let (sum, bound) = (Between::of_squares(squares, largest, bits.len()), Limit::of(bound, 1).in_units(places));
+        if sum.is_at_most(bound) || sum.is_above(bound) {
+            return sum.is_at_most(bound);
+        }
+    }
+    group.sum_stored_squares::<F>(c, exponent(largest)) <= bound.in_units(1, places)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formula::group::Members;
-    use crate::numeric::element::Dtype;
     use crate::numeric::noise::Noise;
     use crate::numeric::simd::InstructionSet;
 
@@ -163,7 +221,7 @@ mod tests {
                             let (largest, bound) = (group.largest(), Bound::square_of(norm * times));
                             let want = exact(group.squares().1, largest, bound, 1);
                             all += 1;
-                            if let Some(found) = near(&group, largest, bound, 1) {
+                            if let Some(found) = near(squares(&bits, |b| b).1, largest, len, bound, 1) {
                                 known += 1;
                                 let same = (found.squared, found.inside) == (want.squared, want.inside);
                                 assert!(same && (found.inside || found == want), "{found:?} {len} 2^{e} {times}");
