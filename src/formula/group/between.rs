@@ -111,8 +111,9 @@ impl Limit {
     }
 }
 
+/// 2^`exponent`.
 #[inline(always)]
-fn power(exponent: i32) -> f64 {
+pub(super) fn power(exponent: i32) -> f64 {
     f64::from_bits(((1023 + exponent) as u64) << 52)
 }
 

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::rows::{Range, Row, WIDTH, scan};
-use super::{Group, Halves, PartialSum};
+use super::{CHUNK, Group, Halves, PartialSum};
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::fixed::{FINE, fine};
 
@@ -27,9 +27,16 @@ impl Group<'_> {
             };
             return self.chunk_numbers().map(sum).reduce(PartialSum::default, PartialSum::add);
         }
-        self.sum(
+        self.fold(
             #[inline(always)]
-            |b| fine(f(b), e),
+            |bits| {
+                let mut total = PartialSum::default();
+                for bits in bits.chunks(CHUNK) {
+                    total = total.add(of_chunk(bits, e, &f).0);
+                }
+                total
+            },
+            PartialSum::add,
         )
     }
 }
@@ -41,10 +48,11 @@ fn of_chunk(bits: &[u32], e: i32, f: impl Fn(u32) -> u32) -> (PartialSum, Range)
         let range = scan(
             bits,
             #[inline(always)]
-            |row, _| {
+            |row, len| {
                 let mut magnitudes = [0; WIDTH];
                 for i in 0..WIDTH {
-                    magnitudes[i] = f(row[i]) & MAGNITUDE;
+                    // What `f` makes of padding does not count.
+                    magnitudes[i] = if i < len { f(row[i]) & MAGNITUDE } else { 0 };
                 }
                 lanes.add(&magnitudes);
             },
@@ -63,8 +71,8 @@ pub(super) fn any_of_chunk(bits: &[u32], e: i32, f: impl Fn(u32) -> u32) -> (Par
     let range = scan(
         bits,
         #[inline(always)]
-        |row, _| {
-            for b in row {
+        |row, len| {
+            for b in &row[..len] {
                 let x = fine(f(*b), e);
                 total.add(x);
                 count += u64::from(x > 0);
@@ -122,7 +130,6 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formula::group::CHUNK;
     use crate::numeric::bits::SMALLEST;
     use crate::numeric::noise::Noise;
 
@@ -142,11 +149,14 @@ mod tests {
                     let mut bits: Vec<u32> = (0..len).map(|_| weight()).collect();
                     let ends = [highest << 23 | 0x7f_ffff, SMALLEST.to_bits(), 0];
                     bits.iter_mut().zip(ends).for_each(|(b, end)| *b = end);
-                    let same = |b: u32| b;
-                    let (found, want) = (of_chunk(&bits, e, same).0, any_of_chunk(&bits, e, same).0);
-                    let total: u128 = bits.iter().map(|b| u128::from(fine(*b, e))).sum();
-                    assert_eq!((found.total, found.count), (want.total, want.count), "{len} weights of {e} + {above}");
-                    assert_eq!(found.total, total);
+                    // The second one makes a weight of a zero.
+                    for f in [|b: u32| b, |b: u32| b | SMALLEST.to_bits()] {
+                        let (found, want) = (of_chunk(&bits, e, f).0, any_of_chunk(&bits, e, f).0);
+                        let exact = bits.iter().map(|b| u128::from(fine(f(*b), e)));
+                        let (total, count) = (exact.clone().sum(), exact.filter(|x| *x > 0).count() as u64);
+                        assert_eq!((found.total, found.count), (total, count), "{len} weights of {e} + {above}");
+                        assert_eq!((want.total, want.count), (total, count), "{len} weights of {e} + {above}");
+                    }
                 }
             }
         }

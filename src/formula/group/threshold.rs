@@ -9,6 +9,7 @@
 //! after 61 steps.
 
 mod bracket;
+pub(super) mod floats;
 
 use super::{Found, Group, Halves, Members, PARALLEL, PartialSum, Search, with_group};
 use crate::formula::Formula;

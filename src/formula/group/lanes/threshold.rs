@@ -4,6 +4,7 @@
 //! steps only guess which weights are above the threshold: in `f32`, as the exact sum over these then tells whether the
 //! guess was right. A group where it is not, or whose weights do not fit these units, is unknown.
 
+use super::super::between::power;
 use super::super::threshold::{least_on_simplex, ordered, unordered};
 use super::super::{Search, with_group};
 use super::{Lane, Lanes, Results, any};
@@ -271,10 +272,6 @@ impl Units {
         let near = (x + self.fine) - self.fine;
         if near < x { near + self.unit } else { near }
     }
-}
-
-fn power(exponent: i32) -> f64 {
-    f64::from_bits(((1023 + exponent) as u64) << 52)
 }
 
 /// Michelot's steps in `f32`, from levels that are hardly too high.

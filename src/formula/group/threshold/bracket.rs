@@ -110,12 +110,12 @@ fn biased(PartialSum { total, count }: PartialSum) -> PartialSum {
 }
 
 #[inline(always)]
-fn magnitude(b: u32) -> u32 {
+pub(super) fn magnitude(b: u32) -> u32 {
     b & MAGNITUDE
 }
 
 #[inline(always)]
-fn positive(b: u32) -> u32 {
+pub(super) fn positive(b: u32) -> u32 {
     (b as i32).max(0) as u32
 }
 
