@@ -127,7 +127,9 @@ impl Reduction<'_> {
             let slices = first.chunks_mut(size).zip(second.chunks_mut(size));
             for (group, (first, second)) in bits.chunks(size).zip(slices) {
                 let found = self.row(group);
-                if group.len() == bits.len() && !select {
+                // Where the last weight of the smallest kept magnitude is kept, so are the others.
+                let alike = !select || found.coefficients[1].to_bits() as usize >= bits.len() - 1;
+                if group.len() == bits.len() && alike {
                     return OfGroups::Alike(found.coefficients);
                 }
                 spread(found.coefficients, select, first, second);
@@ -204,6 +206,7 @@ mod tests {
     use crate::plan::{Name, Segment};
     use crate::{Groups, Penalty, Result};
     use half::{bf16, f16};
+    use std::cell::Cell;
 
     struct Random(Noise);
 
@@ -219,10 +222,16 @@ mod tests {
         }
     }
 
-    /// Weights of one kind: ordinary ones, ties, zeros, any bits, tiny ones, huge ones, or one of another scale than
-    /// the rest.
+    const KINDS: usize = 11;
+
+    /// Weights of one kind: ordinary ones, ties, zeros, any bits, tiny ones, huge ones, equal ones, those whose sums
+    /// just meet a bound of 1, 3 or 1000, or one of another scale than the rest.
     fn weights(kind: usize, len: usize, random: &mut Random) -> Vec<u32> {
         let scale = [1.0, 1e-3, 100.0, 1e-36, 3e38][random.next() as usize % 5];
+        if kind >= 9 {
+            let first = if kind == 9 { 1000.0f32 } else { [1.0, 3.0][random.next() as usize % 2] };
+            return (0..len).map(|i| if i % 32 == len % 3 { first } else { 0.0 }.to_bits()).collect();
+        }
         let weight = |random: &mut Random| match kind {
             0 => random.uniform().to_bits(),
             1 => ((random.next() % 5) as f32 - 2.0).to_bits(),
@@ -231,6 +240,7 @@ mod tests {
             4 => random.uniform().powi(9).to_bits(),
             5 => (random.uniform() * scale).to_bits(),
             6 => [f32::NAN, f32::INFINITY, -1.0, random.uniform()][random.next() as usize % 4].to_bits(),
+            7 => [0.75f32, -1e-20, 3e30][len % 3].to_bits(),
             _ if random.next().is_multiple_of(9) => random.uniform().to_bits(),
             _ => (random.uniform() * 1e-6).to_bits(),
         };
@@ -282,11 +292,22 @@ mod tests {
         Ok(())
     }
 
-    fn assert_same(purpose: Purpose, found: &Found, want: &Found, what: &str, bits: &[u32]) {
-        let same = if purpose == Purpose::Value {
-            (found.share, found.exponent * i32::from(found.share != 0.0)) == (want.share, want.exponent)
-        } else {
-            found.coefficients.map(f32::to_bits) == want.coefficients.map(f32::to_bits)
+    fn assert_same(search: &Search<'_>, found: &Found, want: &Found, what: &str, bits: &[u32]) {
+        let same = match (search.purpose, search.rule) {
+            (Purpose::Value, _) => {
+                (found.share, found.exponent * i32::from(found.share != 0.0)) == (want.share, want.exponent)
+            }
+            // Which weights are kept.
+            (_, Rule::Select) => {
+                let kept = |found: &Found| {
+                    let (mut first, mut second) = (vec![0.0; bits.len()], vec![0.0; bits.len()]);
+                    spread(found.coefficients, true, &mut first, &mut second);
+                    let each = bits.iter().zip(first);
+                    each.map(|(b, from)| clean(*b, 0.0) & MAGNITUDE >= from.to_bits()).collect::<Vec<bool>>()
+                };
+                kept(found) == kept(want)
+            }
+            _ => found.coefficients.map(f32::to_bits) == want.coefficients.map(f32::to_bits),
         };
         assert!(same, "{what} {bits:x?}: {found:?}, not {want:?}");
     }
@@ -296,14 +317,14 @@ mod tests {
             for turn in 0..24 {
                 let sizes = [1, 2, 3, 4, 8, 16, 17, 32, LONGEST];
                 let size = sizes.get(turn).copied().unwrap_or(1 + random.next() as usize % LONGEST);
-                let (kind, groups) = (random.next() as usize % 8, 1 + random.next() as usize % 40);
+                let (kind, groups) = (random.next() as usize % KINDS, 1 + random.next() as usize % 40);
                 let bits = weights(kind, size * groups, random);
                 let bits: Vec<u32> = bits.iter().map(|b| clean(E::encode(*b).decode(), 0.0)).collect();
                 let mut found = vec![Found::default(); groups];
                 reduction.runs(size, &bits, &mut found);
                 for (found, bits) in found.iter().zip(bits.chunks(size)) {
                     let want = reduction.one(Members::Gathered(bits));
-                    assert_same(reduction.search.purpose, found, &want, &format!("{what} {kind}"), bits);
+                    assert_same(&reduction.search, found, &want, &format!("{what} {kind}"), bits);
                 }
             }
         })
@@ -317,17 +338,22 @@ mod tests {
     }
     /// Also rows that are not clean, and rows that floats leave open.
     fn rows_are_reduced_by_floats_as_by_integers<E: Element>() -> Result<()> {
+        let (known, all) = (Cell::new(0), Cell::new(0));
         every_reduction::<E>(&mut Random(Noise(7 + u64::from(E::DTYPE.lost_bits()))), |reduction, what, random| {
             for len in [1, 15, 16, 33, 65, 200, 1000, BLOCK] {
-                let kind = random.next() as usize % 8;
+                let kind = random.next() as usize % KINDS;
                 let bits: Vec<u32> = weights(kind, len, random).iter().map(|b| E::encode(*b).decode()).collect();
                 let cleaned: Vec<u32> = bits.iter().map(|b| clean(*b, 0.0)).collect();
                 let want = (reduction.find.one)(&reduction.group(Members::Gathered(&cleaned)), &reduction.search);
                 for bits in [&bits, &cleaned] {
-                    assert_same(reduction.search.purpose, &reduction.row(bits), &want, &format!("{what} {kind}"), bits);
+                    assert_same(&reduction.search, &reduction.row(bits), &want, &format!("{what} {kind}"), bits);
                 }
+                known.update(|known| known + u32::from(reduction.by_floats(Members::Gathered(&cleaned)).is_some()));
+                all.update(|all| all + 1);
             }
-        })
+        })?;
+        assert!(known.get() > all.get() / 2, "{} of {}", known.get(), all.get());
+        Ok(())
     }
 
     #[test]

@@ -33,10 +33,12 @@ impl Between {
     }
 
     /// The sum of squares in the coarse unit of the largest of so many weights, from the sum of their squares as they are.
-    /// Only weights below 2^23 units are rounded up, which adds at most 2^24 + 1 to a square.
+    /// Only weights below 2^23 units are rounded up, which adds at most 2^24 + 1 to a square. Weights of an ordinary group
+    /// that count as 0 are below 2 units. The sums of chunks, which have 2^12 weights, are added one by one.
     pub(super) fn of_squares(sum: f64, largest: u32, len: usize) -> Between {
-        let Between { low, high } = Between::near(sum * power(2 * (COARSE - exponent(largest))));
-        Between { low, high: high + len as f64 * (1 << 25) as f64 }
+        let (sum, len) = (sum * power(2 * (COARSE - exponent(largest))), len as f64);
+        let close = CLOSE + len * power(-12 - 53);
+        Between { low: sum * (1.0 - close) - len * 4.0, high: sum * (1.0 + close) + len * (1 << 25) as f64 }
     }
 
     #[inline(always)]

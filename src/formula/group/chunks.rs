@@ -84,6 +84,20 @@ impl Group<'_> {
         signed: bool,
         mut f: impl FnMut(&[u32]) -> (R, Range),
     ) -> (R, Range) {
+        self.chunk_until(
+            chunk,
+            #[inline(always)]
+            |bits| {
+                let found = f(bits);
+                let is_clean = found.1.is_clean(signed);
+                (found, is_clean)
+            },
+        )
+    }
+
+    /// Applies a loop to a chunk of the weights, and again to clean ones if it says that it must be.
+    #[inline(always)]
+    pub(super) fn chunk_until<R>(&self, chunk: usize, mut f: impl FnMut(&[u32]) -> (R, bool)) -> R {
         let (first, len) = self.place(chunk);
         let mut run = |bits: &[u32]| {
             self.set.run(
@@ -92,18 +106,17 @@ impl Group<'_> {
             )
         };
         let weights = match self.members {
-            Members::Gathered(bits) => return run(&bits[first..first + len]),
+            Members::Gathered(bits) => return run(&bits[first..first + len]).0,
             Members::Large(weights) => weights,
         };
-        if let Some(bits) = weights.bits(first, len) {
-            let found = run(bits);
-            if found.1.is_clean(signed) {
-                return found;
-            }
+        if let Some(bits) = weights.bits(first, len)
+            && let (found, true) = run(bits)
+        {
+            return found;
         }
         let mut bits = [0; CHUNK];
         weights.clean(first, &mut bits[..len]);
-        run(&bits[..len])
+        run(&bits[..len]).0
     }
 
     /// The place of a chunk's first weight, and how many it has.

@@ -28,7 +28,8 @@ pub(crate) const fn of<F: Formula>() -> Find {
     let by_floats: fn(&Group<'_>, &Search<'_>) -> Option<Found> = match F::RULE {
         Some(Rule::Shrink { .. } | Rule::Scale) => norm::by_floats::<F>,
         Some(Rule::Soft | Rule::Clamp | Rule::Simplex) => threshold::floats::find::<F>,
-        _ => |_, _| None,
+        Some(Rule::Select) => select::floats::find,
+        None => |_, _| None,
     };
     Find { one, by_floats, runs: lanes::of::<F>() }
 }

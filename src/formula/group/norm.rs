@@ -2,8 +2,11 @@
 //!
 //! Twin of `shaders/formula/group/norm.wgsl`.
 
+use rayon::prelude::*;
+
 use super::between::{Between, Limit, is_ordinary};
-use super::rows::{WIDTH, scan};
+use super::rows::{WIDTH, each};
+use super::squares::same;
 use super::{Found, Group, Members, PARALLEL, Search, with_group};
 use crate::formula::pointwise::finite_prox;
 use crate::formula::rule::{Purpose, Rule};
@@ -29,15 +32,30 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found 
 
 /// The same from a sum in floats, if that leaves nothing open. The weights may be anything.
 pub(super) fn by_floats<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Option<Found> {
-    let Members::Gathered(bits) = group.members else { return None };
-    let (largest, squares) = group.set.run(
-        #[inline(always)]
-        || squares(bits, |b| b),
-    );
+    let (largest, squares) = match group.members {
+        Members::Gathered(bits) if !group.is_large() => group.set.run(
+            #[inline(always)]
+            || squares(bits, same),
+        ),
+        _ => {
+            let of_chunk = |chunk| {
+                group.chunk_until(
+                    chunk,
+                    #[inline(always)]
+                    |bits| {
+                        let found = squares(bits, same);
+                        (found, found.0 < INFINITY)
+                    },
+                )
+            };
+            let parts: Vec<(u32, f64)> = group.chunk_numbers().map(of_chunk).collect();
+            (parts.iter().fold(0, |max, part| max.max(part.0)), parts.iter().map(|part| part.1).sum())
+        }
+    };
     let sum = match largest {
         0 => None,
         INFINITY.. => return None,
-        _ => Some(near(squares, largest, bits.len(), search.bound(), size(group, search))?),
+        _ => Some(near(squares, largest, group.len(), search.bound(), size(group, search))?),
     };
     Some(result::<F>(group, search, largest, sum))
 }
@@ -101,7 +119,7 @@ fn exact(squares: u128, largest: u32, bound: Bound, size: u32) -> Sum {
 /// The same from a sum of so many squares in floats, if it leaves nothing open. If the sum is inside, only that and the
 /// square are right.
 fn near(squares: f64, largest: u32, len: usize, bound: Bound, size: u32) -> Option<Sum> {
-    if !is_ordinary(largest) || len >= PARALLEL {
+    if !is_ordinary(largest) {
         return None;
     }
     let sum = Between::of_squares(squares, largest, len);
@@ -121,7 +139,7 @@ fn near(squares: f64, largest: u32, len: usize, bound: Bound, size: u32) -> Opti
 #[inline(always)]
 fn squares(bits: &[u32], f: impl Fn(u32) -> u32) -> (u32, f64) {
     let (mut largest, mut sums) = ([0; WIDTH], [0.0; WIDTH]);
-    scan(
+    each(
         bits,
         #[inline(always)]
         |row, _| {
@@ -205,7 +223,7 @@ mod tests {
     fn floats_lead_to_what_the_exact_sum_leads_to() {
         let mut noise = Noise(5);
         let (mut known, mut all) = (0, 0);
-        for len in [1, 2, 15, 16, 17, 1000, 1024, 5000] {
+        for len in [1, 2, 15, 16, 17, 1000, 1024, 5000, (1 << 16) + 5] {
             for e in [-118, -91, -90, -60, -1, 0, 30, 126] {
                 for narrow in [true, false] {
                     let mut weight = || {
@@ -221,7 +239,7 @@ mod tests {
                             let (largest, bound) = (group.largest(), Bound::square_of(norm * times));
                             let want = exact(group.squares().1, largest, bound, 1);
                             all += 1;
-                            if let Some(found) = near(squares(&bits, |b| b).1, largest, len, bound, 1) {
+                            if let Some(found) = near(squares(&bits, same).1, largest, len, bound, 1) {
                                 known += 1;
                                 let same = (found.squared, found.inside) == (want.squared, want.inside);
                                 assert!(same && (found.inside || found == want), "{found:?} {len} 2^{e} {times}");

@@ -12,25 +12,36 @@ const BLOCK: usize = 64;
 pub(super) type Row = [u32; WIDTH];
 
 /// Calls `add` with each row of the weights, and how many of its weights count: the last row is padded with zeros.
-/// Gives the range of the weights' bits. The compiler drops it if nobody uses it.
+/// Gives the range of the weights' bits.
 #[inline(always)]
 pub(super) fn scan(bits: &[u32], mut add: impl FnMut(&Row, usize)) -> Range {
     let mut range = Range { least: [u32::MAX; WIDTH], largest: [0; WIDTH], lowest: [i32::MAX; WIDTH] };
+    each(
+        bits,
+        #[inline(always)]
+        |row, len| {
+            range.add(row);
+            add(row, len);
+        },
+    );
+    range
+}
+
+/// Calls `add` alone.
+#[inline(always)]
+pub(super) fn each(bits: &[u32], mut add: impl FnMut(&Row, usize)) {
     let (blocks, rest) = bits.as_chunks::<BLOCK>();
     for block in blocks {
         prefetch_ahead(block);
         for row in block.as_chunks().0 {
-            range.add(row);
             add(row, WIDTH);
         }
     }
     for rest in rest.chunks(WIDTH) {
         let mut row = [0; WIDTH];
         row[..rest.len()].copy_from_slice(rest);
-        range.add(&row);
         add(&row, rest.len());
     }
-    range
 }
 
 /// The range of the weights' bits alone.

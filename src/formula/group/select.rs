@@ -3,6 +3,7 @@
 //! Twin of `shaders/formula/group/select.wgsl`.
 
 mod bracket;
+pub(super) mod floats;
 
 use rayon::prelude::*;
 
@@ -35,15 +36,8 @@ pub(super) fn find(group: &Group<'_>, search: &Search<'_>) -> Found {
         };
         return Found { share: if nonzero > kept { 1.0 } else { 0.0 }, ..Found::default() };
     }
-    let found = |smallest: u32, last: u32| {
-        let coefficients = [smallest, last].map(f32::from_bits);
-        Found { coefficients, ..Found::default() }
-    };
-    if kept == 0 {
-        return found(INFINITY, 0);
-    }
-    if kept >= group.len() as u128 {
-        return found(0, u32::MAX);
+    if let Some(found) = given(kept, group.len()) {
+        return found;
     }
     let kept = kept as usize;
     let (smallest, last) = match group.members {
@@ -52,7 +46,23 @@ pub(super) fn find(group: &Group<'_>, search: &Search<'_>) -> Found {
         Members::Gathered(_) => counted(group, kept),
         Members::Large(_) => bracket::find(group, kept).unwrap_or_else(|| counted(group, kept)),
     };
-    found(smallest, last)
+    Found::kept(smallest, last)
+}
+
+/// The result if none or all of the weights are kept.
+fn given(kept: u128, len: usize) -> Option<Found> {
+    match kept {
+        0 => Some(Found::kept(INFINITY, 0)),
+        _ if kept >= len as u128 => Some(Found::kept(0, u32::MAX)),
+        _ => None,
+    }
+}
+
+impl Found {
+    /// Keeps magnitudes from the smallest one on, and that one up to the last member.
+    fn kept(smallest: u32, last: u32) -> Found {
+        Found { coefficients: [smallest, last].map(f32::from_bits), ..Found::default() }
+    }
 }
 
 /// By comparing each weight with every other.

@@ -76,7 +76,7 @@ impl Group<'_> {
 }
 
 #[inline(always)]
-fn same(b: u32) -> u32 {
+pub(super) fn same(b: u32) -> u32 {
     b
 }
 

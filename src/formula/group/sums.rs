@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::rows::{Range, Row, WIDTH, scan};
+use super::rows::{Range, Row, WIDTH, each, scan};
 use super::{CHUNK, Group, Halves, PartialSum};
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::fixed::{FINE, fine};
@@ -32,7 +32,7 @@ impl Group<'_> {
             |bits| {
                 let mut total = PartialSum::default();
                 for bits in bits.chunks(CHUNK) {
-                    total = total.add(of_chunk(bits, e, &f).0);
+                    total = total.add(of_part(bits, e, &f));
                 }
                 total
             },
@@ -44,24 +44,37 @@ impl Group<'_> {
 /// The sum over at most a chunk, and the range of the weights.
 #[inline(always)]
 fn of_chunk(bits: &[u32], e: i32, f: impl Fn(u32) -> u32) -> (PartialSum, Range) {
+    let mut found = None;
     if let Some(mut lanes) = Lanes::of_unit(e - FINE) {
         let range = scan(
             bits,
             #[inline(always)]
-            |row, len| {
-                let mut magnitudes = [0; WIDTH];
-                for i in 0..WIDTH {
-                    // What `f` makes of padding does not count.
-                    magnitudes[i] = if i < len { f(row[i]) & MAGNITUDE } else { 0 };
-                }
-                lanes.add(&magnitudes);
-            },
+            |row, len| lanes.add_each(row, len, &f),
         );
-        if let Some(sum) = lanes.sum() {
-            return (sum, range);
-        }
+        found = lanes.sum().map(|sum| (sum, range));
     }
-    any_of_chunk(bits, e, f)
+    found.unwrap_or_else(
+        #[inline(always)]
+        || any_of_chunk(bits, e, f),
+    )
+}
+
+/// The sum alone.
+#[inline(always)]
+fn of_part(bits: &[u32], e: i32, f: impl Fn(u32) -> u32) -> PartialSum {
+    let mut found = None;
+    if let Some(mut lanes) = Lanes::of_unit(e - FINE) {
+        each(
+            bits,
+            #[inline(always)]
+            |row, len| lanes.add_each(row, len, &f),
+        );
+        found = lanes.sum();
+    }
+    found.unwrap_or_else(
+        #[inline(always)]
+        || any_of_chunk(bits, e, f).0,
+    )
 }
 
 /// The same whatever the weights and the unit are.
@@ -97,6 +110,16 @@ impl Lanes {
     pub(super) fn of_unit(e: i32) -> Option<Lanes> {
         let scale = f32::from_bits(((127 - e) as u32) << 23);
         ORDINARY.contains(&e).then_some(Lanes { sums: [0.0; WIDTH], counts: [0; WIDTH], scale })
+    }
+
+    /// Adds what `f` makes of the weights that count. It may make a weight of padding.
+    #[inline(always)]
+    fn add_each(&mut self, row: &Row, len: usize, f: impl Fn(u32) -> u32) {
+        let mut magnitudes = [0; WIDTH];
+        for i in 0..WIDTH {
+            magnitudes[i] = if i < len { f(row[i]) & MAGNITUDE } else { 0 };
+        }
+        self.add(&magnitudes);
     }
 
     #[inline(always)]
@@ -156,6 +179,8 @@ mod tests {
                         let (total, count) = (exact.clone().sum(), exact.filter(|x| *x > 0).count() as u64);
                         assert_eq!((found.total, found.count), (total, count), "{len} weights of {e} + {above}");
                         assert_eq!((want.total, want.count), (total, count), "{len} weights of {e} + {above}");
+                        let part = of_part(&bits, e, f);
+                        assert_eq!((part.total, part.count), (total, count), "{len} weights of {e} + {above}");
                     }
                 }
             }

@@ -4,11 +4,14 @@
 //! Michelot's iteration may then begin anywhere. It ends at a threshold whose own sum leads to it again: that is the one
 //! that integers lead to.
 
+use std::iter::Sum;
+use std::ops::AddAssign;
+
 use super::bracket::{magnitude, positive};
 use super::{BIAS, HIGHEST, Units, least_on_simplex, of_inside, share};
 use crate::formula::Formula;
 use crate::formula::group::between::power;
-use crate::formula::group::rows::{WIDTH, scan};
+use crate::formula::group::rows::{WIDTH, each};
 use crate::formula::group::{Found, Group, Members, PARALLEL, Search};
 use crate::formula::rule::{Purpose, Rule};
 use crate::numeric::arithmetic::quotient;
@@ -19,7 +22,8 @@ use crate::numeric::fixed::{FINE, exponent};
 const ORDINARY: std::ops::RangeInclusive<i32> = -60..=60;
 /// How many sums are made. Hardly any group needs more.
 const STEPS: u32 = 12;
-/// How many of the first steps follow a parabola.
+/// How many of the first steps sum in `f32`, and how many of these follow a parabola.
+const ROUGH: u32 = 3;
 const CURVED: u32 = 2;
 /// How far a sum of up to 2^16 weights is from the exact one, relative to it.
 const CLOSE: f64 = 1.0 / (1u64 << 40) as f64;
@@ -84,7 +88,7 @@ fn sizes(group: &Group<'_>, bits: &[u32], size: impl Fn(u32) -> u32) -> Sizes {
         #[inline(always)]
         || {
             let ([mut largest, mut top, mut highest], mut sums) = ([[0; WIDTH]; 3], [0.0; WIDTH]);
-            scan(
+            each(
                 bits,
                 #[inline(always)]
                 |row, _| {
@@ -122,12 +126,19 @@ fn is_inside(units: &Units<'_>, sizes: &Sizes, len: usize) -> Option<bool> {
     inside.then_some(true)
 }
 
-/// The sum and the count of the sizes above a threshold, which is given by its bits.
-fn above(group: &Group<'_>, bits: &[u32], threshold: u32, size: impl Fn(u32) -> u32) -> (f64, u32) {
+/// The sum and the count of the sizes above a threshold, which is given by its bits. The sum is one of what `widen` makes
+/// of sizes.
+fn above<T: Copy + Default + AddAssign + Sum<T>>(
+    group: &Group<'_>,
+    bits: &[u32],
+    threshold: u32,
+    size: impl Fn(u32) -> u32,
+    widen: impl Fn(f32) -> T,
+) -> (T, u32) {
     group.set.run(
         #[inline(always)]
         || {
-            let (mut sums, mut counts) = ([0.0; WIDTH], [0; WIDTH]);
+            let (mut sums, mut counts) = ([T::default(); WIDTH], [0; WIDTH]);
             let (rows, rest) = bits.as_chunks();
             let mut last = [0; WIDTH];
             last[..rest.len()].copy_from_slice(rest);
@@ -136,11 +147,11 @@ fn above(group: &Group<'_>, bits: &[u32], threshold: u32, size: impl Fn(u32) -> 
                     let size = size(row[i]);
                     // Signed numbers take one instruction less.
                     let is_above = size as i32 > threshold as i32;
-                    sums[i] += f64::from(f32::from_bits(if is_above { size } else { 0 }));
+                    sums[i] += widen(f32::from_bits(if is_above { size } else { 0 }));
                     counts[i] += u32::from(is_above);
                 }
             }
-            (sums.iter().sum(), counts.iter().sum())
+            (sums.into_iter().sum(), counts.iter().sum())
         },
     )
 }
@@ -157,13 +168,25 @@ fn level(units: &Units<'_>, total: f64, bits: &[u32], size: impl Fn(u32) -> u32)
     let mut threshold = (f64::max(newton, top - r) as f32).to_bits();
     let mut next_below = None;
     for step in 0..STEPS {
-        let (sum, count) = above(units.group, bits, threshold, &size);
+        let (sum, count) = if step < ROUGH {
+            let (sum, count) = above(
+                units.group,
+                bits,
+                threshold,
+                &size,
+                #[inline(always)]
+                |x| x,
+            );
+            (f64::from(sum), count)
+        } else {
+            above(units.group, bits, threshold, &size, f64::from)
+        };
         let Some((level, next)) = units.next(sum, count) else {
             // The parabola led too far.
             threshold = next_below.take()?;
             continue;
         };
-        if next == threshold {
+        if next == threshold && step >= ROUGH {
             let exact = exponent(units.top) - exponent(threshold) <= widest && exponent(threshold) > e - 32;
             return exact.then_some(level);
         }
