@@ -143,11 +143,15 @@ fn squares(bits: &[u32], f: impl Fn(u32) -> u32) -> (u32, f64) {
         bits,
         #[inline(always)]
         |row, _| {
+            // In one loop, LLVM makes vectors as short as those of `f64`.
+            let mut xs = [0.0; WIDTH];
             for i in 0..WIDTH {
                 let b = f(row[i]);
                 largest[i] = largest[i].max(b & MAGNITUDE);
-                let x = f64::from(f32::from_bits(b));
-                sums[i] += x * x;
+                xs[i] = f32::from_bits(b);
+            }
+            for (sum, x) in sums.iter_mut().zip(xs) {
+                *sum += f64::from(x) * f64::from(x);
             }
         },
     );
@@ -195,7 +199,7 @@ fn is_inside<F: Formula>(group: &Group<'_>, c: &Coefficients, largest: u32, boun
         && is_ordinary(largest)
         && bits.len() < PARALLEL
     {
-        let (_, squares) = group.set.run(
+        let squares = group.set.run(
             #[inline(always)]
             || {
                 squares(
@@ -203,6 +207,7 @@ fn is_inside<F: Formula>(group: &Group<'_>, c: &Coefficients, largest: u32, boun
                     #[inline(always)]
                     |b| finite_prox::<F>(b, c),
                 )
+                .1
             },
         );
         let (sum, bound) = (Between::of_squares(squares, largest, bits.len()), Limit::of(bound, 1).in_units(places));
