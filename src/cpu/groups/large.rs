@@ -144,4 +144,12 @@ mod tests {
         in_place_is_as_gathered(1 << 16, 1, f16::from_f32)?;
         in_place_is_as_gathered((1 << 16) + 4096, 2, bf16::from_f32)
     }
+    /// The threshold is −1, which also raises what the last chunk is padded with.
+    #[test]
+    fn padding_is_no_weight_of_a_simplex() -> Result<()> {
+        let len = (1 << 16) + 3;
+        let found = Backend::cpu().prox(&Penalty::simplex(len as f64)?, &vec![0.0f32; len], 1.0)?;
+        assert_eq!(found.iter().position(|x| *x != 1.0), None);
+        Ok(())
+    }
 }
