@@ -232,11 +232,12 @@ impl Units<'_> {
         let halves = if places < 64 { below.div_ceil(1 << places) } else { u64::from(below > 0) };
         let largest = u64::from(self.top & 0x7f_ffff | 0x80_0000) << 1;
         let threshold = largest.checked_sub(halves).filter(|threshold| *threshold >= 1 << 23)? as u32;
-        let bits = if threshold >= 1 << 24 {
-            self.top & !0x7f_ffff | (threshold >> 1) & 0x7f_ffff
-        } else {
-            (self.top & !0x7f_ffff) - (1 << 23) | threshold & 0x7f_ffff
+        // Below a power of two, the last place is half as large.
+        let (exponent, threshold) = match self.top >> 23 {
+            exponent if threshold >= 1 << 24 => (exponent, threshold >> 1),
+            exponent => (exponent - 1, threshold),
         };
+        let bits = exponent << 23 | threshold & 0x7f_ffff;
         Some((BIAS - below, bits))
     }
 }
