@@ -75,6 +75,11 @@ pub(crate) trait Formula: PerWeight<f32> {
     fn short_gradient(theta: u32, _c: &Coefficients) -> u32 {
         theta
     }
+    /// Whether the gradient at a finite θ is c₀·sign θ with these coefficients, and c₀ at least
+    /// [`LARGE`](crate::numeric::bits::LARGE).
+    fn has_sign_gradient(_c: &Coefficients) -> bool {
+        false
+    }
     /// Whether [`short_prox`](Formula::short_prox) holds with these coefficients.
     fn has_short_prox(_c: &Coefficients) -> bool {
         false

@@ -15,7 +15,7 @@ use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
 use crate::numeric::simd::InstructionSet;
 use crate::numeric::stream;
-use crate::numeric::tile::{self, AHEAD, TILE, TermLanes};
+use crate::numeric::tile::{self, TILE, TermLanes};
 use crate::plan::coefficients::CoefficientRecord;
 use crate::plan::operation::Operation;
 
@@ -41,23 +41,31 @@ impl Task<'_> {
             return self.sum(operands.source, operands.element_weights, sums);
         }
         let streams = self.streams::<E>();
+        let len = self.at_once(&operands, streams);
         let mut rows = Rows::default();
         // Each block is summed while it is in the cache.
         while !(operands.source.is_empty() && operands.written[0].is_empty()) {
             let mut tile = operands.take(TILE);
             let mut left = tile.reborrow();
             while !left.written[0].is_empty() {
-                self.update(at, left.take(BLOCK), streams, &mut rows);
-                at += BLOCK as u64;
+                self.update(at, left.take(len), streams, &mut rows);
+                at += len as u64;
             }
             if self.pass.sums {
                 let gradient = matches!(operation, Operation::Gradient | Operation::AddGradient);
-                self.add(if gradient { tile.source } else { tile.written[0] }, tile.element_weights, sums);
+                self.add(if gradient { tile.source } else { tile.written[0] }, tile.element_weights, &mut rows, sums);
             }
         }
         if streams {
             stream::fence();
         }
+    }
+
+    /// How many elements are updated at a time: a block if several loops go over them or they take rows, else a tile.
+    fn at_once<E: Element>(&self, operands: &SegmentOperands<'_, E>, streams: bool) -> usize {
+        let steps = matches!(self.pass.operation, Operation::Sgd(_) | Operation::Adam(_));
+        let rows = steps || streams || self.groups.is_some() || !operands.element_weights.is_empty();
+        if rows { BLOCK } else { TILE }
     }
 
     /// Whether the output is streamed: it is written only, and not summed.
@@ -72,10 +80,10 @@ impl Task<'_> {
 
     fn sum<E: Element>(&self, weights: &[E], element_weights: &[E], sums: &mut Sums) {
         if self.c.sums_terms() {
-            let mut left = SegmentOperands::read(weights, element_weights);
+            let (mut left, mut rows) = (SegmentOperands::read(weights, element_weights), Rows::default());
             while !left.source.is_empty() {
                 let tile = left.take(TILE);
-                self.add(tile.source, tile.element_weights, sums);
+                self.add(tile.source, tile.element_weights, &mut rows, sums);
             }
         } else {
             self.add_tiles(weights, sums);
@@ -83,18 +91,18 @@ impl Task<'_> {
     }
 
     /// Adds a tile, or the part of it that exists.
-    fn add<E: Element>(&self, weights: &[E], element_weights: &[E], sums: &mut Sums) {
+    fn add<E: Element>(&self, weights: &[E], element_weights: &[E], rows: &mut Rows<E>, sums: &mut Sums) {
         let max = self.add_tiles(weights, sums);
         if self.c.sums_terms() {
-            let mut lanes = TermLanes::new(max);
-            let (mut weight_bits, mut shares) = (None, [0.0; BLOCK]);
+            let (mut lanes, mut shares) = (TermLanes::new(max), [0.0; BLOCK]);
             let mut left = SegmentOperands::read(weights, element_weights);
             while !left.source.is_empty() {
                 let row = left.take(BLOCK);
                 let shares = &mut shares[..row.source.len()];
-                let element_weights = bits_of(self.set, row.element_weights, &mut weight_bits);
+                let weights = cast_slice(bits_of(self.set, row.source, &mut rows.source));
+                let element_weights = bits_of(self.set, row.element_weights, &mut rows.element_weights);
                 let t = Weighed { coefficients: &self.c.terms, element_weights };
-                (self.loops.terms)(self.set, row.source.into(), t, shares);
+                (self.loops.terms)(self.set, weights, t, shares);
                 self.set.run(
                     #[inline(always)]
                     || lanes.add(shares),
@@ -107,15 +115,27 @@ impl Task<'_> {
         }
     }
 
-    /// Adds tiles, and returns the bits of the last one's largest finite |θ|.
+    /// Adds tiles, the last of which may be partial, and returns the bits of the last one's largest finite |θ|. Tiles and
+    /// parts are apart: in one function, LLVM does not vectorise the parts.
     fn add_tiles<E: Element>(&self, weights: &[E], sums: &mut Sums) -> u32 {
-        self.set.run_knowing(
-            #[inline(always)]
-            |set| add_tiles(set, weights, sums),
-        )
+        let (tiles, part) = weights.as_chunks::<TILE>();
+        let mut max = 0;
+        if !tiles.is_empty() {
+            max = self.set.run_knowing(
+                #[inline(always)]
+                |set| add_tiles(set, tiles, sums),
+            );
+        }
+        if !part.is_empty() {
+            max = self.set.run_knowing(
+                #[inline(always)]
+                |set| tile::add_part(set, part, sums),
+            );
+        }
+        max
     }
 
-    /// Updates at most a block.
+    /// Updates at most a tile, or at most a block if it takes rows.
     fn update<E: Element>(&self, at: u64, operands: SegmentOperands<'_, E>, streams: bool, rows: &mut Rows<E>) {
         let (set, loops, s) = (self.set, self.loops, &self.pass.scalars);
         let SegmentOperands { source, element_weights, written: [output, first, second] } = operands;
@@ -127,15 +147,24 @@ impl Task<'_> {
         match self.pass.operation {
             Operation::Evaluate => {}
             Operation::AddGradient if self.c.untouched() => {}
-            Operation::AddGradient => (loops.add_gradient)(set, source.into(), output.into(), c, false),
-            Operation::Gradient => (loops.gradient)(set, source.into(), output.into(), c, streams),
+            Operation::AddGradient => (loops.add_gradient)(set, source.into(), output.into(), c),
+            Operation::Gradient => {
+                streamed(streams, output, &mut rows.made, |output| {
+                    (loops.gradient)(set, source.into(), output.into(), c);
+                });
+            }
             Operation::Prox if source.is_empty() => {
                 if !self.c.untouched() {
                     (loops.prox_in_place)(set, output.into(), c);
                 }
             }
             Operation::Prox if self.c.untouched() => output.copy_from_slice(source),
-            Operation::Prox => (loops.prox)(set, source.into(), output.into(), c, streams),
+            Operation::Prox => {
+                streamed(streams, output, &mut rows.made, |output| {
+                    output.copy_from_slice(source);
+                    (loops.prox_in_place)(set, output.into(), c);
+                });
+            }
             Operation::Sgd(direction) => {
                 on_bits(set, output, &mut rows.output, |theta| {
                     steps::sgd(set, direction, theta, source, first, s);
@@ -143,14 +172,14 @@ impl Task<'_> {
                 });
             }
             Operation::Adam(metric) => {
-                let metrics = rows.metric.get_or_insert([0; BLOCK]);
+                let metrics = rows.made.get_or_insert([0; BLOCK]);
                 on_bits(set, output, &mut rows.output, |theta| {
                     steps::adam(set, theta, source, [first, second], metrics, s);
                     match metric {
                         Metric::Plain => self.prox_of_step(theta, c),
                         Metric::Adam => {
                             let metrics = cast_slice(&metrics[..theta.len()]);
-                            (loops.metric_prox_in_place)(set, metrics, cast_slice_mut(theta), c, false);
+                            (loops.metric_prox_in_place)(set, metrics, cast_slice_mut(theta), c);
                         }
                     }
                 });
@@ -166,14 +195,60 @@ impl Task<'_> {
     }
 }
 
-/// Adds tiles, the last of which may be partial, and returns the bits of the last one's largest finite |θ|.
+/// Adds tiles, and returns the bits of the last one's largest finite |θ|.
 #[inline(always)]
-fn add_tiles<E: Element>(set: InstructionSet, weights: &[E], sums: &mut Sums) -> u32 {
-    let (tiles, part) = weights.as_chunks::<TILE>();
+fn add_tiles<E: Element>(set: InstructionSet, tiles: &[[E; TILE]], sums: &mut Sums) -> u32 {
     let (mut max, mut room) = (0, None);
     for tile in tiles {
-        let ahead = tile.as_ptr().wrapping_add(AHEAD * TILE);
-        max = tile::add(set, tile, ahead, &mut room, sums);
+        max = tile::add(set, tile, &mut room, sums);
     }
-    if part.is_empty() { max } else { tile::add_part(set, part, sums) }
+    max
+}
+
+/// Calls `f` with at most a block of output, or with memory that is then streamed to it.
+fn streamed<E: Element>(streams: bool, output: &mut [E], made: &mut Option<[u32; BLOCK]>, f: impl FnOnce(&mut [E])) {
+    if !streams {
+        return f(output);
+    }
+    let made = &mut cast_slice_mut(made.get_or_insert([0; BLOCK]))[..output.len()];
+    f(made);
+    stream::store(made, output);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Penalty, Result};
+    use half::{bf16, f16};
+
+    fn streams_the_bits_that_it_stores<E: Element>() -> Result<()> {
+        let penalty = Penalty::elastic_net(0.5, 0.25)?;
+        let loops = &penalty.formula().loops;
+        let c = Weighed { coefficients: &[0.25, 0.75, 0.0, 0.0, 0.0], element_weights: &[] };
+        // Any bits, NaN and infinity among them.
+        let source: Vec<E> = (0..1100u32).map(|i| E::encode(i.wrapping_mul(2_654_435_761))).collect();
+        for set in InstructionSet::available() {
+            // Starts that are aligned, and starts that are not.
+            for (start, len) in (0..9).flat_map(|start| [(start, 1), (start, 64), (start, 200), (start, BLOCK)]) {
+                let (source, mut made) = (&source[start + 1..][..len], None);
+                let mut outputs = [(); 2].map(|()| vec![E::zeroed(); start + len]);
+                for (streams, output) in [true, false].into_iter().zip(&mut outputs) {
+                    streamed(streams, &mut output[start..], &mut made, |output| {
+                        (loops.gradient)(set, source.into(), output.into(), c);
+                    });
+                }
+                stream::fence();
+                let bits = outputs.map(|output| output.iter().map(|x| x.decode()).collect::<Vec<_>>());
+                assert_eq!(bits[0], bits[1], "{set:?} {start} {len}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_streamed_output_has_the_bits_of_a_stored_one() -> Result<()> {
+        streams_the_bits_that_it_stores::<f32>()?;
+        streams_the_bits_that_it_stores::<f16>()?;
+        streams_the_bits_that_it_stores::<bf16>()
+    }
 }

@@ -1,33 +1,35 @@
 //! The loops over weights. They are compiled for each formula, instruction set and type of weights. A weight is
 //! converted, used and converted back in one go, a block at a time. The last block of a slice is padded with zeros.
 
+use std::slice::from_mut;
+
 use super::group::find::{self, Find};
 use super::group::with_group;
-use super::visit::{AddGradient, Gradient, MetricProx, Prox, Term, Visit};
+use super::visit::{AddGradient, Form, Gradient, MetricProx, Prox, Term, Visit};
 use super::{Coefficients, Formula, TermCoefficients, pointwise};
 use crate::numeric::bits;
 use crate::numeric::block;
 use crate::numeric::element::{BLOCK, Block, Element};
 use crate::numeric::simd::InstructionSet;
 use crate::numeric::slice::{Slice, SliceMut, with_element};
-use crate::numeric::stream;
 use crate::numeric::tile::prefetch_ahead;
 
-/// A loop from a source to an output. The last argument tells whether it streams the output.
-pub(crate) type Update = fn(InstructionSet, Slice<'_>, SliceMut<'_>, Weighed<'_, Coefficients>, bool);
+/// A loop from a source to an output.
+pub(crate) type Update = fn(InstructionSet, Slice<'_>, SliceMut<'_>, Weighed<'_, Coefficients>);
 /// A loop over weights as bits that each have two coefficients of their group.
 pub(crate) type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32]; 2]);
 
-/// The loops of a formula, from a source to an output or in place.
+/// The loops of a formula. Those that a separable formula and those that a group's never calls do nothing.
 pub(crate) struct Loops {
     pub(crate) gradient: Update,
     pub(crate) add_gradient: Update,
-    pub(crate) prox: Update,
     pub(crate) prox_in_place: fn(InstructionSet, SliceMut<'_>, Weighed<'_, Coefficients>),
     /// The source is the metric.
-    pub(crate) metric_prox_in_place: fn(InstructionSet, &[f32], &mut [f32], Weighed<'_, Coefficients>, bool),
+    pub(crate) metric_prox_in_place: fn(InstructionSet, &[f32], &mut [f32], Weighed<'_, Coefficients>),
     /// The weights' terms in the term sum.
-    pub(crate) terms: fn(InstructionSet, Slice<'_>, Weighed<'_, TermCoefficients>, &mut [f32]),
+    pub(crate) terms: fn(InstructionSet, &[f32], Weighed<'_, TermCoefficients>, &mut [f32]),
+    /// The prox of weights of one group.
+    pub(crate) prox_of_group: Update,
     pub(crate) gradient_of_each: UpdateEach,
     pub(crate) prox_of_each: UpdateEach,
     pub(crate) find: Find,
@@ -56,13 +58,16 @@ impl<'a, C: Copy> Weighed<'a, C> {
         OfBlock { coefficients: *self.coefficients, element_weights: of_block.unwrap_or(&[0; BLOCK]) }
     }
 
-    /// Those of the last block, which is padded.
+    /// Those of the elements from `start` on, which `padded` pads to a block.
     #[inline(always)]
-    fn rest<'b, F: Formula>(&self, start: usize, padded: &'b mut Block) -> OfBlock<'b, C> {
+    fn rest<'b, F: Formula>(&self, start: usize, padded: &'b mut Block) -> Weighed<'b, C>
+    where
+        'a: 'b,
+    {
         if F::WEIGHTED {
             pad(&self.element_weights[start..], padded);
         }
-        OfBlock { coefficients: *self.coefficients, element_weights: padded }
+        Weighed { coefficients: self.coefficients, element_weights: padded }
     }
 }
 
@@ -84,11 +89,11 @@ impl Loops {
         let grouped = F::RULE.is_some();
         Loops {
             gradient: if grouped { update_bits::<Gradient<F>> } else { update::<Gradient<F>> },
-            add_gradient: if grouped { |_, _, _, _, _| {} } else { update::<AddGradient<F>> },
-            prox: if grouped { update_bits::<Prox<F>> } else { update::<Prox<F>> },
+            add_gradient: if grouped { |_, _, _, _| {} } else { update::<AddGradient<F>> },
             prox_in_place: if grouped { |_, _, _| {} } else { update_in_place::<Prox<F>> },
-            metric_prox_in_place: if grouped { |_, _, _, _, _| {} } else { run::<MetricProx<F>, f32, f32, 5> },
+            metric_prox_in_place: if grouped { |_, _, _, _| {} } else { run::<MetricProx<F>, f32, f32, 5> },
             terms: if grouped || !F::SUMS_TERMS { |_, _, _, _| {} } else { terms::<F> },
+            prox_of_group: if grouped { update_bits::<Prox<F>> } else { |_, _, _, _| {} },
             gradient_of_each: if grouped { gradient_of_each::<F> } else { |_, _, _, _, _| {} },
             prox_of_each: if grouped { prox_of_each::<F> } else { |_, _, _, _, _| {} },
             find: find::of::<F>(),
@@ -96,71 +101,66 @@ impl Loops {
     }
 }
 
+/// [`Form`]s as constants.
+const ANY: u8 = 0;
+const SHORT: u8 = 1;
+const SHORTEST: u8 = 2;
+
 /// Runs a loop from a source to an output.
-#[inline(always)]
 fn run<V: Visit<N>, S: Element, O: Element, const N: usize>(
     set: InstructionSet,
     source: &[S],
     output: &mut [O],
     c: Weighed<'_, [f32; N]>,
-    streams: bool,
-) {
-    // What is read before it is written is in the cache.
-    let streams = streams && !V::READS;
-    set.run_knowing(
-        #[inline(always)]
-        |set| {
-            if V::has_short(c.coefficients) {
-                blocks::<V, S, O, N, true>(set, source, output, c, streams);
-            } else {
-                blocks::<V, S, O, N, false>(set, source, output, c, streams);
-            }
-        },
-    );
-}
-
-#[inline(always)]
-fn blocks<V: Visit<N>, S: Element, O: Element, const N: usize, const SHORT: bool>(
-    set: InstructionSet,
-    source: &[S],
-    output: &mut [O],
-    c: Weighed<'_, [f32; N]>,
-    streams: bool,
 ) {
     let (sources, source_rest) = source.as_chunks::<BLOCK>();
     let (outputs, output_rest) = output[..source.len()].as_chunks_mut::<BLOCK>();
-    for (i, (source, output)) in sources.iter().zip(outputs).enumerate() {
-        prefetch_ahead(source);
-        if !streams {
-            prefetch_ahead(output);
-        }
-        let c = c.block::<V::Formula>(i * BLOCK);
-        if streams {
-            let mut made = [O::zeroed(); BLOCK];
-            block::<V, S, O, N, SHORT>(set, source, &mut made, c);
-            stream::store(&made, output);
-        } else {
-            block::<V, S, O, N, SHORT>(set, source, output, c);
-        }
+    if !sources.is_empty() {
+        blocks::<V, S, O, N>(set, sources, outputs, c);
     }
     if !source_rest.is_empty() {
         let (mut from, mut to, mut element_weights) = ([S::zeroed(); BLOCK], [O::zeroed(); BLOCK], [0; BLOCK]);
         pad(source_rest, &mut from);
         pad(output_rest, &mut to);
         let c = c.rest::<V::Formula>(sources.len() * BLOCK, &mut element_weights);
-        block::<V, S, O, N, SHORT>(set, &from, &mut to, c);
+        blocks::<V, S, O, N>(set, &[from], from_mut(&mut to), c);
         output_rest.copy_from_slice(&to[..source_rest.len()]);
     }
 }
 
-#[inline(always)]
-fn block<V: Visit<N>, S: Element, O: Element, const N: usize, const SHORT: bool>(
+/// Apart, so that it is compiled once for all blocks, the last one among them.
+#[inline(never)]
+fn blocks<V: Visit<N>, S: Element, O: Element, const N: usize>(
     set: InstructionSet,
-    source: &[S; BLOCK],
-    output: &mut [O; BLOCK],
-    c: OfBlock<'_, [f32; N]>,
+    sources: &[[S; BLOCK]],
+    outputs: &mut [[O; BLOCK]],
+    c: Weighed<'_, [f32; N]>,
 ) {
-    if S::are_finite(source) && (!V::READS || O::are_finite(output)) {
+    set.run_knowing(
+        #[inline(always)]
+        |set| match V::form(c.coefficients) {
+            Form::Any => each_block::<V, S, O, N, ANY>(set, sources, outputs, c),
+            Form::Short => each_block::<V, S, O, N, SHORT>(set, sources, outputs, c),
+            Form::Shortest => each_block::<V, S, O, N, SHORTEST>(set, sources, outputs, c),
+        },
+    );
+}
+
+#[inline(always)]
+fn each_block<V: Visit<N>, S: Element, O: Element, const N: usize, const FORM: u8>(
+    set: InstructionSet,
+    sources: &[[S; BLOCK]],
+    outputs: &mut [[O; BLOCK]],
+    c: Weighed<'_, [f32; N]>,
+) {
+    for (i, (source, output)) in sources.iter().zip(outputs).enumerate() {
+        prefetch_ahead(source);
+        prefetch_ahead(output);
+        let c = c.block::<V::Formula>(i * BLOCK);
+        if !(S::are_finite(source) && (!V::READS || O::are_finite(output))) {
+            any_block::<V, S, O, N>(source, output, &c);
+            continue;
+        }
         let mut room = [0; BLOCK];
         let source = block::bits(set, source, &mut room);
         block::write(
@@ -170,101 +170,107 @@ fn block<V: Visit<N>, S: Element, O: Element, const N: usize, const SHORT: bool>
             #[inline(always)]
             |output| {
                 for i in 0..BLOCK {
-                    output[i] = finite::<V, N, SHORT>(source[i], output[i], &c.at::<V::Formula>(i));
+                    output[i] = finite::<V, N, FORM>(source[i], output[i], &c.at::<V::Formula>(i));
                 }
             },
         );
-    } else {
-        any_block::<V, S, O, N>(set, source, output, c);
     }
 }
 
-/// A block that holds a NaN or an infinity. Apart, because it is rare and long.
+/// A block that holds a NaN or an infinity. Few blocks do, so this is compiled for no particular instructions.
 #[inline(never)]
 fn any_block<V: Visit<N>, S: Element, O: Element, const N: usize>(
-    set: InstructionSet,
     source: &[S; BLOCK],
     output: &mut [O; BLOCK],
-    c: OfBlock<'_, [f32; N]>,
+    c: &OfBlock<'_, [f32; N]>,
 ) {
-    set.run(
-        #[inline(always)]
-        || {
-            for i in 0..BLOCK {
-                output[i] = O::encode(V::any(source[i].decode(), output[i].decode(), &c.at::<V::Formula>(i)));
-            }
-        },
-    );
+    let [mut from, mut to] = [[0; BLOCK]; 2];
+    block::decode_any(source, &mut from);
+    block::decode_any(output, &mut to);
+    any::<V, N>(&from, &mut to, c);
+    block::encode_any(&to, output);
+}
+
+/// The same as bits.
+#[inline(never)]
+fn any<V: Visit<N>, const N: usize>(from: &Block, to: &mut Block, c: &OfBlock<'_, [f32; N]>) {
+    for i in 0..BLOCK {
+        to[i] = V::any(from[i], to[i], &c.at::<V::Formula>(i));
+    }
 }
 
 /// Runs a loop in place: the element is the source, and there is no old value.
-#[inline(always)]
 fn run_in_place<V: Visit<N>, E: Element, const N: usize>(
-    set: InstructionSet,
-    elements: &mut [E],
-    c: Weighed<'_, [f32; N]>,
-) {
-    set.run_knowing(
-        #[inline(always)]
-        |set| {
-            if V::has_short(c.coefficients) {
-                blocks_in_place::<V, E, N, true>(set, elements, c);
-            } else {
-                blocks_in_place::<V, E, N, false>(set, elements, c);
-            }
-        },
-    );
-}
-
-#[inline(always)]
-fn blocks_in_place<V: Visit<N>, E: Element, const N: usize, const SHORT: bool>(
     set: InstructionSet,
     elements: &mut [E],
     c: Weighed<'_, [f32; N]>,
 ) {
     let (blocks, rest) = elements.as_chunks_mut::<BLOCK>();
     let start = blocks.len() * BLOCK;
-    for (i, block) in blocks.iter_mut().enumerate() {
-        prefetch_ahead(block);
-        block_in_place::<V, E, N, SHORT>(set, block, c.block::<V::Formula>(i * BLOCK));
+    if !blocks.is_empty() {
+        blocks_in_place::<V, E, N>(set, blocks, c);
     }
     if !rest.is_empty() {
         let (mut block, mut element_weights) = ([E::zeroed(); BLOCK], [0; BLOCK]);
         pad(rest, &mut block);
-        block_in_place::<V, E, N, SHORT>(set, &mut block, c.rest::<V::Formula>(start, &mut element_weights));
+        let c = c.rest::<V::Formula>(start, &mut element_weights);
+        blocks_in_place::<V, E, N>(set, from_mut(&mut block), c);
         rest.copy_from_slice(&block[..rest.len()]);
     }
 }
 
+#[inline(never)]
+fn blocks_in_place<V: Visit<N>, E: Element, const N: usize>(
+    set: InstructionSet,
+    blocks: &mut [[E; BLOCK]],
+    c: Weighed<'_, [f32; N]>,
+) {
+    set.run_knowing(
+        #[inline(always)]
+        |set| match V::form(c.coefficients) {
+            Form::Any => each_block_in_place::<V, E, N, ANY>(set, blocks, c),
+            Form::Short => each_block_in_place::<V, E, N, SHORT>(set, blocks, c),
+            Form::Shortest => each_block_in_place::<V, E, N, SHORTEST>(set, blocks, c),
+        },
+    );
+}
+
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "debug builds check an iterator's counter and do not vectorise")]
-fn block_in_place<V: Visit<N>, E: Element, const N: usize, const SHORT: bool>(
+fn each_block_in_place<V: Visit<N>, E: Element, const N: usize, const FORM: u8>(
     set: InstructionSet,
-    elements: &mut [E; BLOCK],
-    c: OfBlock<'_, [f32; N]>,
+    blocks: &mut [[E; BLOCK]],
+    c: Weighed<'_, [f32; N]>,
 ) {
-    if E::are_finite(elements) {
+    for (i, block) in blocks.iter_mut().enumerate() {
+        prefetch_ahead(block);
+        let c = c.block::<V::Formula>(i * BLOCK);
+        if !E::are_finite(block) {
+            let source = *block;
+            any_block::<V, E, E, N>(&source, block, &c);
+            continue;
+        }
         block::write(
             set,
-            elements,
+            block,
             [true, V::Formula::MAY_RETURN_NAN],
             #[inline(always)]
             |bits| {
                 for i in 0..BLOCK {
-                    bits[i] = finite::<V, N, SHORT>(bits[i], 0, &c.at::<V::Formula>(i));
+                    bits[i] = finite::<V, N, FORM>(bits[i], 0, &c.at::<V::Formula>(i));
                 }
             },
         );
-    } else {
-        for i in 0..BLOCK {
-            elements[i] = E::encode(V::any(elements[i].decode(), 0, &c.at::<V::Formula>(i)));
-        }
     }
 }
 
 #[inline(always)]
-fn finite<V: Visit<N>, const N: usize, const SHORT: bool>(from: u32, old: u32, c: &[f32; N]) -> u32 {
-    if SHORT { V::short(from, old, c) } else { V::finite(from, old, c) }
+fn finite<V: Visit<N>, const N: usize, const FORM: u8>(from: u32, old: u32, c: &[f32; N]) -> u32 {
+    match FORM {
+        ANY => V::finite(from, old, c),
+        SHORT => V::short(from, old, c),
+        _ => V::shortest(from, old, c),
+    }
 }
 
 #[inline(always)]
@@ -273,14 +279,8 @@ fn pad<T: Copy>(part: &[T], block: &mut [T; BLOCK]) {
 }
 
 /// Slices have a type as a value, so that the caller is not compiled for each formula.
-fn update<V: Visit<5>>(
-    set: InstructionSet,
-    source: Slice<'_>,
-    output: SliceMut<'_>,
-    c: Weighed<'_, Coefficients>,
-    streams: bool,
-) {
-    with_element!(source.dtype(), E => run::<V, E, E, 5>(set, source.elements(), output.into_elements(), c, streams));
+fn update<V: Visit<5>>(set: InstructionSet, source: Slice<'_>, output: SliceMut<'_>, c: Weighed<'_, Coefficients>) {
+    with_element!(source.dtype(), E => run::<V, E, E, 5>(set, source.elements(), output.into_elements(), c));
 }
 
 /// The same of bits alone, as weights in groups are given.
@@ -289,17 +289,16 @@ fn update_bits<V: Visit<5>>(
     source: Slice<'_>,
     output: SliceMut<'_>,
     c: Weighed<'_, Coefficients>,
-    streams: bool,
 ) {
-    run::<V, f32, f32, 5>(set, source.elements(), output.into_elements(), c, streams);
+    run::<V, f32, f32, 5>(set, source.elements(), output.into_elements(), c);
 }
 
 fn update_in_place<V: Visit<5>>(set: InstructionSet, weights: SliceMut<'_>, c: Weighed<'_, Coefficients>) {
     with_element!(weights.as_slice().dtype(), E => run_in_place::<V, E, 5>(set, weights.into_elements(), c));
 }
 
-fn terms<F: Formula>(set: InstructionSet, weights: Slice<'_>, t: Weighed<'_, TermCoefficients>, terms: &mut [f32]) {
-    with_element!(weights.dtype(), E => run::<Term<F>, E, f32, 3>(set, weights.elements(), terms, t, false));
+fn terms<F: Formula>(set: InstructionSet, weights: &[f32], t: Weighed<'_, TermCoefficients>, terms: &mut [f32]) {
+    run::<Term<F>, f32, f32, 3>(set, weights, terms, t);
 }
 
 fn gradient_of_each<F: Formula>(
@@ -343,42 +342,4 @@ fn of_each(
             }
         },
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Penalty, Result};
-    use half::{bf16, f16};
-
-    fn streams_the_bits_that_it_stores<E: Element>() -> Result<()> {
-        let penalty = Penalty::elastic_net(0.5, 0.25)?;
-        let loops = &penalty.formula().loops;
-        let c = Weighed { coefficients: &[0.25, 0.75, 0.0, 0.0, 0.0], element_weights: &[] };
-        // Any bits, NaN and infinity among them.
-        let source: Vec<E> = (0..3000u32).map(|i| E::encode(i.wrapping_mul(2_654_435_761))).collect();
-        for set in InstructionSet::available() {
-            // Starts that are aligned, and starts that are not.
-            for (start, len) in (0..9).flat_map(|start| [(start, 64), (start, 200), (start, 2048)]) {
-                let source = &source[start + 1..][..len];
-                for update in [loops.gradient, loops.prox] {
-                    let mut outputs = [(); 2].map(|()| vec![E::zeroed(); start + len]);
-                    let [streamed, stored] = outputs.each_mut().map(|output| &mut output[start..]);
-                    update(set, source.into(), streamed.into(), c, true);
-                    update(set, source.into(), stored.into(), c, false);
-                    stream::fence();
-                    let bits = outputs.map(|output| output.iter().map(|x| x.decode()).collect::<Vec<_>>());
-                    assert_eq!(bits[0], bits[1], "{set:?} {start} {len}");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn a_streamed_output_has_the_bits_of_a_stored_one() -> Result<()> {
-        streams_the_bits_that_it_stores::<f32>()?;
-        streams_the_bits_that_it_stores::<f16>()?;
-        streams_the_bits_that_it_stores::<bf16>()
-    }
 }

@@ -3,7 +3,7 @@
 //! Twin of `shaders/formula/pointwise.wgsl` and `shaders/formula/pointwise/gradient.wgsl`.
 
 use super::{Coefficients, Formula, TermCoefficients};
-use crate::numeric::bits::{INFINITY, MAGNITUDE, flush, select};
+use crate::numeric::bits::{INFINITY, MAGNITUDE, SMALLEST, flush, select};
 
 /// The gradient at a weight, as bits: a NaN keeps its bits, and an infinity gives the limit there.
 #[inline(always)]
@@ -20,6 +20,13 @@ pub(crate) fn gradient<F: Formula>(theta: u32, c: &Coefficients) -> u32 {
 #[inline(always)]
 pub(crate) fn finite_gradient<F: Formula>(theta: u32, c: &Coefficients) -> u32 {
     flush(F::gradient(flush(f32::from_bits(theta)), c)).to_bits()
+}
+
+/// The gradient c₀·sign θ at a finite weight, as bits.
+#[inline(always)]
+pub(crate) fn sign_gradient(theta: u32, c: &Coefficients) -> u32 {
+    let zero = theta & MAGNITUDE < SMALLEST.to_bits();
+    select(zero, 0, c[0].to_bits() | (theta & !MAGNITUDE))
 }
 
 /// The prox of a weight, as bits: a non-finite weight keeps its bits.

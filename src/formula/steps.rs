@@ -5,6 +5,8 @@
 //! [`sgd`] and [`adam`] flush is tiny. And no number was infinite or NaN. So we take the step without any such test, and
 //! look at the sums. Nearly all blocks are usual.
 
+use std::slice::from_mut;
+
 use super::scalars::{Direction, Scalars};
 use super::{adam, sgd};
 use crate::numeric::bits::{INFINITY, LARGE, MAGNITUDE, select};
@@ -124,7 +126,6 @@ impl Step<2> for Adam {
 
 /// Runs a step over slices of the same length; the metric's may be empty if the step has none. The last blocks are
 /// padded with zeros.
-#[inline(always)]
 fn run<S: Step<N>, E: Element, const N: usize>(
     set: InstructionSet,
     theta: &mut [u32],
@@ -133,42 +134,29 @@ fn run<S: Step<N>, E: Element, const N: usize>(
     mut state: [&mut [E]; N],
     s: &Scalars,
 ) {
-    // Copied: behind a reference, every write of a weight could change them.
-    let s = *s;
-    let step = Blocks { s, small: S::factors(&s).iter().all(|factor| factor.abs() <= 1.0) };
-    set.run_knowing(
-        #[inline(always)]
-        |set| {
-            let (gradients, gradient_rest) = gradient.as_chunks::<BLOCK>();
-            let (thetas, theta_rest) = theta.as_chunks_mut::<BLOCK>();
-            let mut unused = [0; BLOCK];
-            for (i, (gradient, theta)) in gradients.iter().zip(thetas).enumerate() {
-                let metric = if S::METRIC { &mut metric.as_chunks_mut().0[i] } else { &mut unused };
-                let state = state.each_mut().map(
-                    #[inline(always)]
-                    |slice| &mut slice.as_chunks_mut().0[i],
-                );
-                prefetch_ahead(gradient);
-                prefetch_ahead(theta);
-                state.iter().for_each(|block| prefetch_ahead(block));
-                step.block::<S, E, N>(set, theta, metric, gradient, state);
-            }
-            if !gradient_rest.is_empty() {
-                let (start, len) = (gradients.len() * BLOCK, gradient_rest.len());
-                let (mut from, mut to, mut metrics) = ([E::zeroed(); BLOCK], [0; BLOCK], [0; BLOCK]);
-                let mut states = [[E::zeroed(); BLOCK]; N];
-                from[..len].copy_from_slice(gradient_rest);
-                to[..len].copy_from_slice(theta_rest);
-                states.iter_mut().zip(&state).for_each(|(to, slice)| to[..len].copy_from_slice(&slice[start..]));
-                step.block::<S, E, N>(set, &mut to, &mut metrics, &from, states.each_mut());
-                theta_rest.copy_from_slice(&to[..len]);
-                state.iter_mut().zip(&states).for_each(|(slice, from)| slice[start..].copy_from_slice(&from[..len]));
-                if S::METRIC {
-                    metric[start..].copy_from_slice(&metrics[..len]);
-                }
-            }
-        },
-    );
+    let step = Blocks { s: *s, small: S::factors(s).iter().all(|factor| factor.abs() <= 1.0) };
+    let (gradients, gradient_rest) = gradient.as_chunks::<BLOCK>();
+    let (thetas, theta_rest) = theta.as_chunks_mut::<BLOCK>();
+    let (metrics, metric_rest) = metric.as_chunks_mut::<BLOCK>();
+    if !gradients.is_empty() {
+        let states = state.each_mut().map(|slice| slice.as_chunks_mut().0);
+        step.blocks::<S, E, N>(set, thetas, metrics, gradients, states);
+    }
+    if !gradient_rest.is_empty() {
+        let (start, len) = (gradients.len() * BLOCK, gradient_rest.len());
+        let (mut from, mut to, mut made) = ([E::zeroed(); BLOCK], [0; BLOCK], [0; BLOCK]);
+        let mut states = [[E::zeroed(); BLOCK]; N];
+        from[..len].copy_from_slice(gradient_rest);
+        to[..len].copy_from_slice(theta_rest);
+        states.iter_mut().zip(&state).for_each(|(to, slice)| to[..len].copy_from_slice(&slice[start..]));
+        let (thetas, metrics) = (from_mut(&mut to), from_mut(&mut made));
+        step.blocks::<S, E, N>(set, thetas, metrics, &[from], states.each_mut().map(from_mut));
+        theta_rest.copy_from_slice(&to[..len]);
+        state.iter_mut().zip(&states).for_each(|(slice, from)| slice[start..].copy_from_slice(&from[..len]));
+        if S::METRIC {
+            metric_rest.copy_from_slice(&made[..len]);
+        }
+    }
 }
 
 struct Blocks {
@@ -177,25 +165,77 @@ struct Blocks {
     small: bool,
 }
 
-impl Blocks {
+/// The sums of a block's steps.
+struct Stepped<const N: usize> {
+    theta: Block,
+    state: [Block; N],
+    /// The sums that are not kept.
+    more: Block,
+}
+
+impl<const N: usize> Stepped<N> {
     #[inline(always)]
-    fn block<S: Step<N>, E: Element, const N: usize>(
+    fn new() -> Stepped<N> {
+        Stepped { theta: [0; BLOCK], state: [[0; BLOCK]; N], more: [0; BLOCK] }
+    }
+}
+
+impl Blocks {
+    /// Apart, so that it is compiled once for all blocks, the last one among them.
+    #[inline(never)]
+    fn blocks<S: Step<N>, E: Element, const N: usize>(
         &self,
         set: InstructionSet,
-        theta: &mut Block,
+        thetas: &mut [Block],
+        metrics: &mut [Block],
+        gradients: &[[E; BLOCK]],
+        mut states: [&mut [[E; BLOCK]]; N],
+    ) {
+        // Copied: behind a reference, every write of a weight could change them.
+        let step = Blocks { ..*self };
+        set.run_knowing(
+            #[inline(always)]
+            |set| {
+                let mut unused = [0; BLOCK];
+                for (i, (gradient, theta)) in gradients.iter().zip(thetas).enumerate() {
+                    let metric = if S::METRIC { &mut metrics[i] } else { &mut unused };
+                    let state = states.each_mut().map(
+                        #[inline(always)]
+                        |blocks| &mut blocks[i],
+                    );
+                    prefetch_ahead(gradient);
+                    prefetch_ahead(theta);
+                    state.iter().for_each(|block| prefetch_ahead(block));
+                    let mut next = Stepped::new();
+                    let over = step.usual::<S, E, N>(set, theta, metric, gradient, &state, &mut next);
+                    if step.small && over < INFINITY - LARGE.to_bits() {
+                        write(set, theta, state, &next);
+                    } else {
+                        step.rare::<S, E, N>(set, theta, metric, gradient, state);
+                    }
+                }
+            },
+        );
+    }
+
+    /// Takes the steps of a block as if it were usual. Returns how far the sums are beyond the limits.
+    #[inline(always)]
+    fn usual<S: Step<N>, E: Element, const N: usize>(
+        &self,
+        set: InstructionSet,
+        theta: &Block,
         metric: &mut Block,
         gradient: &[E; BLOCK],
-        mut state: [&mut [E; BLOCK]; N],
-    ) {
+        state: &[&mut [E; BLOCK]; N],
+        to: &mut Stepped<N>,
+    ) -> u32 {
         let mut rooms = [[0; BLOCK]; N];
         let mut olds = [&[0; BLOCK]; N];
-        for ((old, room), state) in olds.iter_mut().zip(&mut rooms).zip(&state) {
+        for ((old, room), state) in olds.iter_mut().zip(&mut rooms).zip(state) {
             *old = block::bits(set, state, room);
         }
         let mut room = [0; BLOCK];
         let g = block::bits(set, gradient, &mut room);
-        let [mut next_theta, mut mores] = [[0; BLOCK]; 2];
-        let mut next_state = [[0; BLOCK]; N];
         let mut over = 0;
         for i in 0..BLOCK {
             let old = olds.map(
@@ -203,13 +243,13 @@ impl Blocks {
                 |old| f32::from_bits(old[i]),
             );
             let (next, more) = S::usual(f32::from_bits(theta[i]), f32::from_bits(g[i]), old, &self.s);
-            next_theta[i] = next.theta.to_bits();
+            to.theta[i] = next.theta.to_bits();
             over = over.max(beyond(next.theta));
             if S::MORE {
-                mores[i] = more.to_bits();
+                to.more[i] = more.to_bits();
                 over = over.max(beyond(more));
             }
-            for (block, next) in next_state.iter_mut().zip(next.state) {
+            for (block, next) in to.state.iter_mut().zip(next.state) {
                 block[i] = next.to_bits();
                 over = over.max(beyond(next));
             }
@@ -217,31 +257,89 @@ impl Blocks {
                 metric[i] = next.metric.to_bits();
             }
         }
-        // A zero looks too small: zeros are looked for only then.
-        let usual = over < INFINITY - LARGE.to_bits()
-            || (is_usual(&mut next_theta) && next_state.iter_mut().all(is_usual) && (!S::MORE || is_usual(&mut mores)));
-        if self.small && usual {
-            *theta = next_theta;
-            for (state, next) in state.into_iter().zip(&next_state) {
-                block::write(
-                    set,
-                    state,
-                    [false, false],
-                    #[inline(always)]
-                    |bits| *bits = *next,
-                );
-            }
-        } else {
-            for i in 0..BLOCK {
-                let old = std::array::from_fn(|k| state[k][i].decode());
-                let next = S::any(theta[i], gradient[i].decode(), old, &self.s);
-                theta[i] = next.theta;
-                metric[i] = next.metric;
-                for (state, next) in state.iter_mut().zip(next.state) {
-                    state[i] = E::encode(next);
-                }
-            }
+        over
+    }
+
+    /// The steps of a block with a sum that is 0, or that is not usual. Apart, so that the others stay in registers.
+    #[inline(never)]
+    fn rare<S: Step<N>, E: Element, const N: usize>(
+        &self,
+        set: InstructionSet,
+        theta: &mut Block,
+        metric: &mut Block,
+        gradient: &[E; BLOCK],
+        state: [&mut [E; BLOCK]; N],
+    ) {
+        let mut next = Stepped::new();
+        let usual = self.small
+            && set.run_knowing(
+                #[inline(always)]
+                |set| {
+                    self.usual::<S, E, N>(set, theta, metric, gradient, &state, &mut next);
+                    is_usual(&mut next.theta)
+                        && next.state.iter_mut().all(is_usual)
+                        && (!S::MORE || is_usual(&mut next.more))
+                },
+            );
+        if usual {
+            return set.run_knowing(
+                #[inline(always)]
+                |set| write(set, theta, state, &next),
+            );
         }
+        let (mut g, mut states) = ([0; BLOCK], [[0; BLOCK]; N]);
+        block::decode_any(gradient, &mut g);
+        states.iter_mut().zip(&state).for_each(|(bits, block)| block::decode_any(block, bits));
+        self.any::<S, N>(set, theta, metric, &g, &mut states);
+        state.into_iter().zip(&states).for_each(|(block, bits)| block::encode_any(bits, block));
+    }
+
+    /// The steps of any block, as bits.
+    #[inline(never)]
+    fn any<S: Step<N>, const N: usize>(
+        &self,
+        set: InstructionSet,
+        theta: &mut Block,
+        metric: &mut Block,
+        gradient: &Block,
+        state: &mut [Block; N],
+    ) {
+        set.run(
+            #[inline(always)]
+            || {
+                for i in 0..BLOCK {
+                    let old = std::array::from_fn(
+                        #[inline(always)]
+                        |k| state[k][i],
+                    );
+                    let next = S::any(theta[i], gradient[i], old, &self.s);
+                    theta[i] = next.theta;
+                    metric[i] = next.metric;
+                    for (state, next) in state.iter_mut().zip(next.state) {
+                        state[i] = next;
+                    }
+                }
+            },
+        );
+    }
+}
+
+#[inline(always)]
+fn write<E: Element, const N: usize>(
+    set: InstructionSet,
+    theta: &mut Block,
+    state: [&mut [E; BLOCK]; N],
+    next: &Stepped<N>,
+) {
+    *theta = next.theta;
+    for (state, next) in state.into_iter().zip(&next.state) {
+        block::write(
+            set,
+            state,
+            [false, false],
+            #[inline(always)]
+            |bits| *bits = *next,
+        );
     }
 }
 

@@ -15,14 +15,40 @@ pub(super) trait Visit<const N: usize> {
     fn any(from: u32, old: u32, c: &[f32; N]) -> u32;
     /// For finite ones, as nearly all are: the same in fewer instructions.
     fn finite(from: u32, old: u32, c: &[f32; N]) -> u32;
-    /// Whether [`short`](Visit::short) holds with these coefficients.
-    fn has_short(_c: &[f32; N]) -> bool {
-        false
+    /// Which short form holds with these coefficients.
+    #[inline(always)]
+    fn form(_c: &[f32; N]) -> Form {
+        Form::Any
     }
     /// For finite ones, in still fewer instructions.
     #[inline(always)]
     fn short(from: u32, old: u32, c: &[f32; N]) -> u32 {
         Self::finite(from, old, c)
+    }
+    /// For finite ones, in the fewest instructions.
+    #[inline(always)]
+    fn shortest(from: u32, old: u32, c: &[f32; N]) -> u32 {
+        Self::finite(from, old, c)
+    }
+}
+
+/// Which form of a function a loop takes for finite weights.
+pub(super) enum Form {
+    Any,
+    Short,
+    Shortest,
+}
+
+impl Form {
+    /// That of a formula's gradient.
+    #[inline(always)]
+    fn of_gradient<F: Formula>(c: &Coefficients) -> Form {
+        if F::has_sign_gradient(c) { Form::Shortest } else { Form::short_if(F::has_short_gradient(c)) }
+    }
+
+    #[inline(always)]
+    fn short_if(holds: bool) -> Form {
+        if holds { Form::Short } else { Form::Any }
     }
 }
 
@@ -38,12 +64,17 @@ impl<F: Formula> Visit<5> for Gradient<F> {
     fn finite(theta: u32, _: u32, c: &Coefficients) -> u32 {
         pointwise::finite_gradient::<F>(theta, c)
     }
-    fn has_short(c: &Coefficients) -> bool {
-        F::has_short_gradient(c)
+    #[inline(always)]
+    fn form(c: &Coefficients) -> Form {
+        Form::of_gradient::<F>(c)
     }
     #[inline(always)]
     fn short(theta: u32, _: u32, c: &Coefficients) -> u32 {
         F::short_gradient(theta, c)
+    }
+    #[inline(always)]
+    fn shortest(theta: u32, _: u32, c: &Coefficients) -> u32 {
+        pointwise::sign_gradient(theta, c)
     }
 }
 
@@ -60,12 +91,17 @@ impl<F: Formula> Visit<5> for AddGradient<F> {
     fn finite(theta: u32, existing: u32, c: &Coefficients) -> u32 {
         bits::add_finite_gradient(existing, pointwise::finite_gradient::<F>(theta, c))
     }
-    fn has_short(c: &Coefficients) -> bool {
-        F::has_short_gradient(c)
+    #[inline(always)]
+    fn form(c: &Coefficients) -> Form {
+        Form::of_gradient::<F>(c)
     }
     #[inline(always)]
     fn short(theta: u32, existing: u32, c: &Coefficients) -> u32 {
         bits::add_large_gradient(existing, F::short_gradient(theta, c))
+    }
+    #[inline(always)]
+    fn shortest(theta: u32, existing: u32, c: &Coefficients) -> u32 {
+        bits::add_large_gradient(existing, pointwise::sign_gradient(theta, c))
     }
 }
 
@@ -81,8 +117,9 @@ impl<F: Formula> Visit<5> for Prox<F> {
     fn finite(v: u32, _: u32, c: &Coefficients) -> u32 {
         pointwise::finite_prox::<F>(v, c)
     }
-    fn has_short(c: &Coefficients) -> bool {
-        F::has_short_prox(c)
+    #[inline(always)]
+    fn form(c: &Coefficients) -> Form {
+        Form::short_if(F::has_short_prox(c))
     }
     #[inline(always)]
     fn short(v: u32, _: u32, c: &Coefficients) -> u32 {
@@ -104,8 +141,9 @@ impl<F: Formula> Visit<5> for MetricProx<F> {
     fn finite(d: u32, v: u32, c: &Coefficients) -> u32 {
         pointwise::finite_metric_prox::<F>(v, f32::from_bits(d), c)
     }
-    fn has_short(c: &Coefficients) -> bool {
-        F::has_short_metric_prox(c)
+    #[inline(always)]
+    fn form(c: &Coefficients) -> Form {
+        Form::short_if(F::has_short_metric_prox(c))
     }
     #[inline(always)]
     fn short(d: u32, v: u32, c: &Coefficients) -> u32 {

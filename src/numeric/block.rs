@@ -36,3 +36,19 @@ pub(crate) fn write<E: Element>(
         E::encode_block(&room, elements, set);
     }
 }
+
+/// The bits of any elements. Apart from the loops, as few blocks take it.
+#[inline(never)]
+pub(crate) fn decode_any<E: Element>(elements: &[E; BLOCK], bits: &mut Block) {
+    for i in 0..BLOCK {
+        bits[i] = elements[i].decode();
+    }
+}
+
+/// The elements nearest to any bits.
+#[inline(never)]
+pub(crate) fn encode_any<E: Element>(bits: &Block, elements: &mut [E; BLOCK]) {
+    for i in 0..BLOCK {
+        elements[i] = E::encode(bits[i]);
+    }
+}

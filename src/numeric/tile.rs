@@ -42,9 +42,6 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::I32("TERMS_BELOW", TERMS_BELOW),
 ];
 
-/// How many tiles ahead of the current one memory is prefetched.
-pub(crate) const AHEAD: usize = 1;
-
 /// One value for each of `WIDTH` neighbouring lanes: as many as the widest register holds.
 type Row<T> = [T; WIDTH];
 
@@ -70,17 +67,17 @@ const fn rows(weights: usize) -> usize {
     lanes / (4 * WIDTH)
 }
 
-/// Adds a tile to the sums, and returns the bits of its largest finite |θ|. `ahead` is where the caller reads next, and
-/// `room` is kept from tile to tile.
+/// Adds a tile to the sums, and returns the bits of its largest finite |θ|. `room` is kept from tile to tile.
 #[inline(always)]
 pub(crate) fn add<E: Element>(
     set: InstructionSet,
     tile: &[E; TILE],
-    ahead: *const E,
     room: &mut Option<E::Room<TILE>>,
     sums: &mut Sums,
 ) -> u32 {
     let mut lanes = Lanes::<{ rows(TILE) }>::new();
+    // The next tile follows.
+    let ahead = tile.as_ptr_range().end;
     if E::converts(set) {
         // LLVM vectorises the sums only if the conversions are apart.
         let room = bytemuck::cast_slice_mut::<u32, f32>(room.get_or_insert_with(E::room).as_mut());
@@ -92,18 +89,6 @@ pub(crate) fn add<E: Element>(
         Reader { set, tile, ahead, over: [0; WIDTH] }.read(&mut lanes);
     }
     finish(set, tile, lanes, sums)
-}
-
-/// Decodes a tile, and prefetches as much.
-#[inline(always)]
-fn decode<E: Element>(set: InstructionSet, tile: &[E; TILE], mut ahead: *const E, to: &mut [f32; TILE]) {
-    for (to, from) in bytemuck::cast_slice_mut(to).as_chunks_mut().0.iter_mut().zip(tile.as_chunks().0) {
-        for _ in 0..size_of_val(from) / 64 {
-            prefetch(ahead);
-            ahead = ahead.wrapping_byte_add(64);
-        }
-        E::decode_block(from, to, set);
-    }
 }
 
 /// Adds a tile whose last weights are absent: they are +0.
@@ -121,6 +106,18 @@ pub(crate) fn add_part<E: Element>(set: InstructionSet, part: &[E], sums: &mut S
     }
 }
 
+/// Decodes a tile, and prefetches as much.
+#[inline(always)]
+fn decode<E: Element>(set: InstructionSet, tile: &[E; TILE], mut ahead: *const E, to: &mut [f32; TILE]) {
+    for (to, from) in bytemuck::cast_slice_mut(to).as_chunks_mut().0.iter_mut().zip(tile.as_chunks().0) {
+        for _ in 0..size_of_val(from) / 64 {
+            prefetch(ahead);
+            ahead = ahead.wrapping_byte_add(64);
+        }
+        E::decode_block(from, to, set);
+    }
+}
+
 /// Adds the lanes of a tile, or of a part of it, to the sums. Unless the tile is ordinary, reads it again.
 #[inline(always)]
 fn finish<E: Element, const ROWS: usize>(
@@ -129,27 +126,50 @@ fn finish<E: Element, const ROWS: usize>(
     mut lanes: Lanes<ROWS>,
     sums: &mut Sums,
 ) -> u32 {
-    if lanes.over < ORDINARY_ABOVE - ORDINARY_FROM {
-        // No weight is zero or non-finite, so the counts follow from the length.
+    // No weight is zero or non-finite: the counts follow from the length.
+    let plain = lanes.over < ORDINARY_ABOVE - ORDINARY_FROM;
+    let (counts, [min, max]) = if plain {
         let counts = Counts { nonzero: tile.len() as u64, ..Counts::default() };
-        let (sum, max) = (tree(&mut lanes), ORDINARY_FROM + lanes.over);
-        sums.add_tile(tile.len(), sum, 0, counts, max);
-        return max;
-    }
-    let (counts, [min, max]) = count(tile);
-    if min >= ORDINARY_FROM && max < ORDINARY_ABOVE && counts.nan + counts.inf == 0 {
-        sums.add_tile(tile.len(), tree(&mut lanes), 0, counts, max);
-        return max;
-    }
-    let exponent = exponent(max);
-    let mut scaled = [0f32; TILE];
-    for (to, from) in scaled.iter_mut().zip(tile) {
-        *to = f32::from_bits(scale(from.decode() & MAGNITUDE, exponent));
-    }
-    let mut lanes = Lanes::<{ rows(TILE) }>::new();
-    Reader { set, tile: &scaled, ahead: scaled.as_ptr(), over: [0; WIDTH] }.read(&mut lanes);
-    sums.add_tile(tile.len(), tree(&mut lanes), exponent, counts, max);
+        (counts, [ORDINARY_FROM, ORDINARY_FROM + lanes.over])
+    } else {
+        count(set, tile)
+    };
+    let (sum, exponent) = if min >= ORDINARY_FROM && max < ORDINARY_ABOVE && counts.nan + counts.inf == 0 {
+        (tree(&mut lanes), 0)
+    } else {
+        let exponent = exponent(max);
+        (scaled_sums(set, tile, exponent), exponent)
+    };
+    sums.add_tile(tile.len(), sum, exponent, counts, max);
     max
+}
+
+/// The sums of a tile that is not ordinary, scaled by 2^-`exponent`. Apart, because it takes much room on the stack.
+#[inline(never)]
+fn scaled_sums<E: Element>(set: InstructionSet, tile: &[E], exponent: i32) -> [f32; 2] {
+    let mut scaled = [0f32; TILE];
+    set.run(
+        #[inline(always)]
+        || {
+            for (to, from) in scaled.iter_mut().zip(tile) {
+                *to = f32::from_bits(scale(from.decode() & MAGNITUDE, exponent));
+            }
+        },
+    );
+    ordinary_sums(set, &scaled)
+}
+
+/// The sums of an ordinary tile.
+#[inline(never)]
+fn ordinary_sums(set: InstructionSet, tile: &[f32; TILE]) -> [f32; 2] {
+    set.run_knowing(
+        #[inline(always)]
+        |set| {
+            let mut lanes = Lanes::<{ rows(TILE) }>::new();
+            Reader { set, tile, ahead: tile.as_ptr(), over: [0; WIDTH] }.read(&mut lanes);
+            tree(&mut lanes)
+        },
+    )
 }
 
 /// The lanes of the term sum, Σterm(θ), in one tile.
@@ -394,27 +414,33 @@ fn halve<const W: usize, const ROWS: usize>(rows: &mut [Row<f32>; ROWS]) {
 }
 
 /// A tile's counts, and the bits of its smallest non-zero |θ| and of its largest finite |θ|.
-#[inline(always)]
-fn count<E: Element>(tile: &[E]) -> (Counts, [u32; 2]) {
-    let (mut nonzero, mut min, mut max) = (0u32, u32::MAX, 0u32);
-    for element in tile {
-        let bits = element.decode() & MAGNITUDE;
-        // At most 4096: wrapping additions spare debug builds the check.
-        nonzero = nonzero.wrapping_add(u32::from(bits != 0));
-        min = min.min(bits.wrapping_sub(1));
-        max = max.max(bits);
-    }
-    let (mut nan, mut inf) = (0u32, 0u32);
-    if max >= INFINITY {
-        max = 0;
-        for element in tile {
-            let bits = element.decode() & MAGNITUDE;
-            nan = nan.wrapping_add(u32::from(bits > INFINITY));
-            inf = inf.wrapping_add(u32::from(bits == INFINITY));
-            max = max.max(if bits < INFINITY { bits } else { 0 });
-        }
-    }
-    (Counts { nonzero: nonzero.into(), nan: nan.into(), inf: inf.into() }, [min.saturating_add(1), max])
+#[inline(never)]
+fn count<E: Element>(set: InstructionSet, tile: &[E]) -> (Counts, [u32; 2]) {
+    set.run(
+        #[inline(always)]
+        || {
+            let (mut nonzero, mut min, mut max) = (0u32, u32::MAX, 0u32);
+            for element in tile {
+                let bits = element.decode() & MAGNITUDE;
+                // At most 4096: wrapping additions spare debug builds the check.
+                nonzero = nonzero.wrapping_add(u32::from(bits != 0));
+                min = min.min(bits.wrapping_sub(1));
+                max = max.max(bits);
+            }
+            let (mut nan, mut inf) = (0u32, 0u32);
+            if max >= INFINITY {
+                max = 0;
+                for element in tile {
+                    let bits = element.decode() & MAGNITUDE;
+                    nan = nan.wrapping_add(u32::from(bits > INFINITY));
+                    inf = inf.wrapping_add(u32::from(bits == INFINITY));
+                    max = max.max(if bits < INFINITY { bits } else { 0 });
+                }
+            }
+            let counts = Counts { nonzero: nonzero.into(), nan: nan.into(), inf: inf.into() };
+            (counts, [min.saturating_add(1), max])
+        },
+    )
 }
 
 /// The exponent of the largest finite |θ|; 0 if all are 0.

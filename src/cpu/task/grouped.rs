@@ -50,11 +50,11 @@ impl Task<'_> {
                     let mut source = [0; BLOCK];
                     let source = &mut source[..bits.len()];
                     source.copy_from_slice(bits);
-                    self.apply((loops.prox, loops.prox_of_each), groups, at, source, bits);
+                    self.apply((loops.prox_of_group, loops.prox_of_each), groups, at, source, bits);
                 });
             }
             Operation::Prox => {
-                let update = (loops.prox, loops.prox_of_each);
+                let update = (loops.prox_of_group, loops.prox_of_each);
                 onto_bits(set, source, output, onto, false, |source, bits| {
                     self.apply(update, groups, at, source, bits)
                 });
@@ -78,7 +78,7 @@ impl Task<'_> {
             OfGroups::Alike(of_group) => {
                 let (source, output) = (cast_slice::<_, f32>(source), cast_slice_mut::<_, f32>(output));
                 let c = Weighed { coefficients: &with_group(c, of_group), element_weights: &[] };
-                alike(self.set, source.into(), output.into(), c, false);
+                alike(self.set, source.into(), output.into(), c);
             }
             OfGroups::Each(of_groups) => of_each(self.set, source, output, c, of_groups),
         }

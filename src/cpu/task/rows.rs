@@ -2,21 +2,22 @@
 
 use crate::cpu::pass::BLOCK;
 use crate::numeric::bits::{INFINITY, MAGNITUDE};
+use crate::numeric::block;
 use crate::numeric::element::Element;
 use crate::numeric::simd::InstructionSet;
 
-/// Room for the bits of a block's elements, if they are not bits themselves, and for its metric. A row is cleared at its
-/// first use in a span only.
+/// Room for the bits of a block's elements, if they are not bits themselves, and for its metric or for output that is
+/// streamed. A row is cleared at its first use in a span only.
 pub(super) struct Rows<E: Element> {
     pub(super) source: Option<E::Room<BLOCK>>,
     pub(super) element_weights: Option<E::Room<BLOCK>>,
     pub(super) output: Option<E::Room<BLOCK>>,
-    pub(super) metric: Option<[u32; BLOCK]>,
+    pub(super) made: Option<[u32; BLOCK]>,
 }
 
 impl<E: Element> Default for Rows<E> {
     fn default() -> Rows<E> {
-        Rows { source: None, element_weights: None, output: None, metric: None }
+        Rows { source: None, element_weights: None, output: None, made: None }
     }
 }
 
@@ -33,10 +34,7 @@ pub(super) fn bits_of<'a, E: Element>(
         return &[];
     }
     let bits = &mut held.get_or_insert_with(E::room).as_mut()[..elements.len()];
-    set.run_knowing(
-        #[inline(always)]
-        |set| decode(set, elements, bits),
-    );
+    decode(set, elements, bits);
     bits
 }
 
@@ -51,15 +49,9 @@ pub(super) fn on_bits<E: Element>(
         return f(bits);
     }
     let bits = &mut held.get_or_insert_with(E::room).as_mut()[..elements.len()];
-    set.run_knowing(
-        #[inline(always)]
-        |set| decode(set, elements, bits),
-    );
+    decode(set, elements, bits);
     f(bits);
-    set.run_knowing(
-        #[inline(always)]
-        |set| encode(set, bits, elements),
-    );
+    encode(set, bits, elements);
 }
 
 /// The same from a source to an output. If `adds` is set, `f` needs what the output holds.
@@ -80,37 +72,42 @@ pub(super) fn onto_bits<E: Element>(
     }
     let bits = &mut to.get_or_insert_with(E::room).as_mut()[..output.len()];
     f(source, bits);
-    set.run_knowing(
-        #[inline(always)]
-        |set| encode(set, bits, output),
-    );
+    encode(set, bits, output);
 }
 
-#[inline(always)]
+#[inline(never)]
 fn decode<E: Element>(set: InstructionSet, elements: &[E], bits: &mut [u32]) {
-    let (blocks, rest) = elements.as_chunks();
-    let (to_blocks, to_rest) = bits.as_chunks_mut();
-    for (to, from) in to_blocks.iter_mut().zip(blocks) {
-        if E::are_finite(from) {
-            E::decode_block(from, to, set);
-        } else {
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = from.decode());
-        }
-    }
+    let ((blocks, rest), (to_blocks, to_rest)) = (elements.as_chunks(), bits.as_chunks_mut());
+    set.run_knowing(
+        #[inline(always)]
+        |set| {
+            for (to, from) in to_blocks.iter_mut().zip(blocks) {
+                if E::are_finite(from) {
+                    E::decode_block(from, to, set);
+                } else {
+                    block::decode_any(from, to);
+                }
+            }
+        },
+    );
     to_rest.iter_mut().zip(rest).for_each(|(to, from)| *to = from.decode());
 }
 
 /// Blocks without NaN, as nearly all are, take fewer instructions.
-#[inline(always)]
+#[inline(never)]
 fn encode<E: Element>(set: InstructionSet, bits: &[u32], elements: &mut [E]) {
-    let (blocks, rest) = bits.as_chunks();
-    let (to_blocks, to_rest) = elements.as_chunks_mut();
-    for (to, from) in to_blocks.iter_mut().zip(blocks) {
-        if from.iter().fold(0, |max, bits| max.max(bits & MAGNITUDE)) <= INFINITY {
-            E::encode_block(from, to, set);
-        } else {
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = E::encode(*from));
-        }
-    }
+    let ((blocks, rest), (to_blocks, to_rest)) = (bits.as_chunks(), elements.as_chunks_mut());
+    set.run_knowing(
+        #[inline(always)]
+        |set| {
+            for (to, from) in to_blocks.iter_mut().zip(blocks) {
+                if from.iter().fold(0, |max, bits| max.max(bits & MAGNITUDE)) <= INFINITY {
+                    E::encode_block(from, to, set);
+                } else {
+                    block::encode_any(from, to);
+                }
+            }
+        },
+    );
     to_rest.iter_mut().zip(rest).for_each(|(to, from)| *to = E::encode(*from));
 }
