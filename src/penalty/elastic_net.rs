@@ -7,7 +7,7 @@ use crate::Result;
 use crate::formula::descriptor::Descriptor;
 use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
 use crate::numeric::arithmetic::quotient;
-use crate::numeric::bits::{LARGE, MAGNITUDE, SMALLEST, flush, select, threshold};
+use crate::numeric::bits::{LARGE, MAGNITUDE, SMALLEST, flush, select, signed, threshold};
 use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor =
@@ -255,16 +255,24 @@ impl Formula for ElasticNet {
         Ok([threshold, shrink, 0.0, 0.0, 0.0])
     }
 
-    /// For L1: c₀·sign θ.
+    /// Both terms have the sign of θ, so no sum is tiny. Nor need the slope be flushed: a tiny one is below half a unit in
+    /// c₀'s last place.
     #[inline(always)]
     fn has_short_gradient(c: &Coefficients) -> bool {
-        c[0] >= LARGE && c[1] == 0.0
+        c[0] >= LARGE
     }
 
     #[inline(always)]
     fn short_gradient(theta: u32, c: &Coefficients) -> u32 {
-        let zero = theta & MAGNITUDE < SMALLEST.to_bits();
-        select(zero, 0, c[0].to_bits() | (theta & !MAGNITUDE))
+        let x = f32::from_bits(theta);
+        let slope = signed(c[0], x) + c[1] * x;
+        select(theta & MAGNITUDE < SMALLEST.to_bits(), 0, slope.to_bits())
+    }
+
+    /// For L1.
+    #[inline(always)]
+    fn has_sign_gradient(c: &Coefficients) -> bool {
+        c[0] >= LARGE && c[1] == 0.0
     }
 
     /// A tiny v is below the threshold. Any other v − c₀ is a multiple of a unit in the threshold's last place, which is
@@ -327,7 +335,7 @@ impl<F: Float> PerWeight<F> for ElasticNet {
 #[cfg(test)]
 mod tests {
     use super::ElasticNet;
-    use crate::formula::pointwise::{finite_gradient, gradient, metric_prox, prox};
+    use crate::formula::pointwise::{finite_gradient, gradient, metric_prox, prox, sign_gradient};
     use crate::formula::{Coefficients, Formula};
     use crate::numeric::bits::{
         INFINITY, LARGE, MAGNITUDE, SMALLEST, add, add_finite_gradient, add_large_gradient, flush,
@@ -350,7 +358,7 @@ mod tests {
 
     #[test]
     fn the_short_ways_to_add_a_gradient_give_the_same_bits() {
-        let mut short = 0;
+        let mut short = [0; 2];
         for c in coefficients() {
             for theta in numbers() {
                 for existing in numbers() {
@@ -360,22 +368,31 @@ mod tests {
                     if ElasticNet::has_short_gradient(&c) {
                         let found = add_large_gradient(existing, ElasticNet::short_gradient(theta, &c));
                         assert_eq!(found, expected, "{existing:#x} {theta:#x} {c:?}");
-                        short += 1;
+                        short[0] += 1;
+                    }
+                    if ElasticNet::has_sign_gradient(&c) {
+                        let found = add_large_gradient(existing, sign_gradient(theta, &c));
+                        assert_eq!(found, expected, "{existing:#x} {theta:#x} {c:?}");
+                        short[1] += 1;
                     }
                 }
             }
         }
-        assert!(short > 10_000);
+        assert!(short.iter().all(|short| *short > 10_000), "{short:?}");
     }
 
     #[test]
     fn the_short_forms_give_the_same_bits() {
-        let mut short = [0; 3];
+        let mut short = [0; 4];
         for c in coefficients() {
             for v in numbers() {
                 if ElasticNet::has_short_gradient(&c) {
                     short[0] += 1;
                     assert_eq!(ElasticNet::short_gradient(v, &c), gradient::<ElasticNet>(v, &c), "{v:#x} {c:?}");
+                }
+                if ElasticNet::has_sign_gradient(&c) {
+                    short[3] += 1;
+                    assert_eq!(sign_gradient(v, &c), gradient::<ElasticNet>(v, &c), "{v:#x} {c:?}");
                 }
                 // The prox shrinks.
                 if ElasticNet::has_short_prox(&c) && c[1] <= 1.0 {
