@@ -167,7 +167,7 @@ if [ "$all" = 1 ]; then
         env PENALTY_TRIALS=cpu cargo test --quiet --no-fail-fast "${packages[@]}" --release --test parity
     # Its many kernels compile for minutes if optimized. Its tests run for only seconds if not.
     [ -z "$lavapipe" ] ||
-        step "lavapipe, penalty-burn" burn on "$lavapipe" vulkan 1 cargo test --quiet --no-fail-fast -p penalty-burn --profile dev
+        step "lavapipe, penalty-burn" burn on "$lavapipe" vulkan 1 cargo test --quiet --no-fail-fast -p penalty-burn --features train --profile dev
 fi
 [ -z "$lavapipe" ] || report_parts lavapipe
 if [ "$all" = 1 ]; then

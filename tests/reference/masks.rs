@@ -25,7 +25,7 @@ fn pruned_weights_stay<E: Weight>() {
         move |set: &HostSet<'_>, gradient: &[E], (theta, m, _): &mut (Vec<E>, Vec<E>, Vec<E>), _| {
             let sgd = Sgd { step: 0.05, momentum };
             let (theta, gradient, m) = ((&mut theta[..]).into(), gradient.into(), (&mut m[..]).into());
-            set.sgd(&mut [theta], &[gradient], &mut [m], &sgd).map(drop).expect("the step is valid");
+            set.sgd(&mut [theta], &[gradient], &mut [m], &sgd).expect("the step is valid");
         }
     };
     let adam = |metric| {
@@ -33,7 +33,7 @@ fn pruned_weights_stay<E: Weight>() {
             let adam = Adam { step: 0.01, decay: 0.1, metric, iteration, ..Adam::default() };
             let (theta, gradient) = ((&mut theta[..]).into(), gradient.into());
             let (m, v) = ((&mut m[..]).into(), (&mut v[..]).into());
-            set.adam(&mut [theta], &[gradient], &mut [m], &mut [v], &adam).map(drop).expect("the step is valid");
+            set.adam(&mut [theta], &[gradient], &mut [m], &mut [v], &adam).expect("the step is valid");
         }
     };
     let steps: [Step<'_, E>; 5] = [

@@ -150,7 +150,7 @@ fn masks_on_a_device_are_those_of_the_host(device: &Device) {
     let sgd = Sgd { step: 0.1, momentum: Momentum::None };
     let slices: Vec<_> = gradients.0.iter().map(Weights::slice).collect();
     let mut written: Vec<_> = want.0.iter_mut().map(Weights::slice_mut).collect();
-    let reports = host.sgd(&mut written, &slices, &mut [], &sgd).expect("the step is valid");
+    let reports = host.sgd_and_evaluate(&mut written, &slices, &mut [], &sgd).expect("the step is valid");
 
     // What is written over must not matter.
     let stale = ordinary(&LENS, mixed);
@@ -164,7 +164,7 @@ fn masks_on_a_device_are_those_of_the_host(device: &Device) {
     let mut encoder = encoder(gpu);
     set.record_prune_in_place(&mut encoder, &budget).expect("the budget fits");
     set.record_masks(&mut encoder).expect("it is valid");
-    let pending = set.record_sgd(&mut encoder, &sgd).expect("the step is valid");
+    let pending = set.record_sgd_and_evaluate(&mut encoder, &sgd).expect("the step is valid");
     submit(gpu, encoder);
     reports_equal(&reports, &pending.wait(TIMEOUT).expect("it was submitted"), &budget);
     let masks = Model(
