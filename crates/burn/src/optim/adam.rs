@@ -52,6 +52,6 @@ impl Optimizer for ProximalAdam {
     }
 
     fn to_device<const D: usize>(state: ProximalState<D>, device: &Device) -> ProximalState<D> {
-        state.to_device(device)
+        state.moved_to(device)
     }
 }

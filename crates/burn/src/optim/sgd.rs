@@ -54,7 +54,7 @@ impl Optimizer for ProximalSgd {
     }
 
     fn to_device<const D: usize>(state: ProximalState<D>, device: &Device) -> ProximalState<D> {
-        state.to_device(device)
+        state.moved_to(device)
     }
 }
 

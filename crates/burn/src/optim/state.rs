@@ -64,7 +64,7 @@ impl<const D: usize> ProximalState<D> {
         self.steps
     }
 
-    pub(crate) fn to_device(self, device: &Device) -> ProximalState<D> {
+    pub(crate) fn moved_to(self, device: &Device) -> ProximalState<D> {
         let moved = |tensor: Tensor<D>| if tensor.device() == *device { tensor } else { tensor.to_device(device) };
         ProximalState { first: self.first.map(moved), second: self.second.map(moved), ..self }
     }
