@@ -2,6 +2,7 @@
 
 mod adam;
 mod config;
+mod runners;
 mod sgd;
 mod state;
 mod statistics;

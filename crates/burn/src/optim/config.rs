@@ -159,7 +159,17 @@ impl ProximalSgdConfig {
     /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
     /// It runs on the memory of Flex, and on copies of tensors of all other backends.
     ///
-    /// [`ProximalSgdConfig`] has an example.
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty_burn::Rules;
+    /// # use penalty_burn::optim::ProximalSgdConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// # let model: Linear = LinearConfig::new(8, 4).init(&Device::flex().autodiff());
+    /// let (optimizer, statistics) = ProximalSgdConfig::new().init(&Rules::new(Penalty::l1(1e-4)?), &model)?;
+    /// # drop((optimizer, statistics));
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -237,7 +247,17 @@ impl ProximalAdamConfig {
     /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
     /// It runs on the memory of Flex, and on copies of tensors of all other backends.
     ///
-    /// [`ProximalAdamConfig`] has an example.
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty_burn::Rules;
+    /// # use penalty_burn::optim::ProximalAdamConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// # let model: Linear = LinearConfig::new(8, 4).init(&Device::flex().autodiff());
+    /// let (optimizer, statistics) = ProximalAdamConfig::new().init(&Rules::new(Penalty::l1(1e-4)?), &model)?;
+    /// # drop((optimizer, statistics));
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 use burn_core::tensor::{Device, Tensor, TensorData};
 use burn_optim::{RecordState, StateSink, StateSource};
 
-use super::tensor::Runners;
+use super::runners::Runners;
 
 /// The state of a proximal optimizer for one tensor: how many steps it has taken, and its velocity or moments.
 ///

@@ -1,6 +1,6 @@
 //! One tensor's step: where it runs, and on what memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use burn_core::tensor::Tensor;
 use penalty::Penalty;
@@ -28,17 +28,6 @@ pub(crate) struct Proximal {
     pub(crate) cell: Cell,
     #[cfg(feature = "wgpu")]
     pub(crate) wgpu: Option<Wgpu>,
-}
-
-/// What runs a tensor's steps. It is kept from step to step with the tensor's state. Clones of a state share it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Runners(Arc<Mutex<Kept>>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    host: Option<Host>,
-    #[cfg(feature = "wgpu")]
-    wgpu: Option<wgpu::Device>,
 }
 
 impl Proximal {
