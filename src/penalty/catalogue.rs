@@ -30,7 +30,7 @@ static CATALOGUE: [Entry; 18] = [
     Entry { formula: &nonnegative_l1::FORMULA, named: &[&nonnegative_l1::NAMED] },
     Entry { formula: &interval::FORMULA, named: &[&interval::BOX] },
     Entry { formula: &weighted::FORMULA, named: &[&weighted::WEIGHTED_L1, &weighted::WEIGHTED_ELASTIC_NET] },
-    Entry { formula: &mask::FORMULA, named: &[&mask::NAMED] },
+    Entry { formula: &mask::FORMULA, named: &[] },
     Entry { formula: &l2_norm::FORMULA, named: &[&l2_norm::NAMED] },
     Entry {
         formula: &group_lasso::FORMULA,
@@ -48,9 +48,11 @@ static CATALOGUE: [Entry; 18] = [
     Entry { formula: &top_k::FORMULA, named: &[&top_k::TOP_K, &top_k::N_OF_M] },
 ];
 
-/// Constructors that give penalties of the catalogue by other names or other conventions, and that of no penalty.
-static OTHERS: [&Named; 6] = [
+/// Constructors that give penalties of the catalogue by other names or other conventions, and those that have no
+/// parameters.
+static OTHERS: [&Named; 7] = [
     &elastic_net::NONE,
+    &mask::NAMED,
     &elastic_net::SCIKIT_LEARN,
     &elastic_net::GLMNET,
     &elastic_net::KERAS,
@@ -118,8 +120,8 @@ impl Penalty {
         })
     }
 
-    /// The penalties that there are, each by one name. [`named`](Penalty::named) also knows [`none`](Penalty::none),
-    /// `interval` for `box`, and the constructors of other libraries' conventions.
+    /// The penalties that there are, each by one name. [`named`](Penalty::named) also knows [`none`](Penalty::none) and
+    /// [`mask`](Penalty::mask), `interval` for `box`, and the constructors of other libraries' conventions.
     ///
     /// ```
     /// use penalty::Penalty;

@@ -146,7 +146,7 @@ fn names_are_found_and_others_rejected() {
         |name, parameters: &[(&str, f64)]| Penalty::named(name, parameters).expect_err("it is wrong").to_string();
     assert_eq!(
         text("lasso", &[]),
-        "the penalty must be one of l1, l2_squared, elastic_net, l0, l_half, log_sum, mcp, scad, huber, nonnegative_l1, box, weighted_l1, weighted_elastic_net, mask, l2_norm, group_lasso, sparse_group_lasso, l2_ball, linf_norm, l1_ball, simplex, top_k, n_of_m, none, scikit_learn, glmnet, keras, weight_decay, interval; found lasso"
+        "the penalty must be one of l1, l2_squared, elastic_net, l0, l_half, log_sum, mcp, scad, huber, nonnegative_l1, box, weighted_l1, weighted_elastic_net, l2_norm, group_lasso, sparse_group_lasso, l2_ball, linf_norm, l1_ball, simplex, top_k, n_of_m, none, mask, scikit_learn, glmnet, keras, weight_decay, interval; found lasso"
     );
     assert_eq!(text("mcp", &[("lambda", 1.0)]), "mcp must have the parameters lambda, gamma; found lambda");
     assert_eq!(text("l0", &[]), "l0 must have the parameters lambda; found none");

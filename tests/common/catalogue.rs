@@ -27,7 +27,7 @@ const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
 const LENS: [usize; 2] = [720, TILE + 32];
 
 /// A name, its parameters and a step. A name occurs several times if its parameters choose between branches.
-const SEPARABLE: [(&str, &[f64], f64); 23] = [
+const SEPARABLE: [(&str, &[f64], f64); 22] = [
     ("l1", &[0.0625], 1.0),
     ("l1", &[1e-30], 7.5e-10),
     ("l2_squared", &[0.3], 0.7),
@@ -50,7 +50,6 @@ const SEPARABLE: [(&str, &[f64], f64); 23] = [
     ("weighted_l1", &[0.1], 0.5),
     ("weighted_elastic_net", &[0.3, 0.25], 0.5),
     ("n_of_m", &[2.0, 4.0], 1.0),
-    ("mask", &[], 1.0),
 ];
 
 /// The same for group penalties. Each is taken over two kinds of groups below.
@@ -75,6 +74,7 @@ pub(crate) fn entries() -> Vec<Entry> {
     for (name, parameters, step) in SEPARABLE {
         entries.push(Entry::new(name, named(name, parameters), (parameters, step), &LENS));
     }
+    entries.push(Entry::new("mask", Penalty::mask(), (&[], 1.0), &LENS));
     for (i, (name, parameters, step)) in GROUPED.into_iter().enumerate() {
         for (groups, lens) in [(tiled[i % 4](), &LENS[..]), (lists.clone(), &LENS[..1])] {
             let penalty = of(named(name, parameters).over(groups.clone()));
