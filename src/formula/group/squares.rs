@@ -31,11 +31,13 @@ impl Group<'_> {
             .map(|chunk| {
                 let e = exponent(so_far.load(Relaxed));
                 let (found, range) = sum(chunk, e);
+                // A larger weight with the same unit counts too: what is made of the largest one has its own unit.
+                let before = so_far.fetch_max(range.largest(), Relaxed);
                 let e_of_chunk = exponent(range.largest());
                 if e_of_chunk <= e {
                     return (e, found);
                 }
-                let e = exponent(so_far.fetch_max(range.largest(), Relaxed)).max(e_of_chunk);
+                let e = exponent(before).max(e_of_chunk);
                 (e, sum(chunk, e).0)
             })
             .collect();
@@ -153,9 +155,25 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::PARALLEL;
+    use super::super::chunks::tests::Clean;
     use super::*;
     use crate::numeric::bits::SMALLEST;
     use crate::numeric::noise::Noise;
+
+    /// Chunks whose largest weights have one unit, or more and more.
+    #[test]
+    fn the_largest_weight_is_that_of_all_chunks() {
+        let len = PARALLEL + 3 * CHUNK;
+        for least in [0.0, 0.5] {
+            let rising = |i: usize| least + (1.0 - least) * (i as f32 / len as f32);
+            let weights = Clean((0..len).map(|i| rising(i).to_bits()).collect());
+            let (largest, squares) = weights.group().squares();
+            let e = exponent(rising(len - 1).to_bits());
+            let want: u128 = weights.0.iter().map(|b| u128::from(coarse(*b, e)).pow(2)).sum();
+            assert_eq!((f32::from_bits(largest), squares), (rising(len - 1), want), "from {least}");
+        }
+    }
 
     #[test]
     fn ordinary_sums_are_those_of_any_weights() {
