@@ -1,4 +1,11 @@
 //! Proximal optimizers, to use wherever Burn takes an optimizer.
+//!
+//! [`ProximalSgdConfig`] and [`ProximalAdamConfig`] make a `ModuleOptimizer` of Burn by [`Rules`](crate::Rules): each penalized parameter is a
+//! group of its own. So learning rates per group, gradient clipping and accumulation, gradients from several devices, records and `Learner`
+//! work as with Burn's own optimizers. The rules are applied once. To change them in mid-training, make a new optimizer and load the record of
+//! the old one.
+//!
+//! A parameter that occurs twice in a module is updated at its first place only, as by Burn's own optimizers.
 
 mod adam;
 mod config;

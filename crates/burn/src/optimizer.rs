@@ -51,8 +51,8 @@ use crate::Error;
 /// - If groups of a `ModuleOptimizer` have different momentum, each needs a separate regularizer, with rules that select only that group.
 ///
 /// No step is right after an optimizer that scales each weight's gradient or changes its direction: Adam, `AdamW`, Adan, AdaGrad,
-/// Adafactor, RMSprop, LAMB, Lion, Muon. The prox scales nothing, so training ends at the minimum of another objective, whatever λ is. The
-/// library's [`Adam`](penalty::Adam) uses the variable-metric prox instead.
+/// Adafactor, RMSprop, LAMB, Lion, Muon. The prox scales nothing, so training ends at the minimum of another objective, whatever λ is.
+/// [`ProximalAdamConfig`](crate::optim::ProximalAdamConfig) makes an Adam whose prox is in Adam's metric instead.
 ///
 /// # Errors
 ///

@@ -35,7 +35,8 @@ use crate::{opened::Wgpu, wgpu};
 /// | Adam, AdaGrad, RMSprop | f + R, with `WeightDecayConfig` f + R + ½w‖θ‖² | another objective for every s: they scale the gradients of f but not R's |
 /// | `AdamW`, Adan, Adafactor, LAMB, Lion, Muon | f + R if their decay is off; no such sum describes their decay, which is scaled like their steps | another objective for every s |
 ///
-/// The gradient route makes no weight exactly 0: for L1 and for norms it follows a subgradient.
+/// The gradient route makes no weight exactly 0: for L1 and for norms it follows a subgradient. For exact zeros under Adam, take
+/// [`ProximalAdamConfig`](crate::optim::ProximalAdamConfig) in place of Burn's optimizer.
 ///
 /// Both calls also give the value and the statistics, from the same read of the weights. The gradient route reports the weights it was
 /// given, the proximal route the weights it leaves. [`evaluate`](Regularizer::evaluate) only reports.

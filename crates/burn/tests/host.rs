@@ -6,12 +6,13 @@ use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, Param};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, RmsPropConfig, SgdConfig};
+use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, RmsPropConfig, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::optim::{self, Place};
 use common::{
     CENTRE, Fresh, MINIMIZER, Net, Tied, distance, end, gradient_values, linear, net, numbers, sgd_ends, values, wait,
 };
+use penalty_burn::optim::ProximalSgdConfig;
 use penalty_burn::penalty::{Backend, Cpu, Groups, Penalty};
 use penalty_burn::{ByShape, Error, Regularizer, Rules, sgd_prox_step};
 
@@ -511,6 +512,30 @@ fn a_failed_step_changes_nothing_and_is_reported() {
 #[test]
 fn element_weights_masks_and_schedules_work() {
     on_flex(optim::element_weights_masks_and_schedules_work);
+}
+
+/// What the documentation says of parameters that occur twice: Burn's own optimizers update the first place only, and so do ours.
+#[test]
+fn a_shared_parameter_is_updated_as_by_burns_optimizers() {
+    let device = Device::flex().autodiff();
+    let tied = || {
+        let a = linear(4, 3, &device);
+        Tied { b: a.clone(), a }
+    };
+    let step = |mut optimizer: ModuleOptimizer, tied: Tied| {
+        let x = Tensor::<2>::ones([1, 4], &device);
+        let loss = (tied.a.forward(x.clone()) + tied.b.forward(x)).powi_scalar(2).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &tied);
+        values(&optimizer.step(0.1, tied, gradients))
+    };
+    let burns = step(SgdConfig::new().init(), tied());
+    let ours = step(ProximalSgdConfig::new().init(&Rules::new(Penalty::none()), &tied()).unwrap().0, tied());
+    let first = tied();
+    let before = values(&first);
+    for after in [burns, ours] {
+        assert_ne!(after["a.weight"], before["a.weight"]);
+        assert_eq!(after["b.weight"], before["b.weight"]);
+    }
 }
 
 #[test]

@@ -13,6 +13,10 @@ use crate::runner::Step;
 /// It takes Adam's step, with decoupled decay as in `AdamW`, and then the penalty's prox in Adam's metric, by default. Without decay, training
 /// ends at a minimizer of f + R. [`Adam`] has the formulas.
 ///
+/// In that metric, a weight's threshold is scaled by 1/(√v̂ + ε). L0, MCP and SCAD are flat for large weights. If the gradient of such a weight
+/// vanishes too, as in training on all rows at once, the threshold grows beyond the weight. Batches keep gradients from vanishing; else take
+/// a larger ε.
+///
 /// ```
 /// use burn::module::ParamGroup;
 /// use burn::optim::{AdamConfig, ModuleOptimizer};
