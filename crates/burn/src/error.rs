@@ -103,6 +103,14 @@ pub enum Error {
     Penalty(#[from] penalty::Error),
 }
 
+/// What is wrong, whichever parameter it is about.
+pub(crate) fn cause(error: &penalty::Error) -> &penalty::Error {
+    match error {
+        penalty::Error::InParameter { error, .. } => cause(error),
+        error => error,
+    }
+}
+
 /// A rejected [`prox`](crate::Regularizer::prox): the unchanged module, and the reason.
 ///
 /// In a function that returns an [`Error`], `?` converts it and drops the module. A `match` keeps the module.

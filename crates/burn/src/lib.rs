@@ -41,6 +41,7 @@
 mod array;
 #[cfg(feature = "wgpu")]
 mod buffer;
+mod by_shape;
 mod derived;
 mod error;
 mod host;
@@ -62,6 +63,7 @@ mod wgpu;
 
 pub use penalty;
 
+pub use by_shape::ByShape;
 pub use derived::{adaptive, mask};
 pub use error::{Error, Rejected};
 #[cfg(feature = "wgpu")]
@@ -69,7 +71,7 @@ pub use opened::Wgpu;
 pub use optimizer::sgd_prox_step;
 pub use pending::Pending;
 pub use regularizer::Regularizer;
-pub use rules::{ByShape, Rules, Selected};
+pub use rules::{Rules, Selected};
 pub use table::Table;
 
 // Compiles and runs the README's code with the other examples.

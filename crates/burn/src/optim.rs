@@ -9,6 +9,7 @@
 
 mod adam;
 mod config;
+mod place;
 mod runners;
 mod sgd;
 mod state;

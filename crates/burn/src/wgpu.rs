@@ -10,6 +10,7 @@ use penalty::{Budget, Dtype, Gpu, Parameter, Penalty, wgpu};
 
 use crate::Error;
 use crate::buffer::{Buffer, Server};
+use crate::error::cause;
 use crate::pending::State;
 use crate::runner::{Runner, Step, Stepped};
 use crate::walk::{ELEMENT_WEIGHTS, FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
@@ -60,7 +61,7 @@ impl Device {
         record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<T>,
     ) -> Result<T, Error> {
         match self.submit(penalties, buffers, &record) {
-            Err(Error::Penalty(error)) if is_unchecked(&error) => {
+            Err(Error::Penalty(error)) if matches!(cause(&error), penalty::Error::Unchecked { .. }) => {
                 penalties.iter().try_for_each(|penalty| self.gpu.check(penalty))?;
                 self.submit(penalties, buffers, &record)
             }
@@ -211,15 +212,6 @@ impl Runner for Device {
             (Step::Adam(adam), false) => set.record_adam(encoder, adam).map(|()| None),
         };
         Ok(self.run(penalties, buffers, record)?.map(State::Device))
-    }
-}
-
-/// Whether a custom penalty must be checked first.
-fn is_unchecked(error: &penalty::Error) -> bool {
-    match error {
-        penalty::Error::Unchecked { .. } => true,
-        penalty::Error::InParameter { error, .. } => is_unchecked(error),
-        _ => false,
     }
 }
 

@@ -1,23 +1,24 @@
-//! The proximal optimizers' settings, and the optimizer of a whole module that follows from rules.
+//! The settings of the proximal optimizers.
 
 use std::num::NonZeroU64;
 
 use burn_core as burn;
 use burn_core::config::Config;
-use burn_core::module::{Module, ParamGroup};
+use burn_core::module::Module;
+use burn_optim::ModuleOptimizer;
 use burn_optim::grad_clipping::GradientClippingConfig;
 use burn_optim::momentum::MomentumConfig;
-use burn_optim::{ModuleOptimizer, Optimizer};
 use penalty::{Adam, Cpu, HostSet, Metric, Parameter, Penalty, Sgd, Slice, SliceMut};
 
 use super::adam::ProximalAdam;
+use super::place::{Place, Settings};
 use super::sgd::ProximalSgd;
 use super::statistics::{Cell, Statistics};
 use super::tensor::Proximal;
 #[cfg(feature = "wgpu")]
 use crate::Wgpu;
+use crate::error::cause;
 use crate::optimizer::momentum_of;
-use crate::rules::Assigned;
 use crate::{Error, Rules};
 
 /// Settings of proximal gradient descent, as those of Burn's `SgdConfig`. [`ProximalSgd`] has the formulas.
@@ -91,52 +92,6 @@ pub struct ProximalAdamConfig {
     report_every: u64,
 }
 
-/// Where the steps of a module run.
-#[derive(Debug, Clone, Default)]
-struct Place {
-    #[cfg(feature = "wgpu")]
-    wgpu: Option<Wgpu>,
-}
-
-impl Place {
-    fn proximal(&self, penalty: Penalty, cell: Cell) -> Proximal {
-        Proximal {
-            penalty,
-            schedule: None,
-            element_weights: None,
-            cell,
-            #[cfg(feature = "wgpu")]
-            wgpu: self.wgpu.clone(),
-        }
-    }
-
-    /// An optimizer whose groups are the penalized parameters, and where the last steps' results are.
-    fn module_optimizer<M: Module, O: Optimizer>(
-        &self,
-        rules: &Rules,
-        module: &M,
-        (clipping, every): (Option<&GradientClippingConfig>, u64),
-        build: impl Fn(Proximal) -> Result<O, Error>,
-    ) -> Result<(ModuleOptimizer, Statistics), Error> {
-        let others = Cell::new("parameters without a penalty", None);
-        let mut optimizer = ModuleOptimizer::from(build(self.proximal(Penalty::none(), others.clone()))?);
-        if let Some(clipping) = clipping {
-            optimizer = optimizer.with_grad_clipping(clipping.init());
-        }
-        let mut cells = Vec::new();
-        for Assigned { path, penalty, schedule, element_weights } in rules.assign(module)? {
-            let cell = Cell::new(&path, NonZeroU64::new(every));
-            let proximal = self.proximal(penalty, cell.clone());
-            let parameter = build(Proximal { schedule, element_weights, ..proximal })?;
-            let group = ParamGroup::from_path(path);
-            optimizer = optimizer.with_group(group, parameter, clipping.map(GradientClippingConfig::init));
-            cells.push(cell);
-        }
-        cells.push(others);
-        Ok((optimizer, Statistics::new(cells)))
-    }
-}
-
 impl ProximalSgdConfig {
     /// The optimizer of one parameter group, for `ModuleOptimizer::with_group`. The penalty takes each tensor of the group as a whole.
     /// Clipping is an argument of `with_group`.
@@ -175,7 +130,7 @@ impl ProximalSgdConfig {
     ///
     /// As [`Rules::select`], and as [`build`](ProximalSgdConfig::build).
     pub fn init<M: Module>(&self, rules: &Rules, module: &M) -> Result<(ModuleOptimizer, Statistics), Error> {
-        self.init_at(&Place::default(), rules, module)
+        Place::default().module_optimizer(self, rules, module)
     }
 
     /// Like [`init`](ProximalSgdConfig::init), for a module on a wgpu device: each step is one pass over Burn's own buffers.
@@ -204,17 +159,19 @@ impl ProximalSgdConfig {
         rules: &Rules,
         module: &M,
     ) -> Result<(ModuleOptimizer, Statistics), Error> {
-        self.init_at(&Place { wgpu: Some(wgpu.clone()) }, rules, module)
+        Place { wgpu: Some(wgpu.clone()) }.module_optimizer(self, rules, module)
+    }
+}
+
+impl Settings for ProximalSgdConfig {
+    type Optimizer = ProximalSgd;
+
+    fn clipping(&self) -> Option<&GradientClippingConfig> {
+        self.gradient_clipping.as_ref()
     }
 
-    fn init_at<M: Module>(
-        &self,
-        place: &Place,
-        rules: &Rules,
-        module: &M,
-    ) -> Result<(ModuleOptimizer, Statistics), Error> {
-        let settings = (self.gradient_clipping.as_ref(), self.report_every);
-        place.module_optimizer(rules, module, settings, |proximal| self.of(proximal))
+    fn report_every(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.report_every)
     }
 
     fn of(&self, proximal: Proximal) -> Result<ProximalSgd, Error> {
@@ -263,7 +220,7 @@ impl ProximalAdamConfig {
     ///
     /// As [`Rules::select`], and as [`build`](ProximalAdamConfig::build).
     pub fn init<M: Module>(&self, rules: &Rules, module: &M) -> Result<(ModuleOptimizer, Statistics), Error> {
-        self.init_at(&Place::default(), rules, module)
+        Place::default().module_optimizer(self, rules, module)
     }
 
     /// Like [`init`](ProximalAdamConfig::init), for a module on a wgpu device: each step is one pass over Burn's own buffers.
@@ -292,17 +249,19 @@ impl ProximalAdamConfig {
         rules: &Rules,
         module: &M,
     ) -> Result<(ModuleOptimizer, Statistics), Error> {
-        self.init_at(&Place { wgpu: Some(wgpu.clone()) }, rules, module)
+        Place { wgpu: Some(wgpu.clone()) }.module_optimizer(self, rules, module)
+    }
+}
+
+impl Settings for ProximalAdamConfig {
+    type Optimizer = ProximalAdam;
+
+    fn clipping(&self) -> Option<&GradientClippingConfig> {
+        self.grad_clipping.as_ref()
     }
 
-    fn init_at<M: Module>(
-        &self,
-        place: &Place,
-        rules: &Rules,
-        module: &M,
-    ) -> Result<(ModuleOptimizer, Statistics), Error> {
-        let settings = (self.grad_clipping.as_ref(), self.report_every);
-        place.module_optimizer(rules, module, settings, |proximal| self.of(proximal))
+    fn report_every(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.report_every)
     }
 
     fn of(&self, proximal: Proximal) -> Result<ProximalAdam, Error> {
@@ -324,26 +283,12 @@ fn admits(proximal: &Proximal, adam: &Adam) -> Result<(), Error> {
     let step = |penalty: &Penalty| {
         let set = HostSet::new(Cpu::new(), vec![Parameter::new(proximal.cell.path(), penalty.clone())]);
         let nothing = || SliceMut::from(<&mut [f32]>::default());
-        set.adam_and_evaluate(
-            &mut [nothing()],
-            &[Slice::from(<&[f32]>::default())],
-            &mut [nothing()],
-            &mut [nothing()],
-            adam,
-        )
+        set.adam(&mut [nothing()], &[Slice::from(<&[f32]>::default())], &mut [nothing()], &mut [nothing()], adam)
     };
     step(&Penalty::none())?;
     match step(&proximal.penalty) {
-        Err(error) if is_no_metric_prox(&error) => Err(error.into()),
+        Err(error) if matches!(cause(&error), penalty::Error::NoMetricProx { .. }) => Err(error.into()),
         // What else is wrong depends on the weights.
         _ => Ok(()),
-    }
-}
-
-fn is_no_metric_prox(error: &penalty::Error) -> bool {
-    match error {
-        penalty::Error::NoMetricProx { .. } => true,
-        penalty::Error::InParameter { error, .. } => is_no_metric_prox(error),
-        _ => false,
     }
 }

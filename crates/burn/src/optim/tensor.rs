@@ -1,5 +1,6 @@
 //! One tensor's step: where it runs, and on what memory.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 
 use burn_core::tensor::Tensor;
@@ -124,10 +125,12 @@ impl Proximal {
         };
         let report = self.cell.reports(state.steps);
         let penalty = match &self.schedule {
-            Some(schedule) => schedule.at(state.steps, &self.penalty),
-            None => Ok(self.penalty.clone()),
+            Some(schedule) => schedule.at(state.steps, &self.penalty).map(Cow::Owned),
+            None => Ok(Cow::Borrowed(&self.penalty)),
         };
-        let taken = penalty.map_err(Error::from).and_then(|penalty| runner.step(&[penalty], memory, step, report));
+        let taken = penalty
+            .map_err(Error::from)
+            .and_then(|penalty| runner.step(std::slice::from_ref(&*penalty), memory, step, report));
         match taken {
             Ok(reported) => {
                 if let Some(reported) = reported {
