@@ -30,7 +30,8 @@ impl Cpu {
     /// many weights as the budget prunes; one group fewer has not. A weight that is not finite counts as left.
     ///
     /// No smaller `f64` does, since the prox itself decides: the cut is found as [`Budget`] says, then λ by bisection over
-    /// the prox of one weight or of one group.
+    /// the prox of one weight or of one group. Groups of `f16` and `bf16` are an exception: the rounding of the prox can
+    /// also make a group near the cut 0. Then the λ leaves at most k, but a smaller one may too.
     ///
     /// ```
     /// use penalty::{Backend, Budget, Cpu, Penalty};

@@ -1,7 +1,7 @@
 //! Which weights a budget prunes: the first of all tensors' weights in the order of their magnitudes, of their tensors,
 //! then of their indices. The place where that order is cut is found from counts of digits, without sorting.
 //!
-//! Twin of `shaders/formula/budget.wgsl`.
+//! Twin of the files in `shaders/formula/budget`.
 
 /// How many values a digit of a magnitude has at most.
 pub(crate) const BINS: usize = 1 << 11;
