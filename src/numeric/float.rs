@@ -1,6 +1,6 @@
 //! The two types that the formulas of separable penalties compute in: `f32`, and `f64` for fits on the host.
 
-use std::ops::{Add, Mul, Neg, Sub};
+use std::ops::{Add, BitAnd, BitOr, Mul, Neg, Not, Sub};
 
 use super::{arithmetic, bits};
 
@@ -19,8 +19,11 @@ use super::{arithmetic, bits};
 /// - Weights that are NaN or infinite are a matter of bits, so `formula/pointwise.rs` is for `f32` alone. Formulas see
 ///   finite weights only, in `f64` too. A −0 counts as 0.
 pub(crate) trait Float:
-    Copy + PartialOrd + Neg<Output = Self> + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
+    Copy + Neg<Output = Self> + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
 {
+    /// What a comparison gives.
+    type Mask: Copy + BitAnd<Output = Self::Mask> + BitOr<Output = Self::Mask> + Not<Output = Self::Mask>;
+
     const ZERO: Self;
     const ONE: Self;
     const MAX: Self;
@@ -30,6 +33,14 @@ pub(crate) trait Float:
 
     /// The float nearest to a constant.
     fn of(constant: f64) -> Self;
+    /// a < b.
+    fn less(a: Self, b: Self) -> Self::Mask;
+    /// a ≤ b.
+    fn at_most(a: Self, b: Self) -> Self::Mask;
+    /// a = b.
+    fn equal(a: Self, b: Self) -> Self::Mask;
+    /// `yes` where the mask holds, else `no`.
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
     fn abs(self) -> Self;
     /// a/b for a ≥ 0 and b > 0.
     fn quotient(a: Self, b: Self) -> Self;
@@ -50,6 +61,8 @@ pub(crate) trait Float:
 }
 
 impl Float for f32 {
+    type Mask = bool;
+
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const MAX: f32 = f32::MAX;
@@ -59,6 +72,26 @@ impl Float for f32 {
     #[inline(always)]
     fn of(constant: f64) -> f32 {
         constant as f32
+    }
+
+    #[inline(always)]
+    fn less(a: f32, b: f32) -> bool {
+        a < b
+    }
+
+    #[inline(always)]
+    fn at_most(a: f32, b: f32) -> bool {
+        a <= b
+    }
+
+    #[inline(always)]
+    fn equal(a: f32, b: f32) -> bool {
+        a == b
+    }
+
+    #[inline(always)]
+    fn select(mask: bool, yes: f32, no: f32) -> f32 {
+        if mask { yes } else { no }
     }
 
     #[inline(always)]
@@ -108,6 +141,8 @@ impl Float for f32 {
 }
 
 impl Float for f64 {
+    type Mask = bool;
+
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     const MAX: f64 = f64::MAX;
@@ -117,6 +152,26 @@ impl Float for f64 {
     #[inline(always)]
     fn of(constant: f64) -> f64 {
         constant
+    }
+
+    #[inline(always)]
+    fn less(a: f64, b: f64) -> bool {
+        a < b
+    }
+
+    #[inline(always)]
+    fn at_most(a: f64, b: f64) -> bool {
+        a <= b
+    }
+
+    #[inline(always)]
+    fn equal(a: f64, b: f64) -> bool {
+        a == b
+    }
+
+    #[inline(always)]
+    fn select(mask: bool, yes: f64, no: f64) -> f64 {
+        if mask { yes } else { no }
     }
 
     #[inline(always)]

@@ -308,14 +308,14 @@ impl<F: Float> PerWeight<F> for ElasticNet {
     /// c₀·sign θ + c₁·θ.
     #[inline(always)]
     fn gradient(theta: F, c: &Coefficients<F>) -> F {
-        let kink = if theta == F::ZERO { F::ZERO } else { F::signed(c[0], theta) };
+        let kink = F::select(F::equal(theta, F::ZERO), F::ZERO, F::signed(c[0], theta));
         let slope = F::flush(c[1] * theta);
         kink + slope
     }
 
     #[inline(always)]
     fn gradient_limits(c: &Coefficients<F>) -> [F; 2] {
-        let limit = if c[1] == F::ZERO { c[0] } else { F::INFINITY };
+        let limit = F::select(F::equal(c[1], F::ZERO), c[0], F::INFINITY);
         [-limit, limit]
     }
 

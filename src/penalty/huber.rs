@@ -8,7 +8,8 @@ use crate::formula::descriptor::Descriptor;
 use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
 use crate::numeric::float::Float;
 
-pub(super) static FORMULA: Descriptor = Descriptor::of::<Huber>(include_str!("../../shaders/penalty/huber.wgsl"));
+pub(super) static FORMULA: Descriptor =
+    Descriptor::of::<Huber>(include_str!("../../shaders/penalty/huber.wgsl"));
 
 pub(super) static NAMED: Named = Named {
     name: "huber",
@@ -82,14 +83,14 @@ impl<F: Float> PerWeight<F> for Huber {
     #[inline(always)]
     fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
-        let w = if a < t[0] { a } else { t[0] };
+        let w = F::select(F::less(a, t[0]), a, t[0]);
         (w * t[1]) * w + (a - w)
     }
 
     #[inline(always)]
     fn gradient(theta: F, c: &Coefficients<F>) -> F {
         let a = theta.abs();
-        F::signed(c[0] * if a < c[1] { a } else { c[1] }, theta)
+        F::signed(c[0] * F::select(F::less(a, c[1]), a, c[1]), theta)
     }
 
     #[inline(always)]
@@ -99,12 +100,12 @@ impl<F: Float> PerWeight<F> for Huber {
 
     #[inline(always)]
     fn prox(v: F, c: &Coefficients<F>) -> F {
-        if v.abs() <= c[0] { v * c[1] } else { F::threshold(v, c[2]) }
+        F::select(F::at_most(v.abs(), c[0]), v * c[1], F::threshold(v, c[2]))
     }
 
     #[inline(always)]
     fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
         let t = F::quotient(c[2], d);
-        if v.abs() <= c[1] + t { v * F::quotient(d, d + c[0]) } else { F::threshold(v, t) }
+        F::select(F::at_most(v.abs(), c[1] + t), v * F::quotient(d, d + c[0]), F::threshold(v, t))
     }
 }

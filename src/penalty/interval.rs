@@ -8,7 +8,8 @@ use crate::numeric::float::Float;
 use crate::{Dtype, Error, Result};
 use half::{bf16, f16};
 
-pub(super) static FORMULA: Descriptor = Descriptor::of::<Interval>(include_str!("../../shaders/penalty/interval.wgsl"));
+pub(super) static FORMULA: Descriptor =
+    Descriptor::of::<Interval>(include_str!("../../shaders/penalty/interval.wgsl"));
 
 pub(super) static BOX: Named = Named {
     name: "box",
@@ -87,13 +88,13 @@ impl<F: Float> PerWeight<F> for Interval {
     /// 1 if θ is forbidden, else 0.
     #[inline(always)]
     fn term(theta: F, t: &TermCoefficients<F>) -> F {
-        if theta < t[0] || theta > t[1] { F::ONE } else { F::ZERO }
+        F::select(F::less(theta, t[0]) | F::less(t[1], theta), F::ONE, F::ZERO)
     }
 
     #[inline(always)]
     fn prox(v: F, c: &Coefficients<F>) -> F {
-        let raised = if v > c[0] { v } else { c[0] };
-        if raised < c[1] { raised } else { c[1] }
+        let raised = F::select(F::less(c[0], v), v, c[0]);
+        F::select(F::less(raised, c[1]), raised, c[1])
     }
 
     #[inline(always)]

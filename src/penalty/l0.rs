@@ -68,16 +68,16 @@ impl Formula for L0 {
 impl<F: Float> PerWeight<F> for L0 {
     #[inline(always)]
     fn term(theta: F, _: &TermCoefficients<F>) -> F {
-        if theta == F::ZERO { F::ZERO } else { F::ONE }
+        F::select(F::equal(theta, F::ZERO), F::ZERO, F::ONE)
     }
 
     #[inline(always)]
     fn prox(v: F, c: &Coefficients<F>) -> F {
-        if v.abs() > c[0] { v } else { F::ZERO }
+        F::select(F::less(c[0], v.abs()), v, F::ZERO)
     }
 
     #[inline(always)]
     fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
-        if v.abs() > F::root(F::quotient(c[0], d)) { v } else { F::ZERO }
+        F::select(F::less(F::root(F::quotient(c[0], d)), v.abs()), v, F::ZERO)
     }
 }

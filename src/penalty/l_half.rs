@@ -11,7 +11,8 @@ use crate::numeric::float::Float;
 /// (2/3)^(3/2): from this p on, the prox is 0.
 const LARGEST: f64 = 0.544_331_053_951_817_4;
 
-pub(super) static FORMULA: Descriptor = Descriptor::of::<LHalf>(include_str!("../../shaders/penalty/l_half.wgsl"));
+pub(super) static FORMULA: Descriptor =
+    Descriptor::of::<LHalf>(include_str!("../../shaders/penalty/l_half.wgsl"));
 
 pub(super) static NAMED: Named =
     Named {
@@ -80,7 +81,7 @@ impl<F: Float> PerWeight<F> for LHalf {
     #[inline(always)]
     fn gradient(theta: F, c: &Coefficients<F>) -> F {
         let slope = F::signed(F::quotient(c[0], F::root(theta.abs())), theta);
-        if theta == F::ZERO { F::ZERO } else { slope }
+        F::select(F::equal(theta, F::ZERO), F::ZERO, slope)
     }
 
     #[inline(always)]
@@ -125,5 +126,5 @@ fn half_threshold<F: Float>(v: F, k: F) -> F {
     }
     let x = v - v * lost;
     // At v = 0 the quotients are meaningless.
-    if p < F::of(LARGEST) && a > F::ZERO { x } else { F::ZERO }
+    F::select(F::less(p, F::of(LARGEST)) & F::less(F::ZERO, a), x, F::ZERO)
 }

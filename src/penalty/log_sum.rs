@@ -11,7 +11,8 @@ use crate::numeric::float::Float;
 /// If |θ|/ε is above this in `f32`, 1 + |θ|/ε counts as |θ|/ε.
 const LARGE: f64 = (1u64 << 30) as f64;
 
-pub(super) static FORMULA: Descriptor = Descriptor::of::<LogSum>(include_str!("../../shaders/penalty/log_sum.wgsl"));
+pub(super) static FORMULA: Descriptor =
+    Descriptor::of::<LogSum>(include_str!("../../shaders/penalty/log_sum.wgsl"));
 
 pub(super) static NAMED: Named = Named {
     name: "log_sum",
@@ -85,19 +86,19 @@ impl<F: Float> PerWeight<F> for LogSum {
     #[inline(always)]
     fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
-        let large = !F::DOUBLE && a > t[1];
+        let large = F::less(if F::DOUBLE { F::INFINITY } else { t[1] }, a);
         // One logarithm serves both cases, ln(1 + a/ε) and ln a − ln ε: with two in branches, the loop would not be
         // vectorized.
-        let u = if large { F::ZERO } else { a * t[0] };
+        let u = F::select(large, F::ZERO, a * t[0]);
         let y = F::ONE + u;
         let lost = u - (y - F::ONE);
-        F::ln(if large { a } else { y }, lost) + if large { t[2] } else { F::ZERO }
+        F::ln(F::select(large, a, y), lost) + F::select(large, t[2], F::ZERO)
     }
 
     #[inline(always)]
     fn gradient(theta: F, c: &Coefficients<F>) -> F {
         let slope = F::signed(F::quotient(c[0], c[1] + theta.abs()), theta);
-        if theta == F::ZERO { F::ZERO } else { slope }
+        F::select(F::equal(theta, F::ZERO), F::ZERO, slope)
     }
 
     #[inline(always)]
@@ -109,7 +110,7 @@ impl<F: Float> PerWeight<F> for LogSum {
     fn prox(v: F, c: &Coefficients<F>) -> F {
         let a = v.abs();
         let x = larger_root(a, c[1], a - c[2], a + c[3], a + c[4]);
-        if a > c[0] { F::signed(x, v) } else { F::ZERO }
+        F::select(F::less(c[0], a), F::signed(x, v), F::ZERO)
     }
 
     #[inline(always)]
@@ -123,10 +124,12 @@ impl<F: Float> PerWeight<F> for LogSum {
         let x = larger_root(a, c[1], excess, sum - twice, sum + twice);
         // If the objective is convex, the prox leaves 0 at k/ε. Otherwise it leaves 0 where the objective at x is lower
         // than at 0.
-        let positive = if x > F::ZERO { x } else { F::ONE };
-        let lower = F::quotient(k, positive) * F::ln_1p(ratio(positive, c)) < a - F::of(0.5) * positive;
-        let left = if s > c[1] { sum > twice && x > F::ZERO && lower } else { excess > F::ZERO };
-        if left { F::signed(x, v) } else { F::ZERO }
+        let positive = F::select(F::less(F::ZERO, x), x, F::ONE);
+        let paid = F::quotient(k, positive) * F::ln_1p(ratio(positive, c));
+        let lower = F::less(paid, a - F::of(0.5) * positive);
+        let jumps = F::less(c[1], s);
+        let left = (jumps & F::less(twice, sum) & F::less(F::ZERO, x) & lower) | (!jumps & F::less(F::ZERO, excess));
+        F::select(left, F::signed(x, v), F::ZERO)
     }
 }
 
@@ -134,18 +137,18 @@ impl<F: Float> PerWeight<F> for LogSum {
 #[inline(always)]
 fn ratio<F: Float>(x: F, c: &Coefficients<F>) -> F {
     let r = x * c[2];
-    if F::DOUBLE || r < F::of(1e30) { r } else { F::of(1e30) }
+    if F::DOUBLE { r } else { F::select(F::less(r, F::of(1e30)), r, F::of(1e30)) }
 }
 
 /// The larger root of x² + (ε − a)x + k − aε = 0, from a − k/ε and both factors of the discriminant. If the difference
 /// of its two terms would cancel, it comes from the product of both roots.
 #[inline(always)]
 fn larger_root<F: Float>(a: F, epsilon: F, excess: F, low: F, high: F) -> F {
-    let positive = |x: F| if x > F::ZERO { x } else { F::ZERO };
+    let positive = |x: F| F::select(F::less(F::ZERO, x), x, F::ZERO);
     let d = F::root(positive(low)) * F::root(positive(high));
     let near = F::of(2.0) * epsilon * F::quotient(positive(excess), (epsilon - a) + d);
     let far = F::of(0.5) * ((a - epsilon) + d);
-    if a < epsilon { near } else { far }
+    F::select(F::less(a, epsilon), near, far)
 }
 
 /// The largest v whose prox is 0, for k = step·λ.

@@ -77,12 +77,13 @@ impl<F: Float> PerWeight<F> for Mask {
     /// 1 if θ is forbidden, else 0.
     #[inline(always)]
     fn term(theta: F, t: &TermCoefficients<F>) -> F {
-        if t[2] == F::ZERO && theta != F::ZERO { F::ONE } else { F::ZERO }
+        let zero = F::equal(theta, F::ZERO) | F::less(F::ZERO, t[2]);
+        F::select(zero, F::ZERO, F::ONE)
     }
 
     #[inline(always)]
     fn prox(v: F, c: &Coefficients<F>) -> F {
-        if c[4] > F::ZERO { v } else { F::ZERO }
+        F::select(F::less(F::ZERO, c[4]), v, F::ZERO)
     }
 
     #[inline(always)]

@@ -86,7 +86,7 @@ impl<F: Float> PerWeight<F> for Mcp {
     #[inline(always)]
     fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
-        let w = if a < t[0] { a } else { t[0] };
+        let w = F::select(F::less(a, t[0]), a, t[0]);
         w - (w * t[1]) * w
     }
 
@@ -94,7 +94,8 @@ impl<F: Float> PerWeight<F> for Mcp {
     fn gradient(theta: F, c: &Coefficients<F>) -> F {
         let a = theta.abs();
         let slope = c[0] - a * c[1];
-        if a > F::ZERO && a < c[2] && slope > F::ZERO { F::signed(slope, theta) } else { F::ZERO }
+        let inside = F::less(F::ZERO, a) & F::less(a, c[2]) & F::less(F::ZERO, slope);
+        F::select(inside, F::signed(slope, theta), F::ZERO)
     }
 
     #[inline(always)]
@@ -104,18 +105,18 @@ impl<F: Float> PerWeight<F> for Mcp {
 
     #[inline(always)]
     fn prox(v: F, c: &Coefficients<F>) -> F {
-        if v.abs() <= c[2] { F::threshold(v, c[0]) * c[1] } else { v }
+        F::select(F::at_most(v.abs(), c[2]), F::threshold(v, c[0]) * c[1], v)
     }
 
     #[inline(always)]
     fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
         // The step over γ, both over d.
         let share = F::quotient(c[1], d);
-        let firm = share < F::ONE;
-        let factor = F::quotient(F::ONE, if firm { F::ONE - share } else { F::ONE });
+        let firm = F::less(share, F::ONE);
+        let factor = F::quotient(F::ONE, F::select(firm, F::ONE - share, F::ONE));
         let inner = F::threshold(v, F::quotient(c[0], d)) * factor;
         let hard = F::quotient(c[3], F::root(d));
-        let inner = if firm { inner } else { F::ZERO };
-        if v.abs() <= if firm { c[2] } else { hard } { inner } else { v }
+        let inner = F::select(firm, inner, F::ZERO);
+        F::select(F::at_most(v.abs(), F::select(firm, c[2], hard)), inner, v)
     }
 }

@@ -72,17 +72,17 @@ impl<F: Float> PerWeight<F> for NonnegativeL1 {
     /// 1 if θ is forbidden, else 0.
     #[inline(always)]
     fn term(theta: F, _: &TermCoefficients<F>) -> F {
-        if theta < F::ZERO { F::ONE } else { F::ZERO }
+        F::select(F::less(theta, F::ZERO), F::ONE, F::ZERO)
     }
 
     #[inline(always)]
     fn prox(v: F, c: &Coefficients<F>) -> F {
-        if v > c[0] { v - c[0] } else { F::ZERO }
+        F::select(F::less(c[0], v), v - c[0], F::ZERO)
     }
 
     #[inline(always)]
     fn metric_prox(v: F, d: F, c: &Coefficients<F>) -> F {
         let t = F::quotient(c[0], d);
-        if v > t { v - t } else { F::ZERO }
+        F::select(F::less(t, v), v - t, F::ZERO)
     }
 }

@@ -85,8 +85,8 @@ impl<F: Float> PerWeight<F> for Scad {
     #[inline(always)]
     fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
-        let w = if a < t[1] { a } else { t[1] };
-        let u = if w > t[0] { w - t[0] } else { F::ZERO };
+        let w = F::select(F::less(a, t[1]), a, t[1]);
+        let u = F::select(F::less(t[0], w), w - t[0], F::ZERO);
         w - (u * t[2]) * u
     }
 
@@ -94,9 +94,9 @@ impl<F: Float> PerWeight<F> for Scad {
     fn gradient(theta: F, c: &Coefficients<F>) -> F {
         let a = theta.abs();
         let left = c[1] - a;
-        let sloped = (if left > F::ZERO { left } else { F::ZERO }) * c[2];
-        let slope = if a <= c[0] { c[0] } else { sloped };
-        if a > F::ZERO && slope > F::ZERO { F::signed(slope, theta) } else { F::ZERO }
+        let sloped = F::select(F::less(F::ZERO, left), left, F::ZERO) * c[2];
+        let slope = F::select(F::at_most(a, c[0]), c[0], sloped);
+        F::select(F::less(F::ZERO, a) & F::less(F::ZERO, slope), F::signed(slope, theta), F::ZERO)
     }
 
     #[inline(always)]
@@ -109,7 +109,7 @@ impl<F: Float> PerWeight<F> for Scad {
         let a = v.abs();
         let inner = F::threshold(v, c[0]);
         let outer = F::threshold(v, c[2]) * c[3];
-        if a <= c[1] { inner } else { if a <= c[4] { outer } else { v } }
+        F::select(F::at_most(a, c[1]), inner, F::select(F::at_most(a, c[4]), outer, v))
     }
 
     #[inline(always)]
@@ -118,14 +118,14 @@ impl<F: Float> PerWeight<F> for Scad {
         let step = F::quotient(c[0], d);
         let rest = c[3] - step;
         let inner = F::threshold(v, step * c[1]);
-        let smooth = rest > F::ZERO;
-        let factor = F::quotient(c[3], if smooth { rest } else { c[3] });
+        let smooth = F::less(F::ZERO, rest);
+        let factor = F::quotient(c[3], F::select(smooth, rest, c[3]));
         let outer = F::threshold(v, step * F::quotient(c[4], c[3])) * factor;
         let soft = F::of(0.5) * (c[4] + (c[1] + step * c[1]));
         let hard = c[1] * F::root(step * (c[2] + F::ONE));
-        let equal = if step < c[2] + F::ONE { soft } else { hard };
-        let first = if smooth { c[1] + step * c[1] } else { equal };
-        let second = if smooth { c[4] } else { equal };
-        if a <= first { inner } else { if a <= second { outer } else { v } }
+        let equal = F::select(F::less(step, c[2] + F::ONE), soft, hard);
+        let first = F::select(smooth, c[1] + step * c[1], equal);
+        let second = F::select(smooth, c[4], equal);
+        F::select(F::at_most(a, first), inner, F::select(F::at_most(a, second), outer, v))
     }
 }

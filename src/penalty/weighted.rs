@@ -9,7 +9,8 @@ use crate::formula::descriptor::Descriptor;
 use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
 use crate::numeric::float::Float;
 
-pub(super) static FORMULA: Descriptor = Descriptor::of::<Weighted>(include_str!("../../shaders/penalty/weighted.wgsl"));
+pub(super) static FORMULA: Descriptor =
+    Descriptor::of::<Weighted>(include_str!("../../shaders/penalty/weighted.wgsl"));
 
 pub(super) static WEIGHTED_L1: Named = Named {
     name: "weighted_l1",
@@ -134,8 +135,9 @@ impl<F: Float> PerWeight<F> for Weighted {
     fn term(theta: F, t: &TermCoefficients<F>) -> F {
         let a = theta.abs();
         let share = (t[2] * a) * (t[0] + t[1] * a);
-        let most = if !F::DOUBLE && a < F::of(LARGE_FROM) { F::of(LARGEST_SHARE) } else { F::MAX };
-        if share < most { share } else { most }
+        let most =
+            if F::DOUBLE { F::MAX } else { F::select(F::less(a, F::of(LARGE_FROM)), F::of(LARGEST_SHARE), F::MAX) };
+        F::select(F::less(share, most), share, most)
     }
 
     #[inline(always)]
