@@ -127,6 +127,14 @@ pub enum Error {
         /// The penalty's name.
         penalty: &'static str,
     },
+    /// An expression was asked for of a penalty that is not a formula of one weight, or whose formula is a user's code.
+    #[error(
+        "{penalty} has no expression: expected a separable penalty of this library, found a group penalty or a custom one"
+    )]
+    NoExpression {
+        /// The penalty's name.
+        penalty: &'static str,
+    },
     /// The WGSL of a custom penalty does not compile, or lacks a function that it must have.
     #[error("the WGSL of {penalty} must compile as part of a kernel, found {error}")]
     Wgsl {

@@ -3,6 +3,7 @@
 pub(crate) mod adam;
 pub(crate) mod budget;
 pub(crate) mod descriptor;
+pub(crate) mod expression;
 pub(crate) mod group;
 pub(crate) mod loops;
 pub(crate) mod pointwise;
@@ -10,6 +11,7 @@ pub(crate) mod rule;
 pub(crate) mod scalars;
 pub(crate) mod sgd;
 pub(crate) mod steps;
+pub(crate) mod symbol;
 mod visit;
 
 use rule::Rule;

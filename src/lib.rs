@@ -72,6 +72,7 @@ pub use backend::Backend;
 pub use cpu::Cpu;
 pub use cpu::set::HostSet;
 pub use error::{Error, Result};
+pub use formula::expression::Expression;
 pub use formula::scalars::Metric;
 #[cfg(feature = "gpu")]
 pub use gpu::{Determinism, Gpu};
@@ -96,6 +97,11 @@ pub use report::reports::Reports;
 pub mod exact {
     pub use crate::numeric::tile::TILE;
     pub use crate::report::partial::Partial;
+}
+
+/// What an [`Expression`] consists of.
+pub mod expression {
+    pub use crate::formula::expression::{Binary, Input, Node, Unary};
 }
 
 // What the formulas are held against, shared with the tests and benches that see this crate from outside.

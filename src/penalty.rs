@@ -5,6 +5,7 @@ mod coefficients;
 mod constraint;
 pub mod custom;
 pub(crate) mod element_weights;
+mod expression;
 pub(crate) mod groups;
 pub(crate) mod named;
 mod origin;

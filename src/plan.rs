@@ -3,6 +3,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod coefficients;
+mod expression;
 pub(crate) mod operands;
 pub(crate) mod operation;
 pub(crate) mod optimizer;

@@ -2,9 +2,12 @@
 //!
 //! Twin of `shaders/formula/adam.wgsl`.
 
+use std::ops::Div;
+
 use super::scalars::Scalars;
 use crate::numeric::arithmetic::{quotient, root};
 use crate::numeric::bits::{INFINITY, MAGNITUDE, NAN, add, flush, scale, select};
+use crate::numeric::float::Float;
 
 /// The result of a step for one weight: the weight before the prox, its new state, and the metric √v̂ + ε, which is ∞
 /// if v is not finite.
@@ -29,10 +32,10 @@ pub(crate) fn step(theta: u32, g: u32, m: u32, v: u32, s: &Scalars) -> Stepped {
 
 /// The weight, m, v and the metric after a step in a usual block; see [`steps`](super::steps).
 #[inline(always)]
-pub(crate) fn usual_step([theta, g, m, v]: [f32; 4], s: &Scalars) -> [f32; 4] {
+pub(crate) fn usual_step<F: Float + Div<Output = F>>([theta, g, m, v]: [F; 4], s: &Scalars<F>) -> [F; 4] {
     let first = m * s[0] + g * s[1];
     let second = v * s[2] + (g * g) * s[3];
-    let metric = root(second) * s[4] + s[5];
+    let metric = F::root(second) * s[4] + s[5];
     [theta * s[7] + (first / metric) * s[6], first, second, metric]
 }
 

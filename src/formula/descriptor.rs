@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use super::loops::Loops;
 use super::rule::Rule;
+use super::symbol::{self, Separable};
 use super::{Formula, Parameters, TermCoefficients, pointwise};
 use crate::Result;
 use crate::numeric::element::Dtype;
@@ -33,6 +34,8 @@ pub(crate) struct Descriptor {
     pub(crate) loops: Loops,
     /// One weight's term in the term sum.
     pub(crate) term: fn(u32, &TermCoefficients) -> f32,
+    /// The prox in symbols; `None` if the penalty is not separable, or custom.
+    pub(crate) prox_in_symbols: Option<symbol::Prox>,
 }
 
 impl Descriptor {
@@ -56,7 +59,13 @@ impl Descriptor {
             metric_coefficients: F::metric_coefficients,
             loops: Loops::of::<F>(),
             term: pointwise::term::<F>,
+            prox_in_symbols: None,
         }
+    }
+
+    /// The descriptor of a built-in formula of a separable penalty.
+    pub(crate) const fn separable<F: Separable + 'static>(wgsl: &'static str) -> Descriptor {
+        Descriptor { prox_in_symbols: Some(symbol::prox::<F>), ..Descriptor::of::<F>(wgsl) }
     }
 
     /// The descriptor of a custom penalty, whose WGSL needs `glue` beside it.

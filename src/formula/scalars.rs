@@ -1,7 +1,7 @@
 //! An optimizer's step as the loops see it: scalars, a direction, a metric.
 
 /// What a step needs besides each segment's coefficients; zeros for operations that take no step.
-pub(crate) type Scalars = [f32; 8];
+pub(crate) type Scalars<F = f32> = [F; 8];
 
 /// Which way gradient descent goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

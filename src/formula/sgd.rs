@@ -4,6 +4,7 @@
 
 use super::scalars::Scalars;
 use crate::numeric::bits::{add, scale};
+use crate::numeric::float::Float;
 
 /// The next momentum: μv + (1−d)g.
 #[inline(always)]
@@ -25,18 +26,18 @@ pub(crate) fn step(theta: u32, direction: u32, s: &Scalars) -> u32 {
 
 /// The next momentum in a usual block; see [`steps`](super::steps).
 #[inline(always)]
-pub(crate) fn usual_momentum(v: f32, g: f32, s: &Scalars) -> f32 {
+pub(crate) fn usual_momentum<F: Float>(v: F, g: F, s: &Scalars<F>) -> F {
     v * s[0] + g * s[2]
 }
 
 /// The direction of Nesterov's step in a usual block.
 #[inline(always)]
-pub(crate) fn usual_nesterov(v: f32, g: f32, s: &Scalars) -> f32 {
+pub(crate) fn usual_nesterov<F: Float>(v: F, g: F, s: &Scalars<F>) -> F {
     g + v * s[0]
 }
 
 /// The step in a usual block.
 #[inline(always)]
-pub(crate) fn usual_step(theta: f32, direction: f32, s: &Scalars) -> f32 {
+pub(crate) fn usual_step<F: Float>(theta: F, direction: F, s: &Scalars<F>) -> F {
     theta + direction * s[1]
 }

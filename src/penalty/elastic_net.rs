@@ -11,7 +11,7 @@ use crate::numeric::bits::{LARGE, MAGNITUDE, SMALLEST, flush, select, signed, th
 use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor =
-    Descriptor::of::<ElasticNet>(include_str!("../../shaders/penalty/elastic_net.wgsl"));
+    Descriptor::separable::<ElasticNet>(include_str!("../../shaders/penalty/elastic_net.wgsl"));
 
 pub(super) static NONE: Named =
     Named { name: "none", parameters: &[], lambdas: 0, formula: "0", new: |_| Ok(Penalty::none()) };

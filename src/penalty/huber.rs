@@ -9,7 +9,7 @@ use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficie
 use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor =
-    Descriptor::of::<Huber>(include_str!("../../shaders/penalty/huber.wgsl"));
+    Descriptor::separable::<Huber>(include_str!("../../shaders/penalty/huber.wgsl"));
 
 pub(super) static NAMED: Named = Named {
     name: "huber",

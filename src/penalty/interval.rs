@@ -9,7 +9,7 @@ use crate::{Dtype, Error, Result};
 use half::{bf16, f16};
 
 pub(super) static FORMULA: Descriptor =
-    Descriptor::of::<Interval>(include_str!("../../shaders/penalty/interval.wgsl"));
+    Descriptor::separable::<Interval>(include_str!("../../shaders/penalty/interval.wgsl"));
 
 pub(super) static BOX: Named = Named {
     name: "box",

@@ -8,7 +8,7 @@ use crate::formula::descriptor::Descriptor;
 use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
 use crate::numeric::float::Float;
 
-pub(super) static FORMULA: Descriptor = Descriptor::of::<L0>(include_str!("../../shaders/penalty/l0.wgsl"));
+pub(super) static FORMULA: Descriptor = Descriptor::separable::<L0>(include_str!("../../shaders/penalty/l0.wgsl"));
 
 pub(super) static NAMED: Named =
     Named { name: "l0", parameters: &["lambda"], lambdas: 1, formula: "λ·#{θ ≠ 0}", new: |p| Penalty::l0(p[0]) };

@@ -12,7 +12,7 @@ use crate::numeric::float::Float;
 const LARGEST: f64 = 0.544_331_053_951_817_4;
 
 pub(super) static FORMULA: Descriptor =
-    Descriptor::of::<LHalf>(include_str!("../../shaders/penalty/l_half.wgsl"));
+    Descriptor::separable::<LHalf>(include_str!("../../shaders/penalty/l_half.wgsl"));
 
 pub(super) static NAMED: Named =
     Named {

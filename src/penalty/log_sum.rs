@@ -12,7 +12,7 @@ use crate::numeric::float::Float;
 const LARGE: f64 = (1u64 << 30) as f64;
 
 pub(super) static FORMULA: Descriptor =
-    Descriptor::of::<LogSum>(include_str!("../../shaders/penalty/log_sum.wgsl"));
+    Descriptor::separable::<LogSum>(include_str!("../../shaders/penalty/log_sum.wgsl"));
 
 pub(super) static NAMED: Named = Named {
     name: "log_sum",

@@ -9,7 +9,7 @@ use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::element::Element;
 use crate::numeric::float::Float;
 
-pub(super) static FORMULA: Descriptor = Descriptor::of::<Mask>(include_str!("../../shaders/penalty/mask.wgsl"));
+pub(super) static FORMULA: Descriptor = Descriptor::separable::<Mask>(include_str!("../../shaders/penalty/mask.wgsl"));
 
 pub(super) static NAMED: Named = Named {
     name: "mask",

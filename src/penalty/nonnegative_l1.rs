@@ -9,7 +9,7 @@ use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficie
 use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor =
-    Descriptor::of::<NonnegativeL1>(include_str!("../../shaders/penalty/nonnegative_l1.wgsl"));
+    Descriptor::separable::<NonnegativeL1>(include_str!("../../shaders/penalty/nonnegative_l1.wgsl"));
 
 pub(super) static NAMED: Named = Named {
     name: "nonnegative_l1",

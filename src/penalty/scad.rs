@@ -8,7 +8,7 @@ use crate::formula::descriptor::Descriptor;
 use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
 use crate::numeric::float::Float;
 
-pub(super) static FORMULA: Descriptor = Descriptor::of::<Scad>(include_str!("../../shaders/penalty/scad.wgsl"));
+pub(super) static FORMULA: Descriptor = Descriptor::separable::<Scad>(include_str!("../../shaders/penalty/scad.wgsl"));
 
 pub(super) static NAMED: Named = Named {
     name: "scad",

@@ -10,7 +10,7 @@ use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficie
 use crate::numeric::float::Float;
 
 pub(super) static FORMULA: Descriptor =
-    Descriptor::of::<Weighted>(include_str!("../../shaders/penalty/weighted.wgsl"));
+    Descriptor::separable::<Weighted>(include_str!("../../shaders/penalty/weighted.wgsl"));
 
 pub(super) static WEIGHTED_L1: Named = Named {
     name: "weighted_l1",

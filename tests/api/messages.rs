@@ -24,6 +24,10 @@ fn every_error_is_one_line_that_says_what_was_expected_and_what_was_found() {
             Error::NoGradient { penalty: "l0" },
             "l0 has no gradient: use its prox, or an optimizer's step, which takes it",
         ),
+        (
+            Error::NoExpression { penalty: "l2_ball" },
+            "l2_ball has no expression: expected a separable penalty of this library, found a group penalty or a custom one",
+        ),
         (Error::InstructionSet(InstructionSet::Avx512), "this processor has no Avx512"),
         (Error::Device("out of memory".into()), "the device failed: out of memory"),
         (Error::Timeout(Duration::from_millis(1500)), "the device did not answer within 1.5s"),

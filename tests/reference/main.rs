@@ -8,6 +8,7 @@ mod budgets;
 mod comparator;
 mod contract;
 mod custom;
+mod expressions;
 mod golden;
 mod group_budgets;
 mod lambdas;
