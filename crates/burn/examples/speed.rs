@@ -1,11 +1,12 @@
-//! Times a step of the proximal optimizers beside Burn's own optimizer followed by a shrink in tensor operations, in one run.
+//! Times a step of the proximal optimizers, by whole modules and tensor by tensor, beside Burn's own optimizer followed by a shrink in
+//! tensor operations, in one run.
 //!
 //! ```sh
 //! cargo run --release -p penalty-burn --example speed                      # on the CPU; `-- --backend wgpu` for a GPU
 //! ```
 //!
-//! Both take the same steps from the same weights. The example checks that they agree before it times them. Each time is the median of
-//! rounds that alternate between the two.
+//! All three take the same steps from the same weights. The example checks that they agree before it times them. Each time is the median of
+//! rounds that alternate between them.
 
 use std::error::Error;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Distribution, Tensor};
-use penalty_burn::optim::{ProximalAdamConfig, ProximalSgdConfig, Statistics};
+use penalty_burn::optim::{ProximalAdamConfig, ProximalSgdConfig, WholeModule};
 use penalty_burn::penalty::Penalty;
 use penalty_burn::{Rules, Wgpu, sgd_prox_step};
 
@@ -69,29 +70,38 @@ impl ModuleMapper for Shrink {
     }
 }
 
-/// One of the two contenders: a module and what takes its steps.
+/// One of the contenders: a module and what takes its steps.
 struct Contender {
     module: Option<Layers>,
-    optimizer: ModuleOptimizer,
-    shrink: Option<f64>,
+    optimizer: Optimizer,
+}
+
+enum Optimizer {
+    /// Burn's, and the threshold of the shrink that follows.
+    Burns(ModuleOptimizer, f64),
+    Tensors(ModuleOptimizer),
+    Whole(WholeModule),
 }
 
 impl Contender {
-    fn step(&mut self, tensors: &[Tensor<2>]) {
-        let Some(module) = self.module.take() else { return };
+    fn step(&mut self, tensors: &[Tensor<2>]) -> Result<(), penalty_burn::Error> {
+        let Some(module) = self.module.take() else { return Ok(()) };
         let gradients = gradients(&module, tensors);
-        let module = self.optimizer.step(RATE, module, gradients);
-        self.module = Some(match self.shrink {
-            Some(threshold) => module.map(&mut Shrink(threshold)),
-            None => module,
+        self.module = Some(match &mut self.optimizer {
+            Optimizer::Burns(optimizer, threshold) => {
+                optimizer.step(RATE, module, gradients).map(&mut Shrink(*threshold))
+            }
+            Optimizer::Tensors(optimizer) => optimizer.step(RATE, module, gradients),
+            Optimizer::Whole(optimizer) => optimizer.step(RATE, module, gradients)?,
         });
+        Ok(())
     }
 
     fn milliseconds(&mut self, tensors: &[Tensor<2>], device: &Device) -> Result<f64, Box<dyn Error>> {
         device.sync()?;
         let began = Instant::now();
         for _ in 0..STEPS {
-            self.step(tensors);
+            self.step(tensors)?;
         }
         device.sync()?;
         Ok(began.elapsed().as_secs_f64() * 1e3 / STEPS as f64)
@@ -124,55 +134,74 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plain = device.clone();
     let device = device.autodiff();
     let rules = Rules::new(Penalty::l1(LAMBDA)?);
-    println!("{:<10}{:>24}{:>12}{:>12}{:>8}", "optimizer", "weights", "Burn ms", "ours ms", "ratio");
+    println!(
+        "{:<10}{:>24}{:>10}{:>12}{:>10}{:>8}{:>8}",
+        "optimizer", "weights", "Burn ms", "tensors ms", "whole ms", "ratio", "ratio"
+    );
     for (count, side) in [(1, 64), (50, 64), (4, 512), (2, 2048)] {
         for momentum in [true, false] {
             let start = Layers::new(count, side, &device);
             let tensors: Vec<_> = (0..count)
                 .map(|_| Tensor::<2>::random([side, side], Distribution::Uniform(-1.0, 1.0), &plain))
                 .collect();
-            let (burns, ours): (ModuleOptimizer, (ModuleOptimizer, Statistics)) = if momentum {
+            let (burns, (tensorwise, statistics), whole) = if momentum {
                 let config = Some(MomentumConfig::new());
                 let proximal = ProximalSgdConfig::new().with_momentum(config.clone());
-                let ours = match &wgpu {
-                    Some(wgpu) => proximal.init_on(wgpu, &rules, &start)?,
-                    None => proximal.init(&rules, &start)?,
-                };
-                (SgdConfig::new().with_momentum(config).init(), ours)
+                let burns: ModuleOptimizer = SgdConfig::new().with_momentum(config).init();
+                match &wgpu {
+                    Some(wgpu) => {
+                        let whole = proximal.init_whole_on(wgpu, &rules, &start)?;
+                        (burns, proximal.init_on(wgpu, &rules, &start)?, whole)
+                    }
+                    None => (burns, proximal.init(&rules, &start)?, proximal.init_whole(&rules, &start)?),
+                }
             } else {
                 // Burn's shrink has one threshold for all weights, which is the plain metric.
                 let proximal = ProximalAdamConfig::new().with_plain_metric(true);
-                let ours = match &wgpu {
-                    Some(wgpu) => proximal.init_on(wgpu, &rules, &start)?,
-                    None => proximal.init(&rules, &start)?,
-                };
-                (AdamConfig::new().init(), ours)
+                let burns: ModuleOptimizer = AdamConfig::new().init();
+                match &wgpu {
+                    Some(wgpu) => {
+                        let whole = proximal.init_whole_on(wgpu, &rules, &start)?;
+                        (burns, proximal.init_on(wgpu, &rules, &start)?, whole)
+                    }
+                    None => (burns, proximal.init(&rules, &start)?, proximal.init_whole(&rules, &start)?),
+                }
             };
-            let (ours, statistics) = ours;
             let step = if momentum { sgd_prox_step(RATE, Some(&MomentumConfig::new()))? } else { RATE };
-            let mut burns = Contender { module: Some(start.clone()), optimizer: burns, shrink: Some(step * LAMBDA) };
-            let mut ours = Contender { module: Some(start), optimizer: ours, shrink: None };
-            for _ in 0..3 {
-                burns.step(&tensors);
-                ours.step(&tensors);
+            let whole_statistics = whole.statistics();
+            let optimizers =
+                [Optimizer::Burns(burns, step * LAMBDA), Optimizer::Tensors(tensorwise), Optimizer::Whole(whole)];
+            let mut contenders = optimizers.map(|optimizer| Contender { module: Some(start.clone()), optimizer });
+            let weights = start.weights();
+            drop(start);
+            for contender in &mut contenders {
+                for _ in 0..3 {
+                    contender.step(&tensors)?;
+                }
             }
-            let far = burns.values()?.iter().zip(ours.values()?).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            if far > 1e-4 {
-                return Err(format!("the two differ by {far}").into());
+            let [burns, others @ ..] = &contenders;
+            for other in others {
+                let pairs = burns.values()?.into_iter().zip(other.values()?);
+                let far = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                if far > 1e-4 {
+                    return Err(format!("the contenders differ by {far}").into());
+                }
             }
-            let mut times = [Vec::new(), Vec::new()];
+            let mut times = [const { Vec::new() }; 3];
             for _ in 0..ROUNDS {
-                times[0].push(burns.milliseconds(&tensors, &plain)?);
-                times[1].push(ours.milliseconds(&tensors, &plain)?);
+                for (times, contender) in times.iter_mut().zip(&mut contenders) {
+                    times.push(contender.milliseconds(&tensors, &plain)?);
+                }
             }
-            let [burns_ms, ours_ms] = times.map(median);
-            let weights = ours.module.as_ref().map_or(0, Layers::weights);
+            let [burns_ms, tensors_ms, whole_ms] = times.map(median);
             println!(
-                "{:<10}{:>24}{burns_ms:>12.3}{ours_ms:>12.3}{:>8.2}   {} copies",
+                "{:<10}{:>24}{burns_ms:>10.3}{tensors_ms:>12.3}{whole_ms:>10.3}{:>8.2}{:>8.2}   {} + {} copies",
                 if momentum { "momentum" } else { "adam" },
                 format!("{count} x {side}x{side} = {weights}"),
-                burns_ms / ours_ms,
+                burns_ms / tensors_ms,
+                burns_ms / whole_ms,
                 statistics.copies(),
+                whole_statistics.copies(),
             );
         }
     }

@@ -9,7 +9,7 @@ use penalty::{Slice, SliceMut};
 use crate::memory::{Copies, Memory};
 
 /// A tensor's values on the host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Array {
     /// A Flex tensor, or a copy of one.
     #[cfg(feature = "flex")]

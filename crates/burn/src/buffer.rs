@@ -17,7 +17,7 @@ use crate::memory::{Copies, Memory};
 pub(crate) type Server = WgpuServer<AutoCompiler>;
 
 /// A tensor in a buffer on the device.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Buffer(pub(crate) CubeTensor);
 
 /// A backend whose float tensors are CubeCL's. It covers Burn with and without `fusion`, so nothing here needs a `cfg`.

@@ -7,7 +7,7 @@ use penalty::{Budget, Cpu, HostSet, Parameter, Penalty, Slice, SliceMut};
 use crate::Error;
 use crate::array::Array;
 use crate::pending::State;
-use crate::runner::{Runner, Step, Stepped};
+use crate::runner::{Runner, Step, Stepping};
 use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
 
 /// The parameters of the last module, and the set that runs penalties on them.
@@ -78,19 +78,29 @@ impl Runner for Host {
         Ok(State::Ready(set.prune_in_place(budget, &mut slices_mut(tensors, WEIGHTS, weights)?)?))
     }
 
+    fn steps(steps: Vec<(&mut Host, Stepping<'_, Array>)>) -> Result<Vec<Option<State>>, Error> {
+        // A set rejects before it writes. Of several, none may write before all are accepted.
+        if steps.len() > 1 {
+            for (host, stepping) in &steps {
+                let of = host.tensors.iter().zip(stepping.penalties);
+                of.map(|(tensor, penalty)| (&*tensor.path, penalty)).try_for_each(|of| accept(of, &stepping.step))?;
+            }
+        }
+        steps.into_iter().map(|(host, stepping)| host.step(stepping)).collect()
+    }
+}
+
+impl Host {
     fn step(
         &mut self,
-        penalties: &[Penalty],
-        memory: Stepped<'_, Array>,
-        step: &Step,
-        report: bool,
+        Stepping { penalties, memory, step, report }: Stepping<'_, Array>,
     ) -> Result<Option<State>, Error> {
         let (tensors, set) = self.with(penalties)?;
         let weights = &mut slices_mut(tensors, WEIGHTS, memory.weights)?;
         let gradients = &slices(tensors, GRADIENT, memory.gradients)?;
         let first = &mut slices_mut(tensors, FIRST, memory.first)?;
         let second = &mut slices_mut(tensors, SECOND, memory.second)?;
-        let reports = match (step, report) {
+        let reports = match (&step, report) {
             (Step::Sgd(sgd), true) => Some(set.sgd_and_evaluate(weights, gradients, first, sgd)?),
             (Step::Adam(adam), true) => Some(set.adam_and_evaluate(weights, gradients, first, second, adam)?),
             (Step::Sgd(sgd), false) => set.sgd(weights, gradients, first, sgd).map(|()| None)?,
@@ -98,6 +108,19 @@ impl Runner for Host {
         };
         Ok(reports.map(State::Ready))
     }
+}
+
+/// Rejects what no tensor's step accepts: numbers out of range, and a penalty without a prox in the step's metric.
+pub(crate) fn accept((path, penalty): (&str, &Penalty), step: &Step) -> Result<(), Error> {
+    let set = HostSet::new(Cpu::new(), vec![Parameter::new(path, penalty.clone())]);
+    let none = || Slice::from(<&[f32]>::default());
+    let set = set.with_element_weights(&[penalty.is_weighted().then(none)])?;
+    let nothing = || [SliceMut::from(<&mut [f32]>::default())];
+    match step {
+        Step::Sgd(sgd) => set.sgd(&mut nothing(), &[none()], &mut nothing(), sgd)?,
+        Step::Adam(adam) => set.adam(&mut nothing(), &[none()], &mut nothing(), &mut nothing(), adam)?,
+    }
+    Ok(())
 }
 
 fn slices<'a>(tensors: &[Shaped], operand: &'static str, arrays: &'a [Array]) -> Result<Vec<Slice<'a>>, Error> {

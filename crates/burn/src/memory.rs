@@ -8,7 +8,7 @@ use burn_core::tensor::{Device, Tensor};
 pub(crate) type Copies = u64;
 
 /// A tensor's memory, for a route to read or write.
-pub(crate) trait Memory: Sized {
+pub(crate) trait Memory: Clone {
     /// Whether the tensor stays in the module while its memory is written.
     const IN_PLACE: bool;
 

@@ -6,6 +6,9 @@
 //! the old one.
 //!
 //! A parameter that occurs twice in a module is updated at its first place only, as by Burn's own optimizers.
+//!
+//! [`WholeModule`] takes the same steps of all parameters at once, for loops without a trainer. There a parameter that occurs twice stays
+//! shared.
 
 mod adam;
 mod config;
@@ -15,9 +18,11 @@ mod sgd;
 mod state;
 mod statistics;
 mod tensor;
+mod whole;
 
 pub use adam::ProximalAdam;
 pub use config::{ProximalAdamConfig, ProximalSgdConfig};
 pub use sgd::ProximalSgd;
 pub use state::ProximalState;
 pub use statistics::{Latest, Statistics};
+pub use whole::WholeModule;

@@ -13,7 +13,7 @@ use crate::memory::Copies;
 use crate::pending::Pending;
 use crate::rules::Choice;
 use crate::runner::{self, Runner};
-use crate::walk::{self, Found, Members, Shaped, WEIGHTS};
+use crate::walk::{self, Found, Members};
 use crate::{Error, Rejected, Rules};
 #[cfg(feature = "wgpu")]
 use crate::{opened::Wgpu, wgpu};
@@ -373,23 +373,11 @@ impl Regularizer {
         let mut tensors = Vec::with_capacity(members.len());
         let mut element_weights = Vec::with_capacity(members.len());
         for (member, &choice) in members.iter().zip(&chosen) {
-            let dtype = walk::dtype_of(member.dtype);
-            let dtype = dtype.map_err(|found| {
-                let parameter = member.path.clone();
-                Error::Type { operand: WEIGHTS, parameter, found }
-            })?;
+            tensors.push(member.shaped()?);
             #[cfg(feature = "wgpu")]
-            if let Route::Wgpu(_, device) = &self.route
-                && member.device != *device
-            {
-                return Err(Error::Device {
-                    operand: WEIGHTS,
-                    parameter: member.path.clone(),
-                    expected: format!("{device:?}"),
-                    found: format!("{:?}", member.device),
-                });
+            if let Route::Wgpu(_, device) = &self.route {
+                member.check_device(device)?;
             }
-            tensors.push(Shaped { path: member.path.clone(), len: member.len(), dtype });
             let penalty = self.rules.unscheduled(choice, member)?;
             element_weights.push(self.rules.element_weights_of(&penalty, member)?);
         }

@@ -443,19 +443,17 @@ impl Rules {
         }
     }
 
-    /// What an optimizer needs for each penalized parameter.
-    pub(crate) fn assign<M: Module>(&self, module: &M) -> Result<Vec<Assigned>, Error> {
-        let found = survey(module);
-        self.check(&found)?;
-        let assigned = found.iter().filter_map(|found| {
-            let choice = self.choose(found)?;
-            Some(self.unscheduled(choice, found).and_then(|penalty| {
-                let element_weights = self.element_weights_of(&penalty, found)?;
-                let schedule = last(&self.schedules, found).cloned();
-                Ok(Assigned { path: found.path.clone(), penalty, schedule, element_weights })
-            }))
-        });
-        assigned.collect()
+    /// What an optimizer needs for each parameter; `None` if it is not penalized.
+    pub(crate) fn assign(&self, found: &[Found]) -> Result<Vec<Option<Assigned>>, Error> {
+        self.check(found)?;
+        let assigned = |found: &Found| {
+            let Some(choice) = self.choose(found) else { return Ok(None) };
+            let penalty = self.unscheduled(choice, found)?;
+            let element_weights = self.element_weights_of(&penalty, found)?;
+            let schedule = last(&self.schedules, found).cloned();
+            Ok(Some(Assigned { path: found.path.clone(), penalty, schedule, element_weights }))
+        };
+        found.iter().map(assigned).collect()
     }
 
     pub(crate) fn unscheduled(&self, choice: Choice, found: &Found) -> Result<Penalty, Error> {

@@ -3,7 +3,7 @@
 use burn_core::module::Module;
 use burn_core::tensor::Tensor;
 use burn_optim::GradientsParams;
-use penalty::{Adam, Budget, Penalty, Sgd};
+use penalty::{Adam, Budget, Momentum, Penalty, Sgd};
 
 use crate::memory::{Copies, Memory};
 use crate::pending::State;
@@ -11,10 +11,49 @@ use crate::walk::{self, ELEMENT_WEIGHTS, Members, Shaped};
 use crate::{Error, Rejected};
 
 /// An optimizer's step.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Step {
     Sgd(Sgd),
     Adam(Adam),
+}
+
+impl Step {
+    /// A tensor's step with this learning rate, after so many others.
+    pub(crate) fn at(self, learning_rate: f64, steps: u64) -> Step {
+        match self {
+            Step::Sgd(Sgd { momentum, .. }) => {
+                let momentum = if steps == 0 { undampened(momentum) } else { momentum };
+                Step::Sgd(Sgd { step: learning_rate, momentum })
+            }
+            Step::Adam(adam) => Step::Adam(Adam { step: learning_rate, iteration: steps + 1, ..adam }),
+        }
+    }
+
+    /// Whether it has a first state, and whether it has a second one.
+    pub(crate) fn states(&self) -> [bool; 2] {
+        match self {
+            Step::Sgd(sgd) => [sgd.momentum != Momentum::None, false],
+            Step::Adam(_) => [true, true],
+        }
+    }
+}
+
+/// The momentum of the first step, which takes the whole gradient as its velocity.
+fn undampened(momentum: Momentum) -> Momentum {
+    match momentum {
+        Momentum::None => Momentum::None,
+        Momentum::HeavyBall { momentum, .. } => Momentum::HeavyBall { momentum, dampening: 0.0 },
+        Momentum::Nesterov { momentum, .. } => Momentum::Nesterov { momentum, dampening: 0.0 },
+    }
+}
+
+/// A step of a runner's tensors.
+pub(crate) struct Stepping<'a, M> {
+    pub(crate) penalties: &'a [Penalty],
+    pub(crate) memory: Stepped<'a, M>,
+    pub(crate) step: Step,
+    /// Whether to report the weights that the step leaves, from the same read.
+    pub(crate) report: bool,
 }
 
 /// The memory that a step reads and writes: in each list one entry per parameter. A list that the step does not use is empty.
@@ -66,14 +105,8 @@ pub(crate) trait Runner {
 
     fn prune(&mut self, penalties: &[Penalty], weights: &mut [Self::Memory], budget: &Budget) -> Result<State, Error>;
 
-    /// Takes a step. If `report` is set, also reports the weights it leaves, from the same read.
-    fn step(
-        &mut self,
-        penalties: &[Penalty],
-        memory: Stepped<'_, Self::Memory>,
-        step: &Step,
-        report: bool,
-    ) -> Result<Option<State>, Error>;
+    /// Takes the steps of several runners, with a report for each that asks for it. After an error, none of them has changed anything.
+    fn steps(steps: Vec<(&mut Self, Stepping<'_, Self::Memory>)>) -> Result<Vec<Option<State>>, Error>;
 }
 
 pub(crate) fn evaluate<R: Runner, M: Module>(

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use burn_core::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn_core::tensor::{DType, Device, GradientCheckpointingStrategy, Tensor};
-use burn_optim::GradientsParams;
+use burn_optim::grad_clipping::GradientClipping;
+use burn_optim::{GradAdaptor, GradientsParams};
 use penalty::Dtype;
 
 use crate::Error;
@@ -37,6 +38,39 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn len(&self) -> u64 {
         self.shape.iter().map(|&n| n as u64).product()
+    }
+
+    /// Rejects a gradient whose shape or device differs from the parameter's, or whose type is another than this one.
+    fn check_gradient<const D: usize>(&self, gradient: &Tensor<D>, dtype: DType) -> Result<(), Error> {
+        let parameter = self.path.clone();
+        let shape = gradient.shape().to_vec();
+        if (gradient.dtype(), &shape) != (dtype, &self.shape) {
+            let expected = format!("{dtype:?} {:?}", self.shape);
+            return Err(Error::Gradient { parameter, expected, found: format!("{:?} {shape:?}", gradient.dtype()) });
+        }
+        if gradient.device() != self.device {
+            let (expected, found) = (format!("{:?}", self.device), format!("{:?}", gradient.device().inner()));
+            return Err(Error::Device { operand: GRADIENT, parameter, expected, found });
+        }
+        Ok(())
+    }
+
+    /// What the memory of its weights must hold.
+    pub(crate) fn shaped(&self) -> Result<Shaped, Error> {
+        let parameter = || self.path.clone();
+        let dtype = dtype_of(self.dtype);
+        let dtype = dtype.map_err(|found| Error::Type { operand: WEIGHTS, parameter: parameter(), found })?;
+        Ok(Shaped { path: parameter(), len: self.len(), dtype })
+    }
+
+    /// Rejects a parameter on another device.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn check_device(&self, device: &Device) -> Result<(), Error> {
+        if self.device == *device {
+            return Ok(());
+        }
+        let (expected, found) = (format!("{device:?}"), format!("{:?}", self.device));
+        Err(Error::Device { operand: WEIGHTS, parameter: self.path.clone(), expected, found })
     }
 }
 
@@ -209,23 +243,52 @@ impl ModuleVisitor for CheckGradients<'_> {
         let Some(&at) = self.members.at.get(&param.id) else { return };
         let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
         let found = &self.members.found[at];
-        let shape = gradient.shape().to_vec();
-        if self.error.is_some() {
+        if self.error.is_none() {
+            self.error = found.check_gradient(&gradient, found.dtype).err();
+        }
+    }
+}
+
+/// Opens the gradients for reading, clipped and in the type of their weights. A parameter without weights has none.
+pub(crate) fn read_gradients<K: Memory, M: Module>(
+    module: &M,
+    members: &Members<'_>,
+    gradients: GradAdaptor,
+    clipping: Option<GradientClipping>,
+) -> Result<Vec<Option<K>>, Error> {
+    let mut read = ReadGradients { members, gradients, clipping, taken: none(members), error: None };
+    module.visit(&mut read);
+    read.error.map_or(Ok(read.taken), Err)
+}
+
+struct ReadGradients<'a, K> {
+    members: &'a Members<'a>,
+    gradients: GradAdaptor,
+    clipping: Option<GradientClipping>,
+    taken: Taken<K>,
+    error: Option<Error>,
+}
+
+impl<K: Memory> ModuleVisitor for ReadGradients<'_, K> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(&at) = self.members.at.get(&param.id) else { return };
+        let found = &self.members.found[at];
+        if self.error.is_some() || found.len() == 0 {
             return;
         }
-        if (gradient.dtype(), &shape) != (found.dtype, &found.shape) {
-            self.error = Some(Error::Gradient {
-                parameter: found.path.clone(),
-                expected: format!("{:?} {:?}", found.dtype, found.shape),
-                found: format!("{:?} {shape:?}", gradient.dtype()),
-            });
-        } else if gradient.device() != found.device {
-            self.error = Some(Error::Device {
-                operand: GRADIENT,
-                parameter: found.path.clone(),
-                expected: format!("{:?}", found.device),
-                found: format!("{:?}", gradient.device().inner()),
-            });
+        let Some((gradient, _)) = self.gradients.remove::<D>(param.id) else { return };
+        // In mixed precision, gradients may have another type than the weights they are for.
+        let opened = found.check_gradient(&gradient, gradient.dtype()).and_then(|()| {
+            let gradient = match &self.clipping {
+                Some(clipping) => clipping.clip_gradient(gradient.inner()),
+                None => gradient.inner(),
+            };
+            let gradient = if gradient.dtype() == found.dtype { gradient } else { gradient.cast(found.dtype) };
+            K::open(gradient).map_err(|shut| storage(GRADIENT, found, shut.1))
+        });
+        match opened {
+            Ok(memory) => self.taken[at] = Some(memory.readable()),
+            Err(error) => self.error = Some(error),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::buffer::{Buffer, Server};
 use crate::error::cause;
 use crate::pending::State;
-use crate::runner::{Runner, Step, Stepped};
+use crate::runner::{Runner, Step, Stepped, Stepping};
 use crate::walk::{ELEMENT_WEIGHTS, FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
 
 /// How many steps of an operation may be under way before the next one waits for the oldest.
@@ -53,42 +53,35 @@ impl Device {
         Device { gpu, tensors: Vec::new(), set: None, penalties: Vec::new(), element_weights: Vec::new() }
     }
 
-    /// Submits an operation. If a custom penalty is unchecked, checks all penalties and submits again.
+    /// Submits an operation of this device's tensors.
     fn run<T>(
         &mut self,
         penalties: &[Penalty],
         buffers: Buffers<'_>,
         record: impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<T>,
     ) -> Result<T, Error> {
-        match self.submit(penalties, buffers, &record) {
-            Err(Error::Penalty(error)) if matches!(cause(&error), penalty::Error::Unchecked { .. }) => {
-                penalties.iter().try_for_each(|penalty| self.gpu.check(penalty))?;
-                self.submit(penalties, buffers, &record)
-            }
-            submitted => submitted,
-        }
+        let gpu = self.gpu.clone();
+        checked(&gpu, penalties, || {
+            let _pins = self.bind(penalties, buffers)?;
+            submit(&gpu, |encoder| self.record(encoder, &record))
+        })
     }
 
-    /// Records an operation on these tensors and submits it, after Burn's earlier work on them and before its later work.
-    fn submit<T>(
-        &mut self,
-        penalties: &[Penalty],
-        buffers: Buffers<'_>,
-        record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<T>,
-    ) -> Result<T, Error> {
+    /// Gives the set these tensors, after Burn's earlier work on them. They stay where they are while the result lives.
+    fn bind(&mut self, penalties: &[Penalty], buffers: Buffers<'_>) -> Result<[Vec<Pinned>; 5], Error> {
+        let weighted =
+            self.element_weights.iter().zip(&self.tensors).filter_map(|(buffer, of)| Some((buffer.as_ref()?, of)));
         let pins = [
             self.pin(WEIGHTS, buffers.weights.iter().zip(&self.tensors))?,
             self.pin(GRADIENT, buffers.gradients.iter().zip(&self.tensors))?,
             self.pin(FIRST, buffers.first.iter().zip(&self.tensors))?,
             self.pin(SECOND, buffers.second.iter().zip(&self.tensors))?,
+            self.pin(ELEMENT_WEIGHTS, weighted)?,
         ];
-        let weighted =
-            self.element_weights.iter().zip(&self.tensors).filter_map(|(buffer, of)| Some((buffer.as_ref()?, of)));
-        let mut pinned = self.pin(ELEMENT_WEIGHTS, weighted)?.into_iter();
-        let element_weights: Vec<Option<Pinned>> =
-            self.element_weights.iter().map(|buffer| buffer.as_ref().and_then(|_| pinned.next())).collect();
-        let [weights, gradients, first, second] = &pins.each_ref().map(|pins| operands(pins));
-        let element_weights = &element_weights.iter().map(|pin| pin.as_ref().map(operand)).collect::<Vec<_>>();
+        let [weights, gradients, first, second, weighted] = &pins.each_ref().map(|pins| operands(pins));
+        let mut weighted = weighted.iter().copied();
+        let element_weights: &Vec<_> =
+            &self.element_weights.iter().map(|buffer| buffer.as_ref().and_then(|_| weighted.next())).collect();
         let operands = Operands { weights, gradients, first, second, element_weights };
         let set = match &mut self.set {
             Some(set) => {
@@ -109,26 +102,32 @@ impl Device {
             }
             self.penalties = penalties.to_vec();
         }
-        let device = self.gpu.device();
-        // Guarded, because Burn's error handler would end the program.
-        let mut encoder =
-            guarded(&self.gpu, || device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
+        Ok(pins)
+    }
+
+    /// Records an operation on the tensors that the set was given.
+    fn record<T>(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        record: &impl Fn(&mut ParameterSet, &mut wgpu::CommandEncoder) -> penalty::Result<T>,
+    ) -> Result<T, Error> {
+        let Some(set) = &mut self.set else {
+            return Err(penalty::Error::Device("the set has no tensors".into()).into());
+        };
         let began = Instant::now();
-        let recorded = loop {
-            match record(set, &mut encoder) {
+        loop {
+            match record(set, encoder) {
                 // Burn queues steps as fast as the host makes them. This loop limits how far the host runs ahead.
                 Err(penalty::Error::RingFull { .. }) if began.elapsed() < Gpu::TIMEOUT => {
                     // `Poll`, not `Wait`: wgpu 30 panics if a wait times out while another thread, such as Burn's, polls.
-                    let polled = device.poll(wgpu::PollType::Poll);
+                    let polled = self.gpu.device().poll(wgpu::PollType::Poll);
                     polled.map_err(|error| penalty::Error::Device(error.to_string()))?;
                     std::thread::sleep(Duration::from_micros(100));
                 }
                 Err(penalty::Error::RingFull { .. }) => return Err(Error::Busy(Gpu::TIMEOUT)),
-                other => break other?,
+                other => break Ok(other?),
             }
-        };
-        guarded(&self.gpu, || self.gpu.queue().submit([encoder.finish()]))?;
-        Ok(recorded)
+        }
     }
 
     /// Pins the tensors' buffers and submits Burn's work on them.
@@ -196,23 +195,50 @@ impl Runner for Device {
         self.run(penalties, buffers, |set, encoder| set.record_prune_in_place(encoder, budget)).map(State::Device)
     }
 
-    fn step(
-        &mut self,
-        penalties: &[Penalty],
-        memory: Stepped<'_, Buffer>,
-        step: &Step,
-        report: bool,
-    ) -> Result<Option<State>, Error> {
-        let Stepped { weights, gradients, first, second } = memory;
-        let buffers = Buffers { weights, gradients, first, second };
-        let record = |set: &mut ParameterSet, encoder: &mut _| match (step, report) {
-            (Step::Sgd(sgd), true) => set.record_sgd_and_evaluate(encoder, sgd).map(Some),
-            (Step::Adam(adam), true) => set.record_adam_and_evaluate(encoder, adam).map(Some),
-            (Step::Sgd(sgd), false) => set.record_sgd(encoder, sgd).map(|()| None),
-            (Step::Adam(adam), false) => set.record_adam(encoder, adam).map(|()| None),
-        };
-        Ok(self.run(penalties, buffers, record)?.map(State::Device))
+    fn steps(mut steps: Vec<(&mut Device, Stepping<'_, Buffer>)>) -> Result<Vec<Option<State>>, Error> {
+        let Some((first, _)) = steps.first() else { return Ok(Vec::new()) };
+        let gpu = first.gpu.clone();
+        let penalties: Vec<Penalty> = steps.iter().flat_map(|(_, stepping)| stepping.penalties).cloned().collect();
+        checked(&gpu, &penalties, || {
+            let mut pins = Vec::with_capacity(steps.len());
+            for (device, Stepping { penalties, memory, .. }) in &mut steps {
+                let Stepped { weights, gradients, first, second } = memory;
+                pins.push(device.bind(penalties, Buffers { weights, gradients, first, second })?);
+            }
+            submit(&gpu, |encoder| {
+                let record = |(device, stepping): &mut (&mut Device, Stepping<'_, Buffer>)| {
+                    let (step, report) = (stepping.step, stepping.report);
+                    device.record(encoder, &|set, encoder| match (&step, report) {
+                        (Step::Sgd(sgd), true) => set.record_sgd_and_evaluate(encoder, sgd).map(Some),
+                        (Step::Adam(adam), true) => set.record_adam_and_evaluate(encoder, adam).map(Some),
+                        (Step::Sgd(sgd), false) => set.record_sgd(encoder, sgd).map(|()| None),
+                        (Step::Adam(adam), false) => set.record_adam(encoder, adam).map(|()| None),
+                    })
+                };
+                steps.iter_mut().map(record).map(|recorded| Ok(recorded?.map(State::Device))).collect()
+            })
+        })
     }
+}
+
+/// Calls `submit`. If a custom penalty is unchecked, checks all penalties and calls it again.
+fn checked<T>(gpu: &Gpu, penalties: &[Penalty], mut submit: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    match submit() {
+        Err(Error::Penalty(error)) if matches!(cause(&error), penalty::Error::Unchecked { .. }) => {
+            penalties.iter().try_for_each(|penalty| gpu.check(penalty))?;
+            submit()
+        }
+        submitted => submitted,
+    }
+}
+
+/// Submits what is recorded, before Burn's later work. After an error, it submits nothing.
+fn submit<T>(gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<T, Error>) -> Result<T, Error> {
+    // Guarded, because Burn's error handler would end the program.
+    let mut encoder = guarded(gpu, || gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))?;
+    let recorded = record(&mut encoder)?;
+    guarded(gpu, || gpu.queue().submit([encoder.finish()]))?;
+    Ok(recorded)
 }
 
 fn operands(pins: &[Pinned]) -> Vec<Operand<'_>> {

@@ -539,6 +539,16 @@ fn a_shared_parameter_is_updated_as_by_burns_optimizers() {
 }
 
 #[test]
+fn whole_modules_have_the_bits_of_tensors() {
+    on_flex(optim::whole_modules_have_the_bits_of_tensors);
+}
+
+#[test]
+fn whole_modules_keep_shared_parameters_and_take_other_rules() {
+    on_flex(optim::whole_modules_keep_shared_parameters_and_take_other_rules);
+}
+
+#[test]
 fn reports_come_when_they_are_due() {
     on_flex(optim::reports_come_when_they_are_due);
 }

@@ -47,6 +47,12 @@ fn main() {
         ("element_weights_masks_and_schedules_work", |opened| {
             optimized(opened, optim::element_weights_masks_and_schedules_work);
         }),
+        ("whole_modules_have_the_bits_of_tensors", |opened| {
+            optimized(opened, optim::whole_modules_have_the_bits_of_tensors);
+        }),
+        ("whole_modules_keep_shared_parameters_and_take_other_rules", |opened| {
+            optimized(opened, optim::whole_modules_keep_shared_parameters_and_take_other_rules);
+        }),
         ("reports_come_when_they_are_due", |opened| optimized(opened, optim::reports_come_when_they_are_due)),
         ("a_module_is_pruned_to_a_budget", |opened| optimized(opened, optim::a_module_is_pruned_to_a_budget)),
         ("a_failed_step_changes_nothing_and_is_reported", |opened| {

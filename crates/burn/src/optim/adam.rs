@@ -2,6 +2,7 @@
 
 use burn_core::tensor::{Device, Tensor};
 use burn_optim::{LearningRate, Optimizer};
+#[cfg(doc)]
 use penalty::Adam;
 
 use super::state::ProximalState;
@@ -32,7 +33,7 @@ use crate::runner::Step;
 #[derive(Debug, Clone)]
 pub struct ProximalAdam {
     /// The numbers; each step has its own learning rate and iteration.
-    pub(crate) adam: Adam,
+    pub(crate) numbers: Step,
     pub(crate) proximal: Proximal,
 }
 
@@ -46,12 +47,7 @@ impl Optimizer for ProximalAdam {
         grad: Tensor<D>,
         state: Option<ProximalState<D>>,
     ) -> (Tensor<D>, Option<ProximalState<D>>) {
-        let mut state = state.unwrap_or_else(ProximalState::new);
-        for moment in [&mut state.first, &mut state.second] {
-            moment.get_or_insert_with(|| tensor.zeros_like());
-        }
-        let step = Adam { step: lr, iteration: state.steps + 1, ..self.adam };
-        let (tensor, state) = self.proximal.step(&Step::Adam(step), tensor, grad, state);
+        let (tensor, state) = self.proximal.step(self.numbers, lr, (tensor, grad, state));
         (tensor, Some(state))
     }
 

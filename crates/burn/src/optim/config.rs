@@ -8,17 +8,18 @@ use burn_core::module::Module;
 use burn_optim::ModuleOptimizer;
 use burn_optim::grad_clipping::GradientClippingConfig;
 use burn_optim::momentum::MomentumConfig;
-use penalty::{Adam, Cpu, HostSet, Metric, Parameter, Penalty, Sgd, Slice, SliceMut};
+use penalty::{Adam, Metric, Penalty, Sgd};
 
 use super::adam::ProximalAdam;
 use super::place::{Place, Settings};
 use super::sgd::ProximalSgd;
 use super::statistics::{Cell, Statistics};
 use super::tensor::Proximal;
+use super::whole::WholeModule;
 #[cfg(feature = "wgpu")]
 use crate::Wgpu;
-use crate::error::cause;
 use crate::optimizer::momentum_of;
+use crate::runner::Step;
 use crate::{Error, Rules};
 
 /// Settings of proximal gradient descent, as those of Burn's `SgdConfig`. [`ProximalSgd`] has the formulas.
@@ -108,7 +109,7 @@ impl ProximalSgdConfig {
     ///
     /// [`Error::Penalty`] if the momentum or the dampening is out of range.
     pub fn build(&self, penalty: Penalty) -> Result<ProximalSgd, Error> {
-        self.of(Place::default().proximal(penalty, Cell::new("a tensor", None)))
+        Place::default().proximal(penalty, Cell::new("a tensor", None)).optimizer(self)
     }
 
     /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
@@ -161,6 +162,52 @@ impl ProximalSgdConfig {
     ) -> Result<(ModuleOptimizer, Statistics), Error> {
         Place { wgpu: Some(wgpu.clone()) }.module_optimizer(self, rules, module)
     }
+
+    /// An optimizer that steps the module as a whole, for loops without a trainer; [`WholeModule`] says when to take it. It runs on the memory
+    /// of Flex, and on copies of tensors of all other backends.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty_burn::Rules;
+    /// # use penalty_burn::optim::ProximalSgdConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// # let model: Linear = LinearConfig::new(8, 4).init(&Device::flex().autodiff());
+    /// let optimizer = ProximalSgdConfig::new().init_whole(&Rules::new(Penalty::l1(1e-4)?), &model)?;
+    /// # drop(optimizer);
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](ProximalSgdConfig::init).
+    pub fn init_whole<M: Module>(&self, rules: &Rules, module: &M) -> Result<WholeModule, Error> {
+        Place::default().whole_module(self, rules, module)
+    }
+
+    /// Like [`init_whole`](ProximalSgdConfig::init_whole), for a module on a wgpu device: each step is one submission.
+    ///
+    /// ```no_run
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty_burn::optim::ProximalSgdConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// # use penalty_burn::{Rules, Wgpu};
+    /// # let (device, setup) = Device::wgpu_options().init_with_setup()?;
+    /// # let model: Linear = LinearConfig::new(8, 4).init(&device.clone().autodiff());
+    /// let wgpu = Wgpu::new(&device, &setup)?;
+    /// let optimizer = ProximalSgdConfig::new().init_whole_on(&wgpu, &Rules::new(Penalty::l1(1e-4)?), &model)?;
+    /// # drop(optimizer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](ProximalSgdConfig::init).
+    #[cfg(feature = "wgpu")]
+    pub fn init_whole_on<M: Module>(&self, wgpu: &Wgpu, rules: &Rules, module: &M) -> Result<WholeModule, Error> {
+        Place { wgpu: Some(wgpu.clone()) }.whole_module(self, rules, module)
+    }
 }
 
 impl Settings for ProximalSgdConfig {
@@ -174,10 +221,12 @@ impl Settings for ProximalSgdConfig {
         NonZeroU64::new(self.report_every)
     }
 
-    fn of(&self, proximal: Proximal) -> Result<ProximalSgd, Error> {
-        let momentum = momentum_of(self.momentum.as_ref());
-        Sgd { step: 0.0, momentum }.prox_step()?;
-        Ok(ProximalSgd { momentum, proximal })
+    fn numbers(&self) -> Step {
+        Step::Sgd(Sgd { step: 0.0, momentum: momentum_of(self.momentum.as_ref()) })
+    }
+
+    fn of(numbers: Step, proximal: Proximal) -> ProximalSgd {
+        ProximalSgd { numbers, proximal }
     }
 }
 
@@ -198,7 +247,7 @@ impl ProximalAdamConfig {
     /// [`Error::Penalty`] if β₁, β₂ or ε is out of range, or if the penalty has no prox in Adam's metric; see
     /// [`with_plain_metric`](ProximalAdamConfig::with_plain_metric).
     pub fn build(&self, penalty: Penalty) -> Result<ProximalAdam, Error> {
-        self.of(Place::default().proximal(penalty, Cell::new("a tensor", None)))
+        Place::default().proximal(penalty, Cell::new("a tensor", None)).optimizer(self)
     }
 
     /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
@@ -251,6 +300,52 @@ impl ProximalAdamConfig {
     ) -> Result<(ModuleOptimizer, Statistics), Error> {
         Place { wgpu: Some(wgpu.clone()) }.module_optimizer(self, rules, module)
     }
+
+    /// An optimizer that steps the module as a whole, for loops without a trainer; [`WholeModule`] says when to take it. It runs on the memory
+    /// of Flex, and on copies of tensors of all other backends.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty_burn::Rules;
+    /// # use penalty_burn::optim::ProximalAdamConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// # let model: Linear = LinearConfig::new(8, 4).init(&Device::flex().autodiff());
+    /// let optimizer = ProximalAdamConfig::new().init_whole(&Rules::new(Penalty::l1(1e-4)?), &model)?;
+    /// # drop(optimizer);
+    /// # Ok::<(), penalty_burn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](ProximalAdamConfig::init).
+    pub fn init_whole<M: Module>(&self, rules: &Rules, module: &M) -> Result<WholeModule, Error> {
+        Place::default().whole_module(self, rules, module)
+    }
+
+    /// Like [`init_whole`](ProximalAdamConfig::init_whole), for a module on a wgpu device: each step is one submission.
+    ///
+    /// ```no_run
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// # use penalty_burn::optim::ProximalAdamConfig;
+    /// # use penalty_burn::penalty::Penalty;
+    /// # use penalty_burn::{Rules, Wgpu};
+    /// # let (device, setup) = Device::wgpu_options().init_with_setup()?;
+    /// # let model: Linear = LinearConfig::new(8, 4).init(&device.clone().autodiff());
+    /// let wgpu = Wgpu::new(&device, &setup)?;
+    /// let optimizer = ProximalAdamConfig::new().init_whole_on(&wgpu, &Rules::new(Penalty::l1(1e-4)?), &model)?;
+    /// # drop(optimizer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](ProximalAdamConfig::init).
+    #[cfg(feature = "wgpu")]
+    pub fn init_whole_on<M: Module>(&self, wgpu: &Wgpu, rules: &Rules, module: &M) -> Result<WholeModule, Error> {
+        Place { wgpu: Some(wgpu.clone()) }.whole_module(self, rules, module)
+    }
 }
 
 impl Settings for ProximalAdamConfig {
@@ -264,31 +359,18 @@ impl Settings for ProximalAdamConfig {
         NonZeroU64::new(self.report_every)
     }
 
-    fn of(&self, proximal: Proximal) -> Result<ProximalAdam, Error> {
-        let adam = Adam {
+    fn numbers(&self) -> Step {
+        Step::Adam(Adam {
             beta1: self.beta_1.into(),
             beta2: self.beta_2.into(),
             epsilon: self.epsilon.into(),
             decay: self.weight_decay.into(),
             metric: if self.plain_metric { Metric::Plain } else { Metric::Adam },
             ..Adam::default()
-        };
-        admits(&proximal, &adam)?;
-        Ok(ProximalAdam { adam, proximal })
+        })
     }
-}
 
-/// Rejects numbers out of range and a penalty without a prox in Adam's metric, by a step without weights.
-fn admits(proximal: &Proximal, adam: &Adam) -> Result<(), Error> {
-    let step = |penalty: &Penalty| {
-        let set = HostSet::new(Cpu::new(), vec![Parameter::new(proximal.cell.path(), penalty.clone())]);
-        let nothing = || SliceMut::from(<&mut [f32]>::default());
-        set.adam(&mut [nothing()], &[Slice::from(<&[f32]>::default())], &mut [nothing()], &mut [nothing()], adam)
-    };
-    step(&Penalty::none())?;
-    match step(&proximal.penalty) {
-        Err(error) if matches!(cause(&error), penalty::Error::NoMetricProx { .. }) => Err(error.into()),
-        // What else is wrong depends on the weights.
-        _ => Ok(()),
+    fn of(numbers: Step, proximal: Proximal) -> ProximalAdam {
+        ProximalAdam { numbers, proximal }
     }
 }

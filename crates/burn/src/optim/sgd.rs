@@ -2,7 +2,8 @@
 
 use burn_core::tensor::{Device, Tensor};
 use burn_optim::{LearningRate, Optimizer};
-use penalty::{Momentum, Sgd};
+#[cfg(doc)]
+use penalty::Sgd;
 
 use super::state::ProximalState;
 use super::tensor::Proximal;
@@ -30,7 +31,8 @@ use crate::runner::Step;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ProximalSgd {
-    pub(crate) momentum: Momentum,
+    /// The numbers; each step has its own learning rate.
+    pub(crate) numbers: Step,
     pub(crate) proximal: Proximal,
 }
 
@@ -44,25 +46,11 @@ impl Optimizer for ProximalSgd {
         grad: Tensor<D>,
         state: Option<ProximalState<D>>,
     ) -> (Tensor<D>, Option<ProximalState<D>>) {
-        let mut state = state.unwrap_or_else(ProximalState::new);
-        let momentum = if state.steps == 0 { undampened(self.momentum) } else { self.momentum };
-        if momentum != Momentum::None {
-            state.first.get_or_insert_with(|| tensor.zeros_like());
-        }
-        let (tensor, state) = self.proximal.step(&Step::Sgd(Sgd { step: lr, momentum }), tensor, grad, state);
+        let (tensor, state) = self.proximal.step(self.numbers, lr, (tensor, grad, state));
         (tensor, Some(state))
     }
 
     fn to_device<const D: usize>(state: ProximalState<D>, device: &Device) -> ProximalState<D> {
         state.moved_to(device)
-    }
-}
-
-/// The momentum of the first step, which takes the whole gradient as its velocity.
-fn undampened(momentum: Momentum) -> Momentum {
-    match momentum {
-        Momentum::None => Momentum::None,
-        Momentum::HeavyBall { momentum, .. } => Momentum::HeavyBall { momentum, dampening: 0.0 },
-        Momentum::Nesterov { momentum, .. } => Momentum::Nesterov { momentum, dampening: 0.0 },
     }
 }

@@ -70,20 +70,39 @@ impl<const D: usize> ProximalState<D> {
     }
 }
 
+/// A state as records store it.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) steps: u64,
+    pub(super) first: Option<TensorData>,
+    pub(super) second: Option<TensorData>,
+}
+
+impl Stored {
+    pub(super) fn push(self, prefix: &str, out: &mut StateSink) {
+        out.push_scalar(prefix, STEPS, self.steps.into());
+        let first = if self.second.is_some() { MOMENT_1 } else { VELOCITY };
+        for (name, data) in [(first, self.first), (MOMENT_2, self.second)] {
+            if let Some(data) = data {
+                out.push_tensor(prefix, name, data);
+            }
+        }
+    }
+
+    pub(super) fn take(prefix: &str, source: &mut StateSource) -> Option<Stored> {
+        let steps = source.take_scalar(prefix, STEPS).and_then(|steps| u64::try_from(steps).ok());
+        let second = source.take_tensor(prefix, MOMENT_2);
+        let first = source.take_tensor(prefix, if second.is_some() { MOMENT_1 } else { VELOCITY });
+        // Burn's `Sgd` counts no steps. It has taken one if there is a velocity.
+        let steps = steps.or(first.is_some().then_some(1))?;
+        Some(Stored { steps, first, second })
+    }
+}
+
 impl<const D: usize> RecordState for ProximalState<D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
-        out.push_scalar(prefix, STEPS, self.steps.into());
-        let mut push = |name, tensor: &Option<Tensor<D>>| {
-            if let Some(tensor) = tensor {
-                out.push_tensor(prefix, name, tensor.to_data());
-            }
-        };
-        if self.second.is_some() {
-            push(MOMENT_1, &self.first);
-            push(MOMENT_2, &self.second);
-        } else {
-            push(VELOCITY, &self.first);
-        }
+        let data = |tensor: &Option<Tensor<D>>| tensor.as_ref().map(Tensor::to_data);
+        Stored { steps: self.steps, first: data(&self.first), second: data(&self.second) }.push(prefix, out);
     }
 
     fn state_unflatten(prefix: &str, source: &mut StateSource, device: &Device) -> Option<ProximalState<D>> {
@@ -91,11 +110,7 @@ impl<const D: usize> RecordState for ProximalState<D> {
             let dtype = data.dtype();
             Tensor::from_data(data, (device, dtype))
         };
-        let steps = source.take_scalar(prefix, STEPS).and_then(|steps| u64::try_from(steps).ok());
-        let second = source.take_tensor(prefix, MOMENT_2).map(tensor);
-        let first = source.take_tensor(prefix, if second.is_some() { MOMENT_1 } else { VELOCITY }).map(tensor);
-        // Burn's `Sgd` counts no steps. It has taken one if there is a velocity.
-        let steps = steps.or(first.is_some().then_some(1))?;
-        Some(ProximalState { steps, first, second, runners: Runners::default() })
+        let Stored { steps, first, second } = Stored::take(prefix, source)?;
+        Some(ProximalState { steps, first: first.map(tensor), second: second.map(tensor), runners: Runners::default() })
     }
 }

@@ -78,7 +78,8 @@ pub(crate) struct Cell {
 
 #[derive(Debug, Default)]
 struct Last {
-    pending: Option<Arc<Pending>>,
+    /// The reports of a step, and which of them is this parameter's.
+    pending: Option<(Arc<Pending>, usize)>,
     /// The first error that nobody has read.
     error: Option<Error>,
 }
@@ -98,11 +99,12 @@ impl Cell {
         &self.path
     }
 
-    pub(crate) fn set(&self, outcome: Result<Pending, Error>) {
+    /// Keeps the reports of a step with the index of this parameter's, or the step's error.
+    pub(crate) fn set(&self, outcome: Result<(Arc<Pending>, usize), Error>) {
         // A panic elsewhere cannot leave an assignment half done.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
-            Ok(pending) => last.pending = Some(Arc::new(pending)),
+            Ok(pending) => last.pending = Some(pending),
             Err(error) => {
                 last.error.get_or_insert(error);
             }
@@ -117,7 +119,7 @@ impl Cell {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).error.take()
     }
 
-    fn pending(&self) -> Option<Arc<Pending>> {
+    fn pending(&self) -> Option<(Arc<Pending>, usize)> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).pending.clone()
     }
 }
@@ -166,8 +168,11 @@ impl Statistics {
     /// [`Error::Penalty`] if the device fails or does not answer in time.
     pub fn peek(&self, timeout: Duration) -> Result<Latest, Error> {
         let pending = self.cells.iter().filter_map(|cell| Some((cell, cell.pending()?)));
-        let tensors = pending.map(|(cell, pending)| Ok((cell.path().to_string(), pending.wait(timeout)?.total)));
-        let tensors: Vec<(String, Report)> = tensors.collect::<Result<_, Error>>()?;
+        let mut tensors = Vec::new();
+        for (cell, (pending, at)) in pending {
+            let report = pending.wait(timeout)?.tensors.into_iter().nth(at);
+            tensors.extend(report.map(|report| (cell.path().to_string(), report)));
+        }
         let total = total(tensors.iter().map(|(_, report)| report));
         Ok(Latest { tensors, total })
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 
 use burn_core::tensor::Tensor;
+use burn_optim::LearningRate;
 use penalty::Penalty;
 
 use super::state::ProximalState;
@@ -15,7 +16,7 @@ use crate::memory::Memory;
 use crate::opened::Wgpu;
 use crate::pending::Pending;
 use crate::rules::Schedule;
-use crate::runner::{self, Runner, Step, Stepped};
+use crate::runner::{self, Runner, Step, Stepped, Stepping};
 use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS, dtype_of};
 #[cfg(feature = "wgpu")]
 use crate::wgpu;
@@ -32,14 +33,28 @@ pub(crate) struct Proximal {
 }
 
 impl Proximal {
+    /// The penalty of a tensor's step after so many others.
+    pub(crate) fn penalty_at(&self, steps: u64) -> penalty::Result<Cow<'_, Penalty>> {
+        match &self.schedule {
+            Some(schedule) => schedule.at(steps, &self.penalty).map(Cow::Owned),
+            None => Ok(Cow::Borrowed(&self.penalty)),
+        }
+    }
+
     /// Takes the step in place. If it fails, the weights and the state keep their values, and the error goes to the statistics.
     pub(crate) fn step<const D: usize>(
         &self,
-        step: &Step,
-        weights: Tensor<D>,
-        gradient: Tensor<D>,
-        state: ProximalState<D>,
+        numbers: Step,
+        learning_rate: LearningRate,
+        (weights, gradient, state): (Tensor<D>, Tensor<D>, Option<ProximalState<D>>),
     ) -> (Tensor<D>, ProximalState<D>) {
+        let mut state = state.unwrap_or_else(ProximalState::new);
+        let step = numbers.at(learning_rate, state.steps);
+        for (used, moment) in step.states().into_iter().zip([&mut state.first, &mut state.second]) {
+            if used {
+                moment.get_or_insert_with(|| weights.zeros_like());
+            }
+        }
         let len = weights.shape().num_elements() as u64;
         if len == 0 {
             return (weights, state);
@@ -71,7 +86,7 @@ impl Proximal {
         kept: &mut Option<R>,
         new: impl FnOnce() -> R,
         tensor: Shaped,
-        (step, weights, gradient, state): (&Step, Tensor<D>, Tensor<D>, ProximalState<D>),
+        (step, weights, gradient, state): (Step, Tensor<D>, Tensor<D>, ProximalState<D>),
     ) -> (Tensor<D>, ProximalState<D>) {
         if kept.is_none() {
             let mut runner = new();
@@ -89,7 +104,7 @@ impl Proximal {
     fn run<R: Runner, const D: usize>(
         &self,
         runner: &mut R,
-        step: &Step,
+        step: Step,
         weights: Tensor<D>,
         gradient: Tensor<D>,
         mut state: ProximalState<D>,
@@ -124,18 +139,15 @@ impl Proximal {
             second: second.as_mut_slice(),
         };
         let report = self.cell.reports(state.steps);
-        let penalty = match &self.schedule {
-            Some(schedule) => schedule.at(state.steps, &self.penalty).map(Cow::Owned),
-            None => Ok(Cow::Borrowed(&self.penalty)),
-        };
-        let taken = penalty
-            .map_err(Error::from)
-            .and_then(|penalty| runner.step(std::slice::from_ref(&*penalty), memory, step, report));
+        let taken = self.penalty_at(state.steps).map_err(Error::from).and_then(|penalty| {
+            let penalties = std::slice::from_ref(&*penalty);
+            R::steps(vec![(runner, Stepping { penalties, memory, step, report })])
+        });
         match taken {
             Ok(reported) => {
-                if let Some(reported) = reported {
+                if let Some(reported) = reported.into_iter().flatten().next() {
                     let names = Arc::new([self.cell.path().to_string()]);
-                    self.cell.set(Ok(Pending::new(names, reported)));
+                    self.cell.set(Ok((Pending::new(names, reported).into(), 0)));
                 }
                 state.steps += 1;
             }

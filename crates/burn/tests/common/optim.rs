@@ -9,11 +9,11 @@ use burn::optim::{
     AdamConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer, MultiGradientsParams, SgdConfig,
 };
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use penalty_burn::optim::{ProximalAdamConfig, ProximalSgdConfig, Statistics};
+use penalty_burn::optim::{ProximalAdamConfig, ProximalSgdConfig, Statistics, WholeModule};
 use penalty_burn::penalty::{Backend, Budget, Cpu, Gpu, Groups, Penalty};
 use penalty_burn::{Error, Regularizer, Rules, Wgpu, adaptive, mask};
 
-use super::{Fresh, Net, net, numbers, values, wait};
+use super::{Fresh, Net, Tied, linear, net, numbers, values, wait};
 
 /// Where the steps run.
 pub(crate) enum Place<'a> {
@@ -57,15 +57,31 @@ impl Place<'_> {
         rules: &Rules,
         module: &M,
     ) -> Result<(ModuleOptimizer, Statistics), Error> {
-        let settings = match settings.clone() {
-            Settings::Sgd(sgd) => Settings::Sgd(sgd.with_report_every(every)),
-            Settings::Adam(adam) => Settings::Adam(adam.with_report_every(every)),
-        };
-        match (self, settings) {
+        match (self, settings.reporting(every)) {
             (Place::Host, Settings::Sgd(sgd)) => sgd.init(rules, module),
             (Place::Host, Settings::Adam(adam)) => adam.init(rules, module),
             (Place::Wgpu(wgpu), Settings::Sgd(sgd)) => sgd.init_on(wgpu, rules, module),
             (Place::Wgpu(wgpu), Settings::Adam(adam)) => adam.init_on(wgpu, rules, module),
+        }
+    }
+
+    /// The same by whole modules.
+    fn whole<M: Module>(&self, every: u64, settings: &Settings, rules: &Rules, module: &M) -> WholeModule {
+        let whole = match (self, settings.reporting(every)) {
+            (Place::Host, Settings::Sgd(sgd)) => sgd.init_whole(rules, module),
+            (Place::Host, Settings::Adam(adam)) => adam.init_whole(rules, module),
+            (Place::Wgpu(wgpu), Settings::Sgd(sgd)) => sgd.init_whole_on(wgpu, rules, module),
+            (Place::Wgpu(wgpu), Settings::Adam(adam)) => adam.init_whole_on(wgpu, rules, module),
+        };
+        whole.unwrap()
+    }
+}
+
+impl Settings {
+    fn reporting(&self, every: u64) -> Settings {
+        match self.clone() {
+            Settings::Sgd(sgd) => Settings::Sgd(sgd.with_report_every(every)),
+            Settings::Adam(adam) => Settings::Adam(adam.with_report_every(every)),
         }
     }
 }
@@ -506,4 +522,127 @@ pub(crate) fn reports_come_when_they_are_due(device: &Device, place: &Place<'_>)
             assert_eq!(latest.total.nonzero, due.iter().map(|(_, report)| report.nonzero).sum::<u64>());
         }
     }
+}
+
+/// Values in memory of their own, so that two runs share nothing.
+fn apart(net: &Net, device: &Device) -> Net {
+    net.clone().map(&mut Fresh(device.clone(), DType::F32))
+}
+
+/// Only the gradients of these parameters.
+struct Only<'a>(&'a mut GradientsParams, &'a mut GradientsParams, usize);
+
+impl ModuleVisitor for Only<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.2 += 1;
+        if let Some(gradient) = self.0.remove::<D>(param.id).filter(|_| !self.2.is_multiple_of(3)) {
+            self.1.register(param.id, gradient);
+        }
+    }
+}
+
+/// A whole module's steps have the bits of tensors' steps, whatever rates, clipping and gradients, and either goes on with the other's record.
+pub(crate) fn whole_modules_have_the_bits_of_tensors(device: &Device, place: &Place<'_>) {
+    let clipping = || Some(GradientClippingConfig::Value(0.01));
+    let [plain, momentum, adam] = settings().map(|settings| match settings {
+        Settings::Sgd(sgd) => Settings::Sgd(sgd.with_gradient_clipping(clipping())),
+        Settings::Adam(adam) => Settings::Adam(adam.with_grad_clipping(clipping())),
+    });
+    let base = ModuleLrSchedulerConfig::new(StepLrSchedulerConfig::new(0.02, 100).into());
+    let groups = base.with_group(ParamGroup::from_predicate("layers"), StepLrSchedulerConfig::new(0.01, 100));
+    let rules = rules().scheduled("embed", |step| if step == 1 { 0.5 } else { 1.0 }).unwrap();
+    for settings in [momentum, adam, plain] {
+        let mut ours = net(device);
+        let mut theirs = apart(&ours, device);
+        let mut whole = place.whole(2, &settings, &rules, &ours);
+        let (mut single, mut statistics) = place.init_reporting(2, &settings, &rules, &theirs).unwrap();
+        let mut rates = groups.clone().init().unwrap();
+        for step in 0..5 {
+            // Some steps leave parameters out, and some have one rate for all.
+            let given = |net: &Net| {
+                let (mut all, mut some) = (net.gradients(device), GradientsParams::new());
+                if step % 4 == 1 {
+                    net.visit(&mut Only(&mut all, &mut some, 0));
+                    return some;
+                }
+                all
+            };
+            let (a, b) = (given(&ours), given(&theirs));
+            let rate = if step == 2 { 0.02.into() } else { rates.step() };
+            ours = whole.step(rate.clone(), ours, a).unwrap();
+            theirs = single.step(rate, theirs, b);
+            assert_eq!(values(&ours), values(&theirs), "step {step}");
+            assert_eq!(whole.statistics().wait(Gpu::TIMEOUT).unwrap(), statistics.wait(Gpu::TIMEOUT).unwrap());
+            if step == 3 {
+                // Each goes on with the other's record, by way of bytes.
+                let record = whole.to_record().unwrap();
+                let bytes = single.into_bytes().unwrap();
+                (single, statistics) = place.init_reporting(2, &settings, &rules, &theirs).unwrap();
+                single = single.load_record(record);
+                let record = burn::optim::OptimizerRecord::from_bytes(bytes).unwrap();
+                whole = place.whole(2, &settings, &rules, &ours).load_record(record).unwrap();
+                (ours, theirs) = (apart(&ours, device), apart(&theirs, device));
+            }
+        }
+        let multi = |net: &Net| MultiGradientsParams {
+            grads: [0, 1].map(|_| (net.gradients(device), device.clone().inner())).into(),
+        };
+        let (a, b) = (multi(&ours), multi(&theirs));
+        (ours, theirs) = (whole.step(0.02, ours, a).unwrap(), single.step_multi(0.02, theirs, b));
+        assert_eq!(values(&ours), values(&theirs), "several sources");
+        assert_eq!(whole.statistics().copies(), 0);
+
+        // A failed step changes nothing and does not count, also if only some of the rates fail.
+        let before = values(&ours);
+        let nan = ModuleLrSchedulerConfig::new(StepLrSchedulerConfig::new(0.02, 100).into())
+            .with_group(ParamGroup::from_predicate("layers"), StepLrSchedulerConfig::new(f64::MAX, 100));
+        let gradients = ours.gradients(device);
+        let rejected = whole.step(nan.init().unwrap().step(), ours, gradients).unwrap_err();
+        assert!(rejected.error.to_string().contains("step must be a number from 0"), "{}", rejected.error);
+        ours = rejected.module;
+        assert_eq!(values(&ours), before);
+        let (a, b) = (ours.gradients(device), theirs.gradients(device));
+        (ours, theirs) = (whole.step(0.02, ours, a).unwrap(), single.step(0.02, theirs, b));
+        assert_eq!(values(&ours), values(&theirs), "after a failed step");
+    }
+}
+
+/// A shared parameter is stepped once and stays shared, and other rules apply from the next step on.
+pub(crate) fn whole_modules_keep_shared_parameters_and_take_other_rules(device: &Device, place: &Place<'_>) {
+    let a = linear(37, 150, device);
+    let mut tied = Tied { b: a.clone(), a };
+    let alone = linear(37, 150, device);
+    let settings = Settings::Sgd(ProximalSgdConfig::new());
+    let l1 = |lambda: f64| Rules::new(Penalty::l1(lambda).unwrap());
+    let mut whole = place.whole(0, &settings, &l1(0.02), &tied);
+    let (mut single, _) = place.init(&settings, &l1(0.02), &alone).unwrap();
+    let x = || Tensor::<2>::from_data(TensorData::new(numbers(370, 1), [10, 37]), device);
+    let loss = (tied.a.forward(x()) + tied.b.forward(x())).powi_scalar(2).mean();
+    let gradients = GradientsParams::from_grads(loss.backward(), &tied);
+    tied = whole.step(0.5, tied, gradients).unwrap();
+    let loss = (alone.forward(x()) * 2.0).powi_scalar(2).mean();
+    let gradients = GradientsParams::from_grads(loss.backward(), &alone);
+    let alone = single.step(0.5, alone, gradients);
+    let [a, b] = [&tied.a, &tied.b].map(|layer| values(layer));
+    assert_eq!(a, b);
+    assert_ne!(a, values(&linear(37, 150, device)));
+    let close = floats(&a["weight"]).iter().zip(floats(&values(&alone)["weight"])).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(close, "one step of the sum of both gradients");
+
+    // Pruned, then held there by a mask.
+    let mut pruner = place.regularizer(Rules::new(Penalty::none()));
+    (tied, _) = pruner.prune(tied, &Budget::prune(0.5).unwrap()).unwrap();
+    whole.change_rules(Rules::new(Penalty::mask()).element_weights(&mask(tied.clone())), &tied).unwrap();
+    let loss = (tied.a.forward(x()) - tied.b.forward(x() * 0.5)).powi_scalar(2).mean();
+    let gradients = GradientsParams::from_grads(loss.backward(), &tied);
+    let before = floats(&values(&tied)["a.weight"]);
+    tied = whole.step(0.5, tied, gradients).unwrap();
+    let after = floats(&values(&tied)["b.weight"]);
+    assert_eq!(
+        before.iter().map(|w| *w == 0.0).collect::<Vec<_>>(),
+        after.iter().map(|w| *w == 0.0).collect::<Vec<_>>()
+    );
+    assert_ne!(before, after);
+    let rejected = whole.change_rules(l1(0.1).exclude("typo").unwrap(), &tied).unwrap_err().to_string();
+    assert!(rejected.contains("matches no float parameter"), "{rejected}");
 }
