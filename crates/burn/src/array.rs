@@ -71,6 +71,14 @@ impl Memory for Array {
     }
 }
 
+/// Whether tensors on this device open without a copy.
+pub(crate) fn is_reached(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return *device == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    false
+}
+
 #[cfg(feature = "flex")]
 fn is_in_row_order(tensor: &FlexTensor) -> bool {
     tensor.is_contiguous() && tensor.layout().start_offset() == 0

@@ -7,7 +7,7 @@ use penalty::{Budget, Cpu, HostSet, Parameter, Penalty, Slice, SliceMut};
 use crate::Error;
 use crate::array::Array;
 use crate::pending::State;
-use crate::runner::{Runner, Step, Stepping};
+use crate::runner::{Runner, Step, Stepper, Stepping};
 use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
 
 /// The parameters of the last module, and the set that runs penalties on them.
@@ -41,7 +41,7 @@ impl Host {
     }
 }
 
-impl Runner for Host {
+impl Stepper for Host {
     type Memory = Array;
 
     fn prepare(&mut self, tensors: Vec<Shaped>, element_weights: Vec<Option<Array>>) {
@@ -50,6 +50,19 @@ impl Runner for Host {
         *self = Host { tensors, set: HostSet::new(Cpu::new(), parameters), element_weights };
     }
 
+    fn steps(steps: Vec<(&mut Host, Stepping<'_, Array>)>) -> Result<Vec<Option<State>>, Error> {
+        // A set rejects before it writes. Of several, none may write before all are accepted.
+        if steps.len() > 1 {
+            for (host, stepping) in &steps {
+                let of = host.tensors.iter().zip(stepping.penalties);
+                of.map(|(tensor, penalty)| (&*tensor.path, penalty)).try_for_each(|of| accept(of, &stepping.step))?;
+            }
+        }
+        steps.into_iter().map(|(host, stepping)| host.step(stepping)).collect()
+    }
+}
+
+impl Runner for Host {
     fn evaluate(&mut self, penalties: &[Penalty], weights: &[Array]) -> Result<State, Error> {
         let (tensors, set) = self.with(penalties)?;
         Ok(State::Ready(set.evaluate(&slices(tensors, WEIGHTS, weights)?)?))
@@ -76,17 +89,6 @@ impl Runner for Host {
     fn prune(&mut self, penalties: &[Penalty], weights: &mut [Array], budget: &Budget) -> Result<State, Error> {
         let (tensors, set) = self.with(penalties)?;
         Ok(State::Ready(set.prune_in_place(budget, &mut slices_mut(tensors, WEIGHTS, weights)?)?))
-    }
-
-    fn steps(steps: Vec<(&mut Host, Stepping<'_, Array>)>) -> Result<Vec<Option<State>>, Error> {
-        // A set rejects before it writes. Of several, none may write before all are accepted.
-        if steps.len() > 1 {
-            for (host, stepping) in &steps {
-                let of = host.tensors.iter().zip(stepping.penalties);
-                of.map(|(tensor, penalty)| (&*tensor.path, penalty)).try_for_each(|of| accept(of, &stepping.step))?;
-            }
-        }
-        steps.into_iter().map(|(host, stepping)| host.step(stepping)).collect()
     }
 }
 
@@ -151,6 +153,6 @@ impl Shaped {
         }
         let problem =
             format!("its memory must hold {} {}, found {} {}", self.len, self.dtype, slice.len(), slice.dtype());
-        Err(Error::Storage { operand, parameter: self.path.clone(), problem })
+        Err(self.shut(operand, problem))
     }
 }

@@ -50,6 +50,7 @@ mod memory;
 pub mod metric;
 #[cfg(feature = "wgpu")]
 mod opened;
+mod operations;
 pub mod optim;
 mod optimizer;
 mod pending;

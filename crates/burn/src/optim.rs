@@ -9,6 +9,10 @@
 //!
 //! [`WholeModule`] takes the same steps of all parameters at once, for loops without a trainer. There a parameter that occurs twice stays
 //! shared.
+//!
+//! Steps run on the memory of Flex and, by `init_on`, on the buffers of Burn's wgpu backend. On every other device (CUDA, ROCm, LibTorch, …)
+//! they are Burn's own tensor operations: within rounding, the results are the same. There, only group penalties, custom penalties and the
+//! steps that report go by copies in host memory.
 
 mod adam;
 mod config;

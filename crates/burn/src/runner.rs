@@ -67,31 +67,33 @@ pub(crate) struct Stepped<'a, M> {
 }
 
 /// Sets a runner's tensors. Element weights that do not open are an error.
-pub(crate) fn prepare<R: Runner>(
+pub(crate) fn prepare<R: Stepper>(
     runner: &mut R,
     tensors: Vec<Shaped>,
     element_weights: Vec<Option<Tensor<1>>>,
 ) -> Result<(), Error> {
     let open = |(weights, tensor): (Option<Tensor<1>>, &Shaped)| {
         let opened = weights.map(|weights| R::Memory::open(weights).map(Memory::readable)).transpose();
-        opened.map_err(|shut| Error::Storage {
-            operand: ELEMENT_WEIGHTS,
-            parameter: tensor.path.clone(),
-            problem: shut.1,
-        })
+        opened.map_err(|shut| tensor.shut(ELEMENT_WEIGHTS, shut.1))
     };
     let element_weights = element_weights.into_iter().zip(&tensors).map(open).collect::<Result<_, Error>>()?;
     runner.prepare(tensors, element_weights);
     Ok(())
 }
 
-/// Runs penalties on one kind of memory.
-pub(crate) trait Runner {
+/// Takes steps on one kind of memory.
+pub(crate) trait Stepper {
     type Memory: Memory;
 
     /// Sets the tensors of the calls that follow, and the element weights of those whose penalties are weighted.
     fn prepare(&mut self, tensors: Vec<Shaped>, element_weights: Vec<Option<Self::Memory>>);
 
+    /// Takes the steps of several of them, with a report for each that asks for it. After an error, none of them has changed anything.
+    fn steps(steps: Vec<(&mut Self, Stepping<'_, Self::Memory>)>) -> Result<Vec<Option<State>>, Error>;
+}
+
+/// Runs penalties on one kind of memory.
+pub(crate) trait Runner: Stepper {
     fn evaluate(&mut self, penalties: &[Penalty], weights: &[Self::Memory]) -> Result<State, Error>;
 
     fn add_gradients(
@@ -104,9 +106,6 @@ pub(crate) trait Runner {
     fn prox(&mut self, penalties: &[Penalty], weights: &mut [Self::Memory], step: f64) -> Result<State, Error>;
 
     fn prune(&mut self, penalties: &[Penalty], weights: &mut [Self::Memory], budget: &Budget) -> Result<State, Error>;
-
-    /// Takes the steps of several runners, with a report for each that asks for it. After an error, none of them has changed anything.
-    fn steps(steps: Vec<(&mut Self, Stepping<'_, Self::Memory>)>) -> Result<Vec<Option<State>>, Error>;
 }
 
 pub(crate) fn evaluate<R: Runner, M: Module>(

@@ -92,6 +92,13 @@ pub(crate) struct Shaped {
     pub(crate) dtype: Dtype,
 }
 
+impl Shaped {
+    /// The error of an operand whose memory cannot be used.
+    pub(crate) fn shut(&self, operand: &'static str, problem: String) -> Error {
+        Error::Storage { operand, parameter: self.path.clone(), problem }
+    }
+}
+
 /// The float parameters of a module, each once, in the module's order.
 pub(crate) fn survey<M: Module>(module: &M) -> Vec<Found> {
     let mut survey = Survey::default();

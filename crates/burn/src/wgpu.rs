@@ -12,7 +12,7 @@ use crate::Error;
 use crate::buffer::{Buffer, Server};
 use crate::error::cause;
 use crate::pending::State;
-use crate::runner::{Runner, Step, Stepped, Stepping};
+use crate::runner::{Runner, Step, Stepped, Stepper, Stepping};
 use crate::walk::{ELEMENT_WEIGHTS, FIRST, GRADIENT, SECOND, Shaped, WEIGHTS};
 
 /// How many steps of an operation may be under way before the next one waits for the oldest.
@@ -139,7 +139,7 @@ impl Device {
         let mut pins = Vec::with_capacity(self.tensors.len());
         let mut streams = HashMap::new();
         for (Buffer(tensor), parameter) in tensors {
-            let problem = |problem| Error::Storage { operand, parameter: parameter.path.clone(), problem };
+            let problem = |problem| parameter.shut(operand, problem);
             let pin = tensor.handle.clone().binding();
             let resource = tensor.client.get_resource::<Server>(tensor.handle.clone());
             let resource = resource.map_err(|error| problem(error.to_string()))?.resource().clone();
@@ -160,39 +160,12 @@ impl Device {
     }
 }
 
-impl Runner for Device {
+impl Stepper for Device {
     type Memory = Buffer;
 
     fn prepare(&mut self, tensors: Vec<Shaped>, element_weights: Vec<Option<Buffer>>) {
         (self.tensors, self.element_weights) = (tensors, element_weights);
         (self.set, self.penalties) = (None, Vec::new());
-    }
-
-    fn evaluate(&mut self, penalties: &[Penalty], weights: &[Buffer]) -> Result<State, Error> {
-        let buffers = Buffers { weights, ..Buffers::default() };
-        self.run(penalties, buffers, |set, encoder| set.record_evaluate(encoder)).map(State::Device)
-    }
-
-    fn add_gradients(
-        &mut self,
-        penalties: &[Penalty],
-        weights: &[Buffer],
-        gradients: &mut [Buffer],
-    ) -> Result<State, Error> {
-        let buffers = Buffers { weights, gradients, ..Buffers::default() };
-        let record = |set: &mut ParameterSet, encoder: &mut _| set.record_evaluate_and_gradient_add(encoder);
-        self.run(penalties, buffers, record).map(State::Device)
-    }
-
-    fn prox(&mut self, penalties: &[Penalty], weights: &mut [Buffer], step: f64) -> Result<State, Error> {
-        let buffers = Buffers { weights, ..Buffers::default() };
-        let record = |set: &mut ParameterSet, encoder: &mut _| set.record_prox_and_evaluate_in_place(encoder, step);
-        self.run(penalties, buffers, record).map(State::Device)
-    }
-
-    fn prune(&mut self, penalties: &[Penalty], weights: &mut [Buffer], budget: &Budget) -> Result<State, Error> {
-        let buffers = Buffers { weights, ..Buffers::default() };
-        self.run(penalties, buffers, |set, encoder| set.record_prune_in_place(encoder, budget)).map(State::Device)
     }
 
     fn steps(mut steps: Vec<(&mut Device, Stepping<'_, Buffer>)>) -> Result<Vec<Option<State>>, Error> {
@@ -218,6 +191,35 @@ impl Runner for Device {
                 steps.iter_mut().map(record).map(|recorded| Ok(recorded?.map(State::Device))).collect()
             })
         })
+    }
+}
+
+impl Runner for Device {
+    fn evaluate(&mut self, penalties: &[Penalty], weights: &[Buffer]) -> Result<State, Error> {
+        let buffers = Buffers { weights, ..Buffers::default() };
+        self.run(penalties, buffers, |set, encoder| set.record_evaluate(encoder)).map(State::Device)
+    }
+
+    fn add_gradients(
+        &mut self,
+        penalties: &[Penalty],
+        weights: &[Buffer],
+        gradients: &mut [Buffer],
+    ) -> Result<State, Error> {
+        let buffers = Buffers { weights, gradients, ..Buffers::default() };
+        let record = |set: &mut ParameterSet, encoder: &mut _| set.record_evaluate_and_gradient_add(encoder);
+        self.run(penalties, buffers, record).map(State::Device)
+    }
+
+    fn prox(&mut self, penalties: &[Penalty], weights: &mut [Buffer], step: f64) -> Result<State, Error> {
+        let buffers = Buffers { weights, ..Buffers::default() };
+        let record = |set: &mut ParameterSet, encoder: &mut _| set.record_prox_and_evaluate_in_place(encoder, step);
+        self.run(penalties, buffers, record).map(State::Device)
+    }
+
+    fn prune(&mut self, penalties: &[Penalty], weights: &mut [Buffer], budget: &Budget) -> Result<State, Error> {
+        let buffers = Buffers { weights, ..Buffers::default() };
+        self.run(penalties, buffers, |set, encoder| set.record_prune_in_place(encoder, budget)).map(State::Device)
     }
 }
 

@@ -53,6 +53,9 @@ fn main() {
         ("whole_modules_keep_shared_parameters_and_take_other_rules", |opened| {
             optimized(opened, optim::whole_modules_keep_shared_parameters_and_take_other_rules);
         }),
+        ("without_its_buffers_a_device_takes_burns_operations", |opened| {
+            optim::without_its_buffers_a_device_takes_burns_operations(&opened.device.clone().autodiff());
+        }),
         ("reports_come_when_they_are_due", |opened| optimized(opened, optim::reports_come_when_they_are_due)),
         ("a_module_is_pruned_to_a_budget", |opened| optimized(opened, optim::a_module_is_pruned_to_a_budget)),
         ("a_failed_step_changes_nothing_and_is_reported", |opened| {

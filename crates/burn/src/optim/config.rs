@@ -113,7 +113,7 @@ impl ProximalSgdConfig {
     }
 
     /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
-    /// It runs on the memory of Flex, and on copies of tensors of all other backends.
+    /// It runs on the memory of Flex. On every other device it computes in Burn's tensor operations, as [`optim`](crate::optim) says.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -164,7 +164,7 @@ impl ProximalSgdConfig {
     }
 
     /// An optimizer that steps the module as a whole, for loops without a trainer; [`WholeModule`] says when to take it. It runs on the memory
-    /// of Flex, and on copies of tensors of all other backends.
+    /// of Flex. On every other device it computes in Burn's tensor operations, as [`optim`](crate::optim) says.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -251,7 +251,7 @@ impl ProximalAdamConfig {
     }
 
     /// The optimizer of a module, by rules: each penalized parameter is a group of its own with its penalty, and all others take plain steps.
-    /// It runs on the memory of Flex, and on copies of tensors of all other backends.
+    /// It runs on the memory of Flex. On every other device it computes in Burn's tensor operations, as [`optim`](crate::optim) says.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -302,7 +302,7 @@ impl ProximalAdamConfig {
     }
 
     /// An optimizer that steps the module as a whole, for loops without a trainer; [`WholeModule`] says when to take it. It runs on the memory
-    /// of Flex, and on copies of tensors of all other backends.
+    /// of Flex. On every other device it computes in Burn's tensor operations, as [`optim`](crate::optim) says.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};

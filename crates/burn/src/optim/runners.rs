@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::host::Host;
+use crate::operations::Operations;
 #[cfg(feature = "wgpu")]
 use crate::wgpu;
 
@@ -13,6 +14,7 @@ pub(crate) struct Runners(pub(super) Arc<Mutex<Kept>>);
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) host: Option<Host>,
+    pub(super) operations: Option<Operations>,
     #[cfg(feature = "wgpu")]
     pub(super) wgpu: Option<wgpu::Device>,
 }

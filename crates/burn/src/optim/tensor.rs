@@ -10,13 +10,15 @@ use penalty::Penalty;
 use super::state::ProximalState;
 use super::statistics::Cell;
 use crate::Error;
+use crate::array::is_reached;
 use crate::host::Host;
 use crate::memory::Memory;
 #[cfg(feature = "wgpu")]
 use crate::opened::Wgpu;
+use crate::operations::Operations;
 use crate::pending::Pending;
 use crate::rules::Schedule;
-use crate::runner::{self, Runner, Step, Stepped, Stepping};
+use crate::runner::{self, Step, Stepped, Stepper, Stepping};
 use crate::walk::{FIRST, GRADIENT, SECOND, Shaped, WEIGHTS, dtype_of};
 #[cfg(feature = "wgpu")]
 use crate::wgpu;
@@ -77,11 +79,15 @@ impl Proximal {
             let new = || wgpu::Device::new(wgpu.gpu.clone());
             return self.run_on(&mut kept.wgpu, new, tensor, (step, weights, gradient, state));
         }
-        self.run_on(&mut kept.host, Host::default, tensor, (step, weights, gradient, state))
+        if is_reached(&weights.device()) {
+            self.run_on(&mut kept.host, Host::default, tensor, (step, weights, gradient, state))
+        } else {
+            self.run_on(&mut kept.operations, Operations::default, tensor, (step, weights, gradient, state))
+        }
     }
 
     /// Runs the step with the runner of earlier steps, or with a new one for this tensor.
-    fn run_on<R: Runner, const D: usize>(
+    fn run_on<R: Stepper, const D: usize>(
         &self,
         kept: &mut Option<R>,
         new: impl FnOnce() -> R,
@@ -101,7 +107,7 @@ impl Proximal {
         }
     }
 
-    fn run<R: Runner, const D: usize>(
+    fn run<R: Stepper, const D: usize>(
         &self,
         runner: &mut R,
         step: Step,

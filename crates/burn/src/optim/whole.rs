@@ -14,13 +14,15 @@ use burn_optim::{GradAdaptor, OptimizerRecord};
 
 use super::place::{Assignment, Place, Settings};
 use super::statistics::Statistics;
+use crate::array::is_reached;
 use crate::host::Host;
-use crate::runner::{Runner, Step};
+use crate::operations::Operations;
+use crate::runner::{Step, Stepper};
 use crate::walk::{self, Found, Members};
 #[cfg(feature = "wgpu")]
 use crate::wgpu;
 use crate::{Error, Rejected, Rules};
-use together::{Member, Together};
+use together::{Member, States, Together};
 
 /// A proximal optimizer of one module, which takes the steps of all its parameters at once.
 ///
@@ -78,6 +80,27 @@ enum Route {
     #[cfg(feature = "wgpu")]
     Wgpu(Together<wgpu::Device>),
     Host(Together<Host>),
+    Operations(Together<Operations>),
+}
+
+impl Route {
+    fn states(&self) -> &dyn States {
+        match self {
+            #[cfg(feature = "wgpu")]
+            Route::Wgpu(together) => together,
+            Route::Host(together) => together,
+            Route::Operations(together) => together,
+        }
+    }
+
+    fn states_mut(&mut self) -> &mut dyn States {
+        match self {
+            #[cfg(feature = "wgpu")]
+            Route::Wgpu(together) => together,
+            Route::Host(together) => together,
+            Route::Operations(together) => together,
+        }
+    }
 }
 
 impl Place {
@@ -88,20 +111,20 @@ impl Place {
         rules: &Rules,
         module: &M,
     ) -> Result<WholeModule, Error> {
-        #[cfg(feature = "wgpu")]
-        let route = match &self.wgpu {
-            Some(_) => Route::Wgpu(Together::default()),
-            None => Route::Host(Together::default()),
+        let found = walk::survey(module);
+        let route = if found.iter().all(|found| is_reached(&found.device)) {
+            Route::Host(Together::default())
+        } else {
+            Route::Operations(Together::default())
         };
-        #[cfg(not(feature = "wgpu"))]
-        let route = Route::Host(Together::default());
+        #[cfg(feature = "wgpu")]
+        let route = if self.wgpu.is_some() { Route::Wgpu(Together::default()) } else { route };
         let settings = Common {
             numbers: settings.numbers(),
             report_every: settings.report_every(),
             clipping: settings.clipping().cloned(),
             place: self,
         };
-        let found = walk::survey(module);
         let assignment = settings.assign(rules, &found)?;
         Ok(WholeModule { settings, rules: rules.clone(), found, assignment, route })
     }
@@ -169,6 +192,7 @@ impl WholeModule {
                 None => Ok(given.1),
             },
             Route::Host(together) => step(together, Host::default, |_| Ok(()), of, given),
+            Route::Operations(together) => step(together, Operations::default, |_| Ok(()), of, given),
         }
     }
 
@@ -244,11 +268,7 @@ impl WholeModule {
     ///
     /// [`RecordError`] if a state cannot be read from its device.
     pub fn to_record(&self) -> Result<OptimizerRecord, RecordError> {
-        record::write(match &self.route {
-            #[cfg(feature = "wgpu")]
-            Route::Wgpu(together) => together.entries()?,
-            Route::Host(together) => together.entries()?,
-        })
+        record::write(self.route.states().entries()?)
     }
 
     /// This optimizer with the states of a record. It may also be one of a `ModuleOptimizer`, and of Burn's own `Sgd` or `Adam`.
@@ -273,11 +293,7 @@ impl WholeModule {
     pub fn load_record(mut self, record: OptimizerRecord) -> Result<WholeModule, RecordError> {
         let entries = record::read(record)?;
         let device = self.device();
-        let loaded = match &mut self.route {
-            #[cfg(feature = "wgpu")]
-            Route::Wgpu(together) => together.load(entries, &device),
-            Route::Host(together) => together.load(entries, &device),
-        };
+        let loaded = self.route.states_mut().load(entries, &device);
         loaded.map_err(|error| RecordError::Validation(error.to_string()))?;
         Ok(self)
     }
@@ -298,17 +314,13 @@ impl WholeModule {
     }
 
     fn take(&mut self, found: Vec<Found>, assignment: Assignment) {
-        match &mut self.route {
-            #[cfg(feature = "wgpu")]
-            Route::Wgpu(together) => together.forget_runners(),
-            Route::Host(together) => together.forget_runners(),
-        }
+        self.route.states_mut().forget_runners();
         (self.found, self.assignment) = (found, assignment);
     }
 }
 
 /// Takes the weights of the parameters that have a gradient out of the module, steps them and puts them back.
-fn step<R: Runner, M: Module>(
+fn step<R: Stepper, M: Module>(
     together: &mut Together<R>,
     new: impl Fn() -> R,
     on: impl Fn(&Found) -> Result<(), Error>,

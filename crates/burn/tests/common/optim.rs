@@ -265,6 +265,37 @@ pub(crate) fn a_resumed_run_has_the_bits_of_an_unbroken_one(device: &Device, pla
     }
 }
 
+/// On a device whose buffers the optimizer was not given, steps are Burn's operations. They give the host's results within rounding, for a
+/// module as for its tensors.
+pub(crate) fn without_its_buffers_a_device_takes_burns_operations(device: &Device) {
+    let host = Device::flex().autodiff();
+    let trained = |device: &Device, whole: bool, settings: &Settings| {
+        let mut net = net(device);
+        let (mut optimizer, statistics) = Place::Host.init(settings, &rules(), &net).unwrap();
+        let mut together = Place::Host.whole(EVERY, settings, &rules(), &net);
+        let statistics = if whole { together.statistics() } else { statistics };
+        for _ in 0..3 {
+            let gradients = net.gradients(device);
+            net =
+                if whole { together.step(0.02, net, gradients).unwrap() } else { optimizer.step(0.02, net, gradients) };
+        }
+        let latest = statistics.wait(Gpu::TIMEOUT).unwrap();
+        assert!(latest.total.len > 0 && latest.total.value > 0.0);
+        values(&net)
+    };
+    // Adam has all that SGD has, and quotients and roots besides. The devices round the loss's gradients differently; with a small ε, a
+    // tiny gradient would make much of that.
+    let adam = Settings::Adam(ProximalAdamConfig::new().with_epsilon(0.01));
+    let expected = trained(&host, false, &adam);
+    for whole in [false, true] {
+        for (path, bytes) in trained(device, whole, &adam) {
+            let (expected, found) = (floats(&expected[&path]), floats(&bytes));
+            assert!(distance(&expected, &found) < 1e-5, "{path}: expected {expected:?}, found {found:?}");
+            assert!(found.contains(&0.0) || !expected.contains(&0.0), "{path}");
+        }
+    }
+}
+
 /// A run that Burn's optimizer began goes on with the proximal one.
 pub(crate) fn burns_state_is_taken_over(device: &Device, place: &Place<'_>) {
     let rules = Rules::new(Penalty::none());

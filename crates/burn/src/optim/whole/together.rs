@@ -16,15 +16,27 @@ use crate::optim::place::Assignment;
 use crate::optim::state::Stored;
 use crate::optim::tensor::Proximal;
 use crate::pending::Pending;
-use crate::runner::{self, Runner, Step, Stepped, Stepping};
+use crate::runner::{self, Step, Stepped, Stepper, Stepping};
 use crate::walk::{FIRST, Found, SECOND};
 
 /// What takes the steps of a module's tensors, and their states.
 #[derive(Debug)]
-pub(super) struct Together<R: Runner> {
+pub(super) struct Together<R: Stepper> {
     /// What ran the last step: a runner for each of its batches.
     runners: Vec<(Vec<usize>, R)>,
     states: HashMap<ParamId, Kept<R::Memory>>,
+}
+
+/// The states of a module's tensors, wherever they are.
+pub(super) trait States {
+    /// Forgets what ran the last step; for other rules or another module.
+    fn forget_runners(&mut self);
+
+    /// The states as records store them, in the order of their ids.
+    fn entries(&self) -> Result<Vec<Entry>, RecordError>;
+
+    /// Replaces the states by those of a record.
+    fn load(&mut self, entries: Vec<Entry>, device: &Device) -> Result<(), Error>;
 }
 
 /// A parameter's state.
@@ -75,18 +87,13 @@ impl<K> Batch<K> {
     }
 }
 
-impl<R: Runner> Default for Together<R> {
+impl<R: Stepper> Default for Together<R> {
     fn default() -> Together<R> {
         Together { runners: Vec::new(), states: HashMap::new() }
     }
 }
 
-impl<R: Runner> Together<R> {
-    /// Forgets what ran the last step; for other rules or another module.
-    pub(super) fn forget_runners(&mut self) {
-        self.runners.clear();
-    }
-
+impl<R: Stepper> Together<R> {
     /// Takes a step of these tensors in place, each with its gradient. After an error, weights and states have their old values.
     pub(super) fn step(
         &mut self,
@@ -219,9 +226,14 @@ impl<R: Runner> Together<R> {
         }
         Ok(())
     }
+}
 
-    /// The states as records store them, in the order of their ids.
-    pub(super) fn entries(&self) -> Result<Vec<Entry>, RecordError> {
+impl<R: Stepper> States for Together<R> {
+    fn forget_runners(&mut self) {
+        self.runners.clear();
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, RecordError> {
         let mut entries = Vec::with_capacity(self.states.len());
         for (id, kept) in &self.states {
             let mut stored = [None, None];
@@ -237,8 +249,7 @@ impl<R: Runner> Together<R> {
         Ok(entries)
     }
 
-    /// Replaces the states by those of a record.
-    pub(super) fn load(&mut self, entries: Vec<Entry>, device: &Device) -> Result<(), Error> {
+    fn load(&mut self, entries: Vec<Entry>, device: &Device) -> Result<(), Error> {
         let kept = |Entry { id, path, shape, stored }| {
             let mut moments = [None, None];
             for ((data, operand), moment) in
