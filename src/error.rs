@@ -117,6 +117,16 @@ pub enum Error {
         /// The penalty's name.
         penalty: &'static str,
     },
+    /// Something was asked of one number that a group penalty, whose weights belong together, does not have.
+    #[error("{penalty} is a group penalty: it has no {asked} of one number; use {instead}")]
+    NotSeparable {
+        /// The penalty's name.
+        penalty: &'static str,
+        /// What was asked.
+        asked: &'static str,
+        /// What to call for a whole tensor.
+        instead: &'static str,
+    },
     /// An Adam step in Adam's metric was asked for under a penalty without a closed-form prox there: a group penalty,
     /// or a custom penalty that defines none.
     #[error(

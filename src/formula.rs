@@ -3,6 +3,7 @@
 pub(crate) mod adam;
 pub(crate) mod budget;
 pub(crate) mod descriptor;
+pub(crate) mod double;
 pub(crate) mod expression;
 pub(crate) mod group;
 pub(crate) mod loops;
@@ -105,8 +106,7 @@ pub(crate) trait Formula: PerWeight<f32> {
 }
 
 /// What a formula does with one weight. The formulas of separable penalties have it for every [`Float`]. Those of group
-/// penalties and of custom penalties have it for `f32` only: their coefficients are the bits that a group reduction
-/// makes, and their functions are a user's.
+/// penalties have it for `f32` only: their coefficients are the bits that a group reduction makes.
 ///
 /// Weights and coefficients are finite. In `f32` they are +0, or at least 2^-120 in magnitude.
 pub(crate) trait PerWeight<F: Float> {

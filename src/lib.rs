@@ -79,6 +79,7 @@ pub use gpu::{Determinism, Gpu};
 pub use numeric::element::{Dtype, Element};
 pub use numeric::slice::{Slice, SliceMut};
 pub use penalty::Penalty;
+pub use penalty::at::{GroupProx, ProxAt};
 pub use penalty::custom;
 pub use penalty::element_weights::Weighted;
 pub use penalty::groups::Groups;

@@ -1,5 +1,6 @@
 //! What a penalty is. Each penalty's constructor and formula are in a file of their own.
 
+pub(crate) mod at;
 pub(crate) mod catalogue;
 mod coefficients;
 mod constraint;

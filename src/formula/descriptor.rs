@@ -4,10 +4,11 @@ use std::any::TypeId;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use super::double::Double;
 use super::loops::Loops;
 use super::rule::Rule;
 use super::symbol::{self, Separable};
-use super::{Formula, Parameters, TermCoefficients, pointwise};
+use super::{Formula, Parameters, PerWeight, TermCoefficients, pointwise};
 use crate::Result;
 use crate::numeric::element::Dtype;
 
@@ -34,12 +35,14 @@ pub(crate) struct Descriptor {
     pub(crate) loops: Loops,
     /// One weight's term in the term sum.
     pub(crate) term: fn(u32, &TermCoefficients) -> f32,
+    /// Its functions in `f64`; `None` if the penalty has groups.
+    pub(crate) double: Option<Double>,
     /// The prox in symbols; `None` if the penalty is not separable, or custom.
     pub(crate) prox_in_symbols: Option<symbol::Prox>,
 }
 
 impl Descriptor {
-    /// The descriptor of a built-in formula.
+    /// The descriptor of a built-in formula with groups.
     pub(crate) const fn of<F: Formula + 'static>(wgsl: &'static str) -> Descriptor {
         Descriptor {
             id: TypeId::of::<F>,
@@ -59,18 +62,24 @@ impl Descriptor {
             metric_coefficients: F::metric_coefficients,
             loops: Loops::of::<F>(),
             term: pointwise::term::<F>,
+            double: None,
             prox_in_symbols: None,
         }
     }
 
     /// The descriptor of a built-in formula of a separable penalty.
     pub(crate) const fn separable<F: Separable + 'static>(wgsl: &'static str) -> Descriptor {
-        Descriptor { prox_in_symbols: Some(symbol::prox::<F>), ..Descriptor::of::<F>(wgsl) }
+        let prox_in_symbols: Option<symbol::Prox> = Some(symbol::prox::<F>);
+        Descriptor { double: Some(Double::of::<F>()), prox_in_symbols, ..Descriptor::of::<F>(wgsl) }
     }
 
     /// The descriptor of a custom penalty, whose WGSL needs `glue` beside it.
-    pub(crate) const fn custom<F: Formula + 'static>(wgsl: &'static str, glue: &'static str) -> Descriptor {
-        Descriptor { custom: true, wgsl: [wgsl, glue], ..Descriptor::of::<F>(wgsl) }
+    pub(crate) const fn custom<F: Formula + PerWeight<f64> + 'static>(
+        wgsl: &'static str,
+        glue: &'static str,
+    ) -> Descriptor {
+        let double = Some(Double::of::<F>());
+        Descriptor { custom: true, wgsl: [wgsl, glue], double, ..Descriptor::of::<F>(wgsl) }
     }
 
     /// The Rust type that it describes.

@@ -9,7 +9,8 @@ use super::Penalty;
 use super::origin::Origin;
 use super::validate::factor;
 use crate::formula::descriptor::Descriptor;
-use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients};
+use crate::formula::{Coefficients, Formula, Parameters, PerWeight, TermCoefficients, pointwise};
+use crate::numeric::bits::coefficient;
 use crate::{Error, Result};
 
 pub use crate::numeric::arithmetic::{ln, ln_1p, quotient, root};
@@ -289,6 +290,26 @@ impl<E: Elementwise> PerWeight<f32> for Adapted<E> {
     fn metric_prox(v: f32, d: f32, c: &Coefficients) -> f32 {
         E::metric_prox(finite(v), d, c)
     }
+}
+
+/// A user's functions are in `f32`, and so is what `f64` gets of them.
+impl<E: Elementwise> PerWeight<f64> for Adapted<E> {
+    fn term(theta: f64, t: &TermCoefficients<f64>) -> f64 {
+        pointwise::finite_term::<Adapted<E>>(single(theta).to_bits(), &t.map(coefficient)).into()
+    }
+
+    fn gradient(theta: f64, c: &Coefficients<f64>) -> f64 {
+        f32::from_bits(pointwise::finite_gradient::<Adapted<E>>(single(theta).to_bits(), &c.map(coefficient))).into()
+    }
+
+    fn prox(v: f64, c: &Coefficients<f64>) -> f64 {
+        f32::from_bits(pointwise::finite_prox::<Adapted<E>>(single(v).to_bits(), &c.map(coefficient))).into()
+    }
+}
+
+/// The nearest finite `f32`.
+fn single(x: f64) -> f32 {
+    x.clamp(f32::MIN.into(), f32::MAX.into()) as f32
 }
 
 /// Replaces a non-finite input by 0; nobody uses the result. The built-in functions take any input, a user's need not.

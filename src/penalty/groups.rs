@@ -4,6 +4,7 @@ mod covered;
 mod geometry;
 mod lists;
 mod matrix;
+mod members;
 #[cfg(feature = "serde")]
 mod serialized;
 mod shape;
