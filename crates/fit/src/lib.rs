@@ -1,0 +1,40 @@
+//! Linear models under the penalties of [`penalty`]: fits, paths over λ, and cross-validation.
+
+mod constraint;
+mod cv;
+mod degrees;
+mod design;
+mod error;
+mod extrapolation;
+mod fista;
+mod fitter;
+mod folds;
+mod kernel;
+mod lambda;
+mod loss;
+mod matrix;
+mod newton;
+mod options;
+mod path;
+mod problem;
+mod products;
+mod quadratic;
+mod regularizer;
+mod sample;
+mod smooth;
+mod solution;
+mod subproblem;
+mod working;
+
+pub use constraint::{at_radius, radius};
+pub use cv::{CrossValidation, Scaling, cross_validate, cross_validate_each, cross_validate_with};
+pub use error::{Error, Result};
+pub use fitter::fit;
+pub use folds::{Fold, Folds};
+pub use lambda::{Grid, lambda_max};
+pub use loss::{Logistic, Loss, Multinomial, Poisson, Squared};
+pub use matrix::Matrix;
+pub use options::{Options, Progress};
+pub use path::{Path, Point, path};
+pub use problem::{Problem, Sign};
+pub use solution::Solution;

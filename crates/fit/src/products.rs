@@ -1,0 +1,116 @@
+//! The products of columns that a fit has needed so far, X̃'VX̃/n.
+
+use crate::design::Design;
+
+/// Products that are kept, since the next λ needs them too.
+pub(crate) struct Products {
+    /// Whether a column is kept with all others, or only with those kept before it.
+    with_all: bool,
+    /// The place of each feature's column, if it is kept.
+    place: Vec<u32>,
+    kept: Vec<usize>,
+    columns: Vec<Vec<f64>>,
+}
+
+const NOWHERE: u32 = u32::MAX;
+/// With at most this many features, and no fewer rows, columns are kept with all others.
+const MOST: usize = 6000;
+/// Columns that are kept at most, if they are not kept with all others.
+const MOST_KEPT: usize = 6000;
+
+impl Products {
+    pub(crate) fn new(design: &Design) -> Products {
+        let p = design.cols();
+        let with_all = p <= 64 || (p <= MOST && design.rows() >= p && design.is_dense());
+        Products { with_all, place: vec![NOWHERE; p], kept: Vec::new(), columns: Vec::new() }
+    }
+
+    /// All products of a design with these many features, column by column.
+    pub(crate) fn complete(p: usize, gram: &[f64]) -> Products {
+        let columns = gram.chunks(p).map(<[f64]>::to_vec).collect();
+        Products { with_all: true, place: (0..p as u32).collect(), kept: (0..p).collect(), columns }
+    }
+
+    /// Whether the products of these features with all others are there.
+    pub(crate) fn knows_all(&self, features: &[usize]) -> bool {
+        self.with_all && features.iter().all(|j| self.place[*j] != NOWHERE)
+    }
+
+    /// The products of a feature with all others, which [`knows_all`](Products::knows_all) has said to be there.
+    pub(crate) fn with_all(&self, feature: usize) -> &[f64] {
+        &self.columns[self.place[feature] as usize]
+    }
+
+    /// The products of these features with each other, column by column. `c` are the slopes: features with a large one
+    /// will be asked for next.
+    pub(crate) fn among(
+        &mut self,
+        design: &Design,
+        weights: Option<&[f64]>,
+        features: &[usize],
+        c: &[f64],
+    ) -> Vec<f64> {
+        self.add(design, weights, features, c);
+        let m = features.len();
+        let places: Vec<usize> = features.iter().map(|j| self.place[*j] as usize).collect();
+        let mut gram = vec![0.0; m * m];
+        if self.with_all {
+            for (out, place) in gram.chunks_mut(m.max(1)).zip(&places) {
+                let column = &self.columns[*place];
+                out.iter_mut().zip(features).for_each(|(out, j)| *out = column[*j]);
+            }
+        } else {
+            for (out, place) in gram.chunks_mut(m.max(1)).zip(&places) {
+                let of = |other: &usize| self.columns[(*place).max(*other)][(*place).min(*other)];
+                out.iter_mut().zip(&places).for_each(|(out, other)| *out = of(other));
+            }
+        }
+        gram
+    }
+
+    fn add(&mut self, design: &Design, weights: Option<&[f64]>, features: &[usize], c: &[f64]) {
+        let mut new: Vec<usize> = features.iter().copied().filter(|j| self.place[*j] == NOWHERE).collect();
+        if new.is_empty() {
+            return;
+        }
+        if !self.with_all {
+            if self.kept.len() + new.len() > MOST_KEPT {
+                self.kept.iter().for_each(|j| self.place[*j] = NOWHERE);
+                self.kept.clear();
+                self.columns.clear();
+                new = features.to_vec();
+            }
+            let crossed = design.gram_with(&new, &self.kept, weights);
+            let own = design.gram(&new, weights);
+            for (k, j) in new.iter().enumerate() {
+                let mut column = crossed.get(k).cloned().unwrap_or_default();
+                column.extend(&own[k * new.len()..k * new.len() + k + 1]);
+                self.keep(*j, column);
+            }
+            return;
+        }
+        // One read of the design is worth many columns.
+        let (p, known) = (design.cols(), self.kept.len());
+        let wanted = new.len().max(known / 2).max(32);
+        let mut others: Vec<usize> =
+            (0..p).filter(|j| self.place[*j] == NOWHERE && design.squares[*j] > 0.0 && !new.contains(j)).collect();
+        if known == 0 && 2 * (wanted) >= p || p <= 64 {
+            // Half of the products are the others mirrored.
+            let all: Vec<usize> = (0..p).collect();
+            *self = Products::complete(p, &design.gram(&all, weights));
+            return;
+        }
+        others.sort_by(|a, b| c[*b].abs().total_cmp(&c[*a].abs()));
+        new.extend(others.into_iter().take(wanted.saturating_sub(new.len())));
+        let columns = design.gram_with_all(&new, weights);
+        for (j, column) in new.into_iter().zip(columns) {
+            self.keep(j, column);
+        }
+    }
+
+    fn keep(&mut self, feature: usize, column: Vec<f64>) {
+        self.place[feature] = self.kept.len() as u32;
+        self.kept.push(feature);
+        self.columns.push(column);
+    }
+}
