@@ -9,6 +9,7 @@ mod extrapolation;
 mod fista;
 mod fitter;
 mod folds;
+mod geometry;
 mod kernel;
 mod lambda;
 mod loss;
@@ -31,6 +32,7 @@ pub use cv::{CrossValidation, Scaling, cross_validate, cross_validate_each, cros
 pub use error::{Error, Result};
 pub use fitter::fit;
 pub use folds::{Fold, Folds};
+pub use geometry::{Geometry, geometry};
 pub use lambda::{Grid, lambda_max};
 pub use loss::{Logistic, Loss, Multinomial, Poisson, Squared};
 pub use matrix::Matrix;

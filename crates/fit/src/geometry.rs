@@ -1,0 +1,174 @@
+//! The picture of a penalty: the set of two coefficients that it allows, and where a contour of the loss first touches it.
+
+use std::f64::consts::TAU;
+
+use penalty::Penalty;
+
+use crate::design::Design;
+use crate::fitter::fit;
+use crate::loss::Squared;
+use crate::options::Options;
+use crate::sample::Sample;
+use crate::solution::Solution;
+use crate::{Error, Problem, Result};
+
+/// How many directions the boundary and the contours have between two axes.
+const DIRECTIONS: usize = 90;
+
+/// Two coefficients under the squared loss and a penalty: min over w of loss(w) + λR(w) is also the least loss where
+/// R(w) ≤ c, if R is convex. A contour of the loss touches that set in the solution.
+///
+/// ```
+/// use penalty::Penalty;
+/// use penalty_fit::{Matrix, Options, Problem, geometry};
+///
+/// let (x, y) = ([-1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0], [-2.5, 1.5, -1.5, 2.5]); // y = 2x₀ + ½x₁
+/// let problem = Problem::new(Matrix::dense(4, 2, &x)?, &y)?;
+/// let diamond = geometry(&problem, &Penalty::l1(1.0)?, 1.0, &Options::default())?;
+/// assert_eq!(diamond.optimum, [2.0, 0.5]);
+/// assert_eq!(diamond.solution.coef, [1.0, 0.0]); // a corner: the second coefficient is exactly 0
+/// assert_eq!(diamond.radius, 1.0);
+/// assert!(diamond.boundary.contains(&[0.0, 1.0]));
+/// # Ok::<(), penalty_fit::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Geometry {
+    /// The coefficients of the least loss, without a penalty.
+    pub optimum: [f64; 2],
+    /// The fit with the penalty.
+    pub solution: Solution,
+    /// c: R of the solution, of the penalty given with λ = 1.
+    pub radius: f64,
+    /// The boundary of {w : R(w) ≤ c}, in the order of the angle. Where the set has no boundary, as that of a penalty that
+    /// is flat for large weights, the points are 1000 times as far away as the optimum.
+    pub boundary: Vec<[f64; 2]>,
+    least: f64,
+    /// L⁻ᵀ of the loss's curvature LLᵀ: L⁻ᵀu for a unit vector u is on the contour half a unit above the least loss.
+    inverse: [[f64; 2]; 2],
+}
+
+/// The geometry of a problem with two features, at one λ. Give the penalty with λ = 1.
+///
+/// # Errors
+///
+/// [`Error::Setting`] unless there are two features, which are not multiples of each other. Otherwise as
+/// [`fit`](crate::fit()).
+///
+/// ```
+/// use penalty::Penalty;
+/// use penalty_fit::{Matrix, Options, Problem, geometry};
+///
+/// let problem = Problem::new(Matrix::dense(3, 1, &[1.0, 2.0, 3.0])?, &[1.0, 2.0, 3.5])?;
+/// let error = geometry(&problem, &Penalty::l1(1.0)?, 0.1, &Options::default()).unwrap_err();
+/// assert_eq!(error.to_string(), "the features of a geometry must be two, found 1");
+/// # Ok::<(), penalty_fit::Error>(())
+/// ```
+pub fn geometry(problem: &Problem<'_>, penalty: &Penalty, lambda: f64, options: &Options<'_>) -> Result<Geometry> {
+    let features = problem.x.cols();
+    if features != 2 {
+        let (expected, found) = ("two".into(), features.to_string());
+        return Err(Error::Setting { name: "the features of a geometry", expected, found });
+    }
+    let solution = fit(problem, &Squared, &penalty.scaled(lambda)?, options)?;
+    let sample = Sample::of(problem, None, None);
+    let n = sample.rows() as f64;
+    let column = |j: usize| column(&sample.design, j, |row| sample.weight(row));
+    let target: Vec<f64> = sample.y.iter().enumerate().map(|(row, y)| sample.weight(row) * y).collect();
+    let products = |u: &[f64]| [0, 1].map(|j| sample.design.dot(j, u, u.iter().sum()) / n);
+    let [[a, b], [_, d]] = [column(0), column(1)].map(|u| products(&u));
+    let [p, q] = products(&target);
+    let determinant = a * d - b * b;
+    if determinant <= 1e-12 * a * d {
+        let (expected, found) = ("no multiples of each other".into(), "two that are".into());
+        return Err(Error::Setting { name: "the features of a geometry", expected, found });
+    }
+    let optimum = [(d * p - b * q) / determinant, (a * q - b * p) / determinant];
+    let (l00, l10) = (a.sqrt(), b / a.sqrt());
+    let l11 = (d - l10 * l10).sqrt();
+    let inverse = [[1.0 / l00, -l10 / (l00 * l11)], [0.0, 1.0 / l11]];
+    let radius = penalty.value_of(&solution.coef)?;
+    let far = 1000.0 * optimum[0].hypot(optimum[1]).max(f64::MIN_POSITIVE);
+    let boundary = directions().map(|u| boundary(penalty, u, radius, far)).collect::<Result<_>>()?;
+    let [x, y] = [solution.coef[0] - optimum[0], solution.coef[1] - optimum[1]];
+    let least = solution.loss - 0.5 * (a * x * x + 2.0 * b * x * y + d * y * y);
+    Ok(Geometry { optimum, solution, radius, boundary, least, inverse })
+}
+
+impl Geometry {
+    /// The contour on which the loss has this value; only the optimum if it is the least one, and none below.
+    ///
+    /// ```
+    /// # use penalty::Penalty;
+    /// # use penalty_fit::{Matrix, Options, Problem, geometry};
+    /// # let (x, y) = ([-1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0], [-2.5, 1.5, -1.5, 2.5]);
+    /// # let problem = Problem::new(Matrix::dense(4, 2, &x)?, &y)?;
+    /// let circle = geometry(&problem, &Penalty::l2_squared(1.0)?, 1.0, &Options::default())?;
+    /// let [x, y] = [circle.solution.coef[0], circle.solution.coef[1]];
+    /// let nearest = circle.contour(circle.solution.loss).into_iter().map(|[a, b]| (a - x).hypot(b - y));
+    /// assert!(nearest.fold(f64::INFINITY, f64::min) < 0.02); // it touches the circle in the solution
+    /// # Ok::<(), penalty_fit::Error>(())
+    /// ```
+    pub fn contour(&self, loss: f64) -> Vec<[f64; 2]> {
+        if loss < self.least {
+            return Vec::new();
+        }
+        let r = (2.0 * (loss - self.least)).sqrt();
+        let point = |[u, v]: [f64; 2]| {
+            let along = |row: usize| self.optimum[row] + r * (self.inverse[row][0] * u + self.inverse[row][1] * v);
+            [along(0), along(1)]
+        };
+        directions().map(point).collect()
+    }
+
+    /// The loss at the optimum.
+    ///
+    /// ```
+    /// # use penalty::Penalty;
+    /// # use penalty_fit::{Matrix, Options, Problem, geometry};
+    /// # let (x, y) = ([-1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0], [-2.5, 1.5, -1.5, 2.5]);
+    /// # let problem = Problem::new(Matrix::dense(4, 2, &x)?, &y)?;
+    /// let picture = geometry(&problem, &Penalty::l1(1.0)?, 1.0, &Options::default())?;
+    /// assert!(picture.least_loss().abs() < 1e-12); // the target is a sum of the features
+    /// # Ok::<(), penalty_fit::Error>(())
+    /// ```
+    pub fn least_loss(&self) -> f64 {
+        self.least
+    }
+}
+
+/// A column times the sample weights.
+fn column(design: &Design, j: usize, weight: impl Fn(usize) -> f64) -> Vec<f64> {
+    let mut column = vec![0.0; design.rows()];
+    design.add_columns(std::iter::once((j, 1.0)), &mut column);
+    column.iter_mut().enumerate().for_each(|(row, x)| *x *= weight(row));
+    column
+}
+
+/// Unit vectors all around; those along the axes are exact, since corners lie on them.
+fn directions() -> impl Iterator<Item = [f64; 2]> {
+    let axes = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]];
+    (0..4 * DIRECTIONS).map(move |at| {
+        if at % DIRECTIONS == 0 {
+            return axes[at / DIRECTIONS];
+        }
+        let angle = TAU * at as f64 / (4 * DIRECTIONS) as f64;
+        [angle.cos(), angle.sin()]
+    })
+}
+
+/// The point in a direction where R is c; it never falls along a direction.
+fn boundary(penalty: &Penalty, [u, v]: [f64; 2], c: f64, far: f64) -> Result<[f64; 2]> {
+    let value = |r: f64| penalty.value_of(&[r * u, r * v]);
+    let (mut low, mut high) = (0.0, far);
+    if value(high)? > c {
+        loop {
+            let middle = 0.5 * (low + high);
+            if middle <= low || middle >= high {
+                break;
+            }
+            if value(middle)? <= c { low = middle } else { high = middle }
+        }
+        high = low;
+    }
+    Ok([high * u, high * v])
+}
