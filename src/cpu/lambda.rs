@@ -1,8 +1,8 @@
 //! The inverse question: the λ at which a prox leaves as many weights as a budget keeps.
 
 use super::Cpu;
-use super::budget::magnitude;
-use super::group_budget::Norm;
+use super::group_norms::Norm;
+use super::search::magnitude;
 use crate::formula::budget::{Cut, Quota};
 use crate::formula::rule::Rule;
 use crate::numeric::bits::SMALLEST;

@@ -23,7 +23,7 @@ pub(crate) struct Cut {
     /// The digits found so far. The others are 0.
     pub(crate) magnitude: u32,
     /// How many weights are smaller.
-    below: u64,
+    pub(crate) below: u64,
     /// How many weights share those digits.
     pub(crate) equal: u64,
     /// How many weights may be pruned. Once both ends are the same, the tensor no longer follows the others.

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use penalty::cpu::BudgetSearch;
 use penalty::half::{bf16, f16};
 use penalty::{Budget, Cpu, Dtype, Element, Parameter, Penalty, Reports, Result, Slice, SliceMut};
 
@@ -58,6 +59,18 @@ impl Weights {
         }
     }
 
+    /// Parts of this many weights.
+    pub(crate) fn chunks_mut(&mut self, len: usize) -> Vec<SliceMut<'_>> {
+        fn of<E: Element>(bits: &mut [impl bytemuck::Pod], len: usize) -> Vec<SliceMut<'_>> {
+            bytemuck::cast_slice_mut::<_, E>(bits).chunks_mut(len).map(SliceMut::from).collect()
+        }
+        match self {
+            Weights::F32(bits) => of::<f32>(bits, len),
+            Weights::F16(bits) => of::<f16>(bits, len),
+            Weights::BF16(bits) => of::<bf16>(bits, len),
+        }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Weights::F32(bits) => bytemuck::cast_slice(bits),
@@ -109,6 +122,22 @@ impl Model {
 
     pub(crate) fn prune(&mut self, cpu: &Cpu, budget: &Budget) -> Result<Reports> {
         cpu.prune_in_place(budget, &mut self.0.iter_mut().map(Weights::slice_mut).collect::<Vec<_>>())
+    }
+
+    /// The same in chunks of this many weights.
+    pub(crate) fn prune_in_chunks(&mut self, cpu: &Cpu, budget: &Budget, len: usize) -> Result<()> {
+        let lens: Vec<u64> = self.0.iter().map(|weights| weights.len() as u64).collect();
+        let mut search = BudgetSearch::new(cpu, budget, &lens)?;
+        while search.reads() {
+            for (tensor, weights) in self.0.iter_mut().enumerate() {
+                weights.chunks_mut(len).iter().rev().try_for_each(|chunk| search.count(tensor, chunk.as_slice()))?;
+            }
+            search.narrow()?;
+        }
+        for (tensor, weights) in self.0.iter_mut().enumerate() {
+            weights.chunks_mut(len).into_iter().try_for_each(|chunk| search.prune(tensor, chunk))?;
+        }
+        Ok(())
     }
 
     /// What a stable sort prunes: this many weights, of each tensor as many as its range allows.

@@ -22,6 +22,11 @@ fn check(model: &Model, budget: &Budget, bounds: &[std::ops::RangeInclusive<f64>
     let pruned = budget.pruned(model.len() as u64) as usize;
     let want = model.sorted(pruned, &model.ranges(bounds));
     for cpu in cpus() {
+        for len in [97, 4096, usize::MAX] {
+            let mut got = model.clone();
+            got.prune_in_chunks(&cpu, budget, len).expect("the bounds allow it");
+            equal(&want, &got, &(budget, &cpu, len));
+        }
         let mut got = model.clone();
         let reports = got.prune(&cpu, budget).expect("the bounds allow it");
         equal(&want, &got, &(budget, &cpu));

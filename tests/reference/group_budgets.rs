@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use penalty::cpu::GroupSearch;
 use penalty::{Budget, Cpu, Error, Groups, HostSet, Parameter, Penalty};
 
 use crate::common::cases::noise;
@@ -101,4 +102,65 @@ fn what_does_not_fit_is_rejected_before_anything_changes() {
     let error = prune(&Budget::keep(0), &mut tensors).expect_err("rows of 4 do not cover 6");
     assert!(matches!(error, Error::InParameter { .. }), "{error}");
     assert_eq!(tensors, [vec![1.0; 6], vec![1.0]]);
+}
+
+/// Prunes a matrix of 12 rows and 24 columns in chunks.
+fn prune_in_chunks(groups: &Groups, budget: &Budget, weights: &mut [f32], len: usize) -> penalty::Result<u64> {
+    let mut search = GroupSearch::new(&[(weights.len() as u64, Some(groups))])?;
+    weights.chunks(len).try_for_each(|chunk| search.add(0, chunk.into()))?;
+    search.find(budget)?;
+    weights.chunks_mut(len).try_for_each(|chunk| search.prune(0, chunk.into()))?;
+    search.pruned(0)
+}
+
+#[test]
+fn chunks_drop_the_groups_that_whole_tensors_do() {
+    let lists: Vec<Vec<u64>> = (0..9).map(|list| (0..288).filter(|i| i * i % 97 % 9 == list).collect()).collect();
+    let shapes = [
+        Groups::whole(),
+        Groups::rows(24).expect("they are groups"),
+        Groups::columns(24).expect("they are groups"),
+        Groups::runs(6).expect("they are groups"),
+        Groups::tiles(24, 4, 3).expect("they are groups"),
+        Groups::tiles(24, 12, 8).expect("they are groups"),
+        Groups::tiles(24, 3, 24).expect("they are groups"),
+        Groups::tiles(24, 2, 1).expect("they are groups"),
+        Groups::lists(&lists).expect("they are groups"),
+    ];
+    for groups in shapes {
+        let before = noise(288, 9);
+        let budget = Budget::prune(0.6).expect("it is a fraction");
+        let penalty = Penalty::group_lasso(1.0, groups.clone()).expect("it is valid");
+        let set = HostSet::new(Cpu::new(), vec![Parameter::new("w", penalty)]);
+        let mut want = before.clone();
+        set.prune_groups_in_place(&budget, &mut [(&mut want[..]).into()]).expect("it is valid");
+        for len in [1, 5, 24, 50, 96, 287, 288] {
+            let mut got = before.clone();
+            let pruned = prune_in_chunks(&groups, &budget, &mut got, len).expect("it is valid");
+            assert_eq!(got, want, "{groups} in chunks of {len}");
+            assert_eq!(pruned == 0, got == before, "{groups}");
+        }
+    }
+}
+
+#[test]
+fn sums_of_groups_are_those_of_a_loop_over_their_weights() {
+    // Norms that differ in the last bit of a sum only, if it is taken in another order.
+    let mut weights: Vec<f32> = (0..8 * 1000).map(|i| 1.0 + (i % 1000 * 7919 % 1000) as f32 / 512.0).collect();
+    let mut small: f64 = f64::INFINITY;
+    let mut dropped = 0;
+    for column in 0..8 {
+        weights[(column * 131) % 1000 * 8 + column] += 1e-3;
+        let sum = (0..1000).fold(0.0, |sum, row| sum + f64::from(weights[row * 8 + column]).powi(2));
+        if sum < small {
+            (small, dropped) = (sum, column);
+        }
+    }
+    let columns = Groups::columns(8).expect("they are groups");
+    for len in [3, 1000, 8000] {
+        let mut got = weights.clone();
+        prune_in_chunks(&columns, &Budget::keep(7000), &mut got, len).expect("it is valid");
+        let zero: Vec<usize> = (0..8).filter(|column| (0..1000).all(|row| got[row * 8 + column] == 0.0)).collect();
+        assert_eq!(zero, [dropped], "in chunks of {len}");
+    }
 }

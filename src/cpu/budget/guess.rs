@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
 
-use super::{ROW, SPAN, magnitude};
 use crate::cpu::Cpu;
+use crate::cpu::search::{ROW, SPAN, magnitude};
 use crate::formula::budget::Cut;
 use crate::numeric::element::Element;
 use crate::numeric::slice::{Slice, with_element};
