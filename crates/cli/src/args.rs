@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use penalty::cpu::InstructionSet;
-use penalty::{Backend, Cpu, Penalty};
+use penalty::{Backend, Budget, Cpu, Penalty};
 use regex::Regex;
+use serde_json::{Value, json};
 
 use crate::bench::shape::{self, Shapes};
 use crate::checkpoint::Tensor;
 use crate::groups::{self, Grouping};
 use crate::named::{self, Asked};
+use crate::prune::structure::{self, Structure};
 use crate::{error, weights};
 
 const EVAL_EXAMPLES: &str = "\
@@ -32,6 +34,26 @@ Examples:
   penalty shrink model.safetensors --out bounded.safetensors --project l1-ball:radius=10 --groups rows --include weight
   penalty shrink model.safetensors --out sparse.safetensors --keep n-of-m:n=2,m=4 --include 'weight$'
   penalty shrink model.safetensors --out sparse.safetensors --l1 0.05 --step 0.1 --include 'weight$' --dry-run";
+
+const PRUNE_EXAMPLES: &str = "\
+Examples:
+  penalty prune model.safetensors --out sparse.safetensors --sparsity 0.5
+  penalty prune model.safetensors.index.json --out sparse/ --sparsity 0.9 --min-per-tensor 0.01 --include 'weight$'
+  penalty prune model/ --out sparse/ --structure 2:4 --exclude 'embed|lm_head'
+  penalty prune gpt2.safetensors --out sparse.safetensors --structure 2:4 --dim 0 --include 'attn|mlp'
+  penalty prune cnn.safetensors --out smaller.safetensors --structure filters --sparsity 0.3 --scope tensor
+  penalty prune model.safetensors --sparsity 0.5 --scope row --dry-run";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  penalty check sparse.safetensors --structure 2:4
+  penalty check model.safetensors.index.json --structure 4:8 --include 'weight$' --json
+  penalty check gpt2.safetensors --structure 2:4 --dim 0 --include 'attn|mlp'";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  penalty diff model.safetensors sparse.safetensors
+  penalty diff model/ sparse/ --include 'weight$' --json";
 
 const DEVICES_EXAMPLES: &str = "\
 Examples:
@@ -75,8 +97,11 @@ Examples:
   penalty eval model.safetensors --l1 1e-4                            the penalty of a checkpoint, tensor by tensor
   penalty shrink model.safetensors --out sparse.safetensors --l1 1e-3 --step 1
                                                                       small weights become exact zeros
+  penalty prune model.safetensors --out sparse.safetensors --sparsity 0.5
+                                                                      half of all weights, the smallest, become zero
 
-Exit codes: 0 done; 1 failed; 2 usage; 3 no adapter, or none of that name.";
+Exit codes: 0 done; 1 failed; 2 usage; 3 no adapter, or none of that name. check: 1 also if a tensor does not conform. diff:
+0 the same, 1 different, 2 failed.";
 
 /// The help after eval's options: the names that they take, and examples.
 fn eval_help() -> String {
@@ -89,7 +114,12 @@ fn shrink_help() -> String {
     [&penalties, &projections, &keeps, groups::HELP, SHRINK_EXAMPLES].join("\n")
 }
 
-/// Regularization penalties over checkpoint files: evaluate them, and shrink weights to exact zeros.
+/// The same for prune.
+fn prune_help() -> String {
+    [structure::HELP, PRUNE_EXAMPLES].join("\n")
+}
+
+/// Regularization penalties over checkpoint files: evaluate them, shrink weights to exact zeros, and prune to a budget.
 #[derive(Debug, Parser)]
 #[command(name = "penalty", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -110,6 +140,28 @@ pub(crate) enum Command {
     /// for byte.
     #[command(after_help = shrink_help())]
     Shrink(Box<Shrink>),
+    /// Set the smallest weights of a checkpoint to zero, up to a budget.
+    ///
+    /// With --sparsity s, the ⌊s·n⌋ smallest magnitudes of all n selected weights become zero, as a stable sort would choose
+    /// them: of equal magnitudes, the first in the order of files and tensors, then of indices. Magnitudes are compared
+    /// exactly, and −0 is 0. Infinities are the largest. A NaN is never pruned: if a budget needs that, the command fails.
+    /// With --structure, whole groups become zero, those with the smallest ‖g‖₂/√n first, while they have at most ⌊s·n⌋
+    /// weights. All other weights keep every bit; types, order, names and metadata stay the same. Zeros do not make a file
+    /// smaller: only a format for sparse tensors or a compressor does that.
+    #[command(after_help = prune_help())]
+    Prune(Box<Prune>),
+    /// Say which tensors of a checkpoint have the structure n:m, and how many groups do not.
+    ///
+    /// The exit code is 1 if a tensor does not conform. Tensors of fewer than two dimensions are skipped.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
+    /// Compare two checkpoints, tensor by tensor.
+    ///
+    /// For each name: max|Δ| and Σ|Δ| of the weights, how many became zero (zeros +) or were zero (zeros −), how many became
+    /// NaN, and whether all bits are the same. A NaN has no Δ. Tensors of types without penalties are compared byte by
+    /// byte. The exit code is 0 if all tensors are the same, 1 if some differ, and 2 if a checkpoint cannot be read.
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(Diff),
     /// List every adapter, the outcome of its self-check and its bandwidth.
     ///
     /// The self-check runs a built-in probe and compares the bits of its sums, gradients and proxes with the CPU's.
@@ -128,7 +180,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
-    /// Checkpoints: a .safetensors file, the .index.json of a sharded checkpoint, or a .npy file
+    /// Checkpoints: a .safetensors file, the .index.json of a sharded checkpoint, a .npy file, or a folder that has a
+    /// checkpoint
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
@@ -149,11 +202,12 @@ const PENALTY_AND_STEP: [&str; 7] = ["l1", "l2", "lambda", "alpha", "named", "we
 #[command(group = clap::ArgGroup::new("some_penalty").required(true).multiple(true)
     .args(["l1", "l2", "lambda", "named", "project", "keep"]))]
 pub(crate) struct Shrink {
-    /// The checkpoint: .safetensors or .npy
+    /// The checkpoint: .safetensors or .npy, the .index.json of a sharded one, or a folder that has one of them
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The file to write: a new name, or with --force an existing regular file. If OUT is a symbolic link, the link
-    /// stays and the file that it leads to is written
+    /// stays and the file that it leads to is written. A sharded checkpoint is written to a folder, which gets the shards
+    /// and the index
     #[arg(long, value_name = "OUT", value_parser = PathBufValueParser::new().try_map(file))]
     pub(crate) out: PathBuf,
     #[command(flatten)]
@@ -183,6 +237,139 @@ pub(crate) struct Shrink {
     /// Print one JSON object instead of the table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    /// The checkpoint: .safetensors or .npy, the .index.json of a sharded one, or a folder that has one of them
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+    /// What to write: a file, or for a sharded checkpoint a folder, which gets the shards and the index. A new name, or
+    /// with --force an existing one
+    #[arg(long, value_name = "OUT", value_parser = PathBufValueParser::new().try_map(file),
+          required_unless_present = "dry_run")]
+    pub(crate) out: Option<PathBuf>,
+    /// The fraction of weights that are zero afterwards, from 0 to 1; n:m takes none
+    #[arg(long, value_name = "S", value_parser = fraction, allow_negative_numbers = true)]
+    pub(crate) sparsity: Option<f64>,
+    /// What the fraction is of: all selected tensors together, each tensor, or each row of each tensor
+    #[arg(long, value_enum, default_value = "model")]
+    pub(crate) scope: Scope,
+    /// Which weights are pruned together, as explained below
+    #[arg(long, value_name = "STRUCTURE", value_parser = structure::parse, default_value = "none")]
+    pub(crate) structure: Structure,
+    /// The dimension of n:m, counted from 0; the default is 1
+    #[arg(long, value_name = "D")]
+    pub(crate) dim: Option<usize>,
+    /// Let the last group of n:m be shorter if m does not divide the dimension
+    #[arg(long)]
+    pub(crate) pad: bool,
+    /// The fraction of its weights that each tensor keeps in any case, from 0 to 1
+    #[arg(long, value_name = "F", value_parser = fraction, allow_negative_numbers = true)]
+    pub(crate) min_per_tensor: Option<f64>,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
+    /// Show what would change, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Replace OUT. A folder is replaced in one step, if it has no other files
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The same, with the rows and filters of each tensor that are entirely zero afterwards: zero_rows
+    #[arg(long)]
+    pub(crate) report: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The checkpoint: .safetensors or .npy, the .index.json of a sharded one, or a folder that has one of them
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+    /// What groups are to be: n:m, of m consecutive weights along a dimension at most n are not zero
+    #[arg(long, value_name = "N:M", value_parser = structure::pattern)]
+    pub(crate) structure: Structure,
+    /// The dimension, counted from 0
+    #[arg(long, value_name = "D", default_value = "1")]
+    pub(crate) dim: usize,
+    /// Let the last group be shorter if m does not divide the dimension
+    #[arg(long)]
+    pub(crate) pad: bool,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The first checkpoint: .safetensors or .npy, an .index.json, or a folder that has one of them
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The second
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scope {
+    Model,
+    Tensor,
+    Row,
+}
+
+impl Prune {
+    /// The options for the JSON output.
+    pub(crate) fn description(&self) -> Value {
+        let is_pattern = self.structure.is_pattern();
+        let scope = self.scope.to_possible_value().map(|value| value.get_name().to_owned());
+        json!({
+            "sparsity": self.sparsity,
+            "scope": scope.filter(|_| !is_pattern),
+            "structure": self.structure.to_string(),
+            "dim": is_pattern.then(|| self.dim.unwrap_or(1)),
+            "pad": self.pad,
+            "min_per_tensor": self.min_per_tensor,
+        })
+    }
+
+    /// Rejects options that mean nothing together.
+    fn validate(&self) -> Result<(), String> {
+        let structure = self.structure;
+        let is_pattern = structure.is_pattern();
+        let says = |message: String| Err(message);
+        if is_pattern && self.sparsity.is_some() {
+            return says(format!(
+                "--structure {structure} says how many weights stay, and --sparsity says so too: give one"
+            ));
+        }
+        if !is_pattern && self.sparsity.is_none() {
+            return says(format!("--structure {structure} needs --sparsity S, the fraction of weights to prune"));
+        }
+        if !is_pattern && (self.dim.is_some() || self.pad) {
+            return says(format!("--dim and --pad are for --structure n:m, and this one is {structure}"));
+        }
+        if is_pattern && self.scope != Scope::Model {
+            return says(format!("--scope is for a budget, and --structure {structure} needs none"));
+        }
+        if structure != Structure::None && self.scope == Scope::Row {
+            return says(format!("--scope row is for single weights, and --structure is {structure}"));
+        }
+        if self.min_per_tensor.is_some() && (is_pattern || self.scope != Scope::Model) {
+            return says("--min-per-tensor is for a budget of the whole model, --scope model".into());
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -257,7 +444,7 @@ pub(crate) struct PenaltyArgs {
     /// ignored
     #[arg(long, value_name = "FILE", requires = "named")]
     weights: Option<PathBuf>,
-    /// How a non-separable penalty groups the weights: whole, rows, columns, tiles:RxC or runs:N, as explained below
+    /// How a non-separable penalty groups the weights: whole, rows, columns, tiles:RxC, runs:N or dim:D, as explained below
     #[arg(long, value_name = "GROUPS", value_parser = groups::parse)]
     groups: Option<Grouping>,
 }
@@ -349,6 +536,10 @@ impl Cli {
                 penalty(&shrink.penalty, shrink.asked())?;
                 &shrink.backend
             }
+            Command::Prune(prune) => {
+                prune.validate()?;
+                &prune.backend
+            }
             Command::Bench(bench) => {
                 if bench.instructions.is_some() && bench.backend.backend == BackendName::Gpu {
                     return Err(
@@ -357,7 +548,7 @@ impl Cli {
                 }
                 &bench.backend
             }
-            Command::Devices(_) | Command::Completions { .. } => return Ok(()),
+            Command::Check(_) | Command::Diff(_) | Command::Devices(_) | Command::Completions { .. } => return Ok(()),
         };
         if backend.backend == BackendName::Cpu && backend.adapter.is_some() {
             return Err("--adapter names a GPU adapter, and --backend cpu asks for none: give one of them".into());
@@ -380,6 +571,11 @@ fn step(text: &str) -> Result<f64, String> {
     let step = named::number(text)?;
     let valid = step >= 0.0 && step.is_finite();
     if valid { Ok(step) } else { Err(format!("step must be a finite number ≥ 0, found {text}")) }
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    let fraction = named::number(text)?;
+    Budget::prune(fraction).map(|_| fraction).map_err(|error| error.to_string())
 }
 
 /// Rejects `-`, which would ask for standard output.

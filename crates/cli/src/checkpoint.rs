@@ -1,6 +1,7 @@
 //! Lists the tensors of a checkpoint, each with its file and its place in that file.
 
 mod file;
+mod folder;
 mod format;
 mod index;
 mod json;
@@ -10,27 +11,28 @@ mod safetensors;
 mod source;
 mod tensor;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 pub(crate) use source::{Source, plain};
-pub(crate) use tensor::{Checkpoint, Skipped, Tensor};
+pub(crate) use tensor::{Checkpoint, Part, Skipped, Tensor};
 
 use crate::error::Result;
 
 impl Checkpoint {
-    /// Whether a path names the index of a sharded checkpoint.
-    pub(crate) fn is_sharded(path: &Path) -> bool {
-        path.extension().is_some_and(|extension| extension == "json")
+    /// The file that a path means: itself, or the checkpoint in a folder.
+    pub(crate) fn find(path: &Path) -> Result<PathBuf> {
+        folder::checkpoint_in(path)
     }
 
-    /// Reads the headers; the weights stay in the files.
+    /// Whether a file is the index of a sharded checkpoint.
+    pub(crate) fn is_sharded(file: &Path) -> bool {
+        file.extension().is_some_and(|extension| extension == "json")
+    }
+
+    /// Reads the headers; the weights stay in the files. The path names a file, the index of a sharded checkpoint, or a
+    /// folder that holds either.
     pub(crate) fn open(path: &Path) -> Result<Checkpoint> {
-        if Checkpoint::is_sharded(path) { index::open(path) } else { Checkpoint::of(Source::open(path)?) }
-    }
-
-    /// The same for a single file, which must not be an index.
-    pub(crate) fn of(source: Arc<Source>) -> Result<Checkpoint> {
-        file::open(source)
+        let file = Checkpoint::find(path)?;
+        if Checkpoint::is_sharded(&file) { index::open(&file) } else { file::open(Source::open(&file)?) }
     }
 }

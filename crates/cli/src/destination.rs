@@ -1,16 +1,22 @@
-//! Writes the result: checks what `--out` names, and writes a temporary file that takes its place once it is complete.
+//! Writes the result: checks what `--out` names, and writes a temporary file or folder that takes its place once it is
+//! complete.
 
-use std::fs::{self, File, Metadata};
+use std::collections::BTreeSet;
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::path::{self, Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
-use crate::checkpoint::{Source, plain};
+use crate::checkpoint::{Checkpoint, Part, Source, plain};
 use crate::error::{Error, Result};
+use crate::output;
 
-/// A free name, or a regular file that we may replace.
+/// How the names of temporary files and folders begin.
+const PREFIX: &str = ".penalty-";
+
+/// A free name, or a regular file or a folder that we may replace.
 pub(crate) struct Destination<'a> {
     /// The path that the user gave.
     out: &'a Path,
@@ -19,20 +25,31 @@ pub(crate) struct Destination<'a> {
     force: bool,
 }
 
-/// The result written so far, in the folder of its destination. It is removed unless it is finished, even if a signal
-/// ends the process.
+/// The result written so far, beside its destination. It is removed unless it is finished, even if a signal ends the
+/// process.
 pub(crate) struct Unfinished<'a> {
     destination: &'a Destination<'a>,
-    temporary: NamedTempFile,
+    checkpoint: &'a Checkpoint,
+    temporary: Temporary,
+}
+
+enum Temporary {
+    File(NamedTempFile),
+    Folder(TempDir),
 }
 
 impl<'a> Destination<'a> {
-    pub(crate) fn new(out: &'a Path, force: bool) -> Result<Destination<'a>> {
+    /// Where a checkpoint is to be written: in a file, or in a folder if it is sharded.
+    pub(crate) fn new(out: &'a Path, force: bool, sharded: bool) -> Result<Destination<'a>> {
         let exists = match fs::metadata(out) {
-            Ok(metadata) if metadata.is_dir() => return Err(Error::file(out, "is a directory")),
+            Ok(metadata) if metadata.is_dir() && !sharded => return Err(Error::file(out, "is a directory")),
+            Ok(metadata) if metadata.is_dir() => true,
             Ok(metadata) if !metadata.is_file() => {
                 let found = kind(&metadata);
                 return Err(Error::file(out, format!("must be a regular file or a new name, found {found}")));
+            }
+            Ok(_) if sharded => {
+                return Err(Error::file(out, "is a file, and the shards are written to a directory: give a new name"));
             }
             Ok(_) => true,
             // A link that leads nowhere counts as existing too.
@@ -40,54 +57,157 @@ impl<'a> Destination<'a> {
             Err(error) => return Err(failed(out)(error)),
         };
         if exists && !force {
-            return Err(Error::file(out, "exists; --force overwrites it"));
+            let what = if sharded { "replaces" } else { "overwrites" };
+            return Err(Error::file(out, format!("exists; --force {what} it")));
         }
-        if matches!(out.to_string_lossy().rsplit(path::is_separator).next(), Some("" | "." | "..")) {
+        let last = out.to_string_lossy();
+        let last = if sharded { last.trim_end_matches(path::is_separator) } else { &last };
+        if matches!(last.rsplit(path::is_separator).next(), Some("" | "." | "..")) {
             return Err(Error::file(out, "names a folder; name the file in it"));
         }
         Ok(Destination { out, path: followed(out), force })
     }
 
-    pub(crate) fn unfinished(&self) -> Result<Unfinished<'_>> {
+    /// Rejects a folder that has files which its replacement lacks.
+    fn keeps_files(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let places = checkpoint.files.iter().chain(&checkpoint.index).map(|part| part.place.as_path());
+        let ours: BTreeSet<&Path> = places.flat_map(Path::ancestors).collect();
+        let mut folders = vec![PathBuf::new()];
+        while let Some(folder) = folders.pop().filter(|_| self.path.is_dir()) {
+            for entry in fs::read_dir(self.path.join(&folder)).map_err(failed(self.out))? {
+                let entry = entry.map_err(failed(self.out))?;
+                let place = folder.join(entry.file_name());
+                if !ours.contains(place.as_path()) {
+                    let reason = format!("has {place:?}, which would be lost: give a new name, or move it away");
+                    return Err(Error::file(self.out, reason));
+                }
+                if entry.file_type().map_err(failed(self.out))?.is_dir() {
+                    folders.push(place);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Names what runs that were killed left beside the destination.
+    fn name_others(&self) {
+        let entries = fs::read_dir(folder(&self.path)).into_iter().flatten().flatten();
+        let is_of_a_dead_run = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse().ok());
+            process.is_some_and(|process| !signals::lives(process))
+        };
+        let mut others: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_of_a_dead_run).collect();
+        others.sort();
+        for other in others {
+            let text = "a run left it that was killed, or writes it on another machine";
+            // If standard error is closed, there is nobody to tell.
+            let _ = output::stderr().line(format_args!("penalty: {}: {text}", other.display()));
+        }
+    }
+
+    /// Begins to write a checkpoint's replacement.
+    pub(crate) fn unfinished<'b>(&'b self, checkpoint: &'b Checkpoint) -> Result<Unfinished<'b>> {
+        self.keeps_files(checkpoint)?;
+        self.name_others();
         signals::watch().map_err(failed(self.out))?;
         let mut current = current();
-        let temporary =
-            tempfile::Builder::new().prefix(".penalty-").tempfile_in(folder(&self.path)).map_err(failed(self.out))?;
+        let (mut builder, beside) = (tempfile::Builder::new(), folder(&self.path));
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let builder = builder.prefix(&prefix);
+        let temporary = match checkpoint.index {
+            None => builder.tempfile_in(beside).map(Temporary::File),
+            Some(_) => builder.tempdir_in(beside).map(Temporary::Folder),
+        };
+        let temporary = temporary.map_err(failed(self.out))?;
         *current = Some(temporary.path().to_owned());
-        Ok(Unfinished { destination: self, temporary })
+        Ok(Unfinished { destination: self, checkpoint, temporary })
+    }
+}
+
+impl Temporary {
+    fn path(&self) -> &Path {
+        match self {
+            Temporary::File(file) => file.path(),
+            Temporary::Folder(folder) => folder.path(),
+        }
     }
 }
 
 impl Unfinished<'_> {
-    pub(crate) fn file(&mut self) -> &mut File {
-        self.temporary.as_file_mut()
+    /// The file that takes the place of a part of the checkpoint.
+    pub(crate) fn create(&self, part: &Part) -> Result<File> {
+        let created = match &self.temporary {
+            Temporary::File(file) => file.as_file().try_clone(),
+            Temporary::Folder(folder) => {
+                let path = folder.path().join(&part.place);
+                let _held = current();
+                path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| File::create_new(path))
+            }
+        };
+        created.map_err(failed(self.destination.out))
     }
 
-    /// Moves the file into place. If the process ends at any moment, either the whole old file or the whole new one is
-    /// there.
-    pub(crate) fn finish(self, source: &Source) -> Result<()> {
-        let Unfinished { destination: &Destination { out, ref path, force }, temporary } = self;
+    /// Brings a complete file to the disk.
+    pub(crate) fn complete(&self, file: &File, source: &Source) -> Result<()> {
         // A temporary file is private to its owner. The result gets the checkpoint's permissions, so the same people
         // can read it.
-        let permissions =
-            source.file.metadata().map_err(|error| Error::file(&source.path, plain(&error)))?.permissions();
-        temporary.as_file().set_permissions(permissions).map_err(failed(out))?;
-        temporary.as_file().sync_all().map_err(failed(out))?;
-        {
-            let mut current = current();
-            let persisted = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-            persisted.map_err(|error| failed(out)(error.error))?;
-            *current = None;
+        let permissions = permissions(&source.path)?;
+        file.set_permissions(permissions).and_then(|()| file.sync_all()).map_err(failed(self.destination.out))
+    }
+
+    /// Moves the complete result into place. If the process ends at any moment, either the whole old one or the whole new
+    /// one is there.
+    pub(crate) fn finish(self) -> Result<()> {
+        let Unfinished { destination, checkpoint, temporary } = self;
+        let Destination { out, ref path, force } = *destination;
+        match temporary {
+            Temporary::File(file) => {
+                let mut current = current();
+                let persisted = if force { file.persist(path) } else { file.persist_noclobber(path) };
+                persisted.map_err(|error| failed(out)(error.error))?;
+                *current = None;
+            }
+            Temporary::Folder(temporary) => {
+                for part in checkpoint.files.iter().filter_map(|part| part.place.parent()).chain([Path::new("")]) {
+                    sync(&temporary.path().join(part)).map_err(failed(out))?;
+                }
+                if let Some(index) = &checkpoint.index {
+                    let permissions = permissions(folder(&index.source.path))?;
+                    fs::set_permissions(temporary.path(), permissions).map_err(failed(out))?;
+                }
+                let mut current = current();
+                if path.is_dir() && force {
+                    destination.keeps_files(checkpoint)?;
+                    folders::exchange(temporary.path(), path).map_err(|error| {
+                        let reason =
+                            format!("cannot be replaced in one step here ({}): give a new name", plain(&error));
+                        Error::file(out, reason)
+                    })?;
+                    sync(folder(path)).map_err(failed(out))?;
+                    // Now this is the old one.
+                    temporary.close().map_err(failed(out))?;
+                } else {
+                    folders::rename_to_new(temporary.path(), path).map_err(failed(out))?;
+                    let _moved = temporary.keep();
+                }
+                *current = None;
+            }
         }
-        if cfg!(unix) {
-            // The new name is safely on the disk only once its folder is.
-            File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(failed(out))?;
-        }
-        Ok(())
+        sync(folder(path)).map_err(failed(out))
     }
 }
 
-/// The path of the unfinished file. Code that creates, renames or removes that file holds this lock.
+fn permissions(path: &Path) -> Result<Permissions> {
+    fs::metadata(path).map(|metadata| metadata.permissions()).map_err(|error| Error::file(path, plain(&error)))
+}
+
+/// Brings the names in a folder to the disk.
+fn sync(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder).and_then(|folder| folder.sync_all()) } else { Ok(()) }
+}
+
+/// The path of the unfinished file or folder. Code that creates, renames or removes it, or a file in it, holds this lock.
 fn current() -> MutexGuard<'static, Option<PathBuf>> {
     static CURRENT: Mutex<Option<PathBuf>> = Mutex::new(None);
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,7 +257,43 @@ fn kind(metadata: &Metadata) -> &'static str {
     "something else"
 }
 
-/// Handles the signals that end the process: it removes the unfinished file first.
+/// Renames folders in one step.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+mod folders {
+    use std::io;
+    use std::path::Path;
+
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+
+    pub(super) fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+        Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
+    }
+
+    pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // A file system without this: a plain rename replaces nothing but an empty folder.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => std::fs::rename(from, to),
+            renamed => Ok(renamed?),
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+mod folders {
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+}
+
+/// Handles the signals that end the process: it removes what is unfinished first.
 #[cfg(unix)]
 mod signals {
     use std::ffi::c_int;
@@ -151,6 +307,12 @@ mod signals {
     /// The signals that people, terminals and batch systems send to end a process.
     const ENDING: [c_int; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU];
 
+    /// Whether a process is there.
+    pub(super) fn lives(process: i32) -> bool {
+        let process = rustix::process::Pid::from_raw(process);
+        process.is_some_and(|process| rustix::process::test_kill_process(process) != Err(rustix::io::Errno::SRCH))
+    }
+
     pub(super) fn watch() -> io::Result<()> {
         // With a handler, a write beyond the file size limit is an ordinary error.
         flag::register(SIGXFSZ, Arc::default())?;
@@ -160,7 +322,7 @@ mod signals {
                 // We hold the lock until the process ends, so that no more files are created or renamed.
                 let current = super::current();
                 // If an error came before the signal, the file is already gone.
-                let _ = current.as_ref().map(fs::remove_file);
+                let _ = current.as_ref().map(|path| fs::remove_file(path).or_else(|_| fs::remove_dir_all(path)));
                 let _ = low_level::emulate_default_handler(signal);
             }
         })?;
@@ -180,6 +342,11 @@ mod signals {
 
 #[cfg(not(unix))]
 mod signals {
+    /// Nothing here tells, so nobody's file is named.
+    pub(super) fn lives(_: i32) -> bool {
+        true
+    }
+
     pub(super) fn watch() -> std::io::Result<()> {
         Ok(())
     }

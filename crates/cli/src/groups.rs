@@ -15,6 +15,9 @@ pub(crate) const HELP: &str = "\
   columns    each column of a matrix
   tiles:RxC  each block of R rows and C columns of a matrix; R must divide the rows, C the columns
   runs:N     each N consecutive weights, across rows too; N must divide the number of weights
+  dim:0      all weights with the same index of the first dimension: output rows of linear layers, filters of convolutions
+  dim:1      the same of the second dimension: inputs of linear layers, input channels of convolutions
+  dim:0,1    the same of both: the kernels of convolutions
 A tensor of shape [a, b, c, …] is a matrix of a rows and b·c·… columns; one of fewer than two dimensions is none.
 Each group then has its own norm, radius or k. --groups is for norms, group lassos, balls, the simplex and top-k, unless a
 parameter gives the groups: group-size is runs:N.
@@ -30,8 +33,20 @@ pub(crate) enum Grouping {
     Whole,
     Rows,
     Columns,
-    Tiles { height: u64, width: u64 },
+    Tiles {
+        height: u64,
+        width: u64,
+    },
     Runs(u64),
+    /// All weights with the same index of the first dimension, of the second, or of both.
+    Dims(Dims),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dims {
+    First,
+    Second,
+    Both,
 }
 
 impl Display for Grouping {
@@ -42,6 +57,9 @@ impl Display for Grouping {
             Grouping::Columns => write!(f, "columns"),
             Grouping::Tiles { height, width } => write!(f, "tiles:{height}x{width}"),
             Grouping::Runs(len) => write!(f, "runs:{len}"),
+            Grouping::Dims(Dims::First) => write!(f, "dim:0"),
+            Grouping::Dims(Dims::Second) => write!(f, "dim:1"),
+            Grouping::Dims(Dims::Both) => write!(f, "dim:0,1"),
         }
     }
 }
@@ -60,9 +78,16 @@ pub(crate) fn parse(text: &str) -> Result<Grouping, String> {
             .split_once('x')
             .and_then(|(height, width)| Some(Grouping::Tiles { height: side(height)?, width: side(width)? })),
         Some(("runs", len)) => side(len).map(Grouping::Runs),
+        Some(("dim", dims)) => match dims.split(',').map(str::trim).collect::<Vec<_>>().as_slice() {
+            ["0"] => Some(Grouping::Dims(Dims::First)),
+            ["1"] => Some(Grouping::Dims(Dims::Second)),
+            ["0", "1"] => Some(Grouping::Dims(Dims::Both)),
+            _ => None,
+        },
         Some(_) => None,
     };
-    let expected = "expected whole, rows, columns, tiles:RxC or runs:N, with whole numbers from 1 on";
+    let expected =
+        "expected whole, rows, columns, tiles:RxC, runs:N, dim:0, dim:1 or dim:0,1, with whole numbers from 1 on";
     found.ok_or_else(|| format!("{expected}; found {text:?}"))
 }
 
@@ -117,7 +142,8 @@ fn of_tensor(
 }
 
 impl Grouping {
-    fn of(self, tensor: &Tensor) -> Result<Groups, String> {
+    /// The groups of a tensor, or why it has none.
+    pub(crate) fn of(self, tensor: &Tensor) -> Result<Groups, String> {
         let columns = || columns(tensor).map_err(|reason| format!("--groups {self}: {reason}"));
         let groups = match self {
             // An empty tensor has no groups, even if its rows have no columns.
@@ -127,13 +153,22 @@ impl Grouping {
             Grouping::Columns => Groups::columns(columns()?),
             Grouping::Tiles { height, width } => Groups::tiles(columns()?, height, width),
             Grouping::Runs(len) => Groups::runs(len),
+            Grouping::Dims(dims) => {
+                let (columns, rows) = (columns()?, tensor.shape[0]);
+                let inner = columns / tensor.shape[1];
+                match dims {
+                    Dims::First => Groups::rows(columns),
+                    Dims::Second => Groups::tiles(columns, rows, inner),
+                    Dims::Both => Groups::tiles(columns, 1, inner),
+                }
+            }
         };
         groups.map_err(|error| error.to_string())
     }
 }
 
 /// The number of weights in a row of a tensor; 0 if the tensor is empty.
-fn row(tensor: &Tensor) -> u64 {
+pub(crate) fn row(tensor: &Tensor) -> u64 {
     match tensor.shape.as_slice() {
         [rows, _, ..] if tensor.len > 0 => tensor.len / rows,
         _ => tensor.len,

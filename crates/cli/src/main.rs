@@ -3,9 +3,11 @@
 mod args;
 mod backend;
 mod bench;
+mod check;
 mod checkpoint;
 mod destination;
 mod devices;
+mod diff;
 mod error;
 mod eval;
 mod groups;
@@ -13,10 +15,13 @@ mod json;
 mod layout;
 mod named;
 mod output;
+mod prune;
 mod read;
 mod report;
+mod rewrite;
 mod select;
 mod shrink;
+mod sums;
 mod weights;
 
 use std::io;
@@ -42,12 +47,14 @@ fn main() -> ExitCode {
         return ExitCode::from(USAGE);
     }
     match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         // The reader closed the pipe because it has seen enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
-            ExitCode::from(error.exit_code())
+            // As `diff` does, since 1 says that they differ.
+            ExitCode::from(if matches!(cli.command, Command::Diff(_)) { USAGE } else { error.exit_code() })
         }
     }
 }
@@ -60,18 +67,23 @@ fn quiet_mesa() {
     }
 }
 
-fn run(cli: &Cli) -> Result<()> {
+/// Runs a command. Says no if it is one that asks a question and the answer is no.
+fn run(cli: &Cli) -> Result<bool> {
     match &cli.command {
-        Command::Eval(args) => eval::run(args),
-        Command::Shrink(args) => shrink::run(args),
-        Command::Devices(args) => devices::run(args),
-        Command::Bench(args) => bench::run(args),
+        Command::Eval(args) => eval::run(args)?,
+        Command::Shrink(args) => shrink::run(args)?,
+        Command::Prune(args) => prune::run(args)?,
+        Command::Check(args) => return check::run(args),
+        Command::Diff(args) => return diff::run(args),
+        Command::Devices(args) => devices::run(args)?,
+        Command::Bench(args) => bench::run(args)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "penalty", &mut script);
-            Ok(io::Write::write_all(&mut io::stdout(), &script)?)
+            io::Write::write_all(&mut io::stdout(), &script)?;
         }
     }
+    Ok(true)
 }
 
 /// Prints help and version as clap does, and errors in one line.

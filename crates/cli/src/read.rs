@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::IsTerminal;
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use penalty::exact::{Partial, TILE};
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Dtype, Element, Penalty, Weighted};
+use penalty::{Backend, Dtype, Element, Penalty, Slice, Weighted};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
@@ -21,7 +22,7 @@ use crate::{groups, layout, weights};
 
 /// The number of weights that a thread reads and sums at a time. They stay in the second-level cache in between, and
 /// are few enough for the library to sum them on the calling thread.
-const CPU_CHUNK: u64 = 64 * TILE as u64;
+pub(crate) const CPU_CHUNK: u64 = 64 * TILE as u64;
 /// The number of weights sent to a device at a time.
 pub(crate) const DEVICE_CHUNK: u64 = 2048 * TILE as u64;
 /// The number of chunks summed before their partial sums are merged.
@@ -52,6 +53,36 @@ pub(crate) struct Held {
     element_weights: Vec<u32>,
     /// The element weights in their file's type, before conversion.
     stored: Vec<u32>,
+}
+
+impl<'a> Chunk<'a> {
+    /// A range of a tensor's weights, in row-major order. That of a file in another order is the whole tensor.
+    pub(crate) fn new(index: usize, tensor: &'a Tensor, penalty: &'a Penalty, range: Range<u64>) -> Chunk<'a> {
+        let (start, len) = (range.start, range.end - range.start);
+        Chunk { tensor, penalty, element_weights: None, index, start, len, row_major: true }
+    }
+
+    /// The weights that were read.
+    pub(crate) fn slice<'h>(&self, held: &'h Held) -> Slice<'h> {
+        fn of<'h, E: Element>(bytes: &'h [u8]) -> Slice<'h> {
+            bytemuck::cast_slice::<u8, E>(bytes).into()
+        }
+        let bytes = self.theta(held);
+        match self.tensor.dtype {
+            Dtype::F32 => of::<f32>(bytes),
+            Dtype::F16 => of::<f16>(bytes),
+            Dtype::BF16 => of::<bf16>(bytes),
+        }
+    }
+
+    /// Their bytes.
+    pub(crate) fn theta<'h>(&self, held: &'h Held) -> &'h [u8] {
+        &bytemuck::cast_slice(&held.theta)[..self.bytes()]
+    }
+
+    pub(crate) fn theta_mut<'h>(&self, held: &'h mut Held) -> &'h mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut held.theta)[..self.bytes()]
+    }
 }
 
 impl Chunk<'_> {

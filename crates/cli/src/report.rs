@@ -92,11 +92,19 @@ pub(crate) fn footer(
     bytes: u64,
     seconds: f64,
 ) -> io::Result<()> {
-    for tensor in skipped {
-        out.line(format_args!("skipped {}: {}", tensor.name, tensor.reason))?;
-    }
+    name_skipped(out, skipped)?;
     out.line(device)?;
     out.line(format_args!("{bytes} bytes in {seconds:.3} s, {:.2} GB/s", bytes as f64 / seconds.max(1e-9) / 1e9))
+}
+
+/// A line for each skipped tensor.
+pub(crate) fn name_skipped(out: &mut Output<impl Write>, skipped: &[Skipped]) -> io::Result<()> {
+    skipped.iter().try_for_each(|tensor| out.line(format_args!("skipped {}: {}", tensor.name, tensor.reason)))
+}
+
+/// The same in JSON.
+pub(crate) fn skipped(skipped: &[Skipped]) -> Value {
+    skipped.iter().map(|s| json!({"name": s.name, "dtype": s.dtype, "reason": s.reason})).collect()
 }
 
 /// The numbers of a report.
@@ -134,8 +142,7 @@ pub(crate) fn head(device: &Device, asked: &Asked) -> Map<String, Value> {
 
 /// The last entries of every JSON object.
 pub(crate) fn tail(object: &mut Map<String, Value>, skipped: &[Skipped], bytes: u64, seconds: f64) {
-    let skipped = skipped.iter().map(|s| json!({"name": s.name, "dtype": s.dtype, "reason": s.reason}));
-    object.insert("skipped".to_owned(), skipped.collect());
+    object.insert("skipped".to_owned(), self::skipped(skipped));
     object.insert("bytes".to_owned(), json!(bytes));
     object.insert("seconds".to_owned(), json!(seconds));
 }

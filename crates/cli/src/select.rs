@@ -25,6 +25,16 @@ impl SelectionArgs {
         Err(Error::NoWeights { files, found })
     }
 
+    /// Keeps the selected tensors of two checkpoints. A pattern must match a name of either.
+    pub(crate) fn choose_of_both(&self, a: &mut Checkpoint, b: &mut Checkpoint) -> Result<()> {
+        self.check(a.names().chain(b.names()))?;
+        for checkpoint in [a, b] {
+            checkpoint.tensors.retain(|tensor| self.selects(&tensor.name));
+            checkpoint.skipped.retain(|skipped| self.selects(&skipped.name));
+        }
+        Ok(())
+    }
+
     /// Whether a tensor is selected: it matches an include, if there are any, and no exclude.
     fn selects(&self, name: &str) -> bool {
         let included = self.include.is_empty() || self.include.iter().any(|regex| regex.is_match(name));

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         trial("weights_of_elements", weights_of_elements),
         trial("weights_taken_together", weights_taken_together),
         trial("arrays_in_other_orders", arrays_in_other_orders),
+        trial("pruned_checkpoints", pruned_checkpoints),
         trial("the_device_says_its_name", the_device_says_its_name),
         trial("a_benchmark_outlives_a_row_that_the_device_cannot_hold", a_benchmark_outlives_a_row),
     ];
@@ -171,6 +172,40 @@ fn arrays_in_other_orders(adapter: &[String]) -> Result<(), Failed> {
     same_run(&file, adapter, &asked, &[&asked[..], &["--step", "0.7"]].concat())?;
     let together = [TOGETHER[0], TOGETHER[5]];
     [RUNS[0]].iter().chain(&together).try_for_each(|(eval, shrink)| same_run(&file, adapter, eval, shrink))
+}
+
+/// The device gives the statistics, of chunks of any length.
+fn pruned_checkpoints(adapter: &[String]) -> Result<(), Failed> {
+    let folder = folder();
+    let out = |name: &str| folder.path().join(name).display().to_string();
+    let (wide, narrow) = (weights(64 * 999, 9), weights(16 * 12 * 9, 10));
+    let narrow: Vec<u8> = narrow.iter().flat_map(|w| f16::from_f32(*w).to_le_bytes()).collect();
+    let tensors = [("wide", "F32", vec![64, 999], f32s(&wide)), ("conv", "F16", vec![16, 12, 9], narrow)];
+    safetensors(out("in").as_ref(), &tensors, 0);
+    for args in [
+        &["--sparsity", "0.5"][..],
+        &["--sparsity", "0.3", "--scope", "row"],
+        &["--sparsity", "0.4", "--structure", "rows"],
+        &["--structure", "2:4", "--pad"],
+    ] {
+        let prune = |name: &str, on: &[&str]| {
+            let file = ["prune", &out("in"), "--out", &out(name), "--force", "--json"].map(str::to_owned);
+            penalty(file.iter().map(String::as_str).chain(args.iter().copied()).chain(on.iter().copied())).json()
+        };
+        let adapter: Vec<&str> = adapter.iter().map(String::as_str).collect();
+        let (host, device) = (prune("cpu", &["--backend", "cpu"]), prune("gpu", &adapter));
+        if device["device"]["backend"] != "gpu" {
+            return Err("the CPU answered for the device".into());
+        }
+        if let Some(difference) = difference(host, device) {
+            return Err(format!("prune {args:?}: {difference}").into());
+        }
+        let [cpu, gpu] = ["cpu", "gpu"].map(|name| fs::read(out(name)));
+        if cpu? != gpu? {
+            return Err(format!("the pruned files of {args:?} differ").into());
+        }
+    }
+    Ok(())
 }
 
 fn the_device_says_its_name(adapter: &[String]) -> Result<(), Failed> {

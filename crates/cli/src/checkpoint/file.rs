@@ -5,12 +5,18 @@ use std::sync::Arc;
 
 use super::mistaken::Expected;
 use super::source::Source;
-use super::tensor::Checkpoint;
+use super::tensor::{Checkpoint, Part};
 use super::{format, npy, safetensors};
 use crate::error::Result;
 
 /// Reads the file's header.
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
+    let place = source.path.file_name().unwrap_or_default().into();
+    let files = vec![Part { source: source.clone(), place }];
+    Ok(Checkpoint { files, ..tensors(source)? })
+}
+
+fn tensors(source: Arc<Source>) -> Result<Checkpoint> {
     let mut magic = [0; format::NPY.len()];
     let is_npy = (&source.file).read_exact(&mut magic).is_ok() && magic == format::NPY;
     match source.path.extension().is_some_and(|extension| extension == "npy") {

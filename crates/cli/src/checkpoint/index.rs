@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::mistaken::Expected;
 use super::source::Source;
-use super::tensor::Checkpoint;
+use super::tensor::{Checkpoint, Part};
 use super::{format, json, safetensors};
 use crate::error::{Error, Result};
 
@@ -45,13 +45,17 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint> {
         if !file.exists() {
             return Err(source.error(format!("its shard {} is missing", shard.display())));
         }
-        let held = safetensors::open(Source::open(&file)?)?;
+        let opened = Source::open(&file)?;
+        let held = safetensors::open(opened.clone())?;
+        checkpoint.files.push(Part { source: opened, place: shard.clone() });
         checkpoint.tensors.extend(held.tensors.into_iter().filter(|tensor| names.remove(&tensor.name)));
         checkpoint.skipped.extend(held.skipped.into_iter().filter(|skipped| names.remove(&skipped.name)));
         if let Some(name) = names.first() {
             return Err(Error::file(path, format!("its tensor {name:?} is not in its shard {}", shard.display())));
         }
     }
+    let place = path.file_name().unwrap_or_default().into();
+    checkpoint.index = Some(Part { source, place });
     Ok(checkpoint)
 }
 

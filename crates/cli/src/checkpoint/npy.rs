@@ -31,7 +31,8 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     let (dtype, swapped) = match read_as(&descr) {
         Ok(stored) => stored,
         Err((dtype, reason)) => {
-            let skipped = vec![Skipped { name, dtype, reason }];
+            let range = offset..source.len;
+            let skipped = vec![Skipped { source, range, name, dtype, reason }];
             return Ok(Checkpoint { skipped, ..Checkpoint::default() });
         }
     };

@@ -53,7 +53,9 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
             Stored::BF16 => Dtype::BF16,
             other => {
                 let reason = format!("{other} is not F32, F16 or BF16");
-                checkpoint.skipped.push(Skipped { name, dtype: other.to_string(), reason });
+                let (source, dtype) = (source.clone(), other.to_string());
+                let range = data + info.data_offsets.0 as u64..data + info.data_offsets.1 as u64;
+                checkpoint.skipped.push(Skipped { source, range, name, dtype, reason });
                 continue;
             }
         };

@@ -1,5 +1,7 @@
 //! The tensors of a checkpoint.
 
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use penalty::Dtype;
@@ -33,14 +35,28 @@ impl Tensor {
 /// A tensor whose type has no penalties.
 #[derive(Debug, Clone)]
 pub(crate) struct Skipped {
+    pub(crate) source: Arc<Source>,
+    /// Where the file has it, in bytes.
+    pub(crate) range: Range<u64>,
     pub(crate) name: String,
     pub(crate) dtype: String,
     pub(crate) reason: String,
 }
 
+/// A file of a checkpoint, and where it lies in the checkpoint's folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) source: Arc<Source>,
+    pub(crate) place: PathBuf,
+}
+
 /// The tensors of one file, or of all files of a sharded checkpoint, in the order of the files.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoint {
+    /// The files that have weights. A checkpoint without an index has one.
+    pub(crate) files: Vec<Part>,
+    /// What says which file has which tensor, if the checkpoint is sharded.
+    pub(crate) index: Option<Part>,
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) skipped: Vec<Skipped>,
 }

@@ -447,8 +447,14 @@ fn groups_are_for_what_takes_weights_together_and_are_said_once() {
         "runs:four",
         "runs:18446744073709551616",
         "lists:1",
+        "dim",
+        "dim:",
+        "dim:2",
+        "dim:1,0",
+        "dim:0,1,2",
     ] {
-        let expected = "expected whole, rows, columns, tiles:RxC or runs:N, with whole numbers from 1 on";
+        let expected =
+            "expected whole, rows, columns, tiles:RxC, runs:N, dim:0, dim:1 or dim:0,1, with whole numbers from 1 on";
         let message = format!("penalty: invalid value '{text}' for '--groups <GROUPS>': {expected}; found {text:?}");
         // clap reports an empty value as a missing one.
         let message = if text.is_empty() { "--groups" } else { &message };
@@ -470,4 +476,32 @@ fn groups_are_for_what_takes_weights_together_and_are_said_once() {
     assert_fails(&penalty(shrink.iter().chain(&["--keep", "n-of-m:n=2,m=4"])), 2, &[twice]);
     assert_fails(&penalty(shrink.iter().chain(&["--project", "box:lower=0,upper=1"])), 2, &[alone]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn groups_of_dimensions_are_tiles_of_the_matrix() {
+    let folder = folder();
+    let [file, a, b] = ["in", "a", "b"].map(|name| folder.path().join(name));
+    matrices(&file);
+    // In each row of the convolution's matrix, 6 weights have one index of the second dimension.
+    let same = [
+        ("conv", "dim:0", "rows"),
+        ("conv", "dim:1", "tiles:12x6"),
+        ("conv", "dim:0,1", "runs:6"),
+        ("half", "dim:1", "columns"),
+        ("half", "dim: 0, 1", "runs:1"),
+    ];
+    for (tensor, dims, groups) in same {
+        let shrink = |groups: &str, out: &Path| {
+            let args =
+                ["--penalty", "group-lasso:lambda=0.1", "--groups", groups, "--step", "1", "--force", "--include"];
+            let run = penalty(["shrink", &text(&file), "--out", &text(out)].iter().chain(&args).chain(&[tensor]));
+            assert_eq!((run.code, run.err.as_str()), (0, ""));
+            fs::read(out).unwrap()
+        };
+        assert!(shrink(dims, &a) == shrink(groups, &b), "{tensor} {dims}");
+        assert!(shrink(dims, &a) != fs::read(&file).unwrap(), "{tensor} {dims}");
+    }
+    let run = penalty(["eval", &text(&file), "--penalty", "l2-norm:lambda=1", "--groups", "dim:1"]);
+    assert_fails(&run, 1, &["\"bias\"", "--groups dim:1: expected a matrix"]);
 }

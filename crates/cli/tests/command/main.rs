@@ -5,10 +5,13 @@ mod common;
 
 mod bad_input;
 mod bench;
+mod compared;
 mod eval;
 mod groups;
 mod hashes;
 mod npy;
 mod output;
+mod prune;
+mod sharded;
 mod shrink;
 mod weights;
