@@ -146,7 +146,7 @@ impl Method {
     fn pieces(&self, i: usize, tensor: &Tensor, size: u64) -> Vec<Range<u64>> {
         if !tensor.row_major {
             // Only as a whole can it be read in row-major order.
-            return vec![0..tensor.len];
+            return std::iter::once(0..tensor.len).collect();
         }
         let parts =
             |run: Range<u64>| (run.start..run.end).step_by(size as usize).map(move |at| at..run.end.min(at + size));
