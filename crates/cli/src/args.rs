@@ -14,7 +14,7 @@ use crate::checkpoint::Tensor;
 use crate::groups::{self, Grouping};
 use crate::named::{self, Asked};
 use crate::prune::structure::{self, Structure};
-use crate::{error, weights};
+use crate::{error, fit, weights};
 
 const EVAL_EXAMPLES: &str = "\
 Examples:
@@ -162,6 +162,21 @@ pub(crate) enum Command {
     /// byte. The exit code is 0 if all tensors are the same, 1 if some differ, and 2 if a checkpoint cannot be read.
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Diff),
+    /// Fit a linear model of a column on the others, with a penalty on its coefficients.
+    ///
+    /// Minimizes the mean loss of the rows plus the penalty: with --loss squared 1/(2n)‖y − Xw − b‖² + R(w). The intercept b is
+    /// not penalized. With --standardize, R is of the coefficients of standardized columns (coef); those of the columns as
+    /// given (coef_raw) follow.
+    Fit(Box<fit::args::Fit>),
+    /// Fit a path: from a λ at which all coefficients are 0 down to a small one.
+    Path(Box<fit::args::Path>),
+    /// Choose λ by cross-validation: fit paths without some rows, and measure the error on these.
+    Cv(Box<fit::args::Cv>),
+    /// Predict by a model that fit or cv has written: one line for each row of the data, as CSV.
+    Predict(fit::args::Predict),
+    /// Draw why L1 gives exact zeros and L2 does not: what each allows, where a contour of the loss touches that, and the
+    /// coefficients as λ grows.
+    Geometry(Box<fit::args::Geometry>),
     /// List every adapter, the outcome of its self-check and its bandwidth.
     ///
     /// The self-check runs a built-in probe and compares the bits of its sums, gradients and proxes with the CPU's.
@@ -548,6 +563,8 @@ impl Cli {
                 }
                 &bench.backend
             }
+            Command::Fit(fit) => return penalty(fit.penalty(), fit.penalty().asked()),
+            Command::Path(_) | Command::Cv(_) | Command::Predict(_) | Command::Geometry(_) => return Ok(()),
             Command::Check(_) | Command::Diff(_) | Command::Devices(_) | Command::Completions { .. } => return Ok(()),
         };
         if backend.backend == BackendName::Cpu && backend.adapter.is_some() {
@@ -557,12 +574,12 @@ impl Cli {
     }
 }
 
-fn lambda(text: &str) -> Result<f64, String> {
+pub(crate) fn lambda(text: &str) -> Result<f64, String> {
     let lambda = named::number(text)?;
     Penalty::l1(lambda).map(|_| lambda).map_err(|error| error.to_string())
 }
 
-fn alpha(text: &str) -> Result<f64, String> {
+pub(crate) fn alpha(text: &str) -> Result<f64, String> {
     let alpha = named::number(text)?;
     Penalty::elastic_net(1.0, alpha).map(|_| alpha).map_err(|error| error.to_string())
 }
@@ -586,7 +603,7 @@ fn file(path: PathBuf) -> Result<PathBuf, &'static str> {
     }
 }
 
-fn regex(text: &str) -> Result<Regex, String> {
+pub(crate) fn regex(text: &str) -> Result<Regex, String> {
     // The last line of the error says what is wrong; the lines before it draw an arrow.
     Regex::new(text).map_err(|error| {
         let text = error.to_string();

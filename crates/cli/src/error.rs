@@ -10,9 +10,9 @@ pub(crate) enum Error {
     /// A file that cannot be read, written or understood.
     #[error("{path}: {reason}")]
     File { path: String, reason: String },
-    /// A pattern that matches no tensor.
-    #[error("{option} {pattern:?} matches no tensor")]
-    NoMatch { option: &'static str, pattern: String },
+    /// A pattern that matches no name.
+    #[error("{option} {pattern:?} matches no {what}")]
+    NoMatch { option: &'static str, pattern: String, what: &'static str },
     /// None of the tensors has a type with penalties.
     #[error(
         "{files}: nothing to do: expected tensors of the types F32, F16 or BF16 (f4 or f2 in .npy), found only {found}"
@@ -36,6 +36,12 @@ pub(crate) enum Error {
     /// Some rows of a benchmark have errors instead of times.
     #[error("{failed} of {all} rows failed")]
     Rows { failed: usize, all: usize },
+    /// Data that cannot be fitted.
+    #[error(transparent)]
+    Fit(#[from] penalty_fit::Error),
+    /// Options that contradict each other, found only now.
+    #[error("{0}")]
+    Usage(String),
     /// Writing to standard output failed.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -54,7 +60,7 @@ impl Error {
     /// All other usage errors are found before anything runs.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Error::Penalty(penalty::Error::Parameter { .. }) => 2,
+            Error::Penalty(penalty::Error::Parameter { .. }) | Error::Usage(_) => 2,
             Error::Penalty(penalty::Error::NoAdapter { .. }) => 3,
             _ => 1,
         }

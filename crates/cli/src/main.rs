@@ -10,6 +10,7 @@ mod devices;
 mod diff;
 mod error;
 mod eval;
+mod fit;
 mod groups;
 mod json;
 mod layout;
@@ -75,6 +76,11 @@ fn run(cli: &Cli) -> Result<bool> {
         Command::Prune(args) => prune::run(args)?,
         Command::Check(args) => return check::run(args),
         Command::Diff(args) => return diff::run(args),
+        Command::Fit(args) => fit::once(args)?,
+        Command::Path(args) => fit::path(args)?,
+        Command::Cv(args) => fit::cv(args)?,
+        Command::Predict(args) => fit::predict(args)?,
+        Command::Geometry(args) => fit::geometry(args)?,
         Command::Devices(args) => devices::run(args)?,
         Command::Bench(args) => bench::run(args)?,
         Command::Completions { shell } => {

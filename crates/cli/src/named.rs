@@ -47,6 +47,11 @@ impl Asked {
         Asked { groups, ..self.said("groups", groups) }
     }
 
+    /// The groups that the user gave.
+    pub(crate) fn grouping(&self) -> Option<Grouping> {
+        self.groups
+    }
+
     /// Adds one entry to the JSON description.
     fn said(mut self, key: &str, value: Option<impl Display>) -> Asked {
         if let (Some(value), Value::Object(json)) = (value, &mut self.json) {

@@ -1,0 +1,61 @@
+//! `.npy`: a matrix of numbers, whose columns are named 1, 2, ….
+
+use std::fs::File;
+use std::io::BufReader;
+
+use npyz::{DType, NpyFile, Order, TypeChar};
+
+use super::{Column, Fault};
+
+/// Reads all columns.
+pub(super) fn read(file: File) -> Result<Vec<Column>, String> {
+    let npy = NpyFile::new(BufReader::with_capacity(1 << 20, file)).map_err(|error| error.to_string())?;
+    let [rows, columns] = *npy.shape() else {
+        return Err(format!("expected a matrix, found an array of shape {:?}", npy.shape()));
+    };
+    let (rows, columns) = (length(rows)?, length(columns)?);
+    let by_column = npy.order() == Order::Fortran;
+    let values = numbers(npy)?;
+    let at = |row: usize, column: usize| if by_column { column * rows + row } else { row * columns + column };
+    let column = |column: usize| {
+        let numbers: Vec<f64> = (0..rows).map(|row| values[at(row, column)]).collect();
+        let fault = numbers.iter().position(|number| !number.is_finite());
+        let fault = fault.map(|row| Fault { place: format!("row {}", row + 1), found: numbers[row].to_string() });
+        Column { name: (column + 1).to_string(), numbers, fault, texts: None }
+    };
+    Ok((0..columns).map(column).collect())
+}
+
+fn length(side: u64) -> Result<usize, String> {
+    usize::try_from(side).map_err(|_| format!("its side of {side} is too long for this machine"))
+}
+
+/// The array's numbers, in its order.
+fn numbers(npy: NpyFile<BufReader<File>>) -> Result<Vec<f64>, String> {
+    let DType::Plain(stored) = npy.dtype() else {
+        return Err(format!("expected numbers, found {}", npy.dtype().descr()));
+    };
+    let kind = (stored.type_char(), stored.size_field());
+    macro_rules! read {
+        ($type:ty, $as:expr) => {
+            npy.data::<$type>()
+                .map_err(|error| error.to_string())?
+                .map(|number| number.map($as).map_err(|error| error.to_string()))
+                .collect()
+        };
+    }
+    match kind {
+        (TypeChar::Float, 8) => read!(f64, |x| x),
+        (TypeChar::Float, 4) => read!(f32, f64::from),
+        (TypeChar::Int, 8) => read!(i64, |x| x as f64),
+        (TypeChar::Int, 4) => read!(i32, f64::from),
+        (TypeChar::Int, 2) => read!(i16, f64::from),
+        (TypeChar::Int, 1) => read!(i8, f64::from),
+        (TypeChar::Uint, 8) => read!(u64, |x| x as f64),
+        (TypeChar::Uint, 4) => read!(u32, f64::from),
+        (TypeChar::Uint, 2) => read!(u16, f64::from),
+        (TypeChar::Uint, 1) => read!(u8, f64::from),
+        (TypeChar::Bool, _) => read!(bool, |x| f64::from(u8::from(x))),
+        _ => Err(format!("expected numbers, found {stored}")),
+    }
+}
