@@ -6,7 +6,8 @@ use crate::numeric::fixed::{Bound, COARSE, exponent};
 /// A sum of up to 2^16 squares is this close to the exact one, relative to it. At least 16 lanes share the squares, so a
 /// lane makes at most 2^12 additions. Each loses at most 2^-53 of its sum.
 const CLOSE: f64 = 1.0 / (1u64 << 38) as f64;
-/// Groups whose largest weight has at least this exponent have units that `f32` can express.
+/// The least exponent of the largest weight of a group whose squares are summed here: weights that count as 0 are below
+/// 2 of its units.
 const LOWEST: i32 = -90;
 /// 2^52: the significand of an `f64` in [2^52, 2^53) is an integer.
 const EXACT: f64 = (1u64 << 52) as f64;
@@ -26,12 +27,6 @@ pub(super) struct Nearest {
 }
 
 impl Between {
-    /// A sum of squares.
-    #[inline(always)]
-    pub(super) fn near(sum: f64) -> Between {
-        Between { low: sum * (1.0 - CLOSE), high: sum * (1.0 + CLOSE) }
-    }
-
     /// The sum of squares in the coarse unit of the largest of so many weights, from the sum of their squares as they are.
     /// Only weights below 2^23 units are rounded up, which adds at most 2^24 + 1 to a square. Weights of an ordinary group
     /// that count as 0 are below 2 units. The sums of chunks, which have 2^12 weights, are added one by one.
@@ -68,22 +63,6 @@ impl Between {
 #[inline(always)]
 pub(super) fn is_ordinary(largest: u32) -> bool {
     exponent(largest) >= LOWEST
-}
-
-/// 2^(31 − e), for the exponent e of an ordinary group's largest weight.
-#[inline(always)]
-pub(super) fn units(largest: u32) -> f32 {
-    f32::from_bits(((127 + COARSE - exponent(largest).max(LOWEST)) as u32) << 23)
-}
-
-/// The square of a weight in [`units`], which is first rounded up as [`coarse`](crate::numeric::fixed::coarse) does. A
-/// weight below 16 units may be rounded otherwise: among 2^16 weights, that changes less than 2^-40 of the sum.
-#[inline(always)]
-pub(super) fn square(x: f32, units: f32) -> f64 {
-    const ALMOST_HALF: f64 = 0.5 - 1.0 / (1 << 20) as f64;
-    let x = f64::from(x.abs() * units);
-    let x = (x + ALMOST_HALF + EXACT) - EXACT;
-    x * x
 }
 
 /// A bound times an integer, ready to be given in units.
@@ -167,23 +146,10 @@ mod tests {
                 .chain([largest])
                 .collect();
             let exact: u128 = weights.iter().map(|b| u128::from(coarse(*b, e)).pow(2)).sum();
-            let rounded = weights.iter().map(|b| square(f32::from_bits(*b), units(largest))).sum();
             let plain = weights.iter().map(|b| f64::from(f32::from_bits(*b)).powi(2)).sum();
-            let sums = [Between::near(rounded), Between::of_squares(plain, largest, weights.len())];
-            for Between { low, high } in sums {
-                assert!(low as u128 <= exact && exact <= high as u128, "2^{e}: {low} <= {exact} <= {high}");
-            }
+            let Between { low, high } = Between::of_squares(plain, largest, weights.len());
+            assert!(low as u128 <= exact && exact <= high as u128, "2^{e}: {low} <= {exact} <= {high}");
         }
-    }
-
-    #[test]
-    fn weights_are_rounded_up_to_units() {
-        for x in
-            [16.0, 16.5, 17.0f32, 16.0 + 2f32.powi(-19), 65536.0 + 2f32.powi(-7), 8388607.5, 16777215.0, 4294967040.0]
-        {
-            assert_eq!(square(x, 1.0), f64::from(x).ceil() * f64::from(x).ceil(), "{x}");
-        }
-        assert_eq!(square(0.0, 1.0), 0.0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Where a sum in `f64` leaves a result open, the group is unknown.
 
-use super::super::between::{Between, Limit, is_ordinary, square, units};
+use super::super::between::{Between, Limit, is_ordinary};
 use super::super::norm::{ATTEMPTS, limit};
 use super::super::{Search, with_group};
 use super::{AT_ONCE, Lane, Lanes, Results, any};
@@ -18,13 +18,20 @@ pub(super) fn find<F: Formula, const W: usize>(group: Lanes<'_, W>, search: &Sea
     let size_float = size as f32;
     let largest = group.largest();
     let mut sums = [0.0; W];
-    sum_squares(group, &largest.map(units), &mut sums, |_, b| f32::from_bits(b));
+    sum_squares(
+        group,
+        &mut sums,
+        #[inline(always)]
+        |_, b| f32::from_bits(b),
+    );
+    let len = group.size();
     let limits = Limit::of(search.bound(), size);
     match (purpose, rule) {
         (Purpose::Value | Purpose::Prox, Rule::Scale) => {
             let mut outside = [false; W];
             for l in 0..W {
-                let (sum, bound) = (Between::near(sums[l]), limits.in_units(2 * (COARSE - exponent(largest[l]))));
+                let sum = Between::of_squares(sums[l], largest[l], len);
+                let bound = limits.in_units(2 * (COARSE - exponent(largest[l])));
                 outside[l] = sum.is_above(bound) & (largest[l] != 0);
                 found.unknown[l] = !(outside[l] | sum.is_at_most(bound) & is_ordinary(largest[l]) | (largest[l] == 0));
                 (found.share[l], found.exponent[l]) = (if outside[l] { 1.0 } else { 0.0 }, 0);
@@ -35,8 +42,9 @@ pub(super) fn find<F: Formula, const W: usize>(group: Lanes<'_, W>, search: &Sea
         }
         (Purpose::Value, _) => {
             for l in 0..W {
-                let squared = Between::near(sums[l]).nearest();
-                found.share[l] = root(squared.float) * root(size_float);
+                let squared = Between::of_squares(sums[l], largest[l], len).nearest();
+                // The least sum of a group of zeros is negative.
+                found.share[l] = if largest[l] == 0 { 0.0 } else { root(squared.float) * root(size_float) };
                 found.exponent[l] = exponent(largest[l]) - COARSE;
                 found.unknown[l] = !(squared.known & is_ordinary(largest[l]) | (largest[l] == 0));
             }
@@ -45,7 +53,7 @@ pub(super) fn find<F: Formula, const W: usize>(group: Lanes<'_, W>, search: &Sea
             let (lambda, places) = (significand(c[1]), exponent(c[1].to_bits()) + COARSE);
             *found.coefficients[1] = [limit(c[1], size_float); W];
             for l in 0..W {
-                let squared = Between::near(sums[l]).nearest();
+                let squared = Between::of_squares(sums[l], largest[l], len).nearest();
                 let relative = lambda * root(quotient(size_float, squared.float));
                 let factor = wide_float(wide_factor(relative, places - exponent(largest[l])));
                 found.coefficients[0][l] = if (c[1] == 0.0) | (largest[l] == 0) { 0.0 } else { factor };
@@ -55,7 +63,8 @@ pub(super) fn find<F: Formula, const W: usize>(group: Lanes<'_, W>, search: &Sea
         (Purpose::Prox, _) => {
             *found.coefficients[1] = [0.0; W];
             for l in 0..W {
-                let (sum, bound) = (Between::near(sums[l]), limits.in_units(2 * (COARSE - exponent(largest[l]))));
+                let sum = Between::of_squares(sums[l], largest[l], len);
+                let bound = limits.in_units(2 * (COARSE - exponent(largest[l])));
                 let (inside, outside) = (sum.is_at_most(bound), sum.is_above(bound));
                 let [above, squared, bound] = [sum.minus(bound), sum, bound].map(Between::nearest);
                 let divisor = squared.float + root(squared.float) * root(bound.float);
@@ -70,26 +79,27 @@ pub(super) fn find<F: Formula, const W: usize>(group: Lanes<'_, W>, search: &Sea
     }
 }
 
-/// Σx² of the numbers that `f` gives, in units of each lane's own.
+/// Σx² of the numbers that `f` gives. Squares of `f32`s are exact in `f64`.
 #[inline(always)]
-fn sum_squares<const W: usize>(
-    group: Lanes<'_, W>,
-    units: &Lane<f32, W>,
-    sums: &mut Lane<f64, W>,
-    f: impl Fn(usize, u32) -> f32,
-) {
+fn sum_squares<const W: usize>(group: Lanes<'_, W>, sums: &mut Lane<f64, W>, f: impl Fn(usize, u32) -> f32) {
     let (some, rest) = group.members.as_chunks::<AT_ONCE>();
     for rows in some {
         for l in 0..W {
-            sums[l] += (square(f(l, rows[0][l]), units[l]) + square(f(l, rows[1][l]), units[l]))
-                + (square(f(l, rows[2][l]), units[l]) + square(f(l, rows[3][l]), units[l]));
+            sums[l] += (square(&f, l, rows[0][l]) + square(&f, l, rows[1][l]))
+                + (square(&f, l, rows[2][l]) + square(&f, l, rows[3][l]));
         }
     }
     for row in rest {
         for l in 0..W {
-            sums[l] += square(f(l, row[l]), units[l]);
+            sums[l] += square(&f, l, row[l]);
         }
     }
+}
+
+#[inline(always)]
+fn square(f: &impl Fn(usize, u32) -> f32, l: usize, b: u32) -> f64 {
+    let x = f64::from(f(l, b));
+    x * x
 }
 
 /// The factors of groups outside a ball. Only `f32` is reduced in lanes, so no product loses bits.
@@ -105,10 +115,11 @@ fn scale<F: Formula, const W: usize>(
     let limits = Limit::of(search.bound(), 1);
     *found.coefficients[1] = [0.0; W];
     let (radius, places) = (significand(c[0]), exponent(c[0].to_bits()) + COARSE);
-    let (mut factor, mut first, mut stored, mut scales) = ([0; W], [0.0; W], [0; W], [0.0; W]);
+    let (mut factor, mut first, mut stored) = ([0; W], [0.0; W], [0; W]);
+    let len = group.size();
     let mut left = [false; W];
     for l in 0..W {
-        let squared = Between::near(sums[l]).nearest();
+        let squared = Between::of_squares(sums[l], largest[l], len).nearest();
         let relative = quotient(radius, root(squared.float));
         factor[l] = wide_factor(relative, places - exponent(largest[l]));
         found.unknown[l] |= outside[l] & !(squared.known & is_ordinary(largest[l]));
@@ -120,17 +131,16 @@ fn scale<F: Formula, const W: usize>(
             sums[l] = 0.0;
             first[l] = wide_float(factor[l]);
             stored[l] = F::prox(f32::from_bits(largest[l]), &with_group(c, [first[l], 0.0])).to_bits();
-            scales[l] = units(stored[l]);
         }
         sum_squares(
             group,
-            &scales,
             sums,
             #[inline(always)]
             |l, b| F::prox(f32::from_bits(b), &with_group(c, [first[l], 0.0])),
         );
         for l in 0..W {
-            let (sum, bound) = (Between::near(sums[l]), limits.in_units(2 * (COARSE - exponent(stored[l]))));
+            let sum = Between::of_squares(sums[l], stored[l], len);
+            let bound = limits.in_units(2 * (COARSE - exponent(stored[l])));
             // Products of 0 need no sum, but hardly any group has them.
             let known = is_ordinary(stored[l]) & (sum.is_at_most(bound) | sum.is_above(bound));
             found.unknown[l] |= left[l] & !known;
