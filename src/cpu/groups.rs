@@ -6,7 +6,7 @@ mod reduction;
 use rayon::prelude::*;
 
 use large::Large;
-pub(super) use reduction::OfGroups;
+pub(super) use reduction::{GroupRows, OfGroups};
 use reduction::{Reduction, clean};
 
 use super::Cpu;
@@ -59,12 +59,20 @@ pub(super) enum GroupCoefficients<'a> {
 }
 
 impl GroupCoefficients<'_> {
-    /// The coefficients of these weights, which begin at an index and are at most a block. They are written to the two
-    /// slices if they differ.
-    pub(super) fn of<'a>(&self, at: u64, bits: &[u32], slices: [&'a mut [f32]; 2]) -> OfGroups<'a> {
+    /// The coefficients of these weights, which begin at an index and are at most a block.
+    pub(super) fn of<'a>(&self, at: u64, bits: &[u32], rows: &'a mut GroupRows) -> OfGroups<'a> {
         match self {
-            GroupCoefficients::Found { geometry, found, rule } => of_found(geometry, found, *rule, at, slices),
-            GroupCoefficients::InBlocks { reduction, size } => reduction.of_block(*size, bits, slices),
+            GroupCoefficients::Found { geometry, found, rule } => {
+                of_found(geometry, found, *rule, at, rows.coefficients(bits.len()))
+            }
+            GroupCoefficients::InBlocks { reduction, size } => reduction.of_block(*size, bits, rows),
+        }
+    }
+
+    /// Adds the shares of a block's groups to the term sum.
+    pub(super) fn add_shares(&self, bits: &[u32], rows: &mut GroupRows, sums: &mut Sums) {
+        if let GroupCoefficients::InBlocks { reduction, size } = self {
+            reduction.add_block(*size, bits, rows, sums);
         }
     }
 }
@@ -149,13 +157,18 @@ impl Cpu {
         let way = Way::of(geometry);
         // The reduction of a whole tensor takes its weights tile by tile, so it sums each tile too.
         let joined = pass.operation == Operation::Evaluate && pass.sums && way == Way::Large && geometry.count == 1;
+        // So does that of blocks, for the value of any result.
+        let in_blocks = pass.sums && way == Way::InBlocks;
         let mut found = Vec::new();
-        let mut in_blocks = None;
+        let mut of_blocks = None;
         for part in pass.operation.parts(pass.sums) {
             match part {
                 Part::Each if joined => {}
                 Part::Each => {
                     let evaluates = pass.operation == Operation::Evaluate;
+                    if evaluates && in_blocks {
+                        continue;
+                    }
                     let operands = &mut [operands.reborrow()];
                     self.visit(spans, &Pass { sums: evaluates, ..*pass }, None, operands, sums);
                 }
@@ -166,23 +179,27 @@ impl Cpu {
                         _ => &*operands.written[0],
                     };
                     let reduction = self.reduction::<E>((rule, purpose), pass);
-                    if way == Way::InBlocks && purpose != Purpose::Value {
-                        in_blocks = Some(GroupCoefficients::InBlocks { reduction, size: geometry.largest() as usize });
-                        continue;
-                    }
-                    found = match &mut *sums {
-                        [sums] if joined => self.tile_by_tile(pass, read, sums, |visit| {
-                            self.find(way, &reduction, geometry, read, Some(visit))
-                        }),
-                        _ => self.find(way, &reduction, geometry, read, None),
-                    };
-                    if let (Purpose::Value, [sums]) = (purpose, &mut *sums) {
-                        let shares = found.par_chunks(TASK as usize).map(|found| {
-                            let mut sums = Sums::default();
+                    let size = geometry.largest() as usize;
+                    match (way, purpose, &mut *sums) {
+                        (Way::InBlocks, Purpose::Value, _) => {
+                            let groups = GroupCoefficients::InBlocks { reduction, size };
+                            let pass = Pass { operation: Operation::Evaluate, ..*pass };
+                            let operands = &mut [SegmentOperands::read(read, &[])];
+                            self.visit(spans, &pass, Some(&groups), operands, sums);
+                        }
+                        (Way::InBlocks, ..) => of_blocks = Some(GroupCoefficients::InBlocks { reduction, size }),
+                        (Way::Runs, Purpose::Value, [sums]) => sums.merge(&self.shares_of_runs(&reduction, size, read)),
+                        (_, Purpose::Value, [sums]) => {
+                            let found = if joined {
+                                self.tile_by_tile(pass, read, sums, |visit| {
+                                    self.find(way, &reduction, geometry, read, Some(visit))
+                                })
+                            } else {
+                                self.find(way, &reduction, geometry, read, None)
+                            };
                             found.iter().for_each(|f| sums.add_terms(f.share, f.exponent));
-                            sums
-                        });
-                        shares.collect::<Vec<Sums>>().iter().for_each(|of_some| sums.merge(of_some));
+                        }
+                        _ => found = self.find(way, &reduction, geometry, read, None),
                     }
                 }
                 Part::Apply => {
@@ -192,8 +209,8 @@ impl Cpu {
                         operands.source = &[];
                     }
                     let groups = GroupCoefficients::Found { geometry, found: &found, rule };
-                    let groups = in_blocks.as_ref().unwrap_or(&groups);
-                    let pass = Pass { operation, scalars: Scalars::default(), ..*pass };
+                    let groups = of_blocks.as_ref().unwrap_or(&groups);
+                    let pass = Pass { operation, sums: pass.sums && !in_blocks, scalars: Scalars::default(), ..*pass };
                     self.visit(spans, &pass, Some(groups), &mut [operands], sums);
                 }
             }
@@ -238,6 +255,23 @@ impl Cpu {
             }
         }
         found
+    }
+
+    /// The term sum of runs.
+    fn shares_of_runs<E: Element>(&self, reduction: &Reduction<'_>, size: usize, weights: &[E]) -> Sums {
+        let at_once = (BLOCK / size).max(1) * size;
+        let tasks = weights.par_chunks((TASK as usize / at_once).max(1) * at_once).map(|weights| {
+            let (mut bits, mut rows, mut sums) = (vec![0; at_once], GroupRows::default(), Sums::default());
+            for weights in weights.chunks(at_once) {
+                let bits = &mut bits[..weights.len()];
+                self.clean(weights, reduction.soft, bits);
+                reduction.add_runs(size, bits, &mut rows, &mut sums);
+            }
+            sums
+        });
+        let mut all = Sums::default();
+        tasks.collect::<Vec<Sums>>().iter().for_each(|sums| all.merge(sums));
+        all
     }
 
     /// The reduction of runs.

@@ -79,7 +79,13 @@ impl Task<'_> {
     }
 
     fn sum<E: Element>(&self, weights: &[E], element_weights: &[E], sums: &mut Sums) {
-        if self.c.sums_terms() {
+        if let Some(groups) = self.groups {
+            let mut rows = Rows::default();
+            for tile in weights.chunks(TILE) {
+                self.add_tiles(tile, sums);
+                self.add_shares(groups, tile, &mut rows, sums);
+            }
+        } else if self.c.sums_terms() {
             let (mut left, mut rows) = (SegmentOperands::read(weights, element_weights), Rows::default());
             while !left.source.is_empty() {
                 let tile = left.take(TILE);

@@ -16,22 +16,22 @@ use crate::numeric::tile::prefetch_ahead;
 
 /// A loop from a source to an output.
 pub(crate) type Update = fn(InstructionSet, Slice<'_>, SliceMut<'_>, Weighed<'_, Coefficients>);
-/// A loop over weights as bits that each have two coefficients of their group.
-pub(crate) type UpdateEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32]; 2]);
+/// Loops over weights as bits that each have two coefficients of their group.
+type GradientOfEach = fn(InstructionSet, &[u32], &mut [u32], &Coefficients, [&[f32]; 2]);
+type ProxOfEach = fn(InstructionSet, &mut [u32], &Coefficients, [&[f32]; 2]);
 
 /// The loops of a formula. Those that a separable formula and those that a group's never calls do nothing.
 pub(crate) struct Loops {
     pub(crate) gradient: Update,
     pub(crate) add_gradient: Update,
+    /// A group's weights are bits.
     pub(crate) prox_in_place: fn(InstructionSet, SliceMut<'_>, Weighed<'_, Coefficients>),
     /// The source is the metric.
     pub(crate) metric_prox_in_place: fn(InstructionSet, &[f32], &mut [f32], Weighed<'_, Coefficients>),
     /// The weights' terms in the term sum.
     pub(crate) terms: fn(InstructionSet, &[f32], Weighed<'_, TermCoefficients>, &mut [f32]),
-    /// The prox of weights of one group.
-    pub(crate) prox_of_group: Update,
-    pub(crate) gradient_of_each: UpdateEach,
-    pub(crate) prox_of_each: UpdateEach,
+    pub(crate) gradient_of_each: GradientOfEach,
+    pub(crate) prox_of_each_in_place: ProxOfEach,
     pub(crate) find: Find,
 }
 
@@ -90,12 +90,11 @@ impl Loops {
         Loops {
             gradient: if grouped { update_bits::<Gradient<F>> } else { update::<Gradient<F>> },
             add_gradient: if grouped { |_, _, _, _| {} } else { update::<AddGradient<F>> },
-            prox_in_place: if grouped { |_, _, _| {} } else { update_in_place::<Prox<F>> },
+            prox_in_place: if grouped { update_bits_in_place::<Prox<F>> } else { update_in_place::<Prox<F>> },
             metric_prox_in_place: if grouped { |_, _, _, _| {} } else { run::<MetricProx<F>, f32, f32, 5> },
             terms: if grouped || !F::SUMS_TERMS { |_, _, _, _| {} } else { terms::<F> },
-            prox_of_group: if grouped { update_bits::<Prox<F>> } else { |_, _, _, _| {} },
             gradient_of_each: if grouped { gradient_of_each::<F> } else { |_, _, _, _, _| {} },
-            prox_of_each: if grouped { prox_of_each::<F> } else { |_, _, _, _, _| {} },
+            prox_of_each_in_place: if grouped { prox_of_each_in_place::<F> } else { |_, _, _, _| {} },
             find: find::of::<F>(),
         }
     }
@@ -297,6 +296,10 @@ fn update_in_place<V: Visit<5>>(set: InstructionSet, weights: SliceMut<'_>, c: W
     with_element!(weights.as_slice().dtype(), E => run_in_place::<V, E, 5>(set, weights.into_elements(), c));
 }
 
+fn update_bits_in_place<V: Visit<5>>(set: InstructionSet, weights: SliceMut<'_>, c: Weighed<'_, Coefficients>) {
+    run_in_place::<V, f32, 5>(set, weights.into_elements(), c);
+}
+
 fn terms<F: Formula>(set: InstructionSet, weights: &[f32], t: Weighed<'_, TermCoefficients>, terms: &mut [f32]) {
     run::<Term<F>, f32, f32, 3>(set, weights, terms, t);
 }
@@ -308,29 +311,6 @@ fn gradient_of_each<F: Formula>(
     c: &Coefficients,
     of_groups: [&[f32]; 2],
 ) {
-    of_each(set, source, output, c, of_groups, pointwise::gradient::<F>);
-}
-
-fn prox_of_each<F: Formula>(
-    set: InstructionSet,
-    source: &[u32],
-    output: &mut [u32],
-    c: &Coefficients,
-    of_groups: [&[f32]; 2],
-) {
-    of_each(set, source, output, c, of_groups, pointwise::prox::<F>);
-}
-
-/// Applies `f` to each weight and its coefficients, the last two of which are its group's.
-#[inline(always)]
-fn of_each(
-    set: InstructionSet,
-    source: &[u32],
-    output: &mut [u32],
-    c: &Coefficients,
-    of_groups: [&[f32]; 2],
-    f: impl Fn(u32, &Coefficients) -> u32,
-) {
     set.run(
         #[inline(always)]
         || {
@@ -338,7 +318,25 @@ fn of_each(
             let [first, second] = of_groups.map(|of_groups| &of_groups[..source.len()]);
             let output = &mut output[..source.len()];
             for i in 0..source.len() {
-                output[i] = f(source[i], &with_group(&c, [first[i], second[i]]));
+                output[i] = pointwise::gradient::<F>(source[i], &with_group(&c, [first[i], second[i]]));
+            }
+        },
+    );
+}
+
+fn prox_of_each_in_place<F: Formula>(
+    set: InstructionSet,
+    weights: &mut [u32],
+    c: &Coefficients,
+    of_groups: [&[f32]; 2],
+) {
+    set.run(
+        #[inline(always)]
+        || {
+            let c = *c;
+            let [first, second] = of_groups.map(|of_groups| &of_groups[..weights.len()]);
+            for i in 0..weights.len() {
+                weights[i] = pointwise::prox::<F>(weights[i], &with_group(&c, [first[i], second[i]]));
             }
         },
     );

@@ -11,6 +11,8 @@ pub(crate) const L1_LIMBS: usize = 12;
 /// Limbs of the accumulator of Σθ²; its lowest bit is 2^-298, the square of the smallest `f32`.
 pub(crate) const L2_LIMBS: usize = 20;
 const L1_LOWEST: i32 = -149;
+/// The biased exponent of the least `f64` whose 24 upper bits are multiples of that.
+const LOWEST_PLACE: u64 = (1023 + L1_LOWEST + 23) as u64;
 const L2_LOWEST: i32 = -298;
 
 /// The layout of one segment's result on a device, in words: the limbs of Σ|θ| and of Σθ², three 64-bit counts, the
@@ -91,6 +93,30 @@ impl Sums {
         add_f32(&mut self.terms, sum, exponent - 149 - L1_LOWEST);
     }
 
+    /// Adds the term sums of several tiles or groups, each a float times 2^exponent: as adding one by one does. At most
+    /// 64 of them.
+    #[inline(always)]
+    pub(crate) fn add_many_terms(&mut self, sums: &[f32], exponents: &[i32]) {
+        // Where all sums are multiples of one unit, and no more than 2^53 of it together, `f64` adds them without rounding.
+        let (mut total, mut greatest, mut least) = (0.0, 0u64, u64::MAX);
+        for (sum, exponent) in sums.iter().zip(exponents) {
+            let scaled = f64::from(*sum) * f64::from_bits(((exponent + 1023) as u64) << 52);
+            total += scaled;
+            greatest = greatest.max(scaled.to_bits());
+            // A zero is the largest.
+            least = least.min(scaled.to_bits().wrapping_sub(1));
+        }
+        // 64 numbers below twice the greatest, in the last place of the least: 7 bits, 23 bits, and those between.
+        const BETWEEN: u64 = 53 - 7 - 23;
+        let lowest = least.wrapping_add(1) >> 52;
+        if sums.len() <= 64 && greatest >> 52 <= lowest + BETWEEN && lowest >= LOWEST_PLACE {
+            return add_f64(&mut self.terms, total, L1_LOWEST);
+        }
+        for (sum, exponent) in sums.iter().zip(exponents) {
+            self.add_terms(*sum, *exponent);
+        }
+    }
+
     /// The sums that a device wrote for `len` weights.
     pub(crate) fn from_words(words: &[u32; WORDS], len: u64) -> Sums {
         let count = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
@@ -136,6 +162,27 @@ fn add_f32(limbs: &mut [u32], x: f32, at: i32) {
         significand >>= -position as u32;
         position = 0;
     }
+    add_shifted(limbs, significand, position);
+}
+
+/// Adds a non-negative `f64` that is a multiple of the accumulator's lowest bit, 2^`lowest`.
+fn add_f64(limbs: &mut [u32], x: f64, lowest: i32) {
+    if x == 0.0 {
+        return;
+    }
+    let mut significand = x.to_bits() & ((1 << 52) - 1) | 1 << 52;
+    let mut position = (x.to_bits() >> 52) as i32 - 1023 - 52 - lowest;
+    if position < 0 {
+        significand >>= -position as u32;
+        position = 0;
+    }
+    add_shifted(limbs, significand as u32, position);
+    add_shifted(limbs, (significand >> 32) as u32, position + 32);
+}
+
+/// Adds an integer times 2^`position`.
+#[inline]
+fn add_shifted(limbs: &mut [u32], significand: u32, position: i32) {
     let carry = u64::from(significand) << (position % 32);
     // Adds two limbs at once. A carry beyond them is so rare that processors predict the branch well.
     let above = limbs.get_mut(position as usize / 32..).and_then(|limbs| limbs.split_first_chunk_mut::<2>());
@@ -180,6 +227,7 @@ fn to_f64(limbs: &[u32], lowest: i32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::noise::Noise;
 
     /// The sums of these numbers, each added as a tile of one weight.
     fn accumulate(xs: &[f32]) -> Sums {
@@ -207,6 +255,34 @@ mod tests {
             assert_eq!(to_f64(&p.l1, L1_LOWEST), if e == -149 { 1.0 } else { 1.5 } * 2f64.powi(e));
             let squares = if e == -149 { 1.0 } else { 1.25 } * 2f64.powi(2 * e);
             assert_eq!(to_f64(&p.l2_squared, L2_LOWEST), squares);
+        }
+    }
+
+    #[test]
+    fn many_terms_are_added_as_one_by_one() {
+        let mut noise = Noise(1);
+        // Up to and beyond what `f64` adds without rounding, and down to and below the accumulator's lowest bit.
+        for (top, spread, len) in (-103..=130).step_by(3).flat_map(|top| {
+            [0, 1, 20, 22, 23, 24, 25, 40]
+                .into_iter()
+                .flat_map(move |spread| [1, 2, 63, 64].map(|len| (top, spread, len)))
+        }) {
+            let (mut sums, mut exponents) = (vec![], vec![]);
+            for i in 0..len {
+                let word = (noise.next() >> 32) as u32;
+                let below = [0, spread, word as i32 & 0xff][i.min(2)].min(spread);
+                let significand = [0x7f_ffff, 1, word & 0x7f_ffff, 0][word as usize % 4];
+                // Part of the exponent is in the float, which may be subnormal.
+                let exponent = (word >> 8) as i32 % 150 - 75;
+                let of_float = (top - below - exponent).clamp(-127, 127);
+                let zero = word.is_multiple_of(16);
+                sums.push(f32::from_bits(if zero { 0 } else { ((of_float + 127) as u32) << 23 | significand }));
+                exponents.push(exponent);
+            }
+            let [mut found, mut want] = [(); 2].map(|()| Sums { terms: [u32::MAX; L1_LIMBS], ..Sums::default() });
+            found.add_many_terms(&sums, &exponents);
+            sums.iter().zip(&exponents).for_each(|(sum, exponent)| want.add_terms(*sum, *exponent));
+            assert_eq!(found, want, "{len} from 2^{top} down by 2^{spread}: {sums:?} {exponents:?}");
         }
     }
 

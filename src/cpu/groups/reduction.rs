@@ -6,6 +6,7 @@ use crate::formula::group::lanes::select::of_fours;
 use crate::formula::group::lanes::{FoundLanes, LANES, LONGEST, Runs};
 use crate::formula::group::{Found, Group, Members, Search};
 use crate::formula::rule::Rule;
+use crate::numeric::accumulator::Sums;
 use crate::numeric::bits::{INFINITY, MAGNITUDE, flush, threshold};
 use crate::numeric::element::Dtype;
 use crate::numeric::simd::InstructionSet;
@@ -15,6 +16,26 @@ pub(in crate::cpu) enum OfGroups<'a> {
     /// The same for all of these weights.
     Alike([f32; 2]),
     Each([&'a [f32]; 2]),
+}
+
+/// Room for the reduction of a block's groups.
+pub(in crate::cpu) struct GroupRows {
+    coefficients: [[f32; BLOCK]; 2],
+    cleaned: [u32; BLOCK],
+    found: [FoundLanes; AT_ONCE],
+}
+
+impl Default for GroupRows {
+    fn default() -> GroupRows {
+        GroupRows { coefficients: [[0.0; BLOCK]; 2], cleaned: [0; BLOCK], found: [FoundLanes::NONE; AT_ONCE] }
+    }
+}
+
+impl GroupRows {
+    /// Room for the coefficients of so many weights.
+    pub(super) fn coefficients(&mut self, len: usize) -> [&mut [f32]; 2] {
+        self.coefficients.each_mut().map(|row| &mut row[..len])
+    }
 }
 
 /// How each group of a segment is reduced.
@@ -99,28 +120,62 @@ impl Reduction<'_> {
         }
     }
 
+    /// Adds the shares of a block's groups, whose weights may be anything, to the term sum.
+    pub(super) fn add_block(&self, size: usize, bits: &[u32], rows: &mut GroupRows, sums: &mut Sums) {
+        if self.in_lanes(size) {
+            let cleaned = &mut rows.cleaned[..bits.len()];
+            self.clean(bits, cleaned);
+            self.add_lanes(size, cleaned, &mut rows.found[..1], sums);
+        } else {
+            for found in bits.chunks(size).map(|bits| self.row(bits)) {
+                sums.add_terms(found.share, found.exponent);
+            }
+        }
+    }
+
+    /// Adds those of consecutive runs, given as cleaned bits.
+    pub(super) fn add_runs(&self, size: usize, bits: &[u32], rows: &mut GroupRows, sums: &mut Sums) {
+        if self.in_lanes(size) {
+            self.add_lanes(size, bits, &mut rows.found[..1], sums);
+        } else {
+            for found in bits.chunks(size).map(|bits| self.one(Members::Gathered(bits))) {
+                sums.add_terms(found.share, found.exponent);
+            }
+        }
+    }
+
+    fn add_lanes(&self, size: usize, bits: &[u32], found: &mut [FoundLanes], sums: &mut Sums) {
+        for bits in bits.chunks(size * LANES) {
+            self.lanes(size, bits, found);
+            self.set.run(
+                #[inline(always)]
+                || found[0].add_shares(bits.len() / size, sums),
+            );
+        }
+    }
+
     /// The coefficients of a block's weights, which are whole groups.
-    pub(super) fn of_block<'a>(&self, size: usize, bits: &[u32], [first, second]: [&'a mut [f32]; 2]) -> OfGroups<'a> {
+    pub(super) fn of_block<'a>(&self, size: usize, bits: &[u32], rows: &'a mut GroupRows) -> OfGroups<'a> {
         let (set, select) = (self.set, self.search.rule == Rule::Select);
+        let GroupRows { coefficients, cleaned, found } = rows;
+        let [first, second] = coefficients.each_mut().map(|row| &mut row[..bits.len()]);
+        let cleaned = &mut cleaned[..bits.len()];
         if select && size == 4 {
-            let (mut cleaned, kept) = ([0; BLOCK], self.search.bound().in_units(1, 0).min(4) as u32);
-            let cleaned = &mut cleaned[..bits.len()];
+            let kept = self.search.bound().in_units(1, 0).min(4) as u32;
             self.clean(bits, cleaned);
             set.run(
                 #[inline(always)]
                 || of_fours(cleaned, kept, first),
             );
         } else if self.in_lanes(size) {
-            let (mut cleaned, mut found) = ([0; BLOCK], [FoundLanes::NONE; AT_ONCE]);
-            let cleaned = &mut cleaned[..bits.len()];
             self.clean(bits, cleaned);
             let len = size * LANES * AT_ONCE;
             let slices = first.chunks_mut(len).zip(second.chunks_mut(len));
             for (bits, (first, second)) in cleaned.chunks(len).zip(slices) {
-                self.lanes(size, bits, &mut found);
+                self.lanes(size, bits, found);
                 set.run(
                     #[inline(always)]
-                    || spread_lanes(&found, select, size, first, second),
+                    || spread_lanes(found, select, size, first, second),
                 );
             }
         } else {
@@ -322,9 +377,16 @@ mod tests {
                 let bits: Vec<u32> = bits.iter().map(|b| clean(E::encode(*b).decode(), 0.0)).collect();
                 let mut found = vec![Found::default(); groups];
                 reduction.runs(size, &bits, &mut found);
+                let (mut rows, mut of_all) = (GroupRows::default(), Sums::default());
                 for (found, bits) in found.iter().zip(bits.chunks(size)) {
                     let want = reduction.one(Members::Gathered(bits));
                     assert_same(&reduction.search, found, &want, &format!("{what} {kind}"), bits);
+                    of_all.add_terms(want.share, want.exponent);
+                }
+                if reduction.search.purpose == Purpose::Value {
+                    let mut sums = Sums::default();
+                    reduction.add_runs(size, &bits, &mut rows, &mut sums);
+                    assert_eq!(sums, of_all, "{what} {kind} {size}");
                 }
             }
         })
@@ -347,6 +409,12 @@ mod tests {
                 let want = (reduction.find.one)(&reduction.group(Members::Gathered(&cleaned)), &reduction.search);
                 for bits in [&bits, &cleaned] {
                     assert_same(&reduction.search, &reduction.row(bits), &want, &format!("{what} {kind}"), bits);
+                    if reduction.search.purpose == Purpose::Value {
+                        let (mut sums, mut of_row) = (Sums::default(), Sums::default());
+                        reduction.add_block(len, bits, &mut GroupRows::default(), &mut sums);
+                        of_row.add_terms(want.share, want.exponent);
+                        assert_eq!(sums, of_row, "{what} {kind} {len}");
+                    }
                 }
                 known.update(|known| known + u32::from(reduction.by_floats(Members::Gathered(&cleaned)).is_some()));
                 all.update(|all| all + 1);

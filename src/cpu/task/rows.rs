@@ -1,23 +1,26 @@
 //! The bits of a block's elements, for loops that work on bits.
 
+use crate::cpu::groups::GroupRows;
 use crate::cpu::pass::BLOCK;
 use crate::numeric::bits::{INFINITY, MAGNITUDE};
 use crate::numeric::block;
 use crate::numeric::element::Element;
 use crate::numeric::simd::InstructionSet;
 
-/// Room for the bits of a block's elements, if they are not bits themselves, and for its metric or for output that is
-/// streamed. A row is cleared at its first use in a span only.
+/// Room for the bits of a block's elements, if they are not bits themselves, for its metric or for output that is
+/// streamed, and for the reduction of its groups. A row is cleared at its first use in a span only.
 pub(super) struct Rows<E: Element> {
     pub(super) source: Option<E::Room<BLOCK>>,
     pub(super) element_weights: Option<E::Room<BLOCK>>,
     pub(super) output: Option<E::Room<BLOCK>>,
     pub(super) made: Option<[u32; BLOCK]>,
+    /// Boxed: it would take room on the stack in every call.
+    pub(super) groups: Option<Box<GroupRows>>,
 }
 
 impl<E: Element> Default for Rows<E> {
     fn default() -> Rows<E> {
-        Rows { source: None, element_weights: None, output: None, made: None }
+        Rows { source: None, element_weights: None, output: None, made: None, groups: None }
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod threshold;
 use super::{Found, Search};
 use crate::formula::Formula;
 use crate::formula::rule::Rule;
+use crate::numeric::accumulator::Sums;
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::simd::InstructionSet;
 
@@ -79,6 +80,12 @@ impl FoundLanes {
     pub(crate) fn each(&self) -> impl Iterator<Item = [f32; 2]> {
         let [first, second] = &self.coefficients;
         first.iter().zip(second).map(|(first, second)| [*first, *second])
+    }
+
+    /// Adds the shares of the first lanes to the term sum.
+    #[inline(always)]
+    pub(crate) fn add_shares(&self, lanes: usize, sums: &mut Sums) {
+        sums.add_many_terms(&self.share[..lanes], &self.exponent[..lanes]);
     }
 
     /// Whether a group must be reduced by itself; then its result is to be set.
