@@ -14,6 +14,8 @@ struct Parameters {
     last: u32,
     // Whether each segment is summed by one workgroup. Then nothing clears the results.
     owned: u32,
+    // In a loop that does not sum, so many threads take a part of the span together.
+    neighbours: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -80,6 +82,23 @@ fn span_at(index: u32) -> Span {
     let terms = TermCoefficients(vec4<f32>(b.z), vec4<f32>(b.w), vec4<f32>(third));
     let scalars = array(bitcast<vec4<f32>>(table[SCALARS]), bitcast<vec4<f32>>(table[SCALARS + 1u]));
     return Span(head.x, head.y, table[at + 1u], head.z, c, terms, head.z, head.w, (flags & UNTOUCHED) != 0u, scalars);
+}
+
+// A thread's part of a span in a loop that does not sum: four elements at every step. Neighbours take four beside four.
+struct Part {
+    first: u32,
+    end: u32,
+    step: u32,
+}
+
+fn part_of(span: Span, thread: u32) -> Part {
+    // A power of two. Dividing is slow on software adapters.
+    let neighbours = parameters.neighbours;
+    let among = thread & (neighbours - 1u);
+    let steps = (span.len + 4u * THREADS - 1u) / (4u * THREADS);
+    let start = 4u * steps * (thread - among);
+    let end = min(span.len, start + 4u * steps * neighbours);
+    return Part(start + 4u * among, end, 4u * neighbours);
 }
 
 // How many of the four elements from `at` on exist.

@@ -1,4 +1,4 @@
-// The loop of the kernels that do not sum: one workgroup for each span, four elements for each thread at a time.
+// The loop of the other kernels that do not sum: one workgroup for each span, four elements for each thread at a time.
 //
 // `load` and `visit` come from the operation's file.
 
@@ -9,7 +9,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         return;
     }
     let span = span_at(index);
-    for (var at = 4u * thread; at < span.len; at += 4u * THREADS) {
+    let part = part_of(span, thread);
+    for (var at = part.first; at < part.end; at += part.step) {
         let have = existing(span.len, at);
         visit(span, at, have, load(span, at, have));
     }

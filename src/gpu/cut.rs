@@ -2,7 +2,7 @@
 
 use super::device::Gpu;
 use super::placement::Limits;
-use super::table::PARAMETERS;
+use super::table::{PARAMETERS, THREADS};
 use crate::numeric::tile::TILE;
 use crate::plan::{Plan, Segment};
 
@@ -16,6 +16,11 @@ const LONGEST_SPAN: u64 = 16;
 /// The same three for a software adapter, where more workgroups cost more than they gain.
 const SOFTWARE_WORKGROUPS: u64 = 64;
 const LONGEST_SOFTWARE_SPAN: u64 = 64;
+/// How many threads take a part of a span together in a loop that does not sum: all of a workgroup read and write one range.
+const NEIGHBOURS: u32 = THREADS as u32;
+/// A software adapter runs the threads of a vector register to their end, then the next ones. So each such few take a
+/// part of their own, and memory is passed through in order.
+const SOFTWARE_NEIGHBOURS: u32 = 8;
 /// How many iterations an invocation's loops may have in all, so that no dispatch takes long.
 const ITERATIONS: u64 = 1 << 24;
 /// Mesa's llvmpipe silently ends every loop of an invocation once its loops have had 65535 iterations in all.
@@ -39,6 +44,10 @@ impl Gpu {
 
     pub(super) fn is_software(&self) -> bool {
         self.adapter_info().device_type == wgpu::DeviceType::Cpu
+    }
+
+    pub(super) fn neighbours(&self) -> u32 {
+        if self.is_software() { SOFTWARE_NEIGHBOURS } else { NEIGHBOURS }
     }
 
     /// How many workgroups keep the device busy.

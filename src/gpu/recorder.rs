@@ -295,9 +295,10 @@ impl Recorder {
             let first = |dispatch: &Dispatch| (rows / ROW_BYTES) as u32 + 2 * dispatch.first as u32;
             let turns = self.layout.turns.iter().map(|turn| {
                 let dispatch = &self.layout.dispatches[turn.dispatch];
-                [first(dispatch), dispatch.spans as u32, 0, turn.known, turn.last.into(), self.layout.owned.into()]
+                let (last, owned) = (turn.last.into(), self.layout.owned.into());
+                [first(dispatch), dispatch.spans as u32, 0, turn.known, last, owned, gpu.neighbours()]
             });
-            for parameters in std::iter::once([0, self.coefficients.len() as u32, 0, 0, 0, 0]).chain(turns) {
+            for parameters in std::iter::once([0, self.coefficients.len() as u32, 0, 0, 0, 0, 0]).chain(turns) {
                 bytes.extend_from_slice(bytemuck::cast_slice(&parameters));
                 bytes.resize(bytes.len() + PARAMETERS as usize - size_of_val(&parameters), 0);
             }
