@@ -1,55 +1,68 @@
 // Quotients, roots and logarithms that have the same bits on every backend.
 //
 // Twin of src/numeric/arithmetic.rs. A device's quotient or root may be off by some units in the last place. The
-// remainder of the significand corrects it: an exact integer, and small, so its lower 32 bits suffice. All numbers are
-// finite, and +0 or at least 2^-120.
+// remainder of the significand tells by how many: an exact integer, and small, so its lower 32 bits suffice. Divided as
+// a float, it gives a correction that leaves at most half a unit and 2^-17 of one. Then integers are compared. All
+// numbers are finite, and +0 or at least 2^-120.
 
-// The f32 with a significand from 2^23 to 2^24 and an exponent from -382: at most the largest f32, and +0 below 2^-120.
-fn assembled(significand: vec4<i32>, exponent: vec4<i32>) -> vec4<f32> {
-    let bits = (min(exponent, vec4<i32>(128)) + vec4<i32>(126)) * vec4<i32>(0x800000) + significand;
-    let bounded = min(bits, vec4<i32>(0x7f7fffff));
-    return bitcast<vec4<f32>>(select(bounded, vec4<i32>(0), bounded < vec4<i32>(i32(SMALLEST))));
+// A significand is an integer from 2^23 to 2^24. As a float from 1 to 2, it has these bits more.
+const SIGNIFICAND: u32 = 0x3f000000u;
+// A significand with the difference of two exponents is above -247 exponents. With so many more it has no sign.
+const EXPONENTS: u32 = 247u << 23u;
+
+fn significand_of_bits(bits: vec4<u32>) -> vec4<u32> {
+    return (bits & vec4<u32>(0x7fffffu)) | vec4<u32>(0x800000u);
+}
+
+// The integer nearest to x, for |x| < 2^22: the lower bits of a sum whose unit is 1.
+fn nearest_integer(x: vec4<f32>) -> vec4<u32> {
+    return bitcast<vec4<u32>>(x + 12582912.0) - vec4<u32>(0x4b400000u);
+}
+
+// 1 for a negative integer, else 0.
+fn sign_bit(x: vec4<u32>) -> vec4<u32> {
+    return x >> vec4<u32>(31u);
 }
 
 // a/b for a ≥ 0 and b > 0, correctly rounded: at most the largest f32, and +0 below 2^-120.
 fn quotient(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let a_bits = bitcast<vec4<u32>>(a);
     let b_bits = bitcast<vec4<u32>>(b);
-    var m = vec4<i32>((a_bits & vec4<u32>(0x7fffffu)) | vec4<u32>(0x800000u));
-    let n = vec4<i32>((b_bits & vec4<u32>(0x7fffffu)) | vec4<u32>(0x800000u));
-    var exponent = vec4<i32>(a_bits >> vec4<u32>(23u)) - vec4<i32>(b_bits >> vec4<u32>(23u));
+    let divisor = significand_of_bits(b_bits);
+    let m = bitcast<vec4<f32>>(significand_of_bits(a_bits) + vec4<u32>(SIGNIFICAND));
+    let n = bitcast<vec4<f32>>(divisor + vec4<u32>(SIGNIFICAND));
+    // If m is doubled where it is less, the quotient is from 1 to 2. As an integer q, it is m·2^23/n.
     let less = m < n;
-    m = select(m, m * vec4<i32>(2), less);
-    exponent = select(exponent, exponent - vec4<i32>(1), less);
-    // m·2^23/n is between 2^23 and 2^24.
-    let divisor = vec4<f32>(n);
-    var q = vec4<i32>(vec4<f32>(m) / divisor * 8388608.0);
-    var rest = m * vec4<i32>(0x800000) - q * n;
-    let correction = vec4<i32>(round(vec4<f32>(rest) / divisor));
+    var q = bitcast<vec4<u32>>(select(m, m + m, less) / n) - vec4<u32>(SIGNIFICAND);
+    let dividend = a_bits << vec4<u32>(23u);
+    let rest = select(dividend, dividend + dividend, less) - q * divisor;
+    let correction = nearest_integer(vec4<f32>(bitcast<vec4<i32>>(rest)) * (1.1920929e-7 / n));
     q += correction;
-    rest -= correction * n;
-    q += select(vec4<i32>(0), vec4<i32>(1), 2 * rest > n) - select(vec4<i32>(0), vec4<i32>(1), 2 * rest < -n);
-    return select(assembled(q, exponent), vec4<f32>(0.0), a_bits == vec4<u32>(0u));
+    // Twice what is left is never the divisor: the dividend would have 25 bits.
+    let twice = 2u * (rest - correction * divisor);
+    q += sign_bit(divisor - twice) - sign_bit(divisor + twice);
+    let borrowed = select(vec4<u32>(0u), vec4<u32>(0x800000u), less);
+    let exponent = (a_bits & vec4<u32>(INFINITY)) - (b_bits & vec4<u32>(INFINITY)) - borrowed;
+    let above = min(q + exponent + vec4<u32>(EXPONENTS), vec4<u32>(LARGEST_FLOAT - SIGNIFICAND + EXPONENTS));
+    let zero = (above < vec4<u32>(SMALLEST - SIGNIFICAND + EXPONENTS)) | (a_bits == vec4<u32>(0u));
+    return bitcast<vec4<f32>>(select(above - vec4<u32>(EXPONENTS - SIGNIFICAND), vec4<u32>(0u), zero));
 }
 
 // √x for x ≥ 0, correctly rounded.
 fn root(x: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(x);
-    var m = vec4<i32>((bits & vec4<u32>(0x7fffffu)) | vec4<u32>(0x800000u));
-    var exponent = vec4<i32>(bits >> vec4<u32>(23u)) - vec4<i32>(127);
-    let odd = (exponent & vec4<i32>(1)) == vec4<i32>(1);
-    m = select(m, m * vec4<i32>(2), odd);
-    // Rounded down.
-    exponent = exponent >> vec4<u32>(1u);
-    // √(m·2^23) is between 2^23 and 2^24.
-    var s = vec4<i32>(sqrt(vec4<f32>(m)) * 2896.3093);
-    var rest = m * vec4<i32>(0x800000) - s * s;
-    s += vec4<i32>(round(vec4<f32>(rest) / vec4<f32>(2 * s)));
-    rest = m * vec4<i32>(0x800000) - s * s;
-    s += select(vec4<i32>(0), vec4<i32>(1), rest > s) - select(vec4<i32>(0), vec4<i32>(1), rest <= -s);
-    // The exponent is at most 64 in magnitude.
-    let assembled = bitcast<vec4<f32>>((exponent + vec4<i32>(126)) * vec4<i32>(0x800000) + s);
-    return select(assembled, vec4<f32>(0.0), bits == vec4<u32>(0u));
+    // x times a power of 4, from 1 to 4. As an integer s, its root is √(m·2^23); m is doubled if the exponent is odd.
+    let m = ((bits & vec4<u32>(0xffffffu)) ^ vec4<u32>(0x800000u)) + vec4<u32>(0x3f800000u);
+    let near = sqrt(bitcast<vec4<f32>>(m));
+    var s = bitcast<vec4<u32>>(near) - vec4<u32>(SIGNIFICAND);
+    let square = bits << (vec4<u32>(24u) - ((bits >> vec4<u32>(23u)) & vec4<u32>(1u)));
+    let rest = square - s * s;
+    s += nearest_integer(vec4<f32>(bitcast<vec4<i32>>(rest)) * (5.9604645e-8 / near));
+    // The root is above s + ½ if its square is above s² + s, and below s − ½ if its square is at most s² − s.
+    let left = square - s * s;
+    s += sign_bit(s - left) - sign_bit(s + left - vec4<u32>(1u));
+    let exponent = ((bits + vec4<u32>(0x3f800000u)) >> vec4<u32>(1u)) & vec4<u32>(INFINITY);
+    return bitcast<vec4<f32>>(select(exponent + s - vec4<u32>(0x800000u), vec4<u32>(0u), bits == vec4<u32>(0u)));
 }
 
 // x times a wide factor, which may lie outside the range of f32. The factor is |c| times the power of two in |c|, and

@@ -1,5 +1,6 @@
 //! Tests that compare devices alone with the host, or that need buffers.
 
+mod arithmetic;
 mod budgets;
 mod catalogue;
 mod custom;
@@ -20,6 +21,7 @@ use crate::common::trials::BackendTest;
 /// Runs trials that need no device, tests of every backend, and device tests.
 pub(crate) fn run(host: Vec<Trial>, everywhere: &[BackendTest]) -> ! {
     let on_devices = [
+        arithmetic::ON_DEVICES,
         budgets::ON_DEVICES,
         catalogue::ON_DEVICES,
         sums::ON_DEVICES,
