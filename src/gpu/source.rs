@@ -119,18 +119,20 @@ impl Kernel {
                 vec![shader!("formula/pointwise/gradient"), shader!("gpu/operation/add_gradient")]
             }
             Operation::Prox => vec![shader!("gpu/operation/prox")],
-            Operation::Sgd(Direction::Gradient) => vec![shader!("formula/sgd/gradient"), shader!("gpu/operation/sgd")],
-            Operation::Sgd(Direction::Momentum) => {
-                vec![shader!("formula/sgd/momentum"), shader!("formula/sgd/heavy_ball"), shader!("gpu/operation/sgd")]
+            Operation::Sgd(direction) => {
+                let directions: &[&str] = match direction {
+                    Direction::Gradient => &[shader!("formula/sgd/gradient")],
+                    Direction::Momentum => &[shader!("formula/sgd/momentum"), shader!("formula/sgd/heavy_ball")],
+                    Direction::Nesterov => &[shader!("formula/sgd/momentum"), shader!("formula/sgd/nesterov")],
+                };
+                [&[shader!("formula/usual")], directions, &[shader!("gpu/operation/sgd")]].concat()
             }
-            Operation::Sgd(Direction::Nesterov) => {
-                vec![shader!("formula/sgd/momentum"), shader!("formula/sgd/nesterov"), shader!("gpu/operation/sgd")]
-            }
-            Operation::Adam(Metric::Plain) => {
-                vec![shader!("formula/adam"), shader!("formula/adam/plain"), shader!("gpu/operation/adam")]
-            }
-            Operation::Adam(Metric::Adam) => {
-                vec![shader!("formula/adam"), shader!("formula/adam/metric"), shader!("gpu/operation/adam")]
+            Operation::Adam(metric) => {
+                let metric = match metric {
+                    Metric::Plain => shader!("formula/adam/plain"),
+                    Metric::Adam => shader!("formula/adam/metric"),
+                };
+                vec![shader!("formula/usual"), shader!("formula/adam"), metric, shader!("gpu/operation/adam")]
             }
         };
         let write = if self.operation == Operation::Evaluate { "" } else { write };
@@ -146,7 +148,11 @@ impl Kernel {
         let tile = declarations(tile::CONSTANTS) + terms + shader!("numeric/tile");
         let accumulator = accumulator();
         let sums = [tile.as_str(), &accumulator, shader!("gpu/evaluate")];
-        let run = if self.sums { &sums[..] } else { &[shader!("gpu/update")] };
+        let run = match self.operation {
+            _ if self.sums => &sums[..],
+            Operation::Sgd(_) | Operation::Adam(_) => &[shader!("gpu/steps")],
+            _ => &[shader!("gpu/update")],
+        };
         let operands = self.bindings.source();
         let common = [&prelude(), read, write, &operands, element, &constants, geometry];
         [&common[..], formula, &[element_coefficients], &operation, run].concat().concat()

@@ -23,6 +23,7 @@ pub(crate) const CONSTANTS: &[Constant] = &[
     Constant::U32("NAN", NAN),
     Constant::U32("LARGEST_FLOAT", LARGEST),
     Constant::U32("SMALLEST", SMALLEST.to_bits()),
+    Constant::U32("USUAL", LARGE.to_bits()),
 ];
 
 /// +0 for a number below 2^-120 in magnitude, −0 included; else the number.

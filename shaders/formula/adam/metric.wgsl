@@ -6,3 +6,7 @@ fn stepped_prox(stepped: vec4<u32>, second: vec4<u32>, metric: vec4<f32>, c: Coe
     let v = bitcast<vec4<f32>>(select(vec4<u32>(0u), stepped, finite));
     return select(stepped, bitcast<vec4<u32>>(flush(metric_prox(v, metric, c))), finite);
 }
+
+fn usual_prox(stepped: vec4<f32>, metric: vec4<f32>, c: Coefficients) -> vec4<f32> {
+    return metric_prox(stepped, metric, c);
+}

@@ -60,3 +60,25 @@ fn visit(span: Span, at: u32, have: u32, loaded: Loaded) -> vec4<u32> {
     write_four(OUTPUT, span.words.y, at, have, shrunk);
     return decode(shrunk);
 }
+
+// The same for weights that are usual. Returns whether they are; if not, nothing is written.
+fn visit_usual(span: Span, at: u32, have: u32, loaded: Loaded) -> bool {
+    let s = span.scalars;
+    let g = bitcast<vec4<f32>>(decode(loaded.g));
+    let first = usual_sum(bitcast<vec4<f32>>(decode(loaded.first)) * s[0].x, g * s[0].y);
+    let second = usual_sum(bitcast<vec4<f32>>(decode(loaded.second)) * s[0].z, opaque(g * g) * s[0].w);
+    let metric = opaque(opaque(root(second) * s[1].x) + s[1].y);
+    let ratio = signed(quotient(abs(first), metric), first);
+    let stepped = usual_sum(bitcast<vec4<f32>>(decode(loaded.theta)) * s[1].w, ratio * s[1].z);
+    // As bits, a `second` below 0 is above all finite numbers.
+    let states = joined(extremes_of(bitcast<vec4<u32>>(second)), extremes_of_sum(first));
+    let sums = joined(states, extremes_of_sum(stepped));
+    let usual = are_small(s[0]) && are_small(vec4<f32>(s[1].zw, 0.0, 0.0)) && are_usual(sums);
+    if (usual) {
+        let shrunk = bitcast<vec4<u32>>(flush(usual_prox(stepped, metric, coefficients_of(span, at, have))));
+        write_four(FIRST, span.words.z, at, have, encode(bitcast<vec4<u32>>(first)));
+        write_four(SECOND, span.words.w, at, have, encode(bitcast<vec4<u32>>(second)));
+        write_four(OUTPUT, span.words.y, at, have, encode(shrunk));
+    }
+    return usual;
+}

@@ -27,3 +27,24 @@ fn visit(span: Span, at: u32, have: u32, loaded: Loaded) -> vec4<u32> {
     write_four(OUTPUT, span.words.y, at, have, shrunk);
     return decode(shrunk);
 }
+
+// Where usual weights go: along this, with this momentum, and the extremes of the sums that led to both.
+struct Direction {
+    along: vec4<f32>,
+    momentum: vec4<f32>,
+    sums: Extremes,
+}
+
+// The same for weights that are usual. Returns whether they are; if not, nothing is written.
+fn visit_usual(span: Span, at: u32, have: u32, loaded: Loaded) -> bool {
+    let s = span.scalars;
+    let d = usual_direction(s, bitcast<vec4<f32>>(decode(loaded.g)), bitcast<vec4<f32>>(decode(loaded.state)));
+    let stepped = usual_sum(bitcast<vec4<f32>>(decode(loaded.theta)), d.along * s[0].y);
+    let usual = are_small(s[0]) && are_usual(joined(d.sums, extremes_of_sum(stepped)));
+    if (usual) {
+        store_usual(span, at, have, d.momentum);
+        let shrunk = bitcast<vec4<u32>>(flush(prox(stepped, coefficients_of(span, at, have))));
+        write_four(OUTPUT, span.words.y, at, have, encode(shrunk));
+    }
+    return usual;
+}

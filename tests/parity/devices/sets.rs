@@ -2,7 +2,7 @@
 
 use penalty::exact::TILE;
 use penalty::gpu::Options;
-use penalty::{Adam, Dtype, Metric, Penalty, wgpu};
+use penalty::{Adam, Dtype, Metric, Momentum, Penalty, Sgd, wgpu};
 
 use crate::common::adapters::{Device, DeviceTest};
 use crate::common::buffers::{Layout, equal, record, set};
@@ -19,7 +19,7 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
     a_thousand_tensors_in_many_buffers,
     a_step_without_a_report_equals_the_host,
     adam_equals_the_host,
-    adam_of_special_numbers_equals_the_host,
+    steps_of_special_numbers_equal_the_host,
     sets_without_weights_are_fine,
 ];
 
@@ -103,11 +103,23 @@ fn adam_equals_the_host(device: &Device) {
     }
 }
 
-/// Every kind of number beside every other, as weight, gradient and states. Kernels take one way for four weights that
-/// stay finite and another for all others.
-fn adam_of_special_numbers_equals_the_host(device: &Device) {
+/// A tensor with every kind of number beside every other, as weight, gradient and states.
+fn of_kinds(kinds: &[f32]) -> Tensors {
+    let len = kinds.len().pow(4);
+    let mut tensors = Tensors::with(&[len], |_| Dtype::F32, &[Penalty::elastic_net(0.5, 0.5).expect("the λ is valid")]);
+    for (role, words) in (0..).zip(&mut tensors.words[..4]) {
+        // Neighbours differ in every role, and 7 has no divisor in common with the length.
+        let digit = |i: usize| 7 * i % len / kinds.len().pow(role) % kinds.len();
+        words[0] = (0..len).map(|i| kinds[digit(i)].to_bits()).collect();
+    }
+    tensors
+}
+
+/// Kernels take one way for four weights whose sums are usual, and another for all others; those that report take one
+/// way for four that stay finite. The second numbers are at the ends of what is usual.
+fn steps_of_special_numbers_equal_the_host(device: &Device) {
     let squares_to_finite = f32::MAX.sqrt();
-    let kinds: [u32; 17] = [
+    let special = [
         0.0,
         -0.0,
         1.5,
@@ -125,24 +137,30 @@ fn adam_of_special_numbers_equals_the_host(device: &Device) {
         f32::from_bits(0x7fc1_2345),
         f32::from_bits(0xff80_0001),
         2f32.powi(100),
-    ]
-    .map(f32::to_bits);
-    let len = kinds.len().pow(4);
-    let mut tensors = Tensors::with(&[len], |_| Dtype::F32, &[Penalty::elastic_net(0.5, 0.5).expect("the λ is valid")]);
-    for (role, words) in (0..).zip(&mut tensors.words[..4]) {
-        // Neighbours differ in every role, and 7 has no divisor in common with the length.
-        let digit = |i: usize| 7 * i % len / kinds.len().pow(role) % kinds.len();
-        words[0] = (0..len).map(|i| kinds[digit(i)]).collect();
-    }
+    ];
+    let large = 2f32.powi(-94);
+    let ends =
+        [0.0, 1.5, -0.75, large, -large.next_down(), 1.5 * large, 2.0 * large, -large, 1e-10, 2f32.powi(60), 3.0];
     let plain = Adam { step: 0.5, decay: 0.5, iteration: 2, ..Adam::default() };
-    let steps = [
+    let adam = [
         plain,
         Adam { beta1: 0.0, beta2: 0.0, decay: 2.0, ..plain },
         Adam { step: 3e35, decay: 0.0, epsilon: 1e-36, ..plain },
+        Adam { beta1: 0.5, beta2: 0.5, decay: 0.0, ..plain },
     ];
-    for step in steps {
-        for metric in [Metric::Plain, Metric::Adam] {
-            equal(device.plain(), &tensors, Layout::PagePerRole, Call::AdamAndEvaluate(Adam { metric, ..step }));
+    let momentum = [Momentum::None, Momentum::heavy_ball(0.5), Momentum::Nesterov { momentum: 0.5, dampening: 0.5 }];
+    for tensors in [of_kinds(&special), of_kinds(&ends)] {
+        for step in adam {
+            for metric in [Metric::Plain, Metric::Adam] {
+                let step = Adam { metric, ..step };
+                equal(device.plain(), &tensors, Layout::PagePerRole, Call::Adam(step));
+                equal(device.plain(), &tensors, Layout::PagePerRole, Call::AdamAndEvaluate(step));
+            }
+        }
+        for momentum in momentum {
+            for step in [0.5, 1.0, 3.0] {
+                equal(device.plain(), &tensors, Layout::PagePerRole, Call::Sgd(Sgd { step, momentum }));
+            }
         }
     }
 }
