@@ -64,6 +64,20 @@ pub enum Error {
         /// The term's name.
         found: &'static str,
     },
+    /// The prox of a sum of penalties does not follow from those of its terms; see [`Penalty::sum`](crate::Penalty::sum).
+    #[error("the prox of {} + {} is not known: {reason}", terms[0], terms[1])]
+    SumProx {
+        /// The names of two terms.
+        terms: [&'static str; 2],
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Something was asked of a [sum](crate::Penalty::sum) of penalties that only one formula has.
+    #[error("a sum of penalties cannot be {asked}: expected a penalty of one formula")]
+    OfSum {
+        /// What was asked.
+        asked: &'static str,
+    },
     /// An element weight that is negative or NaN.
     #[error("the element weights must be numbers ≥ 0, found {} at index {index}", shortest(*.found as f32))]
     ElementWeight {

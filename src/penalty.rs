@@ -1,8 +1,10 @@
 //! What a penalty is. Each penalty's constructor and formula are in a file of their own.
 
 pub(crate) mod at;
+mod before;
 pub(crate) mod catalogue;
 mod coefficients;
+mod composed;
 mod constraint;
 pub mod custom;
 pub(crate) mod element_weights;
@@ -39,6 +41,7 @@ mod simplex;
 mod top_k;
 mod weighted;
 
+use before::Before;
 use groups::{Geometry, Groups};
 use origin::Origin;
 
@@ -71,6 +74,7 @@ pub struct Penalty {
     parameters: Parameters,
     /// `None` if the penalty is separable.
     groups: Option<Groups>,
+    before: Before,
     /// What it is called, and what can make it anew.
     origin: Origin,
 }
@@ -78,14 +82,14 @@ pub struct Penalty {
 /// Two penalties are equal whichever constructors made them.
 impl PartialEq for Penalty {
     fn eq(&self, other: &Penalty) -> bool {
-        let key = |p: &Penalty| (p.formula, p.parameters);
+        let key = |p: &Penalty| (p.formula, p.parameters, p.before);
         key(self) == key(other) && self.groups == other.groups
     }
 }
 
 impl Penalty {
     fn of(formula: &'static Descriptor, parameters: Parameters, origin: Origin) -> Penalty {
-        Penalty { formula, parameters, groups: None, origin }
+        Penalty { formula, parameters, groups: None, before: Before::Nothing, origin }
     }
 
     fn of_groups(formula: &'static Descriptor, parameters: Parameters, origin: Origin, groups: Groups) -> Penalty {
@@ -93,7 +97,8 @@ impl Penalty {
     }
 
     /// What it is called: the name of its constructor, or that under which [`named`](Penalty::named) found it. Errors
-    /// call it so. A [`custom`](Penalty::custom) penalty has the name of its type.
+    /// call it so. A [`custom`](Penalty::custom) penalty has the name of its type, and a [`sum`](Penalty::sum) of two formulas
+    /// is called `sum`.
     ///
     /// ```
     /// use penalty::Penalty;
@@ -104,11 +109,12 @@ impl Penalty {
     /// # Ok::<(), penalty::Error>(())
     /// ```
     pub fn name(&self) -> &'static str {
-        self.origin.name
+        if self.is_sum() { before::NAME } else { self.origin.name }
     }
 
     /// The numbers that its constructor was given, with their names and to the bit. Groups are apart, in
-    /// [`groups`](Penalty::groups). None of a [`custom`](Penalty::custom) penalty, whose parameters have no names.
+    /// [`groups`](Penalty::groups). None of a [`custom`](Penalty::custom) penalty, whose parameters have no names, and none of a
+    /// [`sum`](Penalty::sum) of two formulas.
     ///
     /// ```
     /// use penalty::Penalty;
@@ -119,7 +125,8 @@ impl Penalty {
     /// # Ok::<(), penalty::Error>(())
     /// ```
     pub fn parameters(&self) -> Vec<(&'static str, f64)> {
-        self.origin.keys.iter().copied().zip(self.origin.values().iter().copied()).collect()
+        let given = self.origin.keys.iter().copied().zip(self.origin.values().iter().copied());
+        if self.is_sum() { Vec::new() } else { given.collect() }
     }
 
     /// Which weights form a group; `None` if the penalty is separable.
@@ -239,7 +246,8 @@ impl Penalty {
     ///
     /// Counts ([`l0`](Penalty::l0)) and constraints have none. Constraints are the balls, the simplex,
     /// [`top_k`](Penalty::top_k), [`n_of_m`](Penalty::n_of_m), the box, [`nonnegative_l1`](Penalty::nonnegative_l1),
-    /// and a [`custom`](Penalty::custom) penalty whose factor is infinite. Where these are flat the gradient would be
+    /// and a [`custom`](Penalty::custom) penalty whose factor is infinite. Nor does a [`sum`](Penalty::sum) of two formulas;
+    /// [`Sum`](crate::Sum) has one. Where these are flat the gradient would be
     /// 0, outside the allowed set too, so a loop that adds it would learn nothing. Every call for such a gradient is
     /// [`Error::NoGradient`]; use the prox instead.
     ///
@@ -253,7 +261,7 @@ impl Penalty {
     /// # Ok::<(), penalty::Error>(())
     /// ```
     pub fn has_gradient(&self) -> bool {
-        (self.formula.has_gradient)(self.parameters)
+        !self.is_sum() && (self.formula.has_gradient)(self.parameters)
     }
 
     /// Whether the penalty needs an element weight for each θ, as [`weighted_l1`](Penalty::weighted_l1) does; see
@@ -285,6 +293,8 @@ impl Penalty {
     }
 
     fn factors(&self) -> [f64; 3] {
-        (self.formula.factors)(self.parameters)
+        let ([l1, l2_squared, term], [more_l1, more_l2_squared]) =
+            ((self.formula.factors)(self.parameters), self.net());
+        [l1 + more_l1, l2_squared + more_l2_squared, term]
     }
 }

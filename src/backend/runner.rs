@@ -238,6 +238,50 @@ async fn add_terms(
     Ok(partials)
 }
 
+/// The prox of a sum of penalties, one stage after the other, and what it leaves.
+async fn prox_in_stages(
+    runner: &Runner<'_>,
+    term: Term<'_>,
+    step: f64,
+    source: Option<Slice<'_>>,
+    mut output: SliceMut<'_>,
+    sums: bool,
+) -> Result<Option<Partial>> {
+    let [first, then] = term.penalty.stages();
+    let prox = |term| Update { step, ..Update::new(Operation::Prox, term) };
+    let of = |penalty| Term { penalty, element_weights: term.element_weights.filter(|_| then.is_weighted()) };
+    matched(term.penalty, term.element_weights.is_some())?;
+    let (first, then) = (prox((&first).into()), prox(of(&then)));
+    // Nothing is written if a stage is rejected.
+    first.accept(source, output.as_slice())?;
+    then.accept(None, output.as_slice())?;
+    // If a later call fails, the output must be as it was.
+    let mut held = if runner.may_fail() { output.as_slice().to_words() } else { Vec::new() };
+    let result = match held.is_empty() {
+        true => output.reborrow(),
+        false => SliceMut::of_words(output.as_slice(), &mut held),
+    };
+    let partial = in_stages(runner, [first, then], sums.then_some(term), source, result).await?;
+    if !held.is_empty() {
+        let result = SliceMut::of_words(output.as_slice(), &mut held);
+        output.into_bytes().copy_from_slice(result.into_bytes());
+    }
+    Ok(partial)
+}
+
+async fn in_stages(
+    runner: &Runner<'_>,
+    [first, then]: [Update<'_>; 2],
+    evaluated: Option<Term<'_>>,
+    source: Option<Slice<'_>>,
+    mut result: SliceMut<'_>,
+) -> Result<Option<Partial>> {
+    runner.update(&first, source, result.reborrow()).await?;
+    runner.update(&then, None, result.reborrow()).await?;
+    let Some(term) = evaluated else { return Ok(None) };
+    Ok(runner.partials(&[Tensor::new(term, result.as_slice())]).await?.pop())
+}
+
 /// Writes the prox of a source, or of what the output holds.
 pub(super) fn prox<'a>(
     runner: Runner<'a>,
@@ -246,6 +290,9 @@ pub(super) fn prox<'a>(
     source: Option<Slice<'a>>,
     output: SliceMut<'a>,
 ) -> Call<'a, ()> {
+    if term.penalty.is_sum() {
+        return Call::waits(async move { prox_in_stages(&runner, term, step, source, output, false).await.map(drop) });
+    }
     let update = Update { step, ..Update::new(Operation::Prox, term) };
     match runner {
         Runner::Cpu(cpu) => Call::Done(cpu.update_now(&update, source, output).map(drop)),
@@ -261,6 +308,11 @@ pub(super) fn prox_and_evaluate<'a>(
     step: f64,
     output: SliceMut<'a>,
 ) -> Call<'a, Report> {
+    if term.penalty.is_sum() {
+        return Call::waits(async move {
+            prox_in_stages(&runner, term, step, None, output, true).await?.unwrap_or_default().report(term.penalty)
+        });
+    }
     let update = Update { sums: true, step, ..Update::new(Operation::Prox, term) };
     match runner {
         Runner::Cpu(cpu) => {

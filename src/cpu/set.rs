@@ -3,6 +3,7 @@
 mod call;
 mod prune;
 mod run;
+mod stages;
 
 use call::Call;
 

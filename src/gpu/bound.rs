@@ -11,7 +11,7 @@ use crate::plan::Segment;
 use crate::plan::operands::{ELEMENT_WEIGHTS, Extent, disjoint, one_each, same_shape};
 
 /// The operands that a set was given last.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct BoundOperands {
     located: [Vec<Located>; NAMES.len()],
     /// Where each tensor's element weights lie, if it has any.
@@ -52,6 +52,15 @@ impl BoundOperands {
     /// Whether a tensor has element weights.
     pub(super) fn has_element_weights(&self, at: usize) -> bool {
         self.element_weights.get(at).is_some_and(Option::is_some)
+    }
+
+    /// The same operands, with element weights only where this holds.
+    pub(super) fn with_element_weights_where(&self, takes: impl Iterator<Item = bool>) -> BoundOperands {
+        let mut bound = self.clone();
+        for (weights, takes) in bound.element_weights.iter_mut().zip(takes) {
+            weights.take_if(|_| !takes);
+        }
+        bound
     }
 
     /// These lists, in the roles of an operation.

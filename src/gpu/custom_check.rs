@@ -91,6 +91,7 @@ impl Gpu {
             Some(Ok(known)) if known.contains(&parameters) => return Ok(()),
             _ => {}
         }
+        let penalty = &penalty.beside_net();
         let found = Halves { gpu: self, cpu: Cpu::new(), penalty, formula, wait }.compare().await;
         let mut verdicts = lock(&self.inner.verdicts);
         match &found {

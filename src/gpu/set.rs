@@ -6,8 +6,10 @@ mod prepare;
 mod prune;
 mod record;
 mod recorders;
+mod stages;
 
 use recorders::Recorders;
+use stages::Stages;
 
 use super::device::Gpu;
 use super::lists::Operands;
@@ -74,6 +76,8 @@ use crate::{Penalty, Result};
 #[derive(Debug)]
 pub struct ParameterSet {
     recorders: Recorders,
+    /// What takes the proxes of sums of penalties, once a recording needs it.
+    stages: Option<Box<Stages>>,
 }
 
 impl ParameterSet {
@@ -99,7 +103,7 @@ impl ParameterSet {
     /// `slots` is 0. [`Error::InParameter`] if a [`custom`](Penalty::custom) penalty was not [checked](Gpu::check) on
     /// this device.
     pub fn new(gpu: &Gpu, parameters: Vec<Parameter>, operands: &Operands<'_>, slots: usize) -> Result<ParameterSet> {
-        Ok(ParameterSet { recorders: Recorders::new(gpu, parameters, operands, slots)? })
+        Ok(ParameterSet { recorders: Recorders::new(gpu, parameters, operands, slots)?, stages: None })
     }
 
     /// The tensors' names, in the set's order.

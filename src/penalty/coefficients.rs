@@ -43,7 +43,7 @@ impl Penalty {
     /// [`Error::Parameter`] if the step is not a number ≥ 0, or is so large that a coefficient would leave its range.
     pub(crate) fn prox_coefficients(&self, step: f64, metric: Metric, dtype: Dtype) -> Result<[f32; 5]> {
         finite_step(step)?;
-        let formula = self.formula;
+        let (step, formula) = (self.own_step(step)?, self.formula);
         let of = match metric {
             Metric::Plain => formula.prox_coefficients,
             Metric::Adam => formula.metric_coefficients,

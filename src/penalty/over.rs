@@ -28,7 +28,7 @@ impl Penalty {
             return Err(Error::Groups { groups: groups.to_string(), expected, found });
         };
         // m would no longer say what the groups are.
-        let renamed = self.name() == N_OF_M.name && groups != *before;
+        let renamed = self.origin.name == N_OF_M.name && groups != *before;
         let origin = if renamed { TOP_K.given([self.parameters[0]]) } else { self.origin };
         Ok(Penalty { groups: Some(groups), origin, ..self.clone() })
     }

@@ -41,6 +41,9 @@ impl Penalty {
     /// takes. [`Error::NotBuiltIn`] for a [`custom`](Penalty::custom) penalty: make it anew with other parameters.
     pub fn scaled(&self, factor: f64) -> Result<Penalty> {
         finite("factor", factor)?;
+        if self.is_sum() {
+            return self.map_parts(|part| part.scaled(factor));
+        }
         self.with_lambdas("scaled", |lambda| lambda * factor)
     }
 
@@ -50,6 +53,9 @@ impl Penalty {
     }
 
     fn with_lambdas(&self, asked: &'static str, change: impl Fn(f64) -> f64) -> Result<Penalty> {
+        if self.is_sum() {
+            return Err(Error::OfSum { asked });
+        }
         let Some(constructor) = self.constructor() else {
             return Err(Error::NotBuiltIn { penalty: self.name(), asked });
         };

@@ -27,6 +27,9 @@ use crate::{Error, Result};
 /// is an error with the text of [`Error::NotBuiltIn`].
 impl Serialize for Penalty {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_sum() {
+            return Err(S::Error::custom(Error::OfSum { asked: "serialized" }));
+        }
         if self.constructor().is_none() {
             return Err(S::Error::custom(Error::NotBuiltIn { penalty: self.name(), asked: "serialized" }));
         }

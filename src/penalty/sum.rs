@@ -13,10 +13,9 @@ use crate::{Error, Result};
 /// On a GPU, a gradient of a sum takes memory for a copy of the result until all terms are added. If the device fails
 /// while terms are recorded in your encoder, earlier terms may be in it.
 ///
-/// A sum has no prox: that of a sum does not follow from those of its terms. Where a prox of several terms exists, there
-/// is a penalty for it, such as [`elastic_net`](Penalty::elastic_net) or
-/// [`sparse_group_lasso`](Penalty::sparse_group_lasso). In a set, each tensor has one penalty; to add the gradients of a
-/// sum, record one set per term.
+/// It has no prox: in general, that of a sum does not follow from those of its terms. [`Penalty::sum`] makes one penalty
+/// of terms for which it does. In a set, each tensor has one penalty; to add the gradients of a sum, record one set per
+/// term.
 ///
 /// ```
 /// use penalty::{Backend, Penalty, Sum};

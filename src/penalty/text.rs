@@ -20,6 +20,11 @@ use crate::error::shortest;
 /// ```
 impl Display for Penalty {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.is_sum() {
+            let [net, _] = self.stages();
+            let [l1, l2_squared] = net.parameters.map(shortest);
+            return f.pad(&format!("keras:l1={l1},l2={l2_squared} + {}", self.beside_net()));
+        }
         let custom = self.formula().custom;
         let name = if self.name() == INTERVAL.name && !custom { BOX.name } else { self.name() };
         let parameters = self.parameters();

@@ -9,6 +9,14 @@ use crate::penalty::validate::finite_step;
 use crate::{Error, Penalty, Result};
 
 impl Operation {
+    /// Rejects a sum of penalties without a prox in the operation's metric.
+    pub(crate) fn admits_stages(self, penalty: &Penalty) -> Result<()> {
+        match self {
+            Operation::Adam(Metric::Adam) => penalty.admits_stages_in_metric(),
+            _ => Ok(()),
+        }
+    }
+
     /// Rejects a penalty that lacks the gradient that the operation asks for.
     pub(crate) fn admits(self, penalty: &Penalty) -> Result<()> {
         match self {

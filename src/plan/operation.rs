@@ -44,6 +44,11 @@ impl Operation {
     }
 
     /// What [`Part::Apply`] does with each weight.
+    /// Whether it ends in a prox.
+    pub(crate) fn takes_prox(self) -> bool {
+        matches!(self, Operation::Prox | Operation::Sgd(_) | Operation::Adam(_))
+    }
+
     pub(crate) fn applied(self) -> Operation {
         match self {
             Operation::Gradient | Operation::AddGradient => self,

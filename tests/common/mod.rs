@@ -7,6 +7,7 @@ pub(crate) mod budgets;
 pub(crate) mod cases;
 pub(crate) mod catalogue;
 pub(crate) mod compare;
+pub(crate) mod composed;
 pub(crate) mod covering;
 pub(crate) mod coverings;
 pub(crate) mod custom;

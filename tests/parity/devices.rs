@@ -3,6 +3,7 @@
 mod arithmetic;
 mod budgets;
 mod catalogue;
+mod composed;
 mod custom;
 mod groups;
 mod large_groups;
@@ -32,6 +33,7 @@ pub(crate) fn run(host: Vec<Trial>, everywhere: &[BackendTest]) -> ! {
         large_groups::ON_DEVICES,
         weighted::ON_DEVICES,
         sets::ON_DEVICES,
+        composed::ON_DEVICES,
         custom::ON_DEVICES,
     ];
     adapters::run(host, everywhere, &on_devices.concat())

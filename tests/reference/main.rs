@@ -6,6 +6,7 @@ mod common;
 
 mod budgets;
 mod comparator;
+mod composed;
 mod contract;
 mod custom;
 mod expressions;

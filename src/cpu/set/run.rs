@@ -23,6 +23,9 @@ impl HostSet<'_> {
         read: Option<Inputs<'_>>,
         written: &mut [Outputs<'_, '_>],
     ) -> Result<Reports> {
+        if self.has_stages(call) {
+            return self.run_stages(call, read, written);
+        }
         let (plan, coefficients) = self.accept(call, &read, written)?;
         let (segments, penalties, coefficients) = (&plan.segments[..], &self.penalties[..], &coefficients[..]);
         let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);

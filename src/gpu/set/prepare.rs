@@ -4,11 +4,13 @@ use super::pass::{
     EVALUATE, EVALUATE_AND_GRADIENT_ADD, EVALUATE_AND_GRADIENT_INTO, GRADIENT_ADD, GRADIENT_INTO, PROX,
     PROX_AND_EVALUATE,
 };
+use super::stages::Stages;
 use super::{ParameterSet, output};
 use crate::Result;
 #[cfg(doc)]
 use crate::formula::scalars::Metric;
 use crate::gpu::operand::Operand;
+use crate::gpu::recorder::SummedOperation;
 #[cfg(doc)]
 use crate::plan::optimizer::Momentum;
 use crate::plan::optimizer::{Adam, Sgd};
@@ -129,7 +131,7 @@ impl ParameterSet {
     ///
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
     pub fn prepare_prox_in_place(&mut self) -> Result<()> {
-        self.recorders.prepare(PROX)
+        self.prepare(PROX)
     }
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_prox_and_evaluate_in_place`](ParameterSet::record_prox_and_evaluate_in_place).
@@ -146,7 +148,7 @@ impl ParameterSet {
     ///
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
     pub fn prepare_prox_and_evaluate_in_place(&mut self) -> Result<()> {
-        self.recorders.prepare(PROX_AND_EVALUATE)
+        self.prepare(PROX_AND_EVALUATE)
     }
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_sgd`](ParameterSet::record_sgd).
@@ -166,7 +168,7 @@ impl ParameterSet {
     ///
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
     pub fn prepare_sgd(&mut self, sgd: &Sgd) -> Result<()> {
-        self.recorders.prepare((sgd.operation(), false))
+        self.prepare((sgd.operation(), false))
     }
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_sgd_and_evaluate`](ParameterSet::record_sgd_and_evaluate).
@@ -186,7 +188,7 @@ impl ParameterSet {
     ///
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate).
     pub fn prepare_sgd_and_evaluate(&mut self, sgd: &Sgd) -> Result<()> {
-        self.recorders.prepare((sgd.operation(), true))
+        self.prepare((sgd.operation(), true))
     }
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam`](ParameterSet::record_adam).
@@ -207,7 +209,7 @@ impl ParameterSet {
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate). [`Error::InParameter`] if a penalty has no prox in this
     /// metric.
     pub fn prepare_adam(&mut self, adam: &Adam) -> Result<()> {
-        self.recorders.prepare((adam.operation(), false))
+        self.prepare((adam.operation(), false))
     }
 
     /// [Prepares](ParameterSet::prepare_evaluate) [`record_adam_and_evaluate`](ParameterSet::record_adam_and_evaluate).
@@ -228,7 +230,7 @@ impl ParameterSet {
     /// As [`prepare_evaluate`](ParameterSet::prepare_evaluate). [`Error::InParameter`] if a penalty has no prox in this
     /// metric.
     pub fn prepare_adam_and_evaluate(&mut self, adam: &Adam) -> Result<()> {
-        self.recorders.prepare((adam.operation(), true))
+        self.prepare((adam.operation(), true))
     }
 
     /// Prepares resolving the results of every prepared call to this output. Then the first
@@ -256,5 +258,12 @@ impl ParameterSet {
     pub fn prepare_resolve(&mut self, output: &Operand<'_>) -> Result<()> {
         output::check(&self.recorders, output)?;
         self.recorders.prepare_resolve(output)
+    }
+
+    fn prepare(&mut self, pass: SummedOperation) -> Result<()> {
+        match Stages::of(&mut self.stages, &self.recorders, pass)? {
+            None => self.recorders.prepare(pass),
+            Some(stages) => stages.prepare(&mut self.recorders, pass),
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::pass::{
     EVALUATE, EVALUATE_AND_GRADIENT_ADD, EVALUATE_AND_GRADIENT_INTO, GRADIENT_ADD, GRADIENT_INTO, PROX,
     PROX_AND_EVALUATE,
 };
+use super::stages::Stages;
 use super::{ParameterSet, output};
 use crate::Result;
 #[cfg(doc)]
@@ -328,6 +329,10 @@ impl ParameterSet {
         pass: SummedOperation,
         step: &Step,
     ) -> Result<Pending<Reports>> {
-        self.recorders.record(encoder, pass, step).map(|recorded| Pending::new(recorded, reports))
+        let recorded = match Stages::of(&mut self.stages, &self.recorders, pass)? {
+            None => self.recorders.record(encoder, pass, step)?,
+            Some(stages) => stages.record(&mut self.recorders, encoder, pass, step)?,
+        };
+        Ok(Pending::new(recorded, reports))
     }
 }

@@ -83,6 +83,47 @@ impl Recorders {
         Ok(recorders)
     }
 
+    /// A set of the same tensors with other penalties. Element weights stay with those that take them.
+    pub(super) fn with_penalties(&self, penalties: Vec<Penalty>) -> Recorders {
+        let bound = self.bound.with_element_weights_where(penalties.iter().map(Penalty::is_weighted));
+        let penalties = Penalties::new(penalties);
+        let kinds = (penalties.version(), penalties.list().iter().map(kind_of).collect());
+        Recorders {
+            gpu: self.gpu.clone(),
+            plan: self.plan.clone(),
+            penalties,
+            slots: self.slots,
+            bound,
+            matched: None,
+            without_gradient: None,
+            // A slot that was never written has the generation 0.
+            generation: 1,
+            kinds,
+            list: Vec::new(),
+            pruning: None,
+            masking: None,
+            queries: None,
+        }
+    }
+
+    /// Takes over other penalties, and the operands of the set that it follows if they have moved.
+    pub(super) fn follow(&mut self, set: &Recorders, penalties: Vec<Penalty>, moved: bool) {
+        let weighted = |penalties: &[Penalty]| penalties.iter().map(Penalty::is_weighted).collect::<Vec<_>>();
+        let takes = weighted(&penalties);
+        if moved || takes != weighted(self.penalties.list()) {
+            self.bound = set.bound.with_element_weights_where(takes.into_iter());
+            self.generation += 1;
+        }
+        if self.penalties.list() != penalties {
+            self.penalties.list_mut().clone_from_slice(&penalties);
+        }
+    }
+
+    /// Changes whenever the operands may have moved.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     pub(super) fn rebind(&mut self, operands: &Operands<'_>) -> Result<()> {
         if self.bound.rebind(&self.gpu, &self.plan.segments, operands)? {
             self.generation += 1;
