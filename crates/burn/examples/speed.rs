@@ -80,7 +80,7 @@ enum Optimizer {
     /// Burn's, and the threshold of the shrink that follows.
     Burns(ModuleOptimizer, f64),
     Tensors(ModuleOptimizer),
-    Whole(WholeModule),
+    Whole(Box<WholeModule>),
 }
 
 impl Contender {
@@ -169,8 +169,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             };
             let step = if momentum { sgd_prox_step(RATE, Some(&MomentumConfig::new()))? } else { RATE };
             let whole_statistics = whole.statistics();
-            let optimizers =
-                [Optimizer::Burns(burns, step * LAMBDA), Optimizer::Tensors(tensorwise), Optimizer::Whole(whole)];
+            let optimizers = [
+                Optimizer::Burns(burns, step * LAMBDA),
+                Optimizer::Tensors(tensorwise),
+                Optimizer::Whole(Box::new(whole)),
+            ];
             let mut contenders = optimizers.map(|optimizer| Contender { module: Some(start.clone()), optimizer });
             let weights = start.weights();
             drop(start);

@@ -93,6 +93,16 @@ impl Runner for Host {
 }
 
 impl Host {
+    pub(crate) fn prune_groups(
+        &mut self,
+        penalties: &[Penalty],
+        weights: &mut [Array],
+        budget: &Budget,
+    ) -> Result<State, Error> {
+        let (tensors, set) = self.with(penalties)?;
+        Ok(State::Ready(set.prune_groups_in_place(budget, &mut slices_mut(tensors, WEIGHTS, weights)?)?))
+    }
+
     fn step(
         &mut self,
         Stepping { penalties, memory, step, report }: Stepping<'_, Array>,

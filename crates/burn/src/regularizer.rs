@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn_core::module::Module;
 #[cfg(feature = "wgpu")]
 use burn_core::tensor::Device;
+use burn_core::tensor::Tensor;
 use burn_optim::GradientsParams;
 use penalty::{Budget, Penalty};
 
@@ -13,7 +14,7 @@ use crate::memory::Copies;
 use crate::pending::Pending;
 use crate::rules::Choice;
 use crate::runner::{self, Runner};
-use crate::walk::{self, Found, Members};
+use crate::walk::{self, Found, Members, Shaped};
 use crate::{Error, Rejected, Rules};
 #[cfg(feature = "wgpu")]
 use crate::{opened::Wgpu, wgpu};
@@ -303,11 +304,7 @@ impl Regularizer {
     /// [`Error::NoMatch`], [`Error::Type`], [`Error::Device`], [`Error::Storage`], [`Error::Busy`], and [`Error::Penalty`] if the bounds allow
     /// too few or too many weights. Each comes with the unchanged module.
     pub fn prune<M: Module>(&mut self, module: M, budget: &Budget) -> Result<(M, Pending), Rejected<M>> {
-        let prepared = self.prepare(&module).and_then(|penalties| {
-            let bounds = self.members.iter().map(|member| self.rules.bounds_of(member)).collect();
-            Ok((penalties, budget.clone().within(bounds)?))
-        });
-        let (penalties, budget) = match prepared {
+        let (penalties, budget) = match self.prepare_budget(&module, budget) {
             Ok(prepared) => prepared,
             Err(error) => return Err(Rejected { module, error }),
         };
@@ -321,6 +318,56 @@ impl Regularizer {
                 host.prune(&penalties, weights, &budget)
             })?,
         };
+        Ok((module, Pending::new(self.names.clone(), state)))
+    }
+
+    /// Like [`prune`](Regularizer::prune), but prunes whole groups: those of each parameter's penalty, for example its rows by
+    /// [`Rules::grouped`], by their root mean square. A parameter whose penalty has no groups stays as it is.
+    /// [`HostSet::prune_groups_in_place`](penalty::HostSet::prune_groups_in_place) has the details.
+    ///
+    /// On Flex it works in place. On wgpu and on other backends it copies the penalized weights to the host and back.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::Device;
+    /// use penalty::{Budget, Groups, Penalty};
+    /// use penalty_burn::{ByShape, Regularizer, Rules};
+    ///
+    /// # let layer: Linear = LinearConfig::new(8, 4).init(&Device::flex());
+    /// // A quarter of the output neurons, whatever the penalty of the training is.
+    /// let columns = Rules::grouped(Penalty::group_lasso(1.0, Groups::whole())?, ByShape::Columns);
+    /// let (layer, pending) = Regularizer::host(columns).prune_groups(layer, &Budget::prune(0.25)?)?;
+    /// assert_eq!(pending.wait(std::time::Duration::from_secs(600))?.total.nonzero, 24);
+    /// # drop(layer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`prune`](Regularizer::prune).
+    pub fn prune_groups<M: Module>(&mut self, module: M, budget: &Budget) -> Result<(M, Pending), Rejected<M>> {
+        let prepared = self.prepare_budget(&module, budget).and_then(|prepared| {
+            let mut on_copies = Host::default();
+            #[cfg(feature = "wgpu")]
+            if matches!(self.route, Route::Wgpu(..)) {
+                let (tensors, element_weights) = self.tensors(&self.members, &self.chosen)?;
+                runner::prepare(&mut on_copies, tensors, element_weights)?;
+            }
+            Ok((prepared, on_copies))
+        });
+        let ((penalties, budget), mut on_copies) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(Rejected { module, error }),
+        };
+        let (members, copies) = (Members::new(&self.members), &mut self.copies);
+        let host = match &mut self.route {
+            #[cfg(feature = "wgpu")]
+            Route::Wgpu(..) => &mut on_copies,
+            Route::Host(host) => host,
+        };
+        let (module, state) = runner::change(host, &members, module, copies, |host, weights| {
+            host.prune_groups(&penalties, weights, &budget)
+        })?;
         Ok((module, Pending::new(self.names.clone(), state)))
     }
 
@@ -366,21 +413,33 @@ impl Regularizer {
             .collect()
     }
 
+    /// What [`prepare`](Regularizer::prepare) gives, and the budget within the rules' bounds.
+    fn prepare_budget<M: Module>(&mut self, module: &M, budget: &Budget) -> Result<(Vec<Penalty>, Budget), Error> {
+        let penalties = self.prepare(module)?;
+        let bounds = self.members.iter().map(|member| self.rules.bounds_of(member)).collect();
+        Ok((penalties, budget.clone().within(bounds)?))
+    }
+
+    /// What a runner needs to know of these parameters.
+    fn tensors(&self, members: &[Found], chosen: &[Choice]) -> Result<(Vec<Shaped>, Vec<Option<Tensor<1>>>), Error> {
+        let tensor = |(member, &choice): (&Found, &Choice)| {
+            let penalty = self.rules.unscheduled(choice, member)?;
+            Ok((member.shaped()?, self.rules.element_weights_of(&penalty, member)?))
+        };
+        members.iter().zip(chosen).map(tensor).collect()
+    }
+
     fn choose(&mut self, found: Vec<Found>) -> Result<(), Error> {
         self.rules.check(&found)?;
         let chosen = found.iter().filter_map(|f| Some((f.clone(), self.rules.choose(f)?)));
         let (members, chosen): (Vec<Found>, Vec<Choice>) = chosen.unzip();
-        let mut tensors = Vec::with_capacity(members.len());
-        let mut element_weights = Vec::with_capacity(members.len());
-        for (member, &choice) in members.iter().zip(&chosen) {
-            tensors.push(member.shaped()?);
-            #[cfg(feature = "wgpu")]
-            if let Route::Wgpu(_, device) = &self.route {
-                member.check_device(device)?;
+        #[cfg(feature = "wgpu")]
+        if let Route::Wgpu(_, device) = &self.route {
+            for member in &members {
+                member.shaped().and_then(|_| member.check_device(device))?;
             }
-            let penalty = self.rules.unscheduled(choice, member)?;
-            element_weights.push(self.rules.element_weights_of(&penalty, member)?);
         }
+        let (tensors, element_weights) = self.tensors(&members, &chosen)?;
         match &mut self.route {
             #[cfg(feature = "wgpu")]
             Route::Wgpu(device, _) => runner::prepare(&mut **device, tensors, element_weights)?,

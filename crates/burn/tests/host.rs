@@ -549,6 +549,11 @@ fn whole_modules_keep_shared_parameters_and_take_other_rules() {
 }
 
 #[test]
+fn sums_end_at_their_minimizers() {
+    on_flex(optim::sums_end_at_their_minimizers);
+}
+
+#[test]
 fn reports_come_when_they_are_due() {
     on_flex(optim::reports_come_when_they_are_due);
 }

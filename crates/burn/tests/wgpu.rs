@@ -56,6 +56,7 @@ fn main() {
         ("without_its_buffers_a_device_takes_burns_operations", |opened| {
             optim::without_its_buffers_a_device_takes_burns_operations(&opened.device.clone().autodiff());
         }),
+        ("sums_end_at_their_minimizers", |opened| optimized(opened, optim::sums_end_at_their_minimizers)),
         ("reports_come_when_they_are_due", |opened| optimized(opened, optim::reports_come_when_they_are_due)),
         ("a_module_is_pruned_to_a_budget", |opened| optimized(opened, optim::a_module_is_pruned_to_a_budget)),
         ("a_failed_step_changes_nothing_and_is_reported", |opened| {

@@ -10,8 +10,8 @@ use burn::optim::{
 };
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use penalty_burn::optim::{ProximalAdamConfig, ProximalSgdConfig, Statistics, WholeModule};
-use penalty_burn::penalty::{Backend, Budget, Cpu, Gpu, Groups, Penalty};
-use penalty_burn::{Error, Regularizer, Rules, Wgpu, adaptive, mask};
+use penalty_burn::penalty::{Backend, Budget, Cpu, Gpu, Groups, HostSet, Parameter, Penalty};
+use penalty_burn::{ByShape, Error, Regularizer, Rules, Wgpu, adaptive, mask};
 
 use super::{Fresh, Net, Tied, linear, net, numbers, values, wait};
 
@@ -458,6 +458,34 @@ pub(crate) fn adam_ends_at_the_minimizer(device: &Device, place: &Place<'_>) {
     }
 }
 
+/// Sums of penalties whose prox follows from those of their terms, by both routes.
+pub(crate) fn sums_end_at_their_minimizers(device: &Device, place: &Place<'_>) {
+    let (l1, ridge) = (|| Penalty::l1(0.2).unwrap(), || Penalty::l2_squared(0.3).unwrap());
+    let interval = Penalty::sum([l1(), ridge(), Penalty::interval(-0.5, 1.0).unwrap()]).unwrap();
+    let norm = Penalty::sum([l1(), ridge(), Penalty::l2_norm(0.4).unwrap()]).unwrap();
+    let rows = norm.over(Groups::rows(4).unwrap()).unwrap();
+    let momentum = Some(MomentumConfig::new().with_momentum(0.5));
+    let sgd = Settings::Sgd(ProximalSgdConfig::new().with_momentum(momentum));
+    let adam = Settings::Adam(ProximalAdamConfig::new().with_beta_1(0.5).with_beta_2(0.9).with_epsilon(1.0));
+    for (settings, penalty) in [(&sgd, &interval), (&sgd, &rows), (&adam, &interval)] {
+        let theta = end(device, place, settings, penalty, (201, 0.3, 1.0));
+        assert_end(&theta, penalty, "by tensors");
+    }
+    // The rules' groups are those of the parameter's shape, and schedules scale both terms.
+    let by_shape = Rules::grouped(norm, ByShape::Rows).scheduled("", |step| if step < 20 { 0.5 } else { 1.0 }).unwrap();
+    let tensor = |values: [f32; 8]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [2, 4]), device);
+    let mut theta = Param::from_tensor(tensor(CENTRE.map(|c| 1.5 * c)));
+    let mut whole = place.whole(0, &sgd, &by_shape, &theta);
+    for _ in 0..121 {
+        let loss = (theta.val() - tensor(CENTRE)).powi_scalar(2).sum() * 0.5;
+        let gradients = GradientsParams::from_grads(loss.backward(), &theta);
+        theta = whole.step(0.3, theta, gradients).unwrap();
+    }
+    assert_end(&theta.base().inner().into_data().try_into_vec::<f32>().unwrap(), &rows, "as a whole");
+    let rejected = place.init(&adam, &Rules::new(rows), &theta).map(|_| ()).unwrap_err().to_string();
+    assert!(rejected.contains("sum has no prox in closed form in Adam's metric"), "{rejected}");
+}
+
 /// A weighted penalty takes each weight's factor, a mask keeps pruned weights at 0, and a schedule changes λ.
 pub(crate) fn element_weights_masks_and_schedules_work(device: &Device, place: &Place<'_>) {
     let tensor =
@@ -525,6 +553,18 @@ pub(crate) fn a_module_is_pruned_to_a_budget(device: &Device, place: &Place<'_>)
             None => assert_eq!(bytes, untouched[&path], "{path}"),
         }
     }
+    // Whole columns, as the library prunes them on the host.
+    let norm = Penalty::group_lasso(1.0, Groups::whole()).unwrap();
+    let columns = Rules::grouped(norm, ByShape::Columns).exclude("layers").unwrap();
+    let penalty = columns.select(&after).unwrap().remove(0).penalty;
+    let mut expected = floats(&values(&after)["embed.weight"]);
+    let set = HostSet::new(Cpu::new(), vec![Parameter::new("embed.weight", penalty)]);
+    let wanted = set.prune_groups_in_place(&Budget::keep(60), &mut [(&mut expected[..]).into()]).unwrap();
+    let (after, pending) = place.regularizer(columns).prune_groups(after, &Budget::keep(60)).unwrap();
+    assert_eq!(wait(&pending).total, wanted.total);
+    assert_eq!(floats(&values(&after)["embed.weight"]), expected);
+    let gone = (0..37).filter(|column| expected.chunks(37).all(|row| row[*column] == 0.0)).count();
+    assert!(gone > 20, "{gone} of 37 neurons are gone");
     // What is impossible is rejected, with the module unchanged.
     let rules = Rules::new(Penalty::none()).prune_within("", 0.0..=0.5).unwrap();
     let Err(rejected) = place.regularizer(rules).prune(after.clone(), &budget) else { panic!("the bounds allow half") };
@@ -654,7 +694,7 @@ pub(crate) fn whole_modules_keep_shared_parameters_and_take_other_rules(device: 
     let loss = (alone.forward(x()) * 2.0).powi_scalar(2).mean();
     let gradients = GradientsParams::from_grads(loss.backward(), &alone);
     let alone = single.step(0.5, alone, gradients);
-    let [a, b] = [&tied.a, &tied.b].map(|layer| values(layer));
+    let [a, b] = [&tied.a, &tied.b].map(values);
     assert_eq!(a, b);
     assert_ne!(a, values(&linear(37, 150, device)));
     let close = floats(&a["weight"]).iter().zip(floats(&values(&alone)["weight"])).all(|(a, b)| (a - b).abs() < 1e-5);

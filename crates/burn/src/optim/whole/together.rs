@@ -140,7 +140,8 @@ impl<R: Stepper> Together<R> {
                 shape: found.shape.clone(),
                 device: found.device.clone(),
             });
-            (kept.path.clone_from(&found.path), kept.shape.clone_from(&found.shape));
+            kept.path.clone_from(&found.path);
+            kept.shape.clone_from(&found.shape);
             let step = numbers.at(learning_rate, kept.steps);
             for ((used, moment), operand) in step.states().into_iter().zip(&mut kept.moments).zip([FIRST, SECOND]) {
                 if used && moment.is_none() {
