@@ -37,7 +37,7 @@ impl Penalty {
     /// assert_eq!(Penalty::sum([Penalty::l1(0.5)?, Penalty::l2_squared(0.5)?])?, Penalty::keras(0.5, 0.5)?);
     ///
     /// let error = Penalty::sum([Penalty::l1(0.5)?, Penalty::mcp(0.5, 3.0)?]).unwrap_err();
-    /// assert!(error.to_string().contains("mcp is neither a norm nor an interval"), "{error}");
+    /// assert!(error.to_string().contains("neither a norm nor an interval"), "{error}");
     /// # Ok::<(), penalty::Error>(())
     /// ```
     ///

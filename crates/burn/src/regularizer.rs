@@ -346,19 +346,20 @@ impl Regularizer {
     ///
     /// As [`prune`](Regularizer::prune).
     pub fn prune_groups<M: Module>(&mut self, module: M, budget: &Budget) -> Result<(M, Pending), Rejected<M>> {
-        let prepared = self.prepare_budget(&module, budget).and_then(|prepared| {
-            let mut on_copies = Host::default();
-            #[cfg(feature = "wgpu")]
-            if matches!(self.route, Route::Wgpu(..)) {
-                let (tensors, element_weights) = self.tensors(&self.members, &self.chosen)?;
-                runner::prepare(&mut on_copies, tensors, element_weights)?;
-            }
-            Ok((prepared, on_copies))
-        });
-        let ((penalties, budget), mut on_copies) = match prepared {
+        let (penalties, budget) = match self.prepare_budget(&module, budget) {
             Ok(prepared) => prepared,
             Err(error) => return Err(Rejected { module, error }),
         };
+        #[cfg(feature = "wgpu")]
+        let mut on_copies = Host::default();
+        #[cfg(feature = "wgpu")]
+        if matches!(self.route, Route::Wgpu(..)) {
+            let tensors = self.tensors(&self.members, &self.chosen);
+            let prepared = tensors.and_then(|(tensors, weights)| runner::prepare(&mut on_copies, tensors, weights));
+            if let Err(error) = prepared {
+                return Err(Rejected { module, error });
+            }
+        }
         let (members, copies) = (Members::new(&self.members), &mut self.copies);
         let host = match &mut self.route {
             #[cfg(feature = "wgpu")]
