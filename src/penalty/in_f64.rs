@@ -14,6 +14,7 @@ use super::nonnegative_l1::NonnegativeL1;
 use super::scad::Scad;
 use super::weighted::Weighted;
 use super::{Penalty, catalogue};
+use crate::Error;
 use crate::formula::{Coefficients, Formula, PerWeight, TermCoefficients};
 use crate::formulas::{Family, NAMES, least};
 use crate::numeric::bits::coefficient;
@@ -308,4 +309,40 @@ fn both_types_agree() {
             }
         }
     });
+}
+
+#[test]
+fn calls_with_one_number_have_the_functions_of_the_formula() {
+    for_each_case(|case, Both { double, .. }| {
+        let penalty = &case.penalty;
+        if case.element_weight.is_some() {
+            assert!(matches!(penalty.value_at(1.0), Err(Error::ElementWeights { .. })), "{penalty:?}");
+            assert!(matches!(penalty.prox_with(1.0), Err(Error::ElementWeights { .. })), "{penalty:?}");
+            return;
+        }
+        for x in weights() {
+            let value = penalty.value_at(x).expect("it has no groups");
+            assert!(close(value, (case.value)(x)), "{penalty:?} at {x}: {value}");
+            assert_eq!(penalty.value_of(&[x]), Ok(value));
+            let slope = penalty.has_gradient().then(|| (double.gradient)(x, &case.gradient_coefficients()));
+            assert_eq!(penalty.gradient_at(x).ok(), slope, "{penalty:?} at {x}");
+            for step in STEPS {
+                let want = (double.prox)(x, &case.prox_coefficients(step));
+                assert_eq!(penalty.prox_at(x, step), Ok(want), "{penalty:?} at {x}");
+                let mut all = [x, 0.5 * x];
+                penalty.prox_of(&mut all, step).expect("it has no groups");
+                assert_eq!(all[0], want);
+            }
+        }
+        for x in [f64::NAN, f64::INFINITY] {
+            assert!(
+                penalty.value_at(x).is_err() && penalty.gradient_at(x).is_err() && penalty.prox_at(x, 1.0).is_err()
+            );
+            assert_eq!(penalty.prox_with(1.0).expect("a step").of(x).to_bits(), x.to_bits());
+        }
+        assert!(penalty.prox_at(1.0, f64::NAN).is_err() && penalty.prox_at(1.0, -1.0).is_err());
+    });
+    let group = Penalty::l2_norm(1.0).expect("it is valid");
+    let text = "l2_norm is a group penalty: it has no value of one number; use value_of";
+    assert_eq!(group.value_at(1.0).expect_err(text).to_string(), text);
 }

@@ -46,6 +46,19 @@ proptest! {
                     prop_assert!(off <= VECTOR * scale, "{x}, not {want}, of {v:?} by {}", known.name);
                 }
             }
+            let mut double = wide(v);
+            known.penalty.prox_of(&mut double, step).expect("the groups cover it");
+            for (x, v) in double.chunks(run).zip(v.chunks(run)) {
+                let (want, scale) = ((known.prox)(v, step), largest(&wide(v)));
+                let off = x.iter().zip(&want).map(|(x, want)| (x - want).abs()).fold(0.0, f64::max);
+                prop_assert!(off <= 1e-14 * scale.max(bound), "{x:?}, not {want:?}, in f64 by {}", known.name);
+                let mut alone = wide(v);
+                known.penalty.group_prox_with(step).expect("it has groups").apply(&mut alone);
+                prop_assert_eq!(&alone[..], x);
+            }
+            if known.projects {
+                prop_assert_eq!(known.penalty.value_of(&double), Ok(0.0), "{:?} by {}", double, known.name);
+            }
         }
     }
 
@@ -56,6 +69,8 @@ proptest! {
             let want: f64 = v.chunks(run).map(|group| (known.value)(&wide(group))).sum();
             let found = value(&known.penalty, v);
             prop_assert!(found == want || (found - want).abs() <= VECTOR * want, "{found}, not {want}, by {}", known.name);
+            let found = known.penalty.value_of(&wide(v)).expect("the groups cover it");
+            prop_assert!(found == want || (found - want).abs() <= 1e-13 * want, "{found}, not {want}, by {}", known.name);
         }
     }
 

@@ -4,6 +4,7 @@ use penalty::Penalty;
 use rayon::prelude::*;
 
 use crate::fitter::{Fitter, check};
+use crate::fold_products::FoldProducts;
 use crate::folds::{Fold, Folds};
 use crate::lambda::{Grid, largest};
 use crate::loss::Loss;
@@ -161,9 +162,11 @@ pub fn cross_validate(
         grid.lambdas(|| largest(&mut fitter, &template))?
     };
     let scales = (scaling == Scaling::Once).then_some(&sample.design.scales[..]);
+    let products = if loss.is_quadratic() { FoldProducts::new(&sample, folds) } else { None };
+    let products = products.as_ref();
     let curves: Vec<(Vec<f64>, bool)> = (0..folds.count())
         .into_par_iter()
-        .map(|fold| curve(problem, loss, &template, outputs, &lambdas, &folds.fold(fold), scales, options))
+        .map(|fold| curve(problem, loss, &template, outputs, &lambdas, &folds.fold(fold), scales, products, options))
         .collect::<Result<_>>()?;
     let losses = (0..lambdas.len()).map(|at| curves.iter().map(|(curve, _)| curve[at]).collect()).collect();
     Ok(CrossValidation::new(lambdas, losses, curves.iter().all(|(_, converged)| *converged)))
@@ -179,20 +182,22 @@ fn curve(
     lambdas: &[f64],
     fold: &Fold,
     scales: Option<&[f64]>,
+    products: Option<&FoldProducts<'_>>,
     options: &Options<'_>,
 ) -> Result<(Vec<f64>, bool)> {
     let sample = Sample::of(problem, Some(&fold.train), scales);
     loss.outputs(&sample.y)?;
-    let mut fitter = Fitter::new(&sample, template, loss, outputs, None, options)?;
+    let products = products.map(|products| products.without(fold.index, &sample.design));
+    let mut fitter = Fitter::new(&sample, template, loss, outputs, products, options)?;
+    let held_out = problem.x.picked(&fold.test);
     let (mut curve, mut converged) = (Vec::with_capacity(lambdas.len()), true);
     for lambda in lambdas {
         let solution = fitter.fit(*lambda, options)?;
         converged &= solution.converged;
-        let predicted = solution.predict(&problem.x)?;
+        let predicted = solution.predict(&held_out.matrix())?;
         let (mut sum, mut weight) = (0.0, 0.0);
-        for row in &fold.test {
+        for (row, eta) in fold.test.iter().zip(predicted.chunks(outputs)) {
             let (v, y) = (problem.weights.map_or(1.0, |weights| weights[*row]), problem.y[*row]);
-            let eta = &predicted[row * outputs..(row + 1) * outputs];
             sum += 2.0 * v * (loss.value(y, eta) - loss.least(y));
             weight += v;
         }

@@ -3,50 +3,57 @@
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
-use crate::Result;
-use crate::loss::Loss;
 use crate::regularizer::{Kind, Regularizer};
-use crate::sample::Sample;
 use crate::solution::Solution;
 
-/// The degrees of freedom, and whether they are approximate.
+/// The degrees of freedom, and whether they are approximate. `products` gives those of columns with each other, if the loss
+/// is squared, and `independent` says that those with coefficients are known to be so.
 pub(crate) fn degrees_of_freedom(
-    sample: &Sample,
+    products: impl FnOnce(&[usize]) -> Option<Vec<f64>>,
+    independent: bool,
     regularizer: &Regularizer<'_>,
-    loss: &dyn Loss,
     solution: &Solution,
-) -> Result<(f64, bool)> {
+) -> (f64, bool) {
     let count = solution.nonzero as f64;
-    if !loss.is_quadratic() || !regularizer.is_elastic_net() {
-        return Ok((count, true));
-    }
+    let approximate = (count, true);
     let active: Vec<usize> = (0..solution.coef.len()).filter(|j| solution.coef[*j] != 0.0).collect();
     let size = active.len();
-    if size == 0 {
-        return Ok((0.0, false));
+    if !regularizer.is_elastic_net() || solution.outputs > 1 {
+        return approximate;
     }
-    let ridge: Vec<f64> = active
-        .iter()
-        .map(|j| match regularizer.kind(*j) {
-            Kind::ElasticNet { l2, .. } => 2.0 * l2,
-            _ => 0.0,
-        })
-        .collect();
-    let gram = sample.design.gram(&active, sample.weights.as_deref());
-    let entry = |a: usize, b: usize| gram[b * size + a];
+    if size == 0 {
+        return (0.0, false);
+    }
+    let ridge = |j: &usize| match regularizer.kind(*j) {
+        Kind::ElasticNet { l2, .. } => 2.0 * l2,
+        _ => 0.0,
+    };
+    let ridge: Vec<f64> = active.iter().map(ridge).collect();
+    if independent && ridge.iter().all(|ridge| *ridge == 0.0) {
+        return (count, false);
+    }
+    let Some(gram) = products(&active) else { return approximate };
+    let with_ridge = |a: usize, b: usize| gram[b * size + a] + if a == b { ridge[a] } else { 0.0 };
+    let matrix = Mat::from_fn(size, size, with_ridge);
     if ridge.iter().all(|ridge| *ridge == 0.0) {
-        // The eigenvalues that are 0 up to rounding.
-        let values = Mat::from_fn(size, size, entry).self_adjoint_eigenvalues(Side::Lower);
-        let rank = values.map(|values| {
-            let largest = values.iter().fold(0.0, |max: f64, value| max.max(*value));
-            values.iter().filter(|value| **value > 1e-12 * size as f64 * largest).count() as f64
-        });
-        return Ok(rank.map_or((count, true), |rank| (rank, false)));
+        if is_independent(size, |a, b| gram[b * size + a]) {
+            return (count, false);
+        }
+        // The eigenvalues that are not 0 up to rounding.
+        let Ok(values) = matrix.self_adjoint_eigenvalues(Side::Lower) else { return approximate };
+        let largest = values.iter().fold(0.0, |max: f64, value| max.max(*value));
+        let rank = values.iter().filter(|value| **value > 1e-12 * size as f64 * largest).count();
+        return (rank as f64, false);
     }
     // tr G(G + D)⁻¹ = size − tr D(G + D)⁻¹.
-    let ridged = Mat::from_fn(size, size, |a, b| entry(a, b) + if a == b { ridge[a] } else { 0.0 });
-    let Ok(factors) = ridged.llt(Side::Lower) else { return Ok((count, true)) };
+    let Ok(factors) = matrix.llt(Side::Lower) else { return approximate };
     let inverse = factors.solve(Mat::<f64>::identity(size, size));
     let lost: f64 = (0..size).map(|a| ridge[a] * inverse[(a, a)]).sum();
-    Ok((count - lost, false))
+    (count - lost, false)
+}
+
+/// Whether a matrix of products is that of linearly independent columns: each has something beside the ones before it.
+pub(crate) fn is_independent(size: usize, products: impl Fn(usize, usize) -> f64) -> bool {
+    let Ok(factors) = Mat::from_fn(size, size, &products).llt(Side::Lower) else { return false };
+    (0..size).all(|a| factors.L()[(a, a)] * factors.L()[(a, a)] > 1e-10 * products(a, a))
 }

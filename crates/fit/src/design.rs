@@ -142,6 +142,17 @@ impl Design {
         design
     }
 
+    /// Some rows of a dense design, as they are centred and scaled here.
+    pub(crate) fn picked(&self, picked: &[usize]) -> Design {
+        let x: &[f64] = if let Store::Dense(x) = &self.store { x } else { &[] };
+        let mut copy = vec![0.0; picked.len() * self.cols];
+        copy.par_chunks_mut(picked.len().max(1)).zip(x.par_chunks(self.rows)).for_each(|(out, x)| {
+            out.iter_mut().zip(picked).for_each(|(out, row)| *out = x[*row]);
+        });
+        let [means, scales, squares] = [&self.means, &self.scales, &self.squares].map(Vec::clone);
+        Design { rows: picked.len(), cols: self.cols, store: Store::Dense(copy), means, scales, squares }
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }

@@ -6,9 +6,11 @@ use faer::{Mat, Side};
 /// Iterates that are kept.
 const KEPT: usize = 6;
 
+type Iterate = (Vec<f64>, Vec<f64>);
+
 /// The last iterates of a method, with a vector that is affine in each (Bertrand and Massias 2021).
 pub(crate) struct Extrapolation {
-    iterates: Vec<(Vec<f64>, Vec<f64>)>,
+    iterates: Vec<Iterate>,
 }
 
 impl Extrapolation {
@@ -23,7 +25,7 @@ impl Extrapolation {
     }
 
     /// The combination of the iterates whose next step is least; `None` if they do not tell. They are forgotten.
-    pub(crate) fn take(&mut self) -> Option<(Vec<f64>, Vec<f64>)> {
+    pub(crate) fn take(&mut self) -> Option<Iterate> {
         let iterates = std::mem::take(&mut self.iterates);
         let count = iterates.len() - 1;
         let steps: Vec<Vec<f64>> =
@@ -34,7 +36,7 @@ impl Extrapolation {
         let solved =
             Mat::from_fn(count, count, entry).llt(Side::Lower).ok()?.solve(Mat::<f64>::from_fn(count, 1, |_, _| 1.0));
         let sum: f64 = (0..count).map(|a| solved[(a, 0)]).sum();
-        let combined = |of: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| {
+        let combined = |of: fn(&Iterate) -> &Vec<f64>| {
             let mut out = vec![0.0; of(&iterates[0]).len()];
             for a in 0..count {
                 let c = solved[(a, 0)] / sum;

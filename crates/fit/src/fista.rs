@@ -66,7 +66,7 @@ pub(crate) fn solve(
         }
         let ended = plain && (residual <= goal.residual || rises);
         if ended || iteration >= most {
-            let converged = plain && residual <= goal.residual.max(1e-7 * objective.abs().sqrt());
+            let converged = plain && residual <= goal.residual;
             return Ok(End { iterations: iteration + 1, converged, gap: None, residual });
         }
         if rises || residual <= goal.residual {

@@ -24,6 +24,8 @@ pub(crate) struct Fitter<'a> {
     pub(crate) null: f64,
     /// The least loss that there is.
     least: f64,
+    /// A loss that is nothing but rounding.
+    rounding: f64,
     /// The λ before, for which the slopes are.
     before: Option<f64>,
     notes: Vec<String>,
@@ -73,6 +75,8 @@ impl<'a> Fitter<'a> {
         };
         let n = sample.rows() as f64;
         let least = (0..sample.rows()).map(|row| sample.weight(row) * loss.least(sample.y[row])).sum::<f64>() / n;
+        let square = (0..sample.rows()).map(|row| sample.weight(row) * sample.y[row] * sample.y[row]).sum::<f64>() / n;
+        let rounding = (1e-26 * square).max(f64::MIN_POSITIVE);
         let constant = sample.design.squares.iter().filter(|square| **square == 0.0).count();
         let mut notes = Vec::new();
         if constant > 0 {
@@ -81,7 +85,8 @@ impl<'a> Fitter<'a> {
         }
         let state = || State { w: vec![0.0; p], c: vec![0.0; p], loss: 0.0 };
         let states = (0..outputs).map(|_| state()).collect();
-        let mut fitter = Fitter { sample, template, model, outputs: states, null: 0.0, least, before: None, notes };
+        let mut fitter =
+            Fitter { sample, template, model, outputs: states, null: 0.0, least, rounding, before: None, notes };
         fitter.start(options)?;
         Ok(fitter)
     }
@@ -140,7 +145,7 @@ impl<'a> Fitter<'a> {
             Some(before) if before > lambda && 2.0 * lambda > before => Some(self.template.at(2.0 * lambda - before)?),
             _ => None,
         };
-        let goal = Goal::new(options.tolerance, (self.null - self.least).max(f64::MIN_POSITIVE));
+        let goal = Goal::new(options.tolerance, (self.null - self.least).max(self.rounding), self.outputs.len());
         let alone = self.template.has_groups() && self.template.blocks() == 1;
         let mut end = End { iterations: 0, converged: true, gap: None, residual: 0.0 };
         let count = self.outputs.len();
@@ -159,10 +164,17 @@ impl<'a> Fitter<'a> {
                     working::solve(smooth, &regularizer, wider, state, goal, lambda, options)?
                 };
                 let ended = match ended {
-                    Some(ended) => ended,
-                    None => fista::solve(smooth, &regularizer, state, goal, lambda, options)?,
+                    Some(ended) => {
+                        moved += ended.iterations;
+                        ended
+                    }
+                    // The first step says whether there is another.
+                    None => {
+                        let ended = fista::solve(smooth, &regularizer, state, goal, lambda, options)?;
+                        moved += ended.iterations - 1;
+                        ended
+                    }
                 };
-                moved += ended.iterations;
                 all.iterations += ended.iterations;
                 all.converged &= ended.converged;
                 all.gap = ended.gap;
@@ -214,6 +226,22 @@ impl<'a> Fitter<'a> {
             residual: end.residual,
             notes,
         })
+    }
+
+    /// The products of columns with each other, under the squared loss.
+    pub(crate) fn products(&mut self, features: &[usize]) -> Option<Vec<f64>> {
+        match &mut self.model {
+            Model::Quadratic(quadratic) => Some(quadratic.products(features)),
+            Model::Newton(_) => None,
+        }
+    }
+
+    /// Whether all columns are known to be linearly independent.
+    pub(crate) fn is_independent(&mut self) -> bool {
+        match &mut self.model {
+            Model::Quadratic(quadratic) => quadratic.is_independent(),
+            Model::Newton(_) => false,
+        }
     }
 
     /// 1 − deviance/null deviance of a loss.

@@ -1,21 +1,17 @@
 //! Losses of one row: what a model's prediction costs.
 
-mod logistic;
-mod multinomial;
-mod poisson;
-mod squared;
-
-pub use logistic::Logistic;
-pub use multinomial::Multinomial;
-pub use poisson::Poisson;
-pub use squared::Squared;
+pub(crate) mod logistic;
+pub(crate) mod multinomial;
+pub(crate) mod poisson;
+pub(crate) mod squared;
 
 use crate::{Error, Result};
 
 /// A smooth convex loss ℓ(y, η) of a row's target y and its linear predictor η = xw + b. A fit minimizes
 /// (1/Σv) Σ vᵢ ℓ(yᵢ, ηᵢ) + R(w) with sample weights v.
 ///
-/// [`Squared`], [`Logistic`], [`Multinomial`] and [`Poisson`] are here. A user implements three functions for another:
+/// [`Squared`](crate::Squared), [`Logistic`](crate::Logistic), [`Multinomial`](crate::Multinomial) and
+/// [`Poisson`](crate::Poisson) are here. A user implements three functions for another:
 ///
 /// ```
 /// use penalty::Penalty;

@@ -1,5 +1,6 @@
 //! The design as the caller has it: dense or sparse columns.
 
+use crate::kernel::add_scaled;
 use crate::{Error, Result};
 
 /// A design X of n rows (samples) and p columns (features), borrowed from the caller.
@@ -139,7 +140,7 @@ impl<'a> Matrix<'a> {
             match self.data {
                 Data::Dense(values) => {
                     let x = &values[column * self.rows..(column + 1) * self.rows];
-                    out.iter_mut().zip(x).for_each(|(out, x)| *out += w * x);
+                    add_scaled(*w, x, out);
                 }
                 Data::Sparse { starts, rows, values } => {
                     for at in starts[column]..starts[column + 1] {
@@ -148,6 +149,51 @@ impl<'a> Matrix<'a> {
                 }
             }
         }
+    }
+}
+
+/// Copies of some rows of a design.
+pub(crate) struct Rows {
+    rows: usize,
+    cols: usize,
+    values: Vec<f64>,
+    /// The starts and the rows of a sparse design.
+    sparse: Option<(Vec<usize>, Vec<usize>)>,
+}
+
+impl Matrix<'_> {
+    /// These rows, which ascend.
+    pub(crate) fn picked(&self, picked: &[usize]) -> Rows {
+        let (rows, cols) = (picked.len(), self.cols);
+        match self.data {
+            Data::Dense(values) => {
+                let values = values.chunks(self.rows).flat_map(|x| picked.iter().map(|row| x[*row])).collect();
+                Rows { rows, cols, values, sparse: None }
+            }
+            Data::Sparse { starts, rows: of, values } => {
+                let mut places = vec![usize::MAX; self.rows];
+                picked.iter().enumerate().for_each(|(place, row)| places[*row] = place);
+                let (mut kept, mut kept_rows, mut kept_starts) = (Vec::new(), Vec::new(), vec![0]);
+                for column in starts.windows(2) {
+                    for at in (column[0]..column[1]).filter(|at| places[of[*at]] != usize::MAX) {
+                        kept.push(values[at]);
+                        kept_rows.push(places[of[at]]);
+                    }
+                    kept_starts.push(kept.len());
+                }
+                Rows { rows, cols, values: kept, sparse: Some((kept_starts, kept_rows)) }
+            }
+        }
+    }
+}
+
+impl Rows {
+    pub(crate) fn matrix(&self) -> Matrix<'_> {
+        let data = match &self.sparse {
+            None => Data::Dense(&self.values),
+            Some((starts, rows)) => Data::Sparse { starts, rows, values: &self.values },
+        };
+        Matrix { rows: self.rows, cols: self.cols, data }
     }
 }
 

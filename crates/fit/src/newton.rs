@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::Result;
 use crate::loss::Loss;
 use crate::options::EPOCHS;
+use crate::products::Products;
 use crate::regularizer::Regularizer;
 use crate::sample::Sample;
 use crate::smooth::{Smooth, Working};
@@ -22,10 +23,22 @@ pub(crate) struct Newton<'a> {
     /// −vᵢ∂ℓ/∂η of the output.
     slopes: Vec<f64>,
     curvatures: Vec<f64>,
+    /// For each output.
+    held: Vec<Option<Held>>,
+}
+
+/// Weights of rows and the columns' products with them, near those of now: steps with them still lead to the optimum.
+struct Held {
+    h: Vec<f64>,
+    /// Σh/n.
+    total: f64,
+    products: Products,
 }
 
 /// Newton steps on one working set.
-const STEPS: usize = 8;
+const STEPS: usize = 30;
+/// The same with a bound of the curvature, which are smaller and cheaper.
+const BOUNDED_STEPS: usize = 200;
 
 impl<'a> Newton<'a> {
     pub(crate) fn new(sample: &'a Sample, loss: &'a dyn Loss, outputs: usize) -> Newton<'a> {
@@ -39,6 +52,7 @@ impl<'a> Newton<'a> {
             intercepts: vec![0.0; outputs],
             slopes: vec![0.0; rows],
             curvatures: vec![0.0; sample.design.cols()],
+            held: (0..outputs).map(|_| None).collect(),
         }
     }
 
@@ -70,6 +84,30 @@ impl<'a> Newton<'a> {
         self.mean(|y, eta| self.loss.value(y, eta))
     }
 
+    /// A bound of the curvature, or the largest that a row has now.
+    fn bound(&self) -> f64 {
+        let curvature = |(eta, y): (&[f64], &f64)| self.loss.curvature(*y, eta, self.output);
+        let largest = || self.eta.chunks(self.outputs).zip(&self.sample.y).map(curvature).fold(0.0, f64::max);
+        self.loss.smoothness().unwrap_or_else(largest)
+    }
+
+    /// The rows' curvatures of now, or a bound of them.
+    fn hold(&self, bounded: bool) -> Held {
+        let rows = self.sample.rows();
+        let mut h = vec![0.0; rows];
+        if bounded {
+            let bound = self.bound();
+            h.iter_mut().zip(0..).for_each(|(h, row)| *h = bound * self.sample.weight(row));
+        } else {
+            self.each(|y, eta| self.loss.curvature(y, eta, self.output), &mut h);
+            // Rows without curvature would make the model unbounded.
+            let least = 1e-9 * h.iter().fold(0.0, |max: f64, h| max.max(*h)).max(1e-9);
+            h.iter_mut().zip(0..).for_each(|(h, row)| *h = h.max(least * self.sample.weight(row)));
+        }
+        let total = h.iter().sum::<f64>() / rows as f64;
+        Held { h, total, products: Products::of_kept(&self.sample.design) }
+    }
+
     fn shift(&mut self, by: f64) {
         let (outputs, output) = (self.outputs, self.output);
         self.eta.iter_mut().skip(output).step_by(outputs).for_each(|eta| *eta += by);
@@ -99,7 +137,7 @@ impl<'a> Newton<'a> {
             let mut length = step.clamp(-5.0, 5.0);
             self.shift(length);
             let mut after = self.value();
-            while !(after <= before) && length.abs() > 1e-12 {
+            while (after.is_nan() || after > before) && length.abs() > 1e-12 {
                 self.shift(-0.5 * length);
                 length *= 0.5;
                 after = self.value();
@@ -120,14 +158,7 @@ impl Smooth for Newton<'_> {
         self.each(|y, eta| -self.loss.slope(y, eta, output), &mut slopes);
         self.slopes = slopes;
         self.sample.design.correlations(&self.slopes, c);
-        // A bound of the curvature, or what the rows have now.
-        let largest = match self.loss.smoothness() {
-            Some(bound) => bound,
-            None => {
-                let curvature = |eta: &[f64], row: usize| self.loss.curvature(self.sample.y[row], eta, output);
-                self.eta.chunks(self.outputs).zip(0..).map(|(eta, row)| curvature(eta, row)).fold(0.0, f64::max)
-            }
-        };
+        let largest = self.bound();
         let squares = &self.sample.design.squares;
         self.curvatures.iter_mut().zip(squares).for_each(|(l, square)| *l = largest * square);
         self.value()
@@ -159,42 +190,63 @@ impl Smooth for Newton<'_> {
         regularizer: &Regularizer<'_>,
         working: &Working,
         w: &mut [f64],
-        _: &[f64],
+        c: &[f64],
         tolerance: f64,
     ) -> Result<usize> {
         let (rows, output, features) = (self.sample.rows(), self.output, &working.features);
         let (n, m) = (rows as f64, features.len());
-        let (mut h, mut epochs) = (vec![0.0; rows], 0);
+        let mut epochs = 0;
         let mut part: Vec<f64> = features.iter().map(|j| w[*j]).collect();
         let mut whole = w.to_vec();
         let mut loss = self.value();
         let mut penalty = regularizer.value(&whole)?;
-        for _ in 0..STEPS {
+        // Where R is not convex, which points are fixed depends on the curvature: the bound that the check has is taken.
+        let bounded = !regularizer.is_convex();
+        let (mut gram, mut means, mut moved_before) = (Vec::new(), Vec::new(), f64::INFINITY);
+        let mut held = self.held[output].take();
+        for _ in 0..if bounded { BOUNDED_STEPS } else { STEPS } {
             let mut slopes = std::mem::take(&mut self.slopes);
             self.each(|y, eta| -self.loss.slope(y, eta, output), &mut slopes);
             self.slopes = slopes;
-            self.each(|y, eta| self.loss.curvature(y, eta, output), &mut h);
-            // Rows without curvature would make the model unbounded.
-            let least = 1e-9 * h.iter().fold(0.0, |max: f64, h| max.max(*h)).max(1e-9);
-            h.iter_mut().zip(0..).for_each(|(h, row)| *h = h.max(least * self.sample.weight(row)));
-            let mut gram = self.sample.design.gram(features, Some(&h));
-            let mut q = self.sample.design.weighted_means(features, &self.slopes);
-            // The intercept is at its best for every change of the coefficients.
-            let (total, slope) = (h.iter().sum::<f64>() / n, self.slopes.iter().sum::<f64>() / n);
-            let means =
-                if self.sample.intercept { self.sample.design.weighted_means(features, &h) } else { vec![0.0; m] };
-            if self.sample.intercept {
-                for (b, column) in gram.chunks_mut(m).enumerate() {
-                    column.iter_mut().zip(&means).for_each(|(g, mean)| *g -= mean * means[b] / total);
+            // Products of before serve as long as the steps become short with them.
+            let mut now = match held.take() {
+                Some(held) => held,
+                None => {
+                    gram.clear();
+                    self.hold(bounded)
                 }
+            };
+            if gram.is_empty() {
+                now.products.prepare(&self.sample.design, Some(&now.h), features, c);
+                gram = now.products.among(features);
+                means = if self.sample.intercept {
+                    self.sample.design.weighted_means(features, &now.h)
+                } else {
+                    vec![0.0; m]
+                };
+                // The intercept is at its best for every change of the coefficients.
+                if self.sample.intercept {
+                    for (b, column) in gram.chunks_mut(m).enumerate() {
+                        column.iter_mut().zip(&means).for_each(|(g, mean)| *g -= mean * means[b] / now.total);
+                    }
+                }
+            }
+            let (total, slope) = (now.total, self.slopes.iter().sum::<f64>() / n);
+            held = Some(now);
+            let mut q = self.sample.design.weighted_means(features, &self.slopes);
+            if self.sample.intercept {
                 q.iter_mut().zip(&means).for_each(|(q, mean)| *q -= mean * slope / total);
             }
             let start = q.clone();
             let mut next = part.clone();
-            let subproblem = Subproblem { regularizer, blocks: &working.blocks, features, gram: &gram };
+            let columns: Vec<&[f64]> = gram.chunks(m).collect();
+            let subproblem = Subproblem { regularizer, blocks: &working.blocks, features, gram: &columns };
             epochs += subproblem.minimize(&mut next, &mut q, 0.1 * tolerance, EPOCHS)?;
             let d: Vec<f64> = next.iter().zip(&part).map(|(next, part)| next - part).collect();
             let moved = (0..m).map(|k| d[k].abs() * gram[k * m + k].max(0.0).sqrt()).fold(0.0, f64::max);
+            // Without a bound of the curvature, a measure of it must be one of now.
+            let stale = if bounded { self.loss.smoothness().is_none() } else { moved > 0.2 * moved_before };
+            moved_before = if stale { f64::INFINITY } else { moved };
             if moved == 0.0 {
                 break;
             }
@@ -229,6 +281,7 @@ impl Smooth for Newton<'_> {
             if !accepted {
                 let eta = self.eta.iter_mut().skip(output).step_by(self.outputs);
                 eta.zip(&direction).for_each(|(eta, d)| *eta -= at * d);
+                held = None;
                 break;
             }
             self.intercepts[output] += at * shift;
@@ -242,7 +295,11 @@ impl Smooth for Newton<'_> {
             if moved <= tolerance {
                 break;
             }
+            if stale {
+                held = None;
+            }
         }
+        self.held[output] = held;
         Ok(epochs)
     }
 }

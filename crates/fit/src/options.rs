@@ -22,6 +22,7 @@ pub struct Options<'a> {
     /// The most working sets of a fit, and steps of a fit without working sets are 100 times as many. By default 100.
     pub iterations: usize,
     /// Is called after each working set; [`ControlFlow::Break`] cancels the fit.
+    #[allow(clippy::type_complexity, reason = "it is a closure's type, written out once")]
     pub progress: Option<&'a (dyn Fn(&Progress) -> ControlFlow<()> + Sync)>,
 }
 

@@ -103,7 +103,9 @@ pub fn path(
     let mut points = Vec::with_capacity(lambdas.len());
     for lambda in lambdas {
         let solution = fitter.fit(lambda, options)?;
-        let (degrees, approximate) = degrees_of_freedom(&sample, &template.at(lambda)?, loss, &solution)?;
+        let independent = solution.nonzero > 0 && fitter.is_independent();
+        let (degrees, approximate) =
+            degrees_of_freedom(|active| fitter.products(active), independent, &template.at(lambda)?, &solution);
         let (n, p) = (sample.rows() as f64, sample.design.cols() as f64);
         let deviance = fitter.deviance(solution.loss);
         let fitted = if loss.is_quadratic() { n * (deviance / n).ln() } else { deviance };

@@ -25,6 +25,11 @@ impl Products {
         Products { with_all, place: vec![NOWHERE; p], kept: Vec::new(), columns: Vec::new() }
     }
 
+    /// Products of kept columns only.
+    pub(crate) fn of_kept(design: &Design) -> Products {
+        Products { with_all: false, place: vec![NOWHERE; design.cols()], kept: Vec::new(), columns: Vec::new() }
+    }
+
     /// All products of a design with these many features, column by column.
     pub(crate) fn complete(p: usize, gram: &[f64]) -> Products {
         let columns = gram.chunks(p).map(<[f64]>::to_vec).collect();
@@ -41,16 +46,14 @@ impl Products {
         &self.columns[self.place[feature] as usize]
     }
 
-    /// The products of these features with each other, column by column. `c` are the slopes: features with a large one
-    /// will be asked for next.
-    pub(crate) fn among(
-        &mut self,
-        design: &Design,
-        weights: Option<&[f64]>,
-        features: &[usize],
-        c: &[f64],
-    ) -> Vec<f64> {
-        self.add(design, weights, features, c);
+    /// The columns of all features, if they are there.
+    pub(crate) fn whole(&self) -> Option<Vec<&[f64]>> {
+        let complete = self.with_all && self.kept.len() == self.place.len();
+        complete.then(|| self.place.iter().map(|place| &self.columns[*place as usize][..]).collect())
+    }
+
+    /// The products of features that are prepared with each other, column by column.
+    pub(crate) fn among(&self, features: &[usize]) -> Vec<f64> {
         let m = features.len();
         let places: Vec<usize> = features.iter().map(|j| self.place[*j] as usize).collect();
         let mut gram = vec![0.0; m * m];
@@ -68,7 +71,8 @@ impl Products {
         gram
     }
 
-    fn add(&mut self, design: &Design, weights: Option<&[f64]>, features: &[usize], c: &[f64]) {
+    /// Works out the products of these features. `c` are the slopes: features with a large one will be asked for next.
+    pub(crate) fn prepare(&mut self, design: &Design, weights: Option<&[f64]>, features: &[usize], c: &[f64]) {
         let mut new: Vec<usize> = features.iter().copied().filter(|j| self.place[*j] == NOWHERE).collect();
         if new.is_empty() {
             return;
@@ -91,17 +95,23 @@ impl Products {
         }
         // One read of the design is worth many columns.
         let (p, known) = (design.cols(), self.kept.len());
-        let wanted = new.len().max(known / 2).max(32);
-        let mut others: Vec<usize> =
-            (0..p).filter(|j| self.place[*j] == NOWHERE && design.squares[*j] > 0.0 && !new.contains(j)).collect();
-        if known == 0 && 2 * (wanted) >= p || p <= 64 {
-            // Half of the products are the others mirrored.
-            let all: Vec<usize> = (0..p).collect();
-            *self = Products::complete(p, &design.gram(&all, weights));
+        let wanted = new.len().max(known).max(32);
+        let is_new = |j: &usize| self.place[*j] == NOWHERE;
+        let mut others: Vec<usize> = (0..p).filter(is_new).collect();
+        if 2 * (known + wanted) >= p {
+            // What is left, of which half is the other half mirrored.
+            let (own, size) = (design.gram(&others, weights), others.len());
+            for (k, j) in others.iter().enumerate() {
+                let mut column = vec![0.0; p];
+                self.kept[..known].iter().for_each(|other| column[*other] = self.with_all(*other)[*j]);
+                others.iter().zip(&own[k * size..(k + 1) * size]).for_each(|(other, x)| column[*other] = *x);
+                self.keep(*j, column);
+            }
             return;
         }
+        others.retain(|j| design.squares[*j] > 0.0 && !new.contains(j));
         others.sort_by(|a, b| c[*b].abs().total_cmp(&c[*a].abs()));
-        new.extend(others.into_iter().take(wanted.saturating_sub(new.len())));
+        new.extend(others.into_iter().take(wanted - new.len()));
         let columns = design.gram_with_all(&new, weights);
         for (j, column) in new.into_iter().zip(columns) {
             self.keep(j, column);

@@ -1,5 +1,6 @@
 //! The squared loss: products of columns replace the rows.
 
+use crate::degrees::is_independent;
 use crate::kernel::{add_scaled, dot};
 use crate::products::Products;
 use crate::regularizer::Regularizer;
@@ -21,7 +22,11 @@ pub(crate) struct Quadratic<'a> {
     square: f64,
     /// r'Vr/n and r'Vy/n of the residual r.
     of_residual: [f64; 2],
+    independent: Option<bool>,
 }
+
+/// Columns are tested for linear independence all at once if there are no more than this.
+const INDEPENDENT_MOST: usize = 3000;
 
 impl<'a> Quadratic<'a> {
     pub(crate) fn new(sample: &'a Sample) -> Quadratic<'a> {
@@ -37,6 +42,7 @@ impl<'a> Quadratic<'a> {
             products: Products::new(&sample.design),
             start: vec![0.0; sample.design.cols()],
             of_residual: [0.0; 2],
+            independent: None,
         };
         let weighed = quadratic.weighed(&quadratic.y);
         quadratic.square = dot(&weighed, &quadratic.y) / n;
@@ -48,6 +54,22 @@ impl<'a> Quadratic<'a> {
     pub(crate) fn with_products(mut self, products: Products) -> Quadratic<'a> {
         self.products = products;
         self
+    }
+
+    /// The products of features with each other, column by column.
+    pub(crate) fn products(&mut self, features: &[usize]) -> Vec<f64> {
+        let weights = self.sample.weights.as_deref();
+        self.products.prepare(&self.sample.design, weights, features, &self.start);
+        self.products.among(features)
+    }
+
+    /// Whether all columns are known to be linearly independent.
+    pub(crate) fn is_independent(&mut self) -> bool {
+        if self.independent.is_none() {
+            let whole = self.products.whole().filter(|columns| columns.len() <= INDEPENDENT_MOST);
+            self.independent = whole.map(|columns| is_independent(columns.len(), |a, b| columns[b][a]));
+        }
+        self.independent == Some(true)
     }
 
     fn weighed(&self, x: &[f64]) -> Vec<f64> {
@@ -112,10 +134,24 @@ impl Smooth for Quadratic<'_> {
         tolerance: f64,
     ) -> Result<usize> {
         let weights = self.sample.weights.as_deref();
-        let gram = self.products.among(&self.sample.design, weights, &working.features, c);
+        self.products.prepare(&self.sample.design, weights, &working.features, c);
+        // Most of all features: their columns are taken as they are.
+        if let (true, Some(columns)) = (2 * working.features.len() > w.len(), self.products.whole()) {
+            let blocks: Vec<usize> = (0..regularizer.template().blocks()).collect();
+            let all = Working::of(blocks, regularizer);
+            if all.features.iter().enumerate().all(|(place, j)| place == *j) {
+                let mut q = c.to_vec();
+                let subproblem =
+                    Subproblem { regularizer, blocks: &all.blocks, features: &all.features, gram: &columns };
+                return subproblem.minimize(w, &mut q, tolerance, EPOCHS);
+            }
+        }
+        let gram = self.products.among(&working.features);
+        let columns: Vec<&[f64]> = gram.chunks(working.features.len().max(1)).collect();
         let mut part: Vec<f64> = working.features.iter().map(|j| w[*j]).collect();
         let mut q: Vec<f64> = working.features.iter().map(|j| c[*j]).collect();
-        let subproblem = Subproblem { regularizer, blocks: &working.blocks, features: &working.features, gram: &gram };
+        let subproblem =
+            Subproblem { regularizer, blocks: &working.blocks, features: &working.features, gram: &columns };
         let epochs = subproblem.minimize(&mut part, &mut q, tolerance, EPOCHS)?;
         working.features.iter().zip(part).for_each(|(j, part)| w[*j] = part);
         Ok(epochs)

@@ -178,6 +178,13 @@ impl Regularizer<'_> {
         self.kinds[self.template.class(block)]
     }
 
+    /// Whether R is convex. What a user's penalty is, nobody knows.
+    pub(crate) fn is_convex(&self) -> bool {
+        const CONVEX: [&str; 8] =
+            ["huber", "nonnegative_l1", "interval", "box", "linf_norm", "l1_ball", "l2_ball", "simplex"];
+        self.kinds.iter().all(|kind| *kind != Kind::Other) || CONVEX.contains(&self.template.penalty.name())
+    }
+
     /// Whether every block is an elastic net.
     pub(crate) fn is_elastic_net(&self) -> bool {
         self.kinds.iter().all(|kind| matches!(kind, Kind::ElasticNet { .. }))

@@ -28,12 +28,19 @@ pub(crate) struct End {
 pub(crate) struct Goal {
     pub(crate) gap: f64,
     pub(crate) residual: f64,
+    /// A residual that may be nothing but rounding.
+    pub(crate) rounding: f64,
+    /// A residual with which a start needs no move.
+    pub(crate) still: f64,
 }
 
 impl Goal {
     /// Relative to the loss of the model without coefficients.
-    pub(crate) fn new(tolerance: f64, null: f64) -> Goal {
-        Goal { gap: tolerance * null, residual: (2.0 * tolerance * null).sqrt() }
+    pub(crate) fn new(tolerance: f64, null: f64, outputs: usize) -> Goal {
+        let (residual, rounding) = ((2.0 * tolerance * null).sqrt(), 1e-13 * null.sqrt());
+        // Several outputs move each other, less and less.
+        let still = if outputs == 1 { rounding } else { 1e-3 * residual };
+        Goal { gap: tolerance * null, residual, rounding, still }
     }
 }
 
@@ -56,7 +63,7 @@ pub(crate) fn solve(
     let template = regularizer.template();
     let blocks = template.blocks();
     let mut alive: Vec<usize> = (0..blocks).collect();
-    let (mut inner, mut before) = (0.1 * goal.residual, vec![false; blocks]);
+    let (mut inner, mut before) = ((0.1 * goal.residual).max(goal.rounding), vec![false; blocks]);
     let mut epochs = 0;
     let mut scratch = (Vec::new(), Vec::new());
     for iteration in 0.. {
@@ -77,7 +84,7 @@ pub(crate) fn solve(
             None => largest <= goal.residual,
         };
         // A small step of λ leaves the gap small without a move.
-        let moved = iteration > 0 || largest <= 1e-3 * goal.residual;
+        let moved = iteration > 0 || largest <= goal.still;
         let done = (converged && moved) || iteration == options.iterations;
         if let Some(progress) = options.progress {
             let now = Progress { lambda, iteration, objective, gap, residual: largest };
@@ -108,14 +115,9 @@ pub(crate) fn solve(
             residuals.retain(|_| *of.next().unwrap_or(&true));
         }
         // All that have coefficients, and the farthest of the others.
-        let mut chosen = vec![false; blocks];
-        let mut count = 0;
-        for block in 0..blocks {
-            if template.members(block).any(|j| state.w[j] != 0.0) {
-                chosen[block] = true;
-                count += 1;
-            }
-        }
+        let mut chosen: Vec<bool> =
+            (0..blocks).map(|block| template.members(block).any(|j| state.w[j] != 0.0)).collect();
+        let mut count = chosen.iter().filter(|chosen| **chosen).count();
         if let (0, Some(wider)) = (iteration, wider) {
             for block in &alive {
                 let l = gather(state, smooth.curvatures(), template.members(*block), &mut scratch);
@@ -140,8 +142,11 @@ pub(crate) fn solve(
         let list: Vec<usize> = (0..blocks).filter(|block| chosen[*block]).collect();
         new |= list.iter().any(|block| !before[*block]);
         if !new {
-            // The same blocks again: they were not solved well enough.
-            inner *= 0.1;
+            // The same blocks again: they were not solved well enough, or cannot be for rounding.
+            if inner <= goal.rounding {
+                return Ok(Some(End { iterations: epochs, converged, gap, residual: largest }));
+            }
+            inner = (0.1 * inner).max(goal.rounding);
         }
         before = chosen;
         let working = Working::of(list, regularizer);
@@ -161,7 +166,8 @@ fn gather(
     members: impl Iterator<Item = usize>,
     out: &mut (Vec<f64>, Vec<f64>),
 ) -> f64 {
-    (out.0.clear(), out.1.clear());
+    out.0.clear();
+    out.1.clear();
     let mut sum = 0.0;
     for j in members {
         out.0.push(state.w[j]);
