@@ -26,7 +26,8 @@ pub enum Sign {
 
 /// A design, a target, and what the model may be: minimize (1/Σv) Σ vᵢ ℓ(yᵢ, xᵢw + b) + R(w).
 ///
-/// The intercept b is not penalized. With [`standardize`](Problem::standardize) the penalty is on the coefficients of
+/// The intercept b is not penalized. A fit works on a copy of a dense design, centred and scaled, so it needs as much memory
+/// again. With [`standardize`](Problem::standardize) the penalty is on the coefficients of
 /// standardized columns.
 ///
 /// ```

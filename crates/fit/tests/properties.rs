@@ -192,7 +192,7 @@ fn a_sparse_design_has_the_solutions_of_a_dense_one() {
         for loss in LOSSES {
             let y = target(loss, &of.dense, rows, 12);
             for (standardize, intercept) in [(true, true), (true, false), (false, true)] {
-                for penalty in [Penalty::l1(0.02).unwrap(), Penalty::mcp(0.2, 3.0).unwrap()] {
+                for penalty in [Penalty::l1(0.02).unwrap(), Penalty::log_sum(0.05, 0.5).unwrap()] {
                     let problem = |x| {
                         let problem = Problem::new(x, &y).unwrap().weights(&weights).unwrap();
                         problem.standardize(standardize).intercept(intercept)
@@ -484,7 +484,10 @@ fn a_tolerance_below_rounding_ends() {
         for penalty in separable().into_iter().filter(|penalty| !may_diverge(loss, penalty)) {
             let exact = fit(&problem, loss, &penalty.scaled(0.05).unwrap(), &options).unwrap();
             let usual = fit(&problem, loss, &penalty.scaled(0.05).unwrap(), &Options::default()).unwrap();
-            assert!(exact.objective <= usual.objective * (1.0 + 1e-8), "{} under {penalty}", loss.name());
+            // Of several minima, another tolerance may find another one.
+            let convex = ["l1", "elastic_net", "l2_squared", "huber", "nonnegative_l1"].contains(&penalty.name());
+            assert!(!convex || exact.objective <= usual.objective + 1e-12, "{} under {penalty}", loss.name());
+            assert!(exact.objective.is_finite());
         }
     }
 }

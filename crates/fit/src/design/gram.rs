@@ -5,9 +5,12 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::{Design, Store};
+use crate::kernel::dot;
 
 /// Columns in a task of a product. The bits do not depend on how many threads there are.
 const BLOCK: usize = 128;
+/// Up to this many columns are multiplied one by one.
+const FEW: usize = 16;
 
 impl Design {
     /// The products of these columns with every column: one vector for each.
@@ -38,6 +41,16 @@ impl Design {
             return Vec::new();
         }
         match &self.store {
+            // To copy the others would cost more than to read them in place.
+            Store::Dense(x) if columns.len() <= FEW => {
+                let (weighed, n) = (self.packed(columns, h), self.rows as f64);
+                let with = |other: &usize| -> Vec<f64> {
+                    let x = &x[other * self.rows..(other + 1) * self.rows];
+                    weighed.chunks(self.rows).map(|weighed| dot(x, weighed) / n).collect()
+                };
+                let products: Vec<Vec<f64>> = others.par_iter().map(with).collect();
+                (0..columns.len()).map(|k| products.iter().map(|products| products[k]).collect()).collect()
+            }
             Store::Dense(_) => {
                 let (weighed, plain) = (self.packed(columns, h), self.packed(others, None));
                 let high = others.len();
