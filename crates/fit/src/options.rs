@@ -19,7 +19,7 @@ pub struct Options<'a> {
     /// no gap is known, no prox step may change the predictions by more than the root of twice this, relative to the
     /// root of that loss. By default 1e-9.
     pub tolerance: f64,
-    /// The most working sets of a fit, and steps of a fit without working sets are 100 times as many. By default 100.
+    /// A fit takes at most this many working sets, or 100 times as many steps where it has none. By default 100.
     pub iterations: usize,
     /// Is called after each working set; [`ControlFlow::Break`] cancels the fit.
     #[allow(clippy::type_complexity, reason = "it is a closure's type, written out once")]
