@@ -7,6 +7,7 @@ mod group_search;
 mod groups;
 mod lambda;
 mod pass;
+mod ranks;
 mod run;
 mod search;
 pub(crate) mod set;

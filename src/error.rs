@@ -301,6 +301,16 @@ pub enum Error {
         /// How many slots the set was built with.
         slots: usize,
     },
+    /// The ranks that share a set could not add up what they have.
+    #[error("rank {rank} of {size}: {problem}")]
+    Ranks {
+        /// The rank that says so.
+        rank: usize,
+        /// How many ranks there are.
+        size: usize,
+        /// What was expected of the others, and what was found.
+        problem: String,
+    },
     /// The process is a fork of the one that opened the device. A device does not survive a fork.
     #[error("the device was opened by process {expected}, and this is its fork {found}: open the device after forking")]
     Forked {

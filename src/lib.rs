@@ -63,6 +63,7 @@ mod plan;
 mod report;
 pub mod schedule;
 mod slices;
+mod transport;
 
 pub use half;
 #[cfg(feature = "gpu")]
@@ -94,10 +95,13 @@ pub use report::reports::Reports;
 /// Exact sums that merge, for programs that hold a tensor in chunks or spread it over devices or ranks.
 ///
 /// [`Backend::partial`] sums a chunk that starts at a multiple of [`TILE`](exact::TILE). A [`Partial`](exact::Partial)
-/// merges with others and travels as bytes.
+/// merges with others and travels as bytes. Ranks add up what they have by a [`Transport`](exact::Transport):
+/// [`Reports::across`] gives the reports of all, and [`HostSet::across`] the calls on a set of which each rank holds
+/// parts.
 pub mod exact {
     pub use crate::numeric::tile::TILE;
     pub use crate::report::partial::Partial;
+    pub use crate::transport::Transport;
 }
 
 /// What an [`Expression`] consists of.

@@ -13,6 +13,7 @@ pub(crate) mod groups;
 pub(crate) mod named;
 mod origin;
 mod over;
+mod parts;
 mod scaled;
 #[cfg(feature = "serde")]
 mod serialized;

@@ -17,8 +17,9 @@ use crate::formula::scalars::Scalars;
 use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
 use crate::penalty::groups::Geometry;
-use crate::plan::Span;
 use crate::plan::operation::{Operation, Part};
+use crate::plan::{Plan, Span};
+use crate::transport::Across;
 
 /// About how many weights each task of the pool reduces.
 const TASK: u64 = 1 << 14;
@@ -129,20 +130,47 @@ impl Cpu {
     ) {
         for spans in spans.chunk_by(|a, b| a.segment == b.segment) {
             let at = spans[0].segment as usize;
-            let (segment, penalty) = (&pass.segments[at], &pass.penalties[at]);
-            // Coverage of the segment by the groups was checked before.
-            let (Some(rule), Ok(Some(geometry))) = (penalty.rule(), penalty.geometry(segment.len)) else { continue };
-            let operands = operands[at].take(segment.len as usize);
-            let sums = if pass.sums { &mut sums[at..=at] } else { &mut [] };
-            let alone = Pass {
-                segments: &pass.segments[at..=at],
-                penalties: &pass.penalties[at..=at],
-                coefficients: &pass.coefficients[at..=at],
-                ..*pass
-            };
-            let spans: Vec<Span> = spans.iter().map(|span| Span { segment: 0, ..*span }).collect();
-            self.run_segment(&spans, &alone, (rule, &geometry), operands, sums);
+            self.run_segment_at(at, spans.iter().copied(), pass, operands, sums, None);
         }
+    }
+
+    /// Runs it on one segment that is one group, of which several ranks have parts. This rank's may be empty.
+    pub(super) fn run_group_across<E: Element>(
+        &self,
+        plan: &Plan,
+        pass: &Pass<'_>,
+        at: usize,
+        operands: &mut [SegmentOperands<'_, E>],
+        sums: &mut [Sums],
+        across: &Across<'_>,
+    ) {
+        let spans = plan.stages.iter().flat_map(|stage| &stage.spans).filter(|span| span.segment as usize == at);
+        self.run_segment_at(at, spans.copied(), pass, operands, sums, Some(across));
+    }
+
+    /// Runs it on one segment of several.
+    fn run_segment_at<E: Element>(
+        &self,
+        at: usize,
+        spans: impl Iterator<Item = Span>,
+        pass: &Pass<'_>,
+        operands: &mut [SegmentOperands<'_, E>],
+        sums: &mut [Sums],
+        across: Option<&Across<'_>>,
+    ) {
+        let (segment, penalty) = (&pass.segments[at], &pass.penalties[at]);
+        // Coverage of the segment by the groups was checked before.
+        let (Some(rule), Ok(Some(geometry))) = (penalty.rule(), penalty.geometry(segment.len)) else { return };
+        let operands = operands[at].take(segment.len as usize);
+        let sums = if pass.sums { &mut sums[at..=at] } else { &mut [] };
+        let alone = Pass {
+            segments: &pass.segments[at..=at],
+            penalties: &pass.penalties[at..=at],
+            coefficients: &pass.coefficients[at..=at],
+            ..*pass
+        };
+        let spans: Vec<Span> = spans.map(|span| Span { segment: 0, ..span }).collect();
+        self.run_segment(&spans, &alone, (rule, &geometry), operands, sums, across);
     }
 
     /// Runs the operation on the one segment of a pass.
@@ -153,10 +181,12 @@ impl Cpu {
         (rule, geometry): (Rule, &Geometry),
         mut operands: SegmentOperands<'_, E>,
         sums: &mut [Sums],
+        across: Option<&Across<'_>>,
     ) {
-        let way = Way::of(geometry);
+        let way = if across.is_some() { Way::Large } else { Way::of(geometry) };
         // The reduction of a whole tensor takes its weights tile by tile, so it sums each tile too.
-        let joined = pass.operation == Operation::Evaluate && pass.sums && way == Way::Large && geometry.count == 1;
+        let whole = way == Way::Large && geometry.count == 1 && across.is_none();
+        let joined = pass.operation == Operation::Evaluate && pass.sums && whole;
         // So does that of blocks, for the value of any result.
         let in_blocks = pass.sums && way == Way::InBlocks;
         let mut found = Vec::new();
@@ -179,6 +209,14 @@ impl Cpu {
                         _ => &*operands.written[0],
                     };
                     let reduction = self.reduction::<E>((rule, purpose), pass);
+                    if let Some(across) = across {
+                        found = vec![self.find_across(&reduction, read, across)];
+                        // What all ranks have found together counts once.
+                        if let (Purpose::Value, [sums], 0) = (purpose, &mut *sums, across.transport.rank()) {
+                            found.iter().for_each(|f| sums.add_terms(f.share, f.exponent));
+                        }
+                        continue;
+                    }
                     let size = geometry.largest() as usize;
                     match (way, purpose, &mut *sums) {
                         (Way::InBlocks, Purpose::Value, _) => {
@@ -202,6 +240,8 @@ impl Cpu {
                         _ => found = self.find(way, &reduction, geometry, read, None),
                     }
                 }
+                // Nothing was found.
+                Part::Apply if across.is_some_and(|across| across.result().is_err()) => return,
                 Part::Apply => {
                     let operation = pass.operation.applied();
                     let mut operands = operands.reborrow();
@@ -272,6 +312,12 @@ impl Cpu {
         let mut all = Sums::default();
         tasks.collect::<Vec<Sums>>().iter().for_each(|sums| all.merge(sums));
         all
+    }
+
+    /// The reduction of a group of which this rank has some weights.
+    fn find_across<E: Element>(&self, reduction: &Reduction<'_>, weights: &[E], across: &Across<'_>) -> Found {
+        let here = Large { weights, soft: reduction.soft, cpu: self, visit: None };
+        reduction.exact(Members::Shard(&here, across))
     }
 
     /// The reduction of runs.

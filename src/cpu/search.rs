@@ -171,14 +171,19 @@ impl BudgetSearch {
                 return Err(Error::Length { operand: WEIGHTS, expected: cut.equal, found });
             }
         }
-        self.find_digit();
+        let counts = self.take_counts();
+        self.find_digit(&counts);
         Ok(())
     }
 
-    pub(super) fn find_digit(&mut self) {
+    /// What a read has counted, for each tensor.
+    pub(super) fn take_counts(&mut self) -> Vec<[u64; BINS]> {
         let row = |row: &Vec<AtomicU64>| std::array::from_fn(|digit| row[digit].swap(0, Relaxed));
-        let counts: Vec<[u64; BINS]> = self.counts.iter().map(row).collect();
-        narrow(self.level, self.pruned, &mut self.cuts, &counts);
+        self.counts.iter().map(row).collect()
+    }
+
+    pub(super) fn find_digit(&mut self, counts: &[[u64; BINS]]) {
+        narrow(self.level, self.pruned, &mut self.cuts, counts);
         self.level += 1;
         if !self.reads() {
             self.ties = ties(self.pruned, &self.cuts);
@@ -322,6 +327,11 @@ impl Cpu {
         }
         slice.len()
     }
+}
+
+/// The lowest digit of a magnitude.
+pub(super) fn last_digit(magnitude: u32) -> usize {
+    (magnitude & ((1 << ABOVE[SHIFTS.len() - 1]) - 1)) as usize
 }
 
 #[inline(always)]

@@ -1,5 +1,6 @@
 //! Many tensors in host memory at once.
 
+mod across;
 mod call;
 mod prune;
 mod run;
@@ -10,6 +11,7 @@ use call::Call;
 use std::sync::{Arc, OnceLock};
 
 use super::Cpu;
+use super::ranks::Ranks;
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::penalty::element_weights::valid;
 use crate::plan::operands::{ELEMENT_WEIGHTS, FIRST, GRADIENT, SECOND, WEIGHTS, one_each};
@@ -49,6 +51,8 @@ pub struct HostSet<'w> {
     plan: OnceLock<Plan>,
     /// Those of the tensors that have element weights. Empty if none has.
     element_weights: Vec<Option<Slice<'w>>>,
+    /// Those that share it, if it is spread over ranks.
+    ranks: Option<Arc<Ranks>>,
 }
 
 impl<'w> HostSet<'w> {
@@ -65,7 +69,7 @@ impl<'w> HostSet<'w> {
     pub fn new(cpu: Cpu, parameters: Vec<Parameter>) -> HostSet<'w> {
         let (names, penalties) =
             parameters.into_iter().map(|parameter| (parameter.name.into(), parameter.penalty)).unzip();
-        HostSet { cpu, names, penalties, plan: OnceLock::new(), element_weights: Vec::new() }
+        HostSet { cpu, names, penalties, plan: OnceLock::new(), element_weights: Vec::new(), ranks: None }
     }
 
     /// The set with element weights for the tensors with [weighted](Penalty::is_weighted) penalties, under the rules of
@@ -101,8 +105,8 @@ impl<'w> HostSet<'w> {
             let Some(slice) = slice else { continue };
             Segment::called(name.clone(), slice.shape()).about(valid(*slice))?;
         }
-        let HostSet { cpu, names, penalties, plan, .. } = self;
-        Ok(HostSet { cpu, names, penalties, plan, element_weights: element_weights.to_vec() })
+        let HostSet { cpu, names, penalties, plan, ranks, .. } = self;
+        Ok(HostSet { cpu, names, penalties, plan, element_weights: element_weights.to_vec(), ranks })
     }
 
     /// The tensors' names, in the set's order.

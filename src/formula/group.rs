@@ -3,6 +3,7 @@
 //! Exact sums of integers (`src/numeric/fixed.rs`) decide everything, so no order matters. The twins are in
 //! `shaders/formula/group/`.
 
+mod across;
 mod between;
 mod chunks;
 pub(crate) mod find;
@@ -23,6 +24,7 @@ use super::{Coefficients, Formula, pointwise};
 use crate::numeric::element::{Bits, Dtype};
 use crate::numeric::fixed::{Bound, coarse, fine};
 use crate::numeric::simd::InstructionSet;
+use crate::transport::Across;
 
 /// The result of a group reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -66,6 +68,8 @@ pub(crate) struct Group<'a> {
 pub(crate) enum Members<'a> {
     Gathered(&'a [u32]),
     Large(&'a dyn Weights),
+    /// Those of this rank, with what the other ranks have. Sums, counts and maxima are of all of them.
+    Shard(&'a dyn Weights, &'a Across<'a>),
 }
 
 /// The weights of a large group, where they are.
@@ -117,16 +121,16 @@ impl Halves {
 impl Group<'_> {
     /// The maximum of `f` over the weights; 0 if there are none.
     fn greatest(&self, f: impl Fn(u32) -> u32 + Sync) -> u32 {
-        self.fold(
+        self.max_of_ranks(self.fold(
             #[inline(always)]
             |bits| bits.iter().fold(0, |max, b| max.max(f(*b))),
             u32::max,
-        )
+        ))
     }
 
     /// Sums integers. Weights that give 0 do not count.
     fn sum(&self, f: impl Fn(u32) -> u64 + Sync) -> PartialSum {
-        self.fold(
+        self.sum_of_ranks(self.fold(
             #[inline(always)]
             |bits| {
                 let (mut total, mut count) = (Halves::default(), 0);
@@ -138,14 +142,14 @@ impl Group<'_> {
                 PartialSum { total: total.sum(), count }
             },
             PartialSum::add,
-        )
+        ))
     }
 
-    /// The number of weights.
+    /// The number of weights, of this rank's part if the group is spread over ranks.
     fn len(&self) -> usize {
         match self.members {
             Members::Gathered(bits) => bits.len(),
-            Members::Large(weights) => weights.len(),
+            Members::Large(weights) | Members::Shard(weights, _) => weights.len(),
         }
     }
 
@@ -195,7 +199,7 @@ impl Group<'_> {
                 |b| stored::<F, f32>(b, c),
             ),
             // As above.
-            Dtype::F16 => self.fold(
+            Dtype::F16 => self.total_of_ranks(self.fold(
                 #[inline(always)]
                 |bits| {
                     let mut total = Halves::default();
@@ -206,7 +210,7 @@ impl Group<'_> {
                     total.sum()
                 },
                 |a, b| a + b,
-            ),
+            )),
             Dtype::BF16 => self.sum_squares(
                 e,
                 #[inline(always)]

@@ -60,7 +60,34 @@ pub(crate) struct Counts {
     pub(crate) inf: u64,
 }
 
+/// How many words of 64 bits hold the sums and counts, each limb in a word of its own.
+pub(crate) const WIDE: usize = 2 * L1_LIMBS + L2_LIMBS + 4;
+
 impl Sums {
+    /// The limbs and counts without the maximum. Those of up to 2^32 ranks can be added word by word.
+    pub(crate) fn widened(&self) -> [u64; WIDE] {
+        let limbs = self.l1.iter().chain(&self.l2_squared).chain(&self.terms).map(|limb| u64::from(*limb));
+        let mut words = [0; WIDE];
+        let all = limbs.chain([self.len, self.nonzero, self.nan, self.inf]);
+        words.iter_mut().zip(all).for_each(|(word, value)| *word = value);
+        words
+    }
+
+    /// The sums whose widened words add up to these, and the maximum.
+    pub(crate) fn carried(words: &[u64; WIDE], max_bits: u32) -> Sums {
+        let mut sums = Sums { max_bits, ..Sums::default() };
+        let (limbs, counts) = words.split_at(WIDE - 4);
+        let (l1, limbs) = limbs.split_at(L1_LIMBS);
+        let (l2_squared, terms) = limbs.split_at(L2_LIMBS);
+        carry_into(&mut sums.l1, l1);
+        carry_into(&mut sums.l2_squared, l2_squared);
+        carry_into(&mut sums.terms, terms);
+        for (to, count) in [&mut sums.len, &mut sums.nonzero, &mut sums.nan, &mut sums.inf].into_iter().zip(counts) {
+            *to = *count;
+        }
+        sums
+    }
+
     /// Adds the sums and counts of other weights.
     pub(crate) fn merge(&mut self, other: &Sums) {
         add_limbs(&mut self.terms, &other.terms);
@@ -201,6 +228,16 @@ fn add_shifted(limbs: &mut [u32], significand: u32, position: i32) {
     }
 }
 
+/// Turns sums of limbs into limbs.
+fn carry_into(to: &mut [u32], words: &[u64]) {
+    let mut carry = 0;
+    for (limb, word) in to.iter_mut().zip(words) {
+        let sum = u128::from(*word) + carry;
+        *limb = sum as u32;
+        carry = sum >> 32;
+    }
+}
+
 fn add_limbs(to: &mut [u32], from: &[u32]) {
     let mut carry = 0;
     for (t, f) in to.iter_mut().zip(from) {
@@ -295,6 +332,30 @@ mod tests {
         let mut q = p.clone();
         q.merge(&ones);
         assert_eq!(q.l1[..4], [u32::MAX, u32::MAX, 7, 0]);
+    }
+
+    #[test]
+    fn words_that_are_added_and_carried_are_merged_sums() {
+        let xs = [f32::MAX, 1.0, f32::from_bits(1), 1e-20, f32::MAX, 0.1];
+        for ranks in [1, 2, 3, 7, 64] {
+            let of_ranks: Vec<Sums> = (0..ranks)
+                .map(|rank| {
+                    let mut sums = accumulate(&xs[rank % xs.len()..]);
+                    // Limbs that carry through all others, wherever they are added.
+                    sums.terms = [u32::MAX; L1_LIMBS];
+                    (sums.nonzero, sums.nan, sums.inf) = (3, rank as u64, 1);
+                    sums
+                })
+                .collect();
+            let mut merged = Sums::default();
+            of_ranks.iter().for_each(|sums| merged.merge(sums));
+            let mut words = [0; WIDE];
+            for sums in &of_ranks {
+                words.iter_mut().zip(sums.widened()).for_each(|(sum, word)| *sum += word);
+            }
+            let largest = of_ranks.iter().map(|sums| sums.max_bits).fold(0, u32::max);
+            assert_eq!(Sums::carried(&words, largest), merged, "{ranks} ranks");
+        }
     }
 
     #[test]

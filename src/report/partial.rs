@@ -47,6 +47,11 @@ impl Partial {
         Partial { sums, made_for }
     }
 
+    /// A partial of one tensor's weights on all ranks. Each rank has checked that its own was made for the penalty.
+    pub(super) fn of_all_ranks(sums: Sums) -> Partial {
+        Partial { sums, made_for: MadeFor::Nobody }
+    }
+
     pub(crate) fn sums(&self) -> &Sums {
         &self.sums
     }

@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 
 use super::Report;
 use super::partial::Partial;
+use crate::numeric::accumulator::{Sums, WIDE};
+use crate::transport::Transport;
 use crate::{Penalty, Result};
 
 /// The reports of a list of tensors and their total, as [`Backend::evaluate_all`](crate::Backend::evaluate_all)
@@ -45,14 +47,74 @@ impl Reports {
         Reports::of(tensors)
     }
 
+    /// Reports of tensors of which each rank holds a part, from the part's partials: the same on every rank, with the bits
+    /// of one rank that holds all.
+    ///
+    /// Two calls of the transport add up everything, however many tensors there are: 388 bytes for each. Every limb of a
+    /// partial travels in a word of 64 bits, and what is above 32 bits is carried after the sum. Each part starts at a
+    /// multiple of [`TILE`](crate::exact::TILE), on whatever backend its partial was made. A rank without a part of a
+    /// tensor gives [`Partial::default`].
+    ///
+    /// All ranks must give the same penalties. If one of them fails before it calls the transport, the others fail
+    /// when they have waited for as long as the transport lets them.
+    ///
+    /// ```
+    /// use penalty::exact::Transport;
+    /// use penalty::{Backend, Penalty, Reports, Result};
+    ///
+    /// fn value(transport: &dyn Transport, here: &[f32], starts_at: u64) -> Result<f64> {
+    ///     let l1 = Penalty::l1(0.5)?;
+    ///     let partial = Backend::cpu().partial_for(&l1, starts_at, here)?;
+    ///     Ok(Reports::across(transport, [(&partial, &l1)])?.total.value)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Partial::report`], and the transport's.
+    pub fn across<'a>(
+        transport: &dyn Transport,
+        tensors: impl IntoIterator<Item = (&'a Partial, &'a Penalty)>,
+    ) -> Result<Reports> {
+        Reports::of_all_ranks(transport, tensors)
+    }
+
+    /// `across` for references and for partials that are dropped at once.
+    pub(crate) fn of_all_ranks<'a>(
+        transport: &dyn Transport,
+        tensors: impl IntoIterator<Item = (impl Borrow<Partial>, &'a Penalty)>,
+    ) -> Result<Reports> {
+        let (mut words, mut largest, mut penalties) = (Vec::new(), Vec::new(), Vec::new());
+        for (partial, penalty) in tensors {
+            let partial = partial.borrow();
+            partial.report(penalty)?;
+            words.extend(partial.sums().widened());
+            largest.push(partial.sums().max_bits);
+            penalties.push(penalty);
+        }
+        transport.sum_u64(&mut words)?;
+        transport.max_u32(&mut largest)?;
+        let sums = words.as_chunks::<WIDE>().0.iter().zip(largest).map(|(words, max)| Sums::carried(words, max));
+        let partials = sums.map(Partial::of_all_ranks).zip(penalties);
+        Reports::by(partials, |partial, penalty| Ok(partial.report_of(penalty)))
+    }
+
     /// `new` for references and for partials that are dropped at once.
     pub(crate) fn of<'a>(tensors: impl IntoIterator<Item = (impl Borrow<Partial>, &'a Penalty)>) -> Result<Reports> {
+        Reports::by(tensors, Partial::report)
+    }
+
+    /// The reports that `report` gives, and their total.
+    fn by<'a>(
+        tensors: impl IntoIterator<Item = (impl Borrow<Partial>, &'a Penalty)>,
+        report: impl Fn(&Partial, &Penalty) -> Result<Report>,
+    ) -> Result<Reports> {
         let mut all = Partial::default();
         let tensors: Result<Vec<Report>> = tensors
             .into_iter()
             .map(|(partial, penalty)| {
                 all.merge(partial.borrow());
-                partial.borrow().report(penalty)
+                report(partial.borrow(), penalty)
             })
             .collect();
         let tensors = tensors?;

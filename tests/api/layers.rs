@@ -5,8 +5,21 @@ use std::fs;
 use std::path::Path;
 
 /// From top to bottom.
-const LAYERS: [&str; 12] =
-    ["numeric", "error", "schedule", "formula", "penalty", "plan", "report", "slices", "cpu", "gpu", "backend", "lib"];
+const LAYERS: [&str; 13] = [
+    "numeric",
+    "error",
+    "schedule",
+    "transport",
+    "formula",
+    "penalty",
+    "plan",
+    "report",
+    "slices",
+    "cpu",
+    "gpu",
+    "backend",
+    "lib",
+];
 
 /// Module paths and the text of their files: `gpu::kernel` is `src/gpu/kernel.rs`.
 pub(super) type Files = BTreeMap<String, String>;

@@ -46,6 +46,10 @@ fn every_error_is_one_line_that_says_what_was_expected_and_what_was_found() {
             "all 3 slots hold steps that are not submitted or not done: submit, then poll the device or wait",
         ),
         (
+            Error::Ranks { rank: 1, size: 4, problem: "expected every rank within 2s, found no word of rank 3".into() },
+            "rank 1 of 4: expected every rank within 2s, found no word of rank 3",
+        ),
+        (
             Error::Overlap { first: "the weights of \"a\"".into(), second: "the weights of \"b\"".into() },
             "the weights of \"a\" and the weights of \"b\" overlap: each must have memory of its own",
         ),

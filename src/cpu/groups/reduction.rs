@@ -52,7 +52,12 @@ pub(in crate::cpu) struct Reduction<'a> {
 impl Reduction<'_> {
     /// Reduces one group.
     pub(super) fn one(&self, members: Members<'_>) -> Found {
-        self.by_floats(members).unwrap_or_else(|| (self.find.one)(&self.group(members), &self.search))
+        self.by_floats(members).unwrap_or_else(|| self.exact(members))
+    }
+
+    /// The same by integers alone.
+    pub(super) fn exact(&self, members: Members<'_>) -> Found {
+        (self.find.one)(&self.group(members), &self.search)
     }
 
     /// The result if floats leave nothing open. The weights may be anything.

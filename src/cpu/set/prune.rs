@@ -6,7 +6,7 @@ use crate::numeric::slice::{Slice, SliceMut};
 use crate::plan::budget::Budget;
 use crate::plan::operands::WEIGHTS;
 use crate::report::reports::Reports;
-use crate::{Penalty, Result};
+use crate::{Error, Penalty, Result};
 
 impl HostSet<'_> {
     /// Prunes the weights of all tensors to a budget, and reports on what is left. [`Budget`] says which weights are
@@ -31,7 +31,7 @@ impl HostSet<'_> {
     /// Those that [`Budget::within`] names, and those of [`evaluate`](HostSet::evaluate). Then no weight has changed.
     pub fn prune_in_place(&self, budget: &Budget, weights: &mut [SliceMut<'_>]) -> Result<Reports> {
         self.accept(&Call::EVALUATE, &Some((WEIGHTS, &slices(weights))), &[])?;
-        self.cpu.prune(budget, weights)?;
+        self.cpu.prune(budget, weights, self.ranks.as_deref())?;
         self.evaluate(&slices(weights))
     }
 
@@ -58,9 +58,15 @@ impl HostSet<'_> {
     ///
     /// # Errors
     ///
-    /// As [`prune_in_place`](HostSet::prune_in_place).
+    /// As [`prune_in_place`](HostSet::prune_in_place), and [`Error::Ranks`](crate::Error::Ranks) if the set is
+    /// [spread over ranks](HostSet::across).
     pub fn prune_groups_in_place(&self, budget: &Budget, weights: &mut [SliceMut<'_>]) -> Result<Reports> {
         self.accept(&Call::EVALUATE, &Some((WEIGHTS, &slices(weights))), &[])?;
+        if let Some(ranks) = &self.ranks {
+            let (rank, size) = (ranks.transport.rank(), ranks.transport.size());
+            let problem = "expected a set on one rank for pruning by groups, found one across ranks".into();
+            return Err(Error::Ranks { rank, size, problem });
+        }
         let geometry =
             |(penalty, weights): (&Penalty, &SliceMut<'_>)| penalty.geometry(weights.as_slice().len() as u64);
         let geometries = self.penalties.iter().zip(&*weights).map(geometry).collect::<Result<_>>()?;

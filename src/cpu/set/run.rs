@@ -14,6 +14,7 @@ use crate::plan::coefficients::{CoefficientRecord, coefficients};
 use crate::plan::operands::{ELEMENT_WEIGHTS, Extent, WEIGHTS, disjoint, one_each, same_shape};
 use crate::plan::{Plan, Segment, Stage};
 use crate::report::reports::Reports;
+use crate::transport::Across;
 
 impl HostSet<'_> {
     /// The reports, from one partial per tensor if the call sums, else from none.
@@ -31,10 +32,32 @@ impl HostSet<'_> {
         let (operation, sums, scalars) = (call.operation, call.sums, call.scalars);
         let pass = Pass { operation, sums, segments, penalties, coefficients, scalars };
         let mut sums = pass.no_sums();
+        let Some(ranks) = &self.ranks else {
+            for stage in &plan.stages {
+                with_element!(stage.dtype, E => self.run_stage::<E>(stage, &pass, &read, written, &mut sums));
+            }
+            return Reports::of(pass.partials(sums).zip(penalties));
+        };
+        let across: Vec<Option<Across<'_>>> =
+            penalties.iter().enumerate().map(|(tensor, penalty)| ranks.across(tensor, penalty)).collect();
+        // All ranks add up these groups in the set's order, whatever parts and types they have.
+        for (tensor, across) in across.iter().enumerate() {
+            let Some(across) = across else { continue };
+            with_element!(segments[tensor].dtype, E => {
+                let mut operands = self.operands::<E>(&pass, &read, written);
+                self.cpu.run_group_across(&plan, &pass, tensor, &mut operands, &mut sums, across);
+            });
+            across.result()?;
+        }
         for stage in &plan.stages {
+            let spans = stage.spans.iter().filter(|span| across[span.segment as usize].is_none()).copied();
+            let stage = &Stage { spans: spans.collect(), ..stage.clone() };
             with_element!(stage.dtype, E => self.run_stage::<E>(stage, &pass, &read, written, &mut sums));
         }
-        Reports::of(pass.partials(sums).zip(penalties))
+        match call.sums {
+            true => Reports::of_all_ranks(&*ranks.transport, pass.partials(sums).zip(penalties)),
+            false => Reports::of(pass.partials(sums).zip(penalties)),
+        }
     }
 
     /// The plan, and the coefficients of every tensor: all that can be rejected is rejected before anything is written.
@@ -46,6 +69,7 @@ impl HostSet<'_> {
     ) -> Result<(Cow<'_, Plan>, Vec<CoefficientRecord>)> {
         let plan = self.plan(call, read, written)?;
         self.validate(call, &plan.segments, read, written)?;
+        self.ranks.as_ref().map_or(Ok(()), |ranks| ranks.accept(&plan.segments, &self.penalties))?;
         let coefficients = coefficients(&plan.segments, &self.penalties, call.operation, call.step)?;
         Ok((plan, coefficients))
     }
@@ -69,7 +93,7 @@ impl HostSet<'_> {
         Ok(if fits(&kept) { Cow::Borrowed(kept) } else { Cow::Owned(plan) })
     }
 
-    /// Runs the tensors of one type. The others get empty operands.
+    /// Runs the tensors of one type.
     fn run_stage<E: Element>(
         &self,
         stage: &Stage,
@@ -78,6 +102,17 @@ impl HostSet<'_> {
         written: &mut [Outputs<'_, '_>],
         sums: &mut [Sums],
     ) {
+        let mut operands = self.operands::<E>(pass, read, written);
+        self.cpu.run(stage, pass, &mut operands, sums);
+    }
+
+    /// The operands of the tensors of one type. The others get empty ones.
+    fn operands<'o, E: Element>(
+        &'o self,
+        pass: &Pass<'_>,
+        read: &Option<Inputs<'o>>,
+        written: &'o mut [Outputs<'_, '_>],
+    ) -> Vec<SegmentOperands<'o, E>> {
         let of_type = |i: usize| pass.segments[i].dtype == E::DTYPE;
         let source = |i: usize| read.filter(|_| of_type(i)).map_or(&[][..], |(_, slices)| slices[i].elements());
         let element_weights = |i: usize| match self.element_weights.get(i) {
@@ -93,7 +128,7 @@ impl HostSet<'_> {
                 }
             }
         }
-        self.cpu.run(stage, pass, &mut operands, sums);
+        operands
     }
 
     fn validate(

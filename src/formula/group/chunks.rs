@@ -23,7 +23,8 @@ impl Group<'_> {
     /// The bits of the largest magnitude.
     pub(super) fn largest(&self) -> u32 {
         if self.is_large() {
-            return self.chunk_numbers().map(|chunk| self.largest_of(chunk)).reduce(|| 0, u32::max);
+            let here = self.chunk_numbers().map(|chunk| self.largest_of(chunk)).reduce(|| 0, u32::max);
+            return self.max_of_ranks(here);
         }
         self.greatest(
             #[inline(always)]
@@ -59,7 +60,7 @@ impl Group<'_> {
         let (first, len) = self.place(chunk);
         let weights = match self.members {
             Members::Gathered(bits) => return f(first, &bits[first..first + len]),
-            Members::Large(weights) => weights,
+            Members::Large(weights) | Members::Shard(weights, _) => weights,
         };
         if let Some(bits) = weights.bits(first, len) {
             let range = self.set.run(
@@ -107,7 +108,7 @@ impl Group<'_> {
         };
         let weights = match self.members {
             Members::Gathered(bits) => return run(&bits[first..first + len]).0,
-            Members::Large(weights) => weights,
+            Members::Large(weights) | Members::Shard(weights, _) => weights,
         };
         if let Some(bits) = weights.bits(first, len)
             && let (found, true) = run(bits)

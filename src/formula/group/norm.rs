@@ -62,7 +62,7 @@ pub(super) fn by_floats<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> O
 
 /// How many weights the bound counts for.
 fn size(group: &Group<'_>, search: &Search<'_>) -> u32 {
-    if search.rule == (Rule::Shrink { sized: true }) { group.len() as u32 } else { 1 }
+    if search.rule == (Rule::Shrink { sized: true }) { group.whole_len() as u32 } else { 1 }
 }
 
 /// The result, from the bits of the largest magnitude, and the sum unless that is 0.

@@ -25,7 +25,7 @@ pub(super) fn lines(group: &Group<'_>) -> Vec<Row> {
         let mut bits = [0; WIDTH];
         match group.members {
             Members::Gathered(weights) => bits.copy_from_slice(&weights[first..first + WIDTH]),
-            Members::Large(weights) => weights.clean(first, &mut bits),
+            Members::Large(weights) | Members::Shard(weights, _) => weights.clean(first, &mut bits),
         }
         bits
     };

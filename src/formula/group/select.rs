@@ -36,14 +36,14 @@ pub(super) fn find(group: &Group<'_>, search: &Search<'_>) -> Found {
         };
         return Found { share: if nonzero > kept { 1.0 } else { 0.0 }, ..Found::default() };
     }
-    if let Some(found) = given(kept, group.len()) {
+    if let Some(found) = given(kept, group.whole_len()) {
         return found;
     }
     let kept = kept as usize;
     let (smallest, last) = match group.members {
         Members::Gathered(bits) if bits.len() <= FEW => ranked(bits, kept),
         Members::Gathered(bits) if bits.len() < PARALLEL => sorted(bits, kept),
-        Members::Gathered(_) => counted(group, kept),
+        Members::Gathered(_) | Members::Shard(..) => counted(group, kept),
         Members::Large(_) => bracket::find(group, kept).unwrap_or_else(|| counted(group, kept)),
     };
     Found::kept(smallest, last)
@@ -87,11 +87,11 @@ fn sorted(bits: &[u32], kept: usize) -> (u32, u32) {
 
 /// By counting digits of the magnitudes, from the highest digit on.
 fn counted(group: &Group<'_>, kept: usize) -> (u32, u32) {
-    let (mut smallest, mut missing) = (0u32, kept);
+    let (mut smallest, mut missing) = (0u32, kept as u64);
     for shift in DIGITS {
         let above = shift + DIGIT;
-        let nothing = || vec![0usize; 1 << DIGIT];
-        let count = |mut counts: Vec<usize>, chunk| {
+        let nothing = || vec![0u64; 1 << DIGIT];
+        let count = |mut counts: Vec<u64>, chunk| {
             group.chunk(chunk, |_, bits| {
                 for magnitude in bits.iter().map(|b| b & MAGNITUDE) {
                     if magnitude.checked_shr(above) == smallest.checked_shr(above) {
@@ -101,8 +101,9 @@ fn counted(group: &Group<'_>, kept: usize) -> (u32, u32) {
             });
             counts
         };
-        let add = |a: Vec<usize>, b: Vec<usize>| a.iter().zip(b).map(|(a, b)| a + b).collect();
-        let counts = group.chunk_numbers().fold(nothing, count).reduce(nothing, add);
+        let add = |a: Vec<u64>, b: Vec<u64>| a.iter().zip(b).map(|(a, b)| a + b).collect();
+        let mut counts = group.chunk_numbers().fold(nothing, count).reduce(nothing, add);
+        group.counts_of_ranks(&mut counts);
         let mut digit = counts.len() - 1;
         while digit > 0 && counts[digit] < missing {
             missing -= counts[digit];
@@ -111,7 +112,11 @@ fn counted(group: &Group<'_>, kept: usize) -> (u32, u32) {
         smallest |= (digit as u32) << shift;
     }
     let ties: Vec<usize> = group.chunks(|_, bits| bits.iter().filter(|b| *b & MAGNITUDE == smallest).count()).collect();
-    (smallest, last_tie(group, smallest, ties.into_iter(), missing))
+    match missing.saturating_sub(group.before(ties.iter().sum::<usize>() as u64)) {
+        // All that are kept lie on earlier ranks.
+        0 => (smallest + 1, u32::MAX),
+        missing => (smallest, last_tie(group, smallest, ties.into_iter(), missing as usize)),
+    }
 }
 
 /// The last of so many members with a magnitude, from how many each chunk has.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::chunks::CHUNKS_PER_TASK;
 use super::rows::{Range, Row, WIDTH, scan};
-use super::{CHUNK, Group, Halves};
+use super::{CHUNK, Group, Halves, Members};
 use crate::numeric::bits::MAGNITUDE;
 use crate::numeric::fixed::{COARSE, coarse, exponent};
 
@@ -20,7 +20,8 @@ impl Group<'_> {
     /// The weights of a large group are read once: each chunk takes the unit of the largest weight so far. Chunks whose
     /// unit turns out too small are summed once more.
     pub(super) fn squares(&self) -> (u32, u128) {
-        if !self.is_large() {
+        // The largest weight so far would be that of one rank.
+        if !self.is_large() || matches!(self.members, Members::Shard(..)) {
             let largest = self.largest();
             return (largest, if largest == 0 { 0 } else { self.sum_squares(exponent(largest), same) });
         }
@@ -61,9 +62,9 @@ impl Group<'_> {
     /// Σ coarse(f(b), e)², where every f(b) is below 2^(e + 1).
     pub(super) fn sum_squares(&self, e: i32, f: impl Fn(u32) -> u32 + Sync) -> u128 {
         if self.is_large() {
-            return self.chunk_numbers().map(|chunk| self.squares_of(chunk, e, &f).0).sum();
+            return self.total_of_ranks(self.chunk_numbers().map(|chunk| self.squares_of(chunk, e, &f).0).sum());
         }
-        self.fold(
+        self.total_of_ranks(self.fold(
             #[inline(always)]
             |bits| {
                 let mut total = 0;
@@ -73,7 +74,7 @@ impl Group<'_> {
                 total
             },
             |a, b| a + b,
-        )
+        ))
     }
 }
 

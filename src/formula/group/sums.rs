@@ -25,9 +25,9 @@ impl Group<'_> {
                 )
                 .0
             };
-            return self.chunk_numbers().map(sum).reduce(PartialSum::default, PartialSum::add);
+            return self.sum_of_ranks(self.chunk_numbers().map(sum).reduce(PartialSum::default, PartialSum::add));
         }
-        self.fold(
+        self.sum_of_ranks(self.fold(
             #[inline(always)]
             |bits| {
                 let mut total = PartialSum::default();
@@ -37,7 +37,7 @@ impl Group<'_> {
                 total
             },
             PartialSum::add,
-        )
+        ))
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found 
             )
             .count
             > 0;
-    let inside = units.is_inside(all, negative, group.len());
+    let inside = units.is_inside(all, negative, group.whole_len());
     if purpose == Purpose::Value {
         return of_inside(inside);
     }
