@@ -71,6 +71,16 @@ impl Layout {
     /// starts where the tensor's penalty [lets it](Penalty::parts_start_at). So a tensor whose groups are its columns
     /// is on one rank.
     ///
+    /// ```
+    /// use penalty::{Dtype, Groups, Penalty};
+    /// use penalty_mpi::{Layout, Tensor};
+    ///
+    /// let columns = Penalty::group_lasso(0.1, Groups::columns(64)?)?;
+    /// let layout = Layout::even(vec![Tensor::new("weight", 64_000, Dtype::F32, columns)], 2)?;
+    /// assert_eq!([0, 1].map(|rank| layout.part(0, rank).count()), [0, 64_000]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::InParameter`] with an [`Error::Groups`] if a penalty's groups do not cover its tensor.

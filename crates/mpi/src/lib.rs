@@ -43,7 +43,8 @@
 //!
 //! [`Threads`] connects threads of one process, for tests. `Mpi`, with the feature `mpi`, connects the processes that
 //! `mpirun` starts. Any library that adds up 64-bit integers can be another: implement
-//! [`Transport`](penalty::exact::Transport). [`docs/ranks.md`](https://docs.rs/penalty) says what it must promise.
+//! [`Transport`](penalty::exact::Transport), whose documentation says what it must promise. `docs/ranks.md` in the
+//! repository has a sketch for `torch.distributed`, and a model of the cost up to 1024 ranks.
 //!
 //! # Errors
 //!

@@ -57,11 +57,13 @@ fn every_call(tensors: &[Tensor], non_finite: bool) {
         }
     };
     let second: Vec<Weights> = states.iter().map(positive).collect();
-    same_on_all_ranks(tensors, &[weights.clone()], "evaluating", |set, operands| set.evaluate(&slices(&operands[0])));
-    same_on_all_ranks(tensors, &[weights.clone()], "the prox", |set, operands| {
+    same_on_all_ranks(tensors, std::slice::from_ref(&weights), "evaluating", |set, operands| {
+        set.evaluate(&slices(&operands[0]))
+    });
+    same_on_all_ranks(tensors, std::slice::from_ref(&weights), "the prox", |set, operands| {
         set.prox_and_evaluate_in_place(&mut slices_mut(&mut operands[0]), 0.7)
     });
-    same_on_all_ranks(tensors, &[weights.clone()], "the prox alone", |set, operands| {
+    same_on_all_ranks(tensors, std::slice::from_ref(&weights), "the prox alone", |set, operands| {
         set.prox_in_place(&mut slices_mut(&mut operands[0]), 0.7)
     });
     for momentum in [Momentum::None, Momentum::heavy_ball(0.9)] {
@@ -146,7 +148,7 @@ fn budgets_of_equal_weights() {
         tensors.iter().map(|tensor| Weights::new(tensor.dtype, vec![-0.5; tensor.len as usize])).collect();
     let len: u64 = tensors.iter().map(|tensor| tensor.len).sum();
     for pruned in [0, 1, 4096, 30_001, 30_102, len / 2, len - 1, len] {
-        same_on_all_ranks(&tensors, &[equal.clone()], &format!("{pruned} pruned"), |set, operands| {
+        same_on_all_ranks(&tensors, std::slice::from_ref(&equal), &format!("{pruned} pruned"), |set, operands| {
             set.prune_in_place(&Budget::keep(len - pruned), &mut slices_mut(&mut operands[0]))
         });
     }

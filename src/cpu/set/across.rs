@@ -23,7 +23,7 @@ impl<'w> HostSet<'w> {
     /// All ranks make the same calls with the same penalties. A call that reports adds up two messages, however many
     /// tensors there are, of 388 bytes each in all. Separable penalties and optimizer steps need nothing else. A group
     /// that is spread over ranks adds up a few words for each pass of its reduction. A budget adds up the counts of three
-    /// passes, 32 KiB for each tensor, and then one word for each tensor and rank.
+    /// passes, 48 KiB for each tensor, and then one word for each tensor and rank.
     ///
     /// If a rank rejects its slices, the others fail when they have waited for as long as the transport lets them. After
     /// an error from the transport, the weights may be those before or after the call's step.
