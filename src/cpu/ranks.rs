@@ -54,6 +54,13 @@ impl Ranks {
         if cuts.len() != self.transport.size() + 1 || first != 0 || !cuts.is_sorted() {
             return Err(not_of_ranks(cuts));
         }
+        // Lists cover a tensor of one length only, so a rank without a part of it could not name them.
+        if let (Some(groups), true) = (penalty.groups(), self.transport.size() > 1)
+            && penalty.geometry(whole)?.is_some_and(|geometry| geometry.lists.is_some())
+        {
+            let expected = "be runs, rows, columns, tiles or the whole tensor in a set across ranks".into();
+            return Err(Error::Groups { groups: groups.to_string(), expected, found: "they are lists".into() });
+        }
         let unit = penalty.parts_start_at(whole)?;
         let Some(&found) = cuts.iter().find(|cut| **cut != whole && !cut.is_multiple_of(unit)) else { return Ok(()) };
         match penalty.groups() {

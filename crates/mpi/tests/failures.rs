@@ -141,6 +141,7 @@ fn ranks_that_disagree_on_the_layout_all_say_so() {
 fn parts_that_would_change_bits_are_rejected_and_the_error_says_where_to_cut() {
     let rows = || Penalty::group_lasso(0.1, Groups::rows(48).expect("48 is not 0"));
     let columns = || Penalty::group_lasso(0.1, Groups::columns(48).expect("48 is not 0"));
+    let lists = || Penalty::group_lasso(0.1, Groups::lists(&[vec![0, 2], vec![1]]).expect("they cover three weights"));
     let cases = [
         (Penalty::l1(1.0), vec![0, 5000, 48_000], "a multiple of 4096 elements, found 5000"),
         (Penalty::l1(1.0), vec![0, 4096], "the number of cuts must be"),
@@ -149,6 +150,7 @@ fn parts_that_would_change_bits_are_rejected_and_the_error_says_where_to_cut() {
         (Penalty::l1(1.0), vec![0, 49_152, 48_000], "the number of cuts must be"),
         (rows(), vec![0, 4096, 48_000], "be cut at multiples of 12288"),
         (columns(), vec![0, 12_288, 48_000], "not be cut"),
+        (lists(), vec![0, 3, 3], "be runs, rows, columns, tiles or the whole tensor"),
     ];
     for (penalty, cuts, expected) in cases {
         let parameters = vec![penalty::Parameter::new("weight", penalty.expect("it is a penalty"))];
