@@ -134,7 +134,7 @@ pub(crate) enum Command {
     Eval(Box<Eval>),
     /// Apply the penalty's proximal step to a checkpoint, so that small weights become exact zeros.
     ///
-    /// Every selected F32, F16 and BF16 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖². With --l1 this is soft
+    /// Every selected F32, F16, BF16, F8_E4M3 and F8_E5M2 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖². With --l1 this is soft
     /// thresholding at step·λ. With --project it is the nearest point of the set. With --keep it is the largest
     /// weights, and zeros elsewhere. Types, order, names and metadata stay the same; all other tensors are copied byte
     /// for byte.

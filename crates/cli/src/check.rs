@@ -53,7 +53,7 @@ pub(crate) fn run(args: &args::Check) -> Result<bool> {
         let mut table = Table::new(4, &["name", "shape", "type", "conforms", "groups", "wrong groups"]);
         for (tensor, groups) in pairs() {
             let conforms = if groups.wrong == 0 { "yes" } else { "no" };
-            let text = [tensor.name.clone(), report::shape(tensor), tensor.dtype.to_string(), conforms.to_owned()];
+            let text = [tensor.name.clone(), report::shape(tensor), tensor.type_name(), conforms.to_owned()];
             table.row(text.into_iter().chain([groups.all, groups.wrong].map(|count| count.to_string())));
         }
         table.print(&mut out)?;
@@ -82,7 +82,7 @@ fn count(tensor: &Tensor, layers: Layers, progress: &Progress) -> Result<Groups>
         let chunk = Chunk::new(0, tensor, &none, range);
         chunk.read(held)?;
         let bytes = chunk.theta(held);
-        progress.add(chunk.bytes());
+        progress.add(chunk.file_bytes());
         Ok(match tensor.dtype {
             Dtype::F32 => count_groups::<f32>(layers, start, bytemuck::cast_slice(bytes)),
             Dtype::F16 => count_groups::<f16>(layers, start, bytemuck::cast_slice(bytes)),

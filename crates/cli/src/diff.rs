@@ -82,10 +82,7 @@ fn pair(name: &str, a: &Checkpoint, b: &Checkpoint, progress: &Progress) -> Resu
         (.., None, None) => Pair::Only("A"),
         (a, skipped_a, b, skipped_b) => {
             let dtype = |tensor: Option<Tensor>, skipped: Option<Skipped>| {
-                tensor
-                    .map(|tensor| tensor.dtype.to_string())
-                    .or(skipped.map(|skipped| skipped.dtype))
-                    .unwrap_or_default()
+                tensor.map(|tensor| tensor.type_name()).or(skipped.map(|skipped| skipped.dtype)).unwrap_or_default()
             };
             Pair::Unlike(format!("{} → {}", dtype(a, skipped_a), dtype(b, skipped_b)))
         }
@@ -100,15 +97,15 @@ fn difference(a: &Tensor, b: &Tensor, progress: &Progress) -> Result<Difference>
         let [first, second] = [a, b].map(|tensor| Chunk::new(0, tensor, &none, range.clone()));
         first.read(left)?;
         second.read(right)?;
-        progress.add(first.bytes() + second.bytes());
+        progress.add(first.file_bytes() + second.file_bytes());
         let (left, right) = (first.theta(left), second.theta(right));
         let of = Difference::new(numbers(a.dtype, left).zip(numbers(b.dtype, right)));
-        Ok(Difference { same: a.dtype == b.dtype && left == right, ..of })
+        Ok(Difference { same: a.type_name() == b.type_name() && left == right, ..of })
     };
     let starts: Vec<u64> = (0..a.len).step_by(size as usize).collect();
     let parts = starts.into_par_iter().map_init(<(Held, Held)>::default, of_range);
     let parts: Vec<Difference> = parts.collect::<Result<_>>()?;
-    let none = Difference { same: a.dtype == b.dtype, ..Difference::new(std::iter::empty()) };
+    let none = Difference { same: a.type_name() == b.type_name(), ..Difference::new(std::iter::empty()) };
     Ok(parts.into_iter().fold(none, Difference::and))
 }
 
@@ -181,8 +178,8 @@ impl Pair {
     /// The types, if they are the same only one; or how else the tensors differ.
     fn kind(&self) -> String {
         match self {
-            Pair::Weights(tensors, _) if tensors.0.dtype == tensors.1.dtype => tensors.0.dtype.to_string(),
-            Pair::Weights(tensors, _) => format!("{} → {}", tensors.0.dtype, tensors.1.dtype),
+            Pair::Weights(tensors, _) if tensors.0.type_name() == tensors.1.type_name() => tensors.0.type_name(),
+            Pair::Weights(tensors, _) => format!("{} → {}", tensors.0.type_name(), tensors.1.type_name()),
             Pair::Bytes(dtype, _) => dtype.clone(),
             Pair::Unlike(how) => how.clone(),
             Pair::Only(side) => format!("only in {side}"),

@@ -65,7 +65,7 @@ fn table(checkpoint: &Checkpoint, reports: &Reports) -> Table {
     };
     for (tensor, r) in checkpoint.tensors.iter().zip(&reports.tensors) {
         let file = tensor.source.path.display().to_string();
-        let text = [file, tensor.name.clone(), report::shape(tensor), tensor.dtype.to_string()];
+        let text = [file, tensor.name.clone(), report::shape(tensor), tensor.type_name()];
         table.row(text.into_iter().skip(shown).chain(numbers(r)));
     }
     let text = ["total", "", "", ""].map(str::to_owned);

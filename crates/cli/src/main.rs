@@ -11,6 +11,7 @@ mod diff;
 mod error;
 mod eval;
 mod fit;
+mod float8;
 mod groups;
 mod json;
 mod layout;

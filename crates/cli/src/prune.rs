@@ -59,7 +59,7 @@ pub(crate) fn run(args: &args::Prune) -> Result<()> {
             }?;
             new.add(&backend, tensor.dtype, chunk.theta(&held))?;
             out.write_all(&chunk.stored(&held))?;
-            progress.add(chunk.bytes());
+            progress.add(chunk.file_bytes());
         }
         let (old, new) = (old.finish(&backend, tensor.dtype)?, new.finish(&backend, tensor.dtype)?);
         let of = Reports::new([(&old, &none), (&new, &none)])?.tensors;
@@ -125,7 +125,7 @@ pub(crate) fn leave(checkpoint: &mut Checkpoint, model: &Path, structure: Struct
     checkpoint.tensors = kept;
     checkpoint.skipped.extend(left.into_iter().map(|tensor| Skipped {
         range: tensor.offset..tensor.offset + tensor.bytes(),
-        dtype: tensor.dtype.to_string(),
+        dtype: tensor.type_name(),
         reason: format!("{structure} needs two dimensions or more, found the shape {:?}", tensor.shape),
         name: tensor.name,
         source: tensor.source,
@@ -195,7 +195,7 @@ fn table(tensors: &[Tensor], before: &Reports, after: &Reports) -> Table {
         [b.len.to_string(), report::zeros(b), report::zeros(a), report::short(b.l1), report::short(a.l1)]
     };
     for (tensor, (b, a)) in tensors.iter().zip(before.tensors.iter().zip(&after.tensors)) {
-        let text = [tensor.name.clone(), report::shape(tensor), tensor.dtype.to_string()];
+        let text = [tensor.name.clone(), report::shape(tensor), tensor.type_name()];
         table.row(text.into_iter().chain(numbers(b, a)));
     }
     let text = ["total", "", ""].map(str::to_owned);

@@ -86,8 +86,14 @@ impl<'a> Chunk<'a> {
 }
 
 impl Chunk<'_> {
+    /// How many bytes its weights have once they are read.
     pub(crate) fn bytes(&self) -> usize {
         self.len as usize * self.tensor.dtype.size()
+    }
+
+    /// How many bytes the file has of it.
+    pub(crate) fn file_bytes(&self) -> usize {
+        (self.len * self.tensor.weight_bytes()) as usize
     }
 
     /// Reads the chunk.
@@ -113,7 +119,13 @@ impl Chunk<'_> {
         let bytes = self.len as usize * tensor.dtype.size();
         words.resize(bytes.div_ceil(4), 0);
         let target = &mut bytemuck::cast_slice_mut(words)[..bytes];
-        let offset = tensor.offset + self.start * tensor.dtype.size() as u64;
+        let offset = tensor.offset + self.start * tensor.weight_bytes();
+        if let Some(float8) = tensor.float8 {
+            let mut codes = vec![0; self.len as usize];
+            tensor.source.read_at(&mut codes, offset)?;
+            words.iter_mut().zip(codes).for_each(|(word, code)| *word = float8.decode(code));
+            return Ok(());
+        }
         if tensor.row_major == self.row_major {
             tensor.source.read_at(target, offset)?;
         } else {
@@ -130,6 +142,9 @@ impl Chunk<'_> {
     /// The chunk's weights in the order and byte order of their file.
     pub(crate) fn stored<'a>(&self, held: &'a Held) -> Cow<'a, [u8]> {
         let tensor = self.tensor;
+        if let Some(float8) = tensor.float8 {
+            return held.theta[..self.len as usize].iter().map(|bits| float8.encode(*bits)).collect();
+        }
         let mut stored = Cow::Borrowed(&bytemuck::cast_slice(&held.theta)[..self.bytes()]);
         if tensor.row_major != self.row_major {
             let mut reordered = vec![0; self.bytes()];
@@ -254,7 +269,7 @@ fn on_threads(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial],
                 let mut held = HELD.take().unwrap_or_default();
                 let partial = chunk.read(&mut held).and_then(|()| chunk.partial(backend, &held));
                 HELD.set(Some(held));
-                progress.add(chunk.bytes());
+                progress.add(chunk.file_bytes());
                 partial
             })
             .collect();
@@ -282,7 +297,7 @@ fn on_device(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], 
         });
         for (chunk, held) in receiver {
             partials[chunk.index].merge(&chunk.partial(backend, &held?)?);
-            progress.add(chunk.bytes());
+            progress.add(chunk.file_bytes());
         }
         Ok(())
     })

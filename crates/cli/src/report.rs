@@ -127,7 +127,7 @@ pub(crate) fn identity(tensor: &Tensor) -> Map<String, Value> {
     let pairs = [
         ("file", json!(tensor.source.path.display().to_string())),
         ("name", json!(tensor.name)),
-        ("dtype", json!(tensor.dtype.to_string())),
+        ("dtype", json!(tensor.type_name())),
         ("shape", json!(tensor.shape)),
     ];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

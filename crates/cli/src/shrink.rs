@@ -41,7 +41,7 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
             before[i].merge(&chunk.partial(&backend, &held)?);
             chunk.prox(&backend, step, &mut held)?;
             out.write_all(&chunk.stored(&held))?;
-            progress.add(chunk.bytes());
+            progress.add(chunk.file_bytes());
             after[i].merge(&chunk.partial(&backend, &held)?);
         }
         Ok(())
@@ -90,7 +90,7 @@ fn table(checkpoint: &Checkpoint, before: &Reports, after: &Reports) -> Table {
     };
     let pairs = before.tensors.iter().zip(&after.tensors);
     for (tensor, (b, a)) in checkpoint.tensors.iter().zip(pairs) {
-        table.row(row(tensor.name.clone(), tensor.dtype.to_string(), b, a));
+        table.row(row(tensor.name.clone(), tensor.type_name(), b, a));
     }
     table.row(row("total".to_owned(), String::new(), &before.total, &after.total));
     table

@@ -48,7 +48,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     let len = (expected - offset) / dtype.size() as u64;
     // With at most one dimension longer than 1, row-major and column-major order are the same.
     let row_major = !column_major || shape.iter().filter(|&&side| side != 1).count() < 2;
-    let tensors = vec![Tensor { source, name, dtype, swapped, shape, len, offset, row_major }];
+    let tensors = vec![Tensor { source, name, dtype, float8: None, swapped, shape, len, offset, row_major }];
     Ok(Checkpoint { tensors, ..Checkpoint::default() })
 }
 

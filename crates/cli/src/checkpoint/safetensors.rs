@@ -10,6 +10,7 @@ use super::source::Source;
 use super::tensor::{Checkpoint, Skipped, Tensor};
 use super::{format, json};
 use crate::error::Result;
+use crate::float8::Float8;
 
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     // If the file is of another kind, saying so helps more than naming the first fault in its header.
@@ -47,12 +48,14 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     let mut tensors: Vec<_> = metadata.tensors().into_iter().collect();
     tensors.sort_by(|(a, left), (b, right)| (left.data_offsets.0, a).cmp(&(right.data_offsets.0, b)));
     for (name, info) in tensors {
-        let dtype = match info.dtype {
-            Stored::F32 => Dtype::F32,
-            Stored::F16 => Dtype::F16,
-            Stored::BF16 => Dtype::BF16,
+        let (dtype, float8) = match info.dtype {
+            Stored::F32 => (Dtype::F32, None),
+            Stored::F16 => (Dtype::F16, None),
+            Stored::BF16 => (Dtype::BF16, None),
+            Stored::F8_E4M3 => (Dtype::F32, Some(Float8::E4M3)),
+            Stored::F8_E5M2 => (Dtype::F32, Some(Float8::E5M2)),
             other => {
-                let reason = format!("{other} is not F32, F16 or BF16");
+                let reason = format!("{other} is not F32, F16, BF16, F8_E4M3 or F8_E5M2");
                 let (source, dtype) = (source.clone(), other.to_string());
                 let range = data + info.data_offsets.0 as u64..data + info.data_offsets.1 as u64;
                 checkpoint.skipped.push(Skipped { source, range, name, dtype, reason });
@@ -64,9 +67,10 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
             source: source.clone(),
             name,
             dtype,
+            float8,
             swapped: cfg!(target_endian = "big"),
             shape: info.shape.iter().map(|&n| n as u64).collect(),
-            len: (end - start) as u64 / dtype.size() as u64,
+            len: (end - start) as u64 / if float8.is_some() { 1 } else { dtype.size() as u64 },
             offset: data + start as u64,
             row_major: true,
         });

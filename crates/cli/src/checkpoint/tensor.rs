@@ -7,13 +7,17 @@ use std::sync::Arc;
 use penalty::Dtype;
 
 use super::source::Source;
+use crate::float8::Float8;
 
 /// A tensor whose type has penalties.
 #[derive(Debug, Clone)]
 pub(crate) struct Tensor {
     pub(crate) source: Arc<Source>,
     pub(crate) name: String,
+    /// The type that its weights are read as.
     pub(crate) dtype: Dtype,
+    /// The type that the file has them in, if that is another one.
+    pub(crate) float8: Option<Float8>,
     /// Whether the file's byte order differs from this machine's.
     pub(crate) swapped: bool,
     pub(crate) shape: Vec<u64>,
@@ -27,8 +31,19 @@ pub(crate) struct Tensor {
 }
 
 impl Tensor {
+    /// How many bytes the file has of it.
     pub(crate) fn bytes(&self) -> u64 {
-        self.len * self.dtype.size() as u64
+        self.len * self.weight_bytes()
+    }
+
+    /// How many bytes a weight has in the file.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        if self.float8.is_some() { 1 } else { self.dtype.size() as u64 }
+    }
+
+    /// The name of the file's type.
+    pub(crate) fn type_name(&self) -> String {
+        self.float8.map_or_else(|| self.dtype.to_string(), |float8| float8.to_string())
     }
 }
 

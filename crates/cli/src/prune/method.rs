@@ -105,7 +105,7 @@ impl Method {
             .flat_map(|(i, tensor)| self.pieces(i, tensor, CPU_CHUNK).into_iter().map(move |piece| (i, piece)))
             .collect();
         let chunk = |(i, piece): &(usize, Range<u64>)| Chunk::new(*i, &tensors[*i], &none, piece.clone());
-        let bytes: u64 = pieces.iter().map(|piece| chunk(piece).bytes() as u64).sum();
+        let bytes: u64 = pieces.iter().map(|piece| chunk(piece).file_bytes() as u64).sum();
         match &mut self.search {
             Search::None => {}
             Search::Budget(search) => {
@@ -117,7 +117,7 @@ impl Method {
                         if let Each::Searched { first, len } = self.each[*i] {
                             search.count(first + (range.start / len) as usize, chunk.slice(held))?;
                         }
-                        progress.add(chunk.bytes());
+                        progress.add(chunk.file_bytes());
                         Ok::<(), Error>(())
                     })?;
                     search.narrow().map_err(|_| changed(tensors))?;
@@ -130,7 +130,7 @@ impl Method {
                     let chunk = chunk(piece);
                     chunk.read(&mut held)?;
                     search.add(piece.0, chunk.slice(&held))?;
-                    progress.add(chunk.bytes());
+                    progress.add(chunk.file_bytes());
                 }
                 search.find(budget)?;
             }

@@ -477,3 +477,59 @@ fn the_library_prunes_the_same_groups() {
     let bytes = fs::read(&out).unwrap();
     assert!(bytes[bytes.len() - 4 * values.len()..] == f32s(&values));
 }
+
+#[test]
+fn floats_of_8_bits_are_read_exactly_and_rounded_to_the_nearest() {
+    let folder = folder();
+    let path = |name: &str| text(&folder.path().join(name));
+    // All numbers, and both NaN.
+    let codes: Vec<u8> = (0..=255).collect();
+    let tensors: [Stored<'_>; 2] =
+        [("a", "F8_E4M3", vec![16, 16], codes.clone()), ("b", "F8_E5M2", vec![256], codes.clone())];
+    safetensors(path("in").as_ref(), &tensors, 0);
+    let e4m3 = |code: u8| match (code >> 3 & 15, f64::from(code & 7)) {
+        (0, m) => m * 2f64.powi(-9),
+        (e, m) => (1.0 + m / 8.0) * 2f64.powi(i32::from(e) - 7),
+    };
+    let e5m2 = |code: u8| f16::from_bits(u16::from(code & 0x7f) << 8).to_f64();
+    let json = penalty(["eval", &path("in"), "--json"]).json();
+    let sum: f64 = codes.iter().filter(|code| *code & 0x7f != 0x7f).map(|code| e4m3(*code)).sum();
+    let numbers = &json["tensors"][0];
+    assert_eq!(
+        (&numbers["dtype"], &numbers["nan"], &numbers["max_abs"]),
+        (&json!("F8_E4M3"), &json!(2), &json!("NaN"))
+    );
+    assert_eq!((&json["tensors"][1]["nan"], &json["tensors"][1]["inf"]), (&json!(6), &json!(2)));
+    assert_eq!(json["bytes"], json!(512));
+    let finite: Vec<u8> = codes.iter().copied().filter(|code| code & 0x7f != 0x7f).collect();
+    safetensors(path("finite").as_ref(), &[("a", "F8_E4M3", vec![254], finite.clone())], 0);
+    assert_eq!(penalty(["eval", &path("finite"), "--json"]).json()["total"]["l1"], json!(sum));
+
+    // One budget over both types.
+    assert_eq!(penalty(["prune", &path("in"), "--out", &path("out"), "--sparsity", "0.4"]).code, 0);
+    let key = |tensor: usize, code: u8| match (tensor, code & 0x7f) {
+        (0, 0x7f) | (1, 0x7d..) => u64::MAX,
+        (0, code) => e4m3(code).to_bits(),
+        (_, code) => e5m2(code).to_bits(),
+    };
+    let mut order: Vec<(usize, u8)> =
+        [0, 1].into_iter().flat_map(|tensor| codes.iter().map(move |code| (tensor, *code))).collect();
+    order.sort_by_key(|(tensor, code)| key(*tensor, *code));
+    let mut expected = [codes.clone(), codes.clone()];
+    order[..204].iter().for_each(|(tensor, code)| expected[*tensor][usize::from(*code)] = 0);
+    let bytes = fs::read(path("out")).unwrap();
+    assert!(bytes[bytes.len() - 512..] == expected.concat());
+
+    // The prox is rounded to the nearest code.
+    let run = penalty(["shrink", &path("finite"), "--out", &path("shrunk"), "--l1", "0.3", "--step", "1"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let bytes = fs::read(path("shrunk")).unwrap();
+    for (old, new) in finite.iter().zip(&bytes[bytes.len() - 254..]) {
+        let want = f64::from((e4m3(*old) as f32 - (0.3f64 as f32)).max(0.0));
+        let nearest = (0..0x7f).min_by(|a, b| {
+            let distance = |code: u8| (e4m3(code) - want).abs();
+            distance(*a).total_cmp(&distance(*b)).then((a % 2).cmp(&(b % 2)))
+        });
+        assert_eq!(Some(new & 0x7f), nearest, "{old:#x}");
+    }
+}

@@ -149,7 +149,13 @@ fn files_that_do_not_fit() {
     let turned = [model[1], model[0]];
     let reason = format!("its weights of the tensor \"w\" must have its shape {model:?}, found {turned:?}");
     rejected("w", "F32", &turned, f32s(&ones), &reason);
-    rejected("w", "F64", &model, vec![0; 8 * count], "its tensor \"w\" has no weights: F64 is not F32, F16 or BF16");
+    rejected(
+        "w",
+        "F64",
+        &model,
+        vec![0; 8 * count],
+        "its tensor \"w\" has no weights: F64 is not F32, F16, BF16, F8_E4M3 or F8_E5M2",
+    );
     let numbers = "its tensor \"w\": the element weights must be numbers ≥ 0, found";
     rejected("w", "F32", &model, with(5, -0.5), &format!("{numbers} -0.5 at index 5"));
     rejected("w", "F32", &model, with(LEN - 1, f32::NAN), &format!("{numbers} NaN at index {}", LEN - 1));
