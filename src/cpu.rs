@@ -3,13 +3,13 @@
 mod budget;
 mod group_budget;
 mod group_norms;
-mod group_search;
+pub(crate) mod group_search;
 mod groups;
 mod lambda;
 mod pass;
 mod ranks;
 mod run;
-mod search;
+pub(crate) mod search;
 pub(crate) mod set;
 mod slices;
 mod task;
@@ -17,8 +17,6 @@ mod tiles;
 
 pub use crate::numeric::simd::InstructionSet;
 use crate::{Error, Result};
-pub use group_search::GroupSearch;
-pub use search::BudgetSearch;
 
 /// Computes on the calling thread and its rayon pool, with the best vector instructions that the processor has.
 ///

@@ -71,6 +71,8 @@ pub use wgpu;
 
 pub use backend::Backend;
 pub use cpu::Cpu;
+pub use cpu::group_search::GroupSearch;
+pub use cpu::search::BudgetSearch;
 pub use cpu::set::HostSet;
 pub use error::{Error, Result};
 pub use formula::expression::Expression;

@@ -17,8 +17,7 @@ use crate::{Error, Result};
 /// in their order.
 ///
 /// ```
-/// use penalty::cpu::GroupSearch;
-/// use penalty::{Budget, Groups};
+/// use penalty::{Budget, GroupSearch, Groups};
 ///
 /// let rows = Groups::rows(2)?;
 /// let mut weight = [1.0f32, 2.0, 0.5, -0.5, 3.0, 0.0];
@@ -56,8 +55,7 @@ impl GroupSearch {
     /// A search among tensors of these lengths and groups. A tensor without groups stays as it is.
     ///
     /// ```
-    /// use penalty::Groups;
-    /// use penalty::cpu::GroupSearch;
+    /// use penalty::{GroupSearch, Groups};
     ///
     /// let columns = Groups::columns(3)?;
     /// assert!(GroupSearch::new(&[(6, Some(&columns)), (5, None)]).is_ok());
@@ -86,7 +84,7 @@ impl GroupSearch {
     /// Adds the next chunk of a tensor to the sums of its groups.
     ///
     /// ```
-    /// # use penalty::{Groups, cpu::GroupSearch};
+    /// # use penalty::{Groups, GroupSearch};
     /// let rows = Groups::rows(2)?;
     /// let mut search = GroupSearch::new(&[(2, Some(&rows))])?;
     /// search.add(0, [1.0f32][..].into())?;
@@ -110,7 +108,7 @@ impl GroupSearch {
     /// Finds the groups that a budget prunes.
     ///
     /// ```
-    /// # use penalty::{Budget, Error, Groups, cpu::GroupSearch};
+    /// # use penalty::{Budget, Error, Groups, GroupSearch};
     /// let rows = Groups::rows(2)?;
     /// let mut search = GroupSearch::new(&[(2, Some(&rows))])?;
     /// search.add(0, [1.0f32][..].into())?;
@@ -155,7 +153,7 @@ impl GroupSearch {
     /// How many groups of a tensor are pruned.
     ///
     /// ```
-    /// # use penalty::{Budget, Groups, cpu::GroupSearch};
+    /// # use penalty::{Budget, Groups, GroupSearch};
     /// let rows = Groups::rows(2)?;
     /// let mut search = GroupSearch::new(&[(4, Some(&rows))])?;
     /// search.add(0, [1.0f32, 2.0, 0.0, 1.0][..].into())?;
@@ -175,7 +173,7 @@ impl GroupSearch {
     /// Prunes the next chunk of a tensor.
     ///
     /// ```
-    /// # use penalty::{Groups, cpu::GroupSearch};
+    /// # use penalty::{Groups, GroupSearch};
     /// let rows = Groups::rows(2)?;
     /// let mut search = GroupSearch::new(&[(2, Some(&rows))])?;
     /// assert!(search.prune(0, (&mut [1.0f32, 2.0][..]).into()).is_err()); // nothing is found yet

@@ -30,8 +30,7 @@ const TABLES: usize = 4;
 /// come in any order and from several threads. A tensor's chunks are pruned in their order.
 ///
 /// ```
-/// use penalty::cpu::BudgetSearch;
-/// use penalty::{Budget, Cpu};
+/// use penalty::{Budget, BudgetSearch, Cpu};
 ///
 /// let mut tensors = [vec![0.5f32, -2.0, 0.25, 3.0], vec![0.125, 0.5]];
 /// let mut search = BudgetSearch::new(&Cpu::new(), &Budget::keep(3), &[4, 2])?;
@@ -70,8 +69,7 @@ impl BudgetSearch {
     /// A search among tensors of these lengths.
     ///
     /// ```
-    /// use penalty::cpu::BudgetSearch;
-    /// use penalty::{Budget, Cpu};
+    /// use penalty::{Budget, BudgetSearch, Cpu};
     ///
     /// let each_alone = Budget::keep(3).within(vec![0.5..=0.5; 2])?;
     /// assert!(BudgetSearch::new(&Cpu::new(), &each_alone, &[4, 2])?.reads());
@@ -95,7 +93,7 @@ impl BudgetSearch {
     /// Whether the weights must be read once more before they can be pruned.
     ///
     /// ```
-    /// # use penalty::{Budget, Cpu, cpu::BudgetSearch};
+    /// # use penalty::{Budget, BudgetSearch, Cpu};
     /// let mut search = BudgetSearch::new(&Cpu::new(), &Budget::prune(0.5)?, &[2])?;
     /// let mut reads = 0;
     /// while search.reads() {
@@ -113,7 +111,7 @@ impl BudgetSearch {
     /// Counts a chunk of a tensor. Every weight is counted once in each read.
     ///
     /// ```
-    /// # use penalty::{Budget, Cpu, cpu::BudgetSearch};
+    /// # use penalty::{Budget, BudgetSearch, Cpu};
     /// let search = BudgetSearch::new(&Cpu::new(), &Budget::prune(0.5)?, &[4])?;
     /// std::thread::scope(|threads| {
     ///     threads.spawn(|| search.count(0, [1.0f32, -2.0][..].into()));
@@ -149,7 +147,7 @@ impl BudgetSearch {
     /// Ends a read.
     ///
     /// ```
-    /// # use penalty::{Budget, Cpu, Error, cpu::BudgetSearch};
+    /// # use penalty::{Budget, BudgetSearch, Cpu, Error};
     /// let mut search = BudgetSearch::new(&Cpu::new(), &Budget::prune(0.5)?, &[2])?;
     /// search.count(0, [1.0f32][..].into())?;
     /// assert!(matches!(search.narrow(), Err(Error::Length { expected: 2, found: 1, .. })));
@@ -202,7 +200,7 @@ impl BudgetSearch {
     /// [`Error::Name`] if there is no such tensor, or if reads are missing.
     ///
     /// ```
-    /// # use penalty::{Budget, Cpu, cpu::BudgetSearch};
+    /// # use penalty::{Budget, BudgetSearch, Cpu};
     /// # let mut search = BudgetSearch::new(&Cpu::new(), &Budget::prune(0.5)?, &[2])?;
     /// # while search.reads() {
     /// #     search.count(0, [1.0f32, -2.0][..].into())?;
@@ -223,7 +221,7 @@ impl BudgetSearch {
     /// [`Error::Name`] if there is no such tensor, or if reads are missing.
     ///
     /// ```
-    /// # use penalty::{Budget, Cpu, cpu::BudgetSearch};
+    /// # use penalty::{Budget, BudgetSearch, Cpu};
     /// # let mut search = BudgetSearch::new(&Cpu::new(), &Budget::prune(0.5)?, &[2])?;
     /// # while search.reads() {
     /// #     search.count(0, [1.0f32, -2.0][..].into())?;
@@ -244,7 +242,7 @@ impl BudgetSearch {
     /// [`Error::Name`] if there is no such tensor, or if reads are missing.
     ///
     /// ```
-    /// # use penalty::{Budget, Cpu, cpu::BudgetSearch};
+    /// # use penalty::{Budget, BudgetSearch, Cpu};
     /// let mut search = BudgetSearch::new(&Cpu::new(), &Budget::prune(0.5)?, &[2])?;
     /// let mut weights = [1.0f32, -2.0];
     /// assert!(search.prune(0, (&mut weights[..]).into()).is_err()); // nothing is counted yet

@@ -2,9 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use penalty::cpu::BudgetSearch;
 use penalty::half::{bf16, f16};
-use penalty::{Budget, Cpu, Dtype, Element, Parameter, Penalty, Reports, Result, Slice, SliceMut};
+use penalty::{Budget, BudgetSearch, Cpu, Dtype, Element, Parameter, Penalty, Reports, Result, Slice, SliceMut};
 
 use super::cases::{at_scale, noise};
 

@@ -2,8 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use penalty::cpu::GroupSearch;
-use penalty::{Budget, Cpu, Error, Groups, HostSet, Parameter, Penalty};
+use penalty::{Budget, Cpu, Error, GroupSearch, Groups, HostSet, Parameter, Penalty};
 
 use crate::common::cases::noise;
 

@@ -11,8 +11,7 @@ use crate::args;
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::error::Result;
 use crate::output;
-use crate::prune::structure::Layers;
-use crate::prune::{leave, named};
+use crate::prune::structure::{Layers, leave, named};
 use crate::read::{CPU_CHUNK, Chunk, Held, Progress};
 use crate::report::{self, Table};
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args;
 use crate::backend::Device;
-use crate::checkpoint::{Checkpoint, Skipped, Tensor};
+use crate::checkpoint::{Checkpoint, Tensor};
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::output;
@@ -23,7 +23,7 @@ use crate::rewrite;
 use crate::sums::Sums;
 
 use method::Method;
-use structure::Structure;
+use structure::leave;
 
 pub(crate) fn run(args: &args::Prune) -> Result<()> {
     let file = Checkpoint::find(&args.model)?;
@@ -112,31 +112,6 @@ pub(crate) fn run(args: &args::Prune) -> Result<()> {
         }
     }
     Ok(out_lines.flush()?)
-}
-
-/// Moves the tensors that a structure leaves as they are to the skipped ones.
-pub(crate) fn leave(checkpoint: &mut Checkpoint, model: &Path, structure: Structure) -> Result<()> {
-    let (left, kept): (Vec<Tensor>, Vec<Tensor>) =
-        checkpoint.tensors.drain(..).partition(|tensor| structure.leaves(tensor));
-    if kept.is_empty() && !left.is_empty() {
-        let reason = format!("nothing to do: {structure} needs tensors of two dimensions or more");
-        return Err(Error::file(model, reason));
-    }
-    checkpoint.tensors = kept;
-    checkpoint.skipped.extend(left.into_iter().map(|tensor| Skipped {
-        range: tensor.offset..tensor.offset + tensor.bytes(),
-        dtype: tensor.type_name(),
-        reason: format!("{structure} needs two dimensions or more, found the shape {:?}", tensor.shape),
-        name: tensor.name,
-        source: tensor.source,
-    }));
-    Ok(())
-}
-
-/// The error that a structure does not fit a tensor.
-pub(crate) fn named(tensor: &Tensor, reason: String) -> Error {
-    let reason = format!("its tensor {:?} of shape {:?}: {reason}", tensor.name, tensor.shape);
-    Error::file(&tensor.source.path, reason)
 }
 
 /// Prunes a part of a tensor.

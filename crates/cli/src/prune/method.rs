@@ -3,13 +3,11 @@
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
-use penalty::cpu::{BudgetSearch, GroupSearch};
-use penalty::{Budget, Cpu, Element, Groups, Penalty};
+use penalty::{Budget, BudgetSearch, Cpu, Element, GroupSearch, Groups, Penalty};
 use rayon::prelude::*;
 
 use super::local::Local;
-use super::named;
-use super::structure::{Layers, Structure};
+use super::structure::{Layers, Structure, named};
 use crate::args::{Prune, Scope};
 use crate::checkpoint::Tensor;
 use crate::error::{Error, Result};

@@ -1,10 +1,12 @@
 //! `--structure`: which weights are pruned together, and which groups of a tensor keep only so many.
 
 use std::fmt::{self, Display, Formatter};
+use std::path::Path;
 
 use penalty::Groups;
 
-use crate::checkpoint::Tensor;
+use crate::checkpoint::{Checkpoint, Skipped, Tensor};
+use crate::error::{Error, Result};
 use crate::groups::{self, Grouping};
 
 /// The help text on `--structure`.
@@ -94,7 +96,7 @@ impl Structure {
         };
         let groups = grouping.of(tensor).map_err(|reason| reason.replace("--groups", "--structure"))?;
         // So that an error comes before anything is read.
-        penalty::cpu::GroupSearch::new(&[(tensor.len, Some(&groups))]).map_err(|error| error.to_string())?;
+        penalty::GroupSearch::new(&[(tensor.len, Some(&groups))]).map_err(|error| error.to_string())?;
         Ok(Some(groups))
     }
 
@@ -107,6 +109,31 @@ impl Structure {
     pub(crate) fn leaves(self, tensor: &Tensor) -> bool {
         self != Structure::None && tensor.shape.len() < 2
     }
+}
+
+/// Moves the tensors that a structure leaves as they are to the skipped ones.
+pub(crate) fn leave(checkpoint: &mut Checkpoint, model: &Path, structure: Structure) -> Result<()> {
+    let (left, kept): (Vec<Tensor>, Vec<Tensor>) =
+        checkpoint.tensors.drain(..).partition(|tensor| structure.leaves(tensor));
+    if kept.is_empty() && !left.is_empty() {
+        let reason = format!("nothing to do: {structure} needs tensors of two dimensions or more");
+        return Err(Error::file(model, reason));
+    }
+    checkpoint.tensors = kept;
+    checkpoint.skipped.extend(left.into_iter().map(|tensor| Skipped {
+        range: tensor.offset..tensor.offset + tensor.bytes(),
+        dtype: tensor.type_name(),
+        reason: format!("{structure} needs two dimensions or more, found the shape {:?}", tensor.shape),
+        name: tensor.name,
+        source: tensor.source,
+    }));
+    Ok(())
+}
+
+/// The error that a structure does not fit a tensor.
+pub(crate) fn named(tensor: &Tensor, reason: String) -> Error {
+    let reason = format!("its tensor {:?} of shape {:?}: {reason}", tensor.name, tensor.shape);
+    Error::file(&tensor.source.path, reason)
 }
 
 /// A tensor seen as slabs, each of `side` layers of `inner` weights: the groups of n:m are in each slab `m` layers, one
