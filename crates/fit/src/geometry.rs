@@ -6,11 +6,10 @@ use penalty::Penalty;
 
 use crate::design::Design;
 use crate::fitter::fit;
-use crate::loss::Squared;
 use crate::options::Options;
 use crate::sample::Sample;
 use crate::solution::Solution;
-use crate::{Error, Problem, Result};
+use crate::{Error, Problem, Result, Squared};
 
 /// How many directions the boundary and the contours have between two axes.
 const DIRECTIONS: usize = 90;
@@ -37,7 +36,7 @@ pub struct Geometry {
     pub optimum: [f64; 2],
     /// The fit with the penalty.
     pub solution: Solution,
-    /// c: R of the solution, of the penalty given with λ = 1.
+    /// c: the penalty's value over λ, such as Σ|w|.
     pub radius: f64,
     /// The boundary of {w : R(w) ≤ c}, in the order of the angle. Where the set has no boundary, as that of a penalty that
     /// is flat for large weights, the points are 1000 times as far away as the optimum.
@@ -69,7 +68,9 @@ pub fn geometry(problem: &Problem<'_>, penalty: &Penalty, lambda: f64, options: 
         let (expected, found) = ("two".into(), features.to_string());
         return Err(Error::Setting { name: "the features of a geometry", expected, found });
     }
-    let solution = fit(problem, &Squared, &penalty.scaled(lambda)?, options)?;
+    // A penalty that is not a multiple of λ, such as MCP, has another shape at each.
+    let penalty = &penalty.scaled(lambda)?;
+    let solution = fit(problem, &Squared, penalty, options)?;
     let sample = Sample::of(problem, None, None);
     let n = sample.rows() as f64;
     let column = |j: usize| column(&sample.design, j, |row| sample.weight(row));
@@ -86,9 +87,10 @@ pub fn geometry(problem: &Problem<'_>, penalty: &Penalty, lambda: f64, options: 
     let (l00, l10) = (a.sqrt(), b / a.sqrt());
     let l11 = (d - l10 * l10).sqrt();
     let inverse = [[1.0 / l00, -l10 / (l00 * l11)], [0.0, 1.0 / l11]];
-    let radius = penalty.value_of(&solution.coef)?;
+    let value = penalty.value_of(&solution.coef)?;
     let far = 1000.0 * optimum[0].hypot(optimum[1]).max(f64::MIN_POSITIVE);
-    let boundary = directions().map(|u| boundary(penalty, u, radius, far)).collect::<Result<_>>()?;
+    let boundary = directions().map(|u| boundary(penalty, u, value, far)).collect::<Result<_>>()?;
+    let radius = if lambda > 0.0 { value / lambda } else { 0.0 };
     let [x, y] = [solution.coef[0] - optimum[0], solution.coef[1] - optimum[1]];
     let least = solution.loss - 0.5 * (a * x * x + 2.0 * b * x * y + d * y * y);
     Ok(Geometry { optimum, solution, radius, boundary, least, inverse })
