@@ -1,20 +1,25 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+mod asked;
+pub(crate) mod fit;
+mod values;
+
+use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use penalty::cpu::InstructionSet;
-use penalty::{Backend, Budget, Cpu, Penalty};
+use penalty::{Backend, Cpu};
 use regex::Regex;
 use serde_json::{Value, json};
 
+use asked::PenaltyArgs;
+use values::{file, fraction, regex, step};
+
 use crate::bench::shape::{self, Shapes};
-use crate::checkpoint::Tensor;
-use crate::groups::{self, Grouping};
+use crate::groups;
 use crate::named::{self, Asked};
 use crate::prune::structure::{self, Structure};
-use crate::{error, fit, weights};
 
 const EVAL_EXAMPLES: &str = "\
 Examples:
@@ -167,16 +172,16 @@ pub(crate) enum Command {
     /// Minimizes the mean loss of the rows plus the penalty: with --loss squared 1/(2n)‖y − Xw − b‖² + R(w). The intercept b is
     /// not penalized. With --standardize, R is of the coefficients of standardized columns (coef); those of the columns as
     /// given (coef_raw) follow.
-    Fit(Box<fit::args::Fit>),
+    Fit(Box<fit::Fit>),
     /// Fit a path: from a λ at which all coefficients are 0 down to a small one.
-    Path(Box<fit::args::Path>),
+    Path(Box<fit::Path>),
     /// Choose λ by cross-validation: fit paths without some rows, and measure the error on these.
-    Cv(Box<fit::args::Cv>),
+    Cv(Box<fit::Cv>),
     /// Predict by a model that fit or cv has written: one line for each row of the data, as CSV.
-    Predict(fit::args::Predict),
+    Predict(fit::Predict),
     /// Draw why L1 gives exact zeros and L2 does not: what each allows, where a contour of the loss touches that, and the
     /// coefficients as λ grows.
-    Geometry(Box<fit::args::Geometry>),
+    Geometry(Box<fit::Geometry>),
     /// List every adapter, the outcome of its self-check and its bandwidth.
     ///
     /// The self-check runs a built-in probe and compares the bits of its sums, gradients and proxes with the CPU's.
@@ -433,68 +438,6 @@ impl Bench {
     }
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Penalty")]
-pub(crate) struct PenaltyArgs {
-    /// Adds λΣ|θ|
-    #[arg(long, value_name = "λ", value_parser = lambda, allow_negative_numbers = true)]
-    l1: Option<f64>,
-    /// Adds λΣθ², with no ½
-    #[arg(long, value_name = "λ", value_parser = lambda, allow_negative_numbers = true)]
-    l2: Option<f64>,
-    /// The elastic net λ(αΣ|θ| + (1−α)Σθ²); needs --alpha
-    #[arg(long, value_name = "λ", value_parser = lambda, allow_negative_numbers = true,
-          requires = "alpha", conflicts_with_all = ["l1", "l2"])]
-    lambda: Option<f64>,
-    /// The elastic net's α, from 0 to 1; needs --lambda
-    #[arg(long, value_name = "α", value_parser = alpha, allow_negative_numbers = true,
-          requires = "lambda", conflicts_with_all = ["l1", "l2"])]
-    alpha: Option<f64>,
-    /// A penalty by name, NAME:key=value,…: one of those listed below
-    #[arg(long = "penalty", value_name = "PENALTY", value_parser = named::penalty,
-          conflicts_with_all = ["l1", "l2", "lambda", "alpha"])]
-    named: Option<Asked>,
-    /// The element weights w ≥ 0 of a weighted penalty: a checkpoint that has, for each penalised tensor, a tensor of
-    /// the same name and shape. Its values are converted to the penalised tensor's type; other tensors in it are
-    /// ignored
-    #[arg(long, value_name = "FILE", requires = "named")]
-    weights: Option<PathBuf>,
-    /// How a non-separable penalty groups the weights: whole, rows, columns, tiles:RxC, runs:N or dim:D, as explained below
-    #[arg(long, value_name = "GROUPS", value_parser = groups::parse)]
-    groups: Option<Grouping>,
-}
-
-impl PenaltyArgs {
-    /// The requested penalty; zero if no option was given.
-    pub(crate) fn asked(&self) -> penalty::Result<Asked> {
-        let asked = match (&self.named, self.lambda, self.alpha) {
-            (Some(asked), ..) => asked.clone().weighted(self.weights.as_deref()),
-            (None, Some(lambda), Some(alpha)) => Penalty::elastic_net(lambda, alpha)?.into(),
-            _ => Penalty::keras(self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0))?.into(),
-        };
-        Ok(asked.over(self.groups))
-    }
-}
-
-impl PenaltyArgs {
-    /// The element weights of each of these tensors; empty if the penalty takes none.
-    pub(crate) fn element_weights(&self, tensors: &[Tensor]) -> error::Result<Vec<Tensor>> {
-        self.weights.as_ref().map_or(Ok(Vec::new()), |path| weights::matching(path, tensors))
-    }
-
-    /// Rejects `--weights` for a penalty that takes no element weights, and a weighted penalty without `--weights`.
-    fn validate(&self) -> Result<(), String> {
-        let weighted = self.named.as_ref().is_some_and(|asked| asked.penalty.is_weighted());
-        match (weighted, &self.weights) {
-            (true, None) => Err("a weighted penalty needs --weights FILE, the weights of the elements".into()),
-            (false, Some(_)) => {
-                Err("--weights is for a weighted penalty, and --penalty asks for one that takes none".into())
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 impl Shrink {
     /// The requested penalty, or the one whose prox is the requested projection or choice.
     pub(crate) fn asked(&self) -> penalty::Result<Asked> {
@@ -563,7 +506,7 @@ impl Cli {
                 }
                 &bench.backend
             }
-            Command::Fit(fit) => return penalty(fit.penalty(), fit.penalty().asked()),
+            Command::Fit(fit) => return penalty(&fit.penalty, fit.penalty.asked()),
             Command::Path(_) | Command::Cv(_) | Command::Predict(_) | Command::Geometry(_) => return Ok(()),
             Command::Check(_) | Command::Diff(_) | Command::Devices(_) | Command::Completions { .. } => return Ok(()),
         };
@@ -572,41 +515,4 @@ impl Cli {
         }
         Ok(())
     }
-}
-
-pub(crate) fn lambda(text: &str) -> Result<f64, String> {
-    let lambda = named::number(text)?;
-    Penalty::l1(lambda).map(|_| lambda).map_err(|error| error.to_string())
-}
-
-pub(crate) fn alpha(text: &str) -> Result<f64, String> {
-    let alpha = named::number(text)?;
-    Penalty::elastic_net(1.0, alpha).map(|_| alpha).map_err(|error| error.to_string())
-}
-
-fn step(text: &str) -> Result<f64, String> {
-    let step = named::number(text)?;
-    let valid = step >= 0.0 && step.is_finite();
-    if valid { Ok(step) } else { Err(format!("step must be a finite number ≥ 0, found {text}")) }
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
-    let fraction = named::number(text)?;
-    Budget::prune(fraction).map(|_| fraction).map_err(|error| error.to_string())
-}
-
-/// Rejects `-`, which would ask for standard output.
-fn file(path: PathBuf) -> Result<PathBuf, &'static str> {
-    match path == Path::new("-") {
-        true => Err("standard output takes no checkpoint: give a file (./- is one called -)"),
-        false => Ok(path),
-    }
-}
-
-pub(crate) fn regex(text: &str) -> Result<Regex, String> {
-    // The last line of the error says what is wrong; the lines before it draw an arrow.
-    Regex::new(text).map_err(|error| {
-        let text = error.to_string();
-        format!("not a regular expression: {}", text.lines().last().unwrap_or_default().trim_start_matches("error: "))
-    })
 }

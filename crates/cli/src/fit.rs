@@ -1,6 +1,5 @@
 //! The commands on data: `penalty fit`, `path`, `cv`, `predict` and `geometry`.
 
-pub(crate) mod args;
 mod cv;
 mod data;
 mod geometry;

@@ -90,6 +90,11 @@ pub fn lambda_max(problem: &Problem<'_>, loss: &dyn Loss, penalty: &Penalty, opt
 
 /// The same for a fitter that has not fitted yet.
 pub(crate) fn largest(fitter: &mut Fitter<'_>, template: &Template) -> Result<f64> {
+    let penalty = template.penalty();
+    if penalty.scaled(2.0)? == *penalty {
+        let reason = "λ does not change it, so it needs a given grid";
+        return Err(Error::Unsupported { penalty: penalty.name(), asked: "have a largest λ", reason });
+    }
     let curvatures = fitter.curvatures();
     let mut found = 0.0f64;
     for slopes in fitter.slopes() {

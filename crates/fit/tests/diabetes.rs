@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The design in column-major order, and the target.
 fn data() -> (Vec<f64>, Vec<f64>) {
-    let text = include_str!("data/diabetes.csv");
+    let text = include_str!("../../cli/data/diabetes.csv");
     let number = |cell: &str| cell.trim().parse::<f64>().expect("it is a number");
     let rows: Vec<Vec<f64>> = text.lines().skip(1).map(|line| line.split(',').map(number).collect()).collect();
     let x = (0..10).flat_map(|j| rows.iter().map(move |row| row[j])).collect();

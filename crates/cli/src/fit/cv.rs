@@ -4,10 +4,10 @@ use penalty::Penalty;
 use penalty_fit::{Folds, Grid, Scaling, cross_validate_each, path};
 use serde_json::json;
 
-use super::args::{self, of_coefficients};
 use super::path::lists;
 use super::task::{Task, usage};
 use super::{model, picture};
+use crate::args::fit::{self as args, of_coefficients};
 use crate::error::Result;
 use crate::output;
 use crate::report::{Table, short};

@@ -4,10 +4,11 @@ use penalty::Penalty;
 use penalty_fit::{Grid, Matrix, Options, Path, Problem, Squared, fit, geometry, lambda_max, path};
 use serde_json::{Map, Value, json};
 
-use super::args::{self, of_coefficients};
 use super::data::{Features, Table};
+use super::model;
+use super::picture::{self, Panel};
 use super::task::usage;
-use super::{model, picture};
+use crate::args::fit::{self as args, of_coefficients};
 use crate::error::Result;
 use crate::named::Asked;
 use crate::output;
@@ -20,14 +21,6 @@ const COLUMNS: [&str; 2] = ["bmi", "bp"];
 const TARGET: &str = "target";
 /// How many λ the coefficients are drawn at.
 const STEPS: usize = 120;
-
-/// A penalty's picture and its coefficients along λ.
-pub(super) struct Panel {
-    pub(super) name: String,
-    pub(super) lambda: f64,
-    pub(super) geometry: penalty_fit::Geometry,
-    pub(super) path: Path,
-}
 
 pub(crate) fn run(args: &args::Geometry) -> Result<()> {
     let (features, target) = match (&args.data, &args.target) {

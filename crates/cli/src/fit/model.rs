@@ -8,8 +8,8 @@ use penalty_fit::Solution;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::args::OutArgs;
 use super::task::Task;
+use crate::args::fit::OutArgs;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::report::{Table, short};

@@ -2,9 +2,9 @@
 
 use penalty_fit::fit;
 
-use super::args::{self, of_coefficients};
 use super::model;
 use super::task::{Task, usage};
+use crate::args::fit::{self as args, of_coefficients};
 use crate::error::Result;
 use crate::output;
 

@@ -3,9 +3,9 @@
 use penalty_fit::{Path, path};
 use serde_json::{Map, Value, json};
 
-use super::args::{self, of_coefficients};
 use super::task::{Task, usage};
 use super::{model, picture};
+use crate::args::fit::{self as args, of_coefficients};
 use crate::error::Result;
 use crate::output;
 use crate::report::{Table, short};

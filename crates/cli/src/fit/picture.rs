@@ -14,9 +14,9 @@ use kuva::prelude::Figure;
 
 use crate::error::{Error, Result};
 
-pub(super) use curve::curve;
-pub(super) use paths::paths;
-pub(super) use planes::planes;
+pub(crate) use curve::curve;
+pub(crate) use paths::paths;
+pub(crate) use planes::{Panel, planes};
 
 /// How many pixels of a PNG a unit of the picture has.
 const SCALE: f32 = 2.0;

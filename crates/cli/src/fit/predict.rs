@@ -2,9 +2,9 @@
 
 use serde_json::{Map, json};
 
-use super::args;
 use super::data::Table;
 use super::model::Model;
+use crate::args::fit as args;
 use crate::error::{Error, Result};
 use crate::output;
 

@@ -3,8 +3,8 @@
 use penalty_fit::{Logistic, Loss, Matrix, Multinomial, Options, Poisson, Problem, Squared};
 use serde_json::{Map, Value, json};
 
-use super::args::{ColumnArgs, DataArgs, LossName, ModelArgs};
 use super::data::{Features, Table};
+use crate::args::fit::{ColumnArgs, DataArgs, LossName, ModelArgs};
 use crate::error::{Error, Result};
 use crate::named::Asked;
 use crate::select::Patterns;

@@ -7,6 +7,7 @@ mod bad_input;
 mod bench;
 mod compared;
 mod eval;
+mod fit;
 mod groups;
 mod hashes;
 mod npy;

@@ -7,7 +7,7 @@ use super::style;
 use crate::fit::task::Task;
 use crate::report::short;
 
-pub(in crate::fit) fn curve(task: &Task, cv: &CrossValidation) -> Figure {
+pub(crate) fn curve(task: &Task, cv: &CrossValidation) -> Figure {
     let at = || (0..cv.lambdas.len()).filter(|at| cv.lambdas[*at] > 0.0);
     let log = |at: usize| cv.lambdas[at].log10();
     let mean: Vec<(f64, f64)> = at().map(|at| (log(at), cv.mean[at])).collect();

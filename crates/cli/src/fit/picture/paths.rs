@@ -9,7 +9,7 @@ use crate::fit::task::Task;
 /// So many coefficients are named; the others are thin lines.
 const NAMED: usize = 12;
 
-pub(in crate::fit) fn paths(task: &Task, fits: &Path) -> Figure {
+pub(crate) fn paths(task: &Task, fits: &Path) -> Figure {
     let names = &task.features.names;
     let count = fits.points.first().map_or(0, |point| point.solution.coef.len());
     let points = |at: usize| -> Vec<(f64, f64)> {

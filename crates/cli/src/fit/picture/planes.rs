@@ -1,16 +1,23 @@
 //! What a penalty allows two coefficients, where a contour of the loss touches it, and both coefficients as λ grows.
 
 use kuva::prelude::{Figure, Layout, LinePlot, MarkerShape, Plot, ScatterPlot};
-use penalty_fit::Geometry;
+use penalty_fit::{Geometry, Path};
 
 use super::style;
-use crate::fit::geometry::Panel;
 use crate::report::short;
 
 /// How far the contours are above the least loss, as multiples of the height of the touching one.
 const CONTOURS: [f64; 3] = [0.1, 0.4, 1.0];
 
-pub(in crate::fit) fn planes(names: &[String; 2], panels: &[Panel]) -> Figure {
+/// A penalty's picture and its coefficients along λ.
+pub(crate) struct Panel {
+    pub(crate) name: String,
+    pub(crate) lambda: f64,
+    pub(crate) geometry: Geometry,
+    pub(crate) path: Path,
+}
+
+pub(crate) fn planes(names: &[String; 2], panels: &[Panel]) -> Figure {
     // All panels show the same part of the plane.
     let far = |Panel { geometry, .. }: &Panel| {
         let points = std::iter::once(geometry.optimum).chain(corners(geometry));

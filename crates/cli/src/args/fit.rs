@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use penalty::{Groups, Penalty};
 use regex::Regex;
 
-use crate::args::{self, PenaltyArgs};
+use super::asked::PenaltyArgs;
+use super::values;
 use crate::groups::{self, Grouping};
 use crate::named::{self, Asked};
 
@@ -39,93 +40,87 @@ Examples:
 #[command(after_help = FIT_EXAMPLES)]
 pub(crate) struct Fit {
     #[command(flatten)]
-    pub(super) data: DataArgs,
+    pub(crate) data: DataArgs,
     #[command(flatten)]
-    pub(super) model: ModelArgs,
+    pub(crate) model: ModelArgs,
     #[command(flatten)]
-    pub(super) penalty: PenaltyArgs,
+    pub(crate) penalty: PenaltyArgs,
     #[command(flatten)]
-    pub(super) out: OutArgs,
+    pub(crate) out: OutArgs,
     /// Print one JSON object instead of the table
     #[arg(long)]
-    pub(super) json: bool,
-}
-
-impl Fit {
-    pub(crate) fn penalty(&self) -> &PenaltyArgs {
-        &self.penalty
-    }
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = PATH_EXAMPLES)]
 pub(crate) struct Path {
     #[command(flatten)]
-    pub(super) data: DataArgs,
+    pub(crate) data: DataArgs,
     #[command(flatten)]
-    pub(super) model: ModelArgs,
+    pub(crate) model: ModelArgs,
     #[command(flatten)]
-    pub(super) family: FamilyArgs,
+    pub(crate) family: FamilyArgs,
     #[command(flatten)]
-    pub(super) grid: GridArgs,
+    pub(crate) grid: GridArgs,
     /// Draw the coefficients against λ: .svg or .png
     #[arg(long, value_name = "PICTURE")]
-    pub(super) plot: Option<PathBuf>,
+    pub(crate) plot: Option<PathBuf>,
     /// Print one JSON object instead of the table
     #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = CV_EXAMPLES)]
 pub(crate) struct Cv {
     #[command(flatten)]
-    pub(super) data: DataArgs,
+    pub(crate) data: DataArgs,
     #[command(flatten)]
-    pub(super) model: ModelArgs,
+    pub(crate) model: ModelArgs,
     #[command(flatten)]
-    pub(super) family: FamilyArgs,
+    pub(crate) family: FamilyArgs,
     #[command(flatten)]
-    pub(super) grid: GridArgs,
+    pub(crate) grid: GridArgs,
     /// How many folds
     #[arg(long, value_name = "K", default_value_t = 5)]
-    pub(super) folds: usize,
+    pub(crate) folds: usize,
     /// Shuffle the rows by this seed
     #[arg(long, value_name = "S", default_value_t = 0)]
-    pub(super) seed: u64,
+    pub(crate) seed: u64,
     /// Take consecutive rows, without shuffling
     #[arg(long, conflicts_with_all = ["seed", "stratified"])]
-    pub(super) contiguous: bool,
+    pub(crate) contiguous: bool,
     /// Spread each class, or the range of the target, evenly over the folds
     #[arg(long)]
-    pub(super) stratified: bool,
+    pub(crate) stratified: bool,
     /// Standardize once by all rows, not in each fold by the rows that it trains on
     #[arg(long, requires = "standardize")]
-    pub(super) standardize_once: bool,
+    pub(crate) standardize_once: bool,
     /// Fit all rows with the largest λ whose error is within one standard error of the least, not with that of the least
     #[arg(long)]
-    pub(super) one_se: bool,
+    pub(crate) one_se: bool,
     /// Draw the error against λ: .svg or .png
     #[arg(long, value_name = "PICTURE")]
-    pub(super) plot: Option<PathBuf>,
+    pub(crate) plot: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) out: OutArgs,
+    pub(crate) out: OutArgs,
     /// Print one JSON object instead of the table
     #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
     /// A model, as fit and cv write it with --out
     #[arg(value_name = "MODEL")]
-    pub(super) model: PathBuf,
+    pub(crate) model: PathBuf,
     /// The data: columns are found by name, others are ignored
     #[arg(value_name = "DATA")]
-    pub(super) data: PathBuf,
+    pub(crate) data: PathBuf,
     /// Print one JSON object instead of CSV
     #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -133,66 +128,66 @@ pub(crate) struct Predict {
 pub(crate) struct Geometry {
     /// The picture: .svg or .png
     #[arg(long, value_name = "PICTURE")]
-    pub(super) out: PathBuf,
+    pub(crate) out: PathBuf,
     /// A penalty to show beside L1 and L2, NAME:key=value,… without λ; may be repeated
     #[arg(long = "penalty", value_name = "PENALTY", value_parser = family)]
-    pub(super) penalties: Vec<Asked>,
+    pub(crate) penalties: Vec<Asked>,
     /// The λ; the default is one at which L1 has one coefficient
-    #[arg(long, value_name = "λ", value_parser = args::lambda, allow_negative_numbers = true)]
-    pub(super) lambda: Option<f64>,
+    #[arg(long, value_name = "λ", value_parser = values::lambda, allow_negative_numbers = true)]
+    pub(crate) lambda: Option<f64>,
     /// Data with two columns besides the target; the default is bmi and bp of the diabetes data
     #[arg(long, value_name = "DATA", requires = "target")]
-    pub(super) data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// The column to predict
     #[arg(long, value_name = "COLUMN", requires = "data")]
-    pub(super) target: Option<String>,
+    pub(crate) target: Option<String>,
     #[command(flatten)]
-    pub(super) columns: ColumnArgs,
+    pub(crate) columns: ColumnArgs,
     /// Print the numbers as one JSON object
     #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
-pub(super) struct DataArgs {
+pub(crate) struct DataArgs {
     /// The data: a CSV file, with names in the first row or none, or a .npy matrix. Columns without names are 1, 2, …
     #[arg(value_name = "DATA")]
-    pub(super) data: PathBuf,
+    pub(crate) data: PathBuf,
     /// The column to predict
     #[arg(long, value_name = "COLUMN")]
-    pub(super) target: String,
+    pub(crate) target: String,
     #[command(flatten)]
-    pub(super) columns: ColumnArgs,
+    pub(crate) columns: ColumnArgs,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ColumnArgs {
+pub(crate) struct ColumnArgs {
     /// Only columns whose name matches; may be repeated
-    #[arg(long, value_name = "REGEX", value_parser = args::regex)]
-    pub(super) include: Vec<Regex>,
+    #[arg(long, value_name = "REGEX", value_parser = values::regex)]
+    pub(crate) include: Vec<Regex>,
     /// Skip columns whose name matches; may be repeated
-    #[arg(long, value_name = "REGEX", value_parser = args::regex)]
-    pub(super) exclude: Vec<Regex>,
+    #[arg(long, value_name = "REGEX", value_parser = values::regex)]
+    pub(crate) exclude: Vec<Regex>,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
-pub(super) struct ModelArgs {
+pub(crate) struct ModelArgs {
     /// What a wrong prediction costs. The target of logistic is a class of two, that of multinomial one of several, and
     /// that of poisson a count
     #[arg(long, value_enum, default_value = "squared")]
-    pub(super) loss: LossName,
+    pub(crate) loss: LossName,
     /// Penalize the coefficients of columns with mean 0 and standard deviation 1
     #[arg(long)]
-    pub(super) standardize: bool,
+    pub(crate) standardize: bool,
     /// Stop when the duality gap is at most this times the loss without coefficients
     #[arg(long, value_name = "ε", default_value_t = 1e-9)]
-    pub(super) tolerance: f64,
+    pub(crate) tolerance: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum LossName {
+pub(crate) enum LossName {
     Squared,
     Logistic,
     Multinomial,
@@ -202,10 +197,10 @@ pub(super) enum LossName {
 /// A penalty that λ multiplies.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Penalty")]
-pub(super) struct FamilyArgs {
+pub(crate) struct FamilyArgs {
     /// The elastic net λ(αΣ|w| + (1−α)Σw²), with α from 0 to 1; several for cv, which chooses among them. The default is 1,
     /// the lasso
-    #[arg(long, value_name = "α", value_parser = args::alpha, value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "α", value_parser = values::alpha, value_delimiter = ',', allow_negative_numbers = true)]
     alpha: Vec<f64>,
     /// A penalty by name, NAME:key=value,… without λ: those of `penalty eval --help`
     #[arg(long = "penalty", value_name = "PENALTY", value_parser = family, conflicts_with = "alpha")]
@@ -217,7 +212,7 @@ pub(super) struct FamilyArgs {
 
 impl FamilyArgs {
     /// The penalties at λ = 1, with what to call them.
-    pub(super) fn penalties(&self) -> Result<Vec<Asked>, String> {
+    pub(crate) fn penalties(&self) -> Result<Vec<Asked>, String> {
         if let Some(named) = &self.named {
             return Ok(vec![named.clone().over(self.groups)]);
         }
@@ -229,20 +224,20 @@ impl FamilyArgs {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "λ")]
-pub(super) struct GridArgs {
+pub(crate) struct GridArgs {
     /// These λ, separated by commas
-    #[arg(long, value_name = "λ", value_parser = args::lambda, value_delimiter = ',', conflicts_with_all = ["count", "ratio"])]
-    pub(super) lambdas: Vec<f64>,
+    #[arg(long, value_name = "λ", value_parser = values::lambda, value_delimiter = ',', conflicts_with_all = ["count", "ratio"])]
+    pub(crate) lambdas: Vec<f64>,
     /// How many λ, from the least at which all coefficients are 0 downwards
     #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(super) count: usize,
+    pub(crate) count: usize,
     /// The last λ over the first
     #[arg(long, value_name = "RATIO", default_value_t = 1e-3)]
-    pub(super) ratio: f64,
+    pub(crate) ratio: f64,
 }
 
 impl GridArgs {
-    pub(super) fn grid(&self) -> penalty_fit::Grid {
+    pub(crate) fn grid(&self) -> penalty_fit::Grid {
         if self.lambdas.is_empty() {
             penalty_fit::Grid::Geometric { count: self.count, ratio: self.ratio }
         } else {
@@ -252,13 +247,13 @@ impl GridArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct OutArgs {
+pub(crate) struct OutArgs {
     /// Write the model as JSON, for predict
     #[arg(long, value_name = "MODEL")]
-    pub(super) out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Overwrite MODEL
     #[arg(long, requires = "out")]
-    pub(super) force: bool,
+    pub(crate) force: bool,
 }
 
 /// A penalty by name whose λ is 1 if none is given.
@@ -268,7 +263,7 @@ fn family(text: &str) -> Result<Asked, String> {
 }
 
 /// The penalty of a vector of coefficients, with its groups.
-pub(super) fn of_coefficients(asked: &Asked) -> Result<Penalty, String> {
+pub(crate) fn of_coefficients(asked: &Asked) -> Result<Penalty, String> {
     let groups = match asked.grouping() {
         None => return Ok(asked.penalty.clone()),
         Some(Grouping::Whole) => Ok(Groups::whole()),
