@@ -9,6 +9,8 @@ mod compared;
 mod eval;
 mod fit;
 mod groups;
+#[cfg(unix)]
+mod guide;
 mod hashes;
 mod npy;
 mod output;
