@@ -18,8 +18,23 @@ use crate::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct ProxAt {
+    /// What precedes the penalty's own prox, if it is a sum.
+    net: Option<Stage>,
+    own: Stage,
+}
+
+/// The prox of one formula.
+#[derive(Debug, Clone, Copy)]
+struct Stage {
     prox: fn(f64, &Coefficients<f64>) -> f64,
     coefficients: Coefficients<f64>,
+}
+
+impl Stage {
+    #[inline]
+    fn of(&self, v: f64) -> f64 {
+        (self.prox)(v, &self.coefficients)
+    }
 }
 
 impl ProxAt {
@@ -35,7 +50,7 @@ impl ProxAt {
     /// ```
     #[inline]
     pub fn of(&self, v: f64) -> f64 {
-        if v.is_finite() { (self.prox)(v, &self.coefficients) } else { v }
+        if v.is_finite() { self.own.of(self.net.map_or(v, |net| net.of(v))) } else { v }
     }
 }
 
@@ -51,6 +66,8 @@ impl ProxAt {
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct GroupProx {
+    /// What precedes the penalty's own prox, if it is a sum.
+    net: Option<ProxAt>,
     rule: Rule,
     bound: f64,
     /// Of the single weights, before the rule.
@@ -74,8 +91,8 @@ impl GroupProx {
         if group.iter().any(|v| !v.is_finite()) {
             return;
         }
-        if let Some(l1) = self.l1 {
-            group.iter_mut().for_each(|v| *v = l1.of(*v));
+        for before in [self.net, self.l1].into_iter().flatten() {
+            group.iter_mut().for_each(|v| *v = before.of(*v));
         }
         self.rule.prox_in_f64(group, self.bound);
     }
@@ -136,6 +153,8 @@ impl Penalty {
     ///
     /// assert_eq!(Penalty::l1(0.1)?.prox_at(1.0, 0.5)?, 1.0 - 0.1 * 0.5);
     /// assert_eq!(Penalty::l0(0.5)?.prox_at(0.9, 1.0)?, 0.0); // below √(2·step·λ)
+    /// let sum = Penalty::sum([Penalty::l1(0.5)?, Penalty::interval(-1.0, 1.0)?])?;
+    /// assert_eq!([0.75, 4.0].map(|v| sum.prox_at(v, 1.0)), [Ok(0.25), Ok(1.0)]);
     /// # Ok::<(), penalty::Error>(())
     /// ```
     ///
@@ -164,10 +183,17 @@ impl Penalty {
     /// [weighted](Penalty::is_weighted) one. [`Error::Parameter`] if the step is not a finite number ≥ 0, or is so large
     /// that a coefficient would leave its range.
     pub fn prox_with(&self, step: f64) -> Result<ProxAt> {
-        let double = self.double("prox", "prox_of")?;
         finite_step(step)?;
-        let coefficients = (self.formula.prox_coefficients)(self.parameters, step)?;
-        Ok(ProxAt { prox: double.prox, coefficients })
+        if !self.is_sum() {
+            return Ok(ProxAt { net: None, own: self.stage(step)? });
+        }
+        let [net, own] = self.stages();
+        Ok(ProxAt { net: Some(net.stage(step)?), own: own.stage(step)? })
+    }
+
+    fn stage(&self, step: f64) -> Result<Stage> {
+        let prox = self.double("prox", "prox_of")?.prox;
+        Ok(Stage { prox, coefficients: (self.formula.prox_coefficients)(self.parameters, self.own_step(step)?)? })
     }
 
     /// The prox of one group at a step, whichever groups the penalty has.
@@ -179,6 +205,10 @@ impl Penalty {
     /// let mut group = [2.0, 2.0, -2.0, 2.0];
     /// penalty.group_prox_with(1.0)?.apply(&mut group); // √4 is taken from the norm, 4
     /// assert_eq!(group, [1.0, 1.0, -1.0, 1.0]);
+    /// let mut group = [3.0, 4.0];
+    /// let sum = Penalty::sum([Penalty::l2_squared(0.5)?, Penalty::l2_norm(1.0)?])?;
+    /// sum.group_prox_with(1.0)?.apply(&mut group); // halved, then with half the step
+    /// assert_eq!(group, [1.2000000000000002, 1.6]);
     /// # Ok::<(), penalty::Error>(())
     /// ```
     ///
@@ -195,11 +225,19 @@ impl Penalty {
                 found: format!("found {}, a separable penalty", self.name()),
             });
         };
-        let l1 = match self.l1_factor() {
+        let (net, own) = match self.is_sum() {
+            false => (None, self.clone()),
+            true => {
+                let [net, own] = self.stages();
+                (Some(net.prox_with(step)?), own)
+            }
+        };
+        let step = own.own_step(step)?;
+        let l1 = match own.factors()[0] {
             0.0 => None,
             l1 => Some(Penalty::l1(l1)?.prox_with(step)?),
         };
-        Ok(GroupProx { rule, bound: (self.formula.bound)(self.parameters, step), l1 })
+        Ok(GroupProx { net, rule, bound: (own.formula.bound)(own.parameters, step), l1 })
     }
 
     /// R(θ) of a tensor in `f64`, of a separable penalty or a group penalty. It is as exact as
@@ -213,6 +251,8 @@ impl Penalty {
     /// let rows = Penalty::group_lasso(0.5, Groups::rows(2)?)?;
     /// assert_eq!(rows.value_of(&[3.0, 4.0, 0.0, 0.0])?, 0.5 * 2f64.sqrt() * 5.0);
     /// assert_eq!(Penalty::l1_ball(6.0)?.value_of(&[3.0, 4.0])?, f64::INFINITY);
+    /// let sum = Penalty::sum([Penalty::l2_squared(0.5)?, Penalty::l2_norm(1.0)?])?;
+    /// assert_eq!(sum.value_of(&[3.0, 4.0])?, 0.5 * 25.0 + 5.0);
     /// # Ok::<(), penalty::Error>(())
     /// ```
     ///
@@ -233,7 +273,8 @@ impl Penalty {
             shares += rule.share_in_f64(&group, bound);
         }
         let l1 = weights.iter().map(|x| x.abs()).sum();
-        Ok(self.value([l1, 0.0, shares]))
+        let l2_squared = weights.iter().map(|x| x * x).sum();
+        Ok(self.value([l1, l2_squared, shares]))
     }
 
     /// Replaces a tensor v by argmin over x of step·R(x) + ½‖x − v‖² in `f64`, of a separable penalty or a group penalty.

@@ -55,6 +55,11 @@ fn results(expression: &Expression, inputs: impl Fn(Input) -> f64) -> Vec<f64> {
 /// Every separable penalty, with parameters on both sides of the branches.
 fn penalties() -> Vec<Penalty> {
     let mut penalties = vec![Penalty::none(), Penalty::mask()];
+    for other in [Penalty::interval(-0.5, 1.0), Ok(Penalty::mask())] {
+        let terms =
+            [Penalty::l1(0.3), Penalty::l2_squared(0.2), other].map(|term| term.expect("its parameters are valid"));
+        penalties.push(Penalty::sum(terms).expect("it has a prox"));
+    }
     for (name, keys) in NAMES {
         for shape in [0.3, 1.6, 4.0] {
             let p = if name == "box" {

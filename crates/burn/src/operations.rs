@@ -192,6 +192,7 @@ mod tests {
             Penalty::interval(-0.5, 1.5),
             Penalty::weighted_elastic_net(0.5, 0.6),
             Ok(Penalty::mask()),
+            Penalty::sum([Penalty::l1(0.2), Penalty::interval(-0.5, 1.0)].map(|term| term.expect("it is valid"))),
             Penalty::group_lasso(0.4, Groups::runs(4).expect("it is a length")),
             Penalty::n_of_m(2, 4),
         ];

@@ -92,7 +92,7 @@ pub(crate) fn run(args: &args::Prune) -> Result<()> {
             let mut object = report::identity(tensor);
             object.insert("before".to_owned(), numbers(&before.tensors[i]));
             object.insert("after".to_owned(), numbers(&after.tensors[i]));
-            if let Some(threshold) = method.threshold(i) {
+            if let Some(threshold) = method.threshold(i, tensor) {
                 object.insert("threshold".to_owned(), crate::json::number(threshold.into()));
             }
             if let Some(rows) = &zero_rows[i] {

@@ -185,6 +185,15 @@ fn curve(
     products: Option<&FoldProducts<'_>>,
     options: &Options<'_>,
 ) -> Result<(Vec<f64>, bool)> {
+    if let Some(weights) = problem.weights {
+        for rows in [&fold.train, &fold.test] {
+            if rows.iter().all(|row| weights[*row] == 0.0) {
+                let (what, expected) =
+                    ("the sample weights", "above 0 in some row of each fold, and in some row outside of it");
+                return Err(Error::Number { what, expected, found: 0.0, index: rows.first().copied().unwrap_or(0) });
+            }
+        }
+    }
     let sample = Sample::of(problem, Some(&fold.train), scales);
     loss.outputs(&sample.y)?;
     let products = products.map(|products| products.without(fold.index, &sample.design));
@@ -201,7 +210,7 @@ fn curve(
             sum += 2.0 * v * (loss.value(y, eta) - loss.least(y));
             weight += v;
         }
-        curve.push(if weight > 0.0 { sum / weight } else { 0.0 });
+        curve.push(sum / weight);
     }
     Ok((curve, converged))
 }

@@ -149,7 +149,7 @@ impl<'a> Fitter<'a> {
         let alone = self.template.has_groups() && self.template.blocks() == 1;
         let mut end = End { iterations: 0, converged: true, gap: None, residual: 0.0 };
         let count = self.outputs.len();
-        for cycle in 0..options.iterations.max(1) * 10 {
+        for cycle in 0..options.iterations.saturating_mul(10) {
             let mut moved = 0;
             let mut all = End { iterations: end.iterations, converged: true, gap: None, residual: 0.0 };
             for (output, state) in self.outputs.iter_mut().enumerate() {
@@ -207,7 +207,7 @@ impl<'a> Fitter<'a> {
         }
         let nonzero = coef.iter().filter(|w| **w != 0.0).count();
         let mut notes = self.notes.clone();
-        if nonzero == 0 {
+        if nonzero == 0 && end.converged && self.sample.design.squares.iter().any(|square| *square > 0.0) {
             notes.push("every coefficient is 0: λ is at or above lambda_max".into());
         }
         Ok(Solution {

@@ -9,6 +9,8 @@ use crate::sample::Sample;
 
 /// Products of more features would fill gigabytes.
 const MOST: usize = 2500;
+/// The folds' products have at most this many numbers: 1 GB.
+const NUMBERS: usize = 1 << 27;
 
 /// For each fold, its rows' products and sums of the columns of a sample.
 pub(crate) struct FoldProducts<'a> {
@@ -27,7 +29,12 @@ impl<'a> FoldProducts<'a> {
     /// The products; `None` where it is better to work out those that each fold needs.
     pub(crate) fn new(sample: &'a Sample, folds: &Folds) -> Option<FoldProducts<'a>> {
         let (n, p) = (sample.rows(), sample.design.cols());
-        if !sample.design.is_dense() || sample.weights.is_some() || p > MOST || n < p {
+        if !sample.design.is_dense()
+            || sample.weights.is_some()
+            || p > MOST
+            || folds.count().saturating_mul(p * p) > NUMBERS
+            || n < p
+        {
             return None;
         }
         let all: Vec<usize> = (0..p).collect();

@@ -36,6 +36,9 @@ impl Default for Grid {
     }
 }
 
+/// More λ than anybody looks at.
+const MOST: usize = 1 << 20;
+
 impl Grid {
     /// The λ, with the least one for which all coefficients are 0.
     pub(crate) fn lambdas(&self, largest: impl FnOnce() -> Result<f64>) -> Result<Vec<f64>> {
@@ -48,9 +51,9 @@ impl Grid {
                 }
             },
             Grid::Geometric { count, ratio } => {
-                if *count == 0 || !(*ratio > 0.0 && *ratio < 1.0) {
+                if !(1..=MOST).contains(count) || !(*ratio > 0.0 && *ratio < 1.0) {
                     let found = format!("{count} λ and the ratio {ratio}");
-                    let expected = "of at least one λ, and of a ratio above 0 and below 1".into();
+                    let expected = "of 1 to 2^20 λ, and of a ratio above 0 and below 1".into();
                     return Err(Error::Setting { name: "the grid", expected, found });
                 }
                 let (first, steps) = (largest()?, (*count - 1).max(1) as f64);

@@ -122,7 +122,7 @@ impl Template {
         self.groups.as_ref().map_or(self.features, Vec::len)
     }
 
-    /// Calls `f` with each feature of a block.
+    /// The features of a block.
     pub(crate) fn members(&self, block: usize) -> impl Iterator<Item = usize> + '_ {
         let group = self.groups.as_ref().map(|groups| &groups[block]);
         let single = group.is_none().then_some(block);

@@ -25,9 +25,7 @@ impl Sample {
             let factor = y.len() as f64 / weights.iter().sum::<f64>();
             weights.into_iter().map(|w| w * factor).collect::<Vec<f64>>()
         });
-        // A fold whose rows all have the weight 0 is a fold without rows.
-        let weights =
-            weights.filter(|weights| weights.iter().all(|w| w.is_finite()) && weights.iter().any(|w| *w != 1.0));
+        let weights = weights.filter(|weights| weights.iter().any(|w| *w != 1.0));
         let design = Design::new(&problem.x, rows, weights.as_deref(), problem.intercept, problem.standardize, scales);
         Sample { design, y, weights, intercept: problem.intercept }
     }

@@ -69,7 +69,12 @@ impl Solution {
     /// # Ok::<(), penalty_fit::Error>(())
     /// ```
     pub fn predict(&self, x: &Matrix<'_>) -> Result<Vec<f64>> {
-        let features = self.coef_raw.len() / self.outputs;
+        // A solution that was read from a file may be anything.
+        let features = self.coef_raw.len().checked_div(self.outputs).unwrap_or(0);
+        if features == 0 || self.coef_raw.len() != features * self.outputs || self.intercept_raw.len() != self.outputs {
+            let (expected, found) = (self.outputs, self.intercept_raw.len());
+            return Err(Error::Length { what: "the intercepts of a model with coefficients", expected, found });
+        }
         if x.cols() != features {
             return Err(Error::Length { what: "a row of the design", expected: features, found: x.cols() });
         }

@@ -140,6 +140,10 @@ pub(crate) fn solve(
             new |= residual > inner && !before[block];
         }
         let list: Vec<usize> = (0..blocks).filter(|block| chosen[*block]).collect();
+        // Nothing is left to move: what the gap still is comes from rounding.
+        if list.is_empty() {
+            return Ok(Some(End { iterations: epochs, converged, gap, residual: largest }));
+        }
         new |= list.iter().any(|block| !before[*block]);
         if !new {
             // The same blocks again: they were not solved well enough, or cannot be for rounding.

@@ -77,7 +77,7 @@ impl Threads {
     }
 
     fn exchange(&self, words: Words) -> Result<Words> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now().checked_add(self.timeout);
         let late = |round: &Round| {
             let missing: Vec<usize> = (0..self.size).filter(|rank| !round.given.contains(rank)).collect();
             format!("expected every rank within {:?}, found no word of {missing:?}", self.timeout)
@@ -108,7 +108,7 @@ impl Threads {
     fn wait<'a>(
         &self,
         mut round: MutexGuard<'a, Round>,
-        deadline: Instant,
+        deadline: Option<Instant>,
         late: impl Fn(&Round) -> String,
         is_so: impl Fn(&Round) -> bool,
     ) -> Result<MutexGuard<'a, Round>> {
@@ -120,7 +120,9 @@ impl Threads {
             if let Some(problem) = &round.broken {
                 return Err(self.error(problem.clone()));
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            // A timeout beyond what a clock can say is none: the wait begins anew each hour.
+            let hour = Duration::from_secs(3600);
+            let left = deadline.map_or(hour, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 let problem = late(&round);
                 return Err(self.broken(&mut round, problem));

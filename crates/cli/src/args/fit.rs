@@ -259,7 +259,7 @@ pub(crate) struct OutArgs {
 /// A penalty by name whose λ is 1 if none is given.
 fn family(text: &str) -> Result<Asked, String> {
     let with = if text.contains(':') { format!("{text},lambda=1") } else { format!("{text}:lambda=1") };
-    named::penalty(&with).or_else(|_| named::penalty(text))
+    named::penalty(&with).or_else(|error| named::penalty(text).map_err(|_| error))
 }
 
 /// The penalty of a vector of coefficients, with its groups.

@@ -13,6 +13,8 @@ use crate::output;
 use crate::report::{Table, short};
 
 pub(crate) fn run(args: &args::Cv) -> Result<()> {
+    args.out.check()?;
+    args.plot.as_deref().map_or(Ok(()), picture::check)?;
     let asked = args.family.penalties().map_err(usage)?;
     let penalties = asked.iter().map(of_coefficients).collect::<Result<Vec<Penalty>, String>>().map_err(usage)?;
     let task = Task::new(&args.data, &args.model)?;
@@ -34,6 +36,9 @@ pub(crate) fn run(args: &args::Cv) -> Result<()> {
     let at = cv.lambdas.iter().position(|of| *of == lambda).unwrap_or_default();
     let chosen = &fits.points[at].solution;
     if let Some(file) = &args.plot {
+        if cv.lambdas.iter().all(|lambda| *lambda == 0.0) {
+            return Err(usage("nothing to draw: expected some λ above 0".into()));
+        }
         picture::write(file, picture::curve(&task, cv))?;
     }
     let mut model = task.head(asked);

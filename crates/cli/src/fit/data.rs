@@ -3,6 +3,7 @@
 mod csv;
 mod npy;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::select::Patterns;
 
 /// Errors show at most so many names.
-const SHOWN: usize = 20;
+pub(super) const SHOWN: usize = 20;
 
 /// A file's columns.
 pub(super) struct Table {
@@ -31,7 +32,7 @@ struct Column {
 
 /// A cell that is no finite number.
 struct Fault {
-    /// The line of the file, from 1, or the row of an array, from 0.
+    /// The line of the file or the row of the array, from 1.
     place: String,
     found: String,
 }
@@ -134,7 +135,8 @@ impl Table {
             labels.sort();
         }
         labels.dedup();
-        let of = keys.iter().map(|key| labels.iter().position(|label| label == key).unwrap_or_default()).collect();
+        let places: HashMap<&str, usize> = labels.iter().map(String::as_str).zip(0..).collect();
+        let of = keys.iter().map(|key| places[key.as_str()]).collect();
         Ok(Classes { labels, of })
     }
 

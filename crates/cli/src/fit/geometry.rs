@@ -23,6 +23,7 @@ const TARGET: &str = "target";
 const STEPS: usize = 120;
 
 pub(crate) fn run(args: &args::Geometry) -> Result<()> {
+    picture::check(&args.out)?;
     let (features, target) = match (&args.data, &args.target) {
         (Some(data), Some(target)) => {
             let table = Table::open(data, None)?;

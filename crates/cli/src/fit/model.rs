@@ -127,13 +127,22 @@ pub(super) fn notes(solution: &Solution, out: &mut Output<impl Write>) -> Result
     Ok(())
 }
 
+impl OutArgs {
+    /// Rejects a file that must not be written, before the work begins.
+    pub(super) fn check(&self) -> Result<()> {
+        match &self.out {
+            Some(path) if !self.force && fs::symlink_metadata(path).is_ok() => {
+                Err(Error::file(path, "exists; --force overwrites it"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Writes a model, complete or not at all.
 pub(super) fn write(out: &OutArgs, model: &Map<String, Value>) -> Result<()> {
     let Some(path) = &out.out else { return Ok(()) };
     let failed = |error: std::io::Error| Error::file(path, error);
-    if !out.force && fs::symlink_metadata(path).is_ok() {
-        return Err(Error::file(path, "exists; --force overwrites it"));
-    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     // As any new file, not only for its owner.
@@ -142,6 +151,7 @@ pub(super) fn write(out: &OutArgs, model: &Map<String, Value>) -> Result<()> {
     let mut file = builder.prefix(".penalty-").tempfile_in(folder).map_err(failed)?;
     serde_json::to_writer_pretty(&mut file, model).map_err(|error| Error::file(path, error))?;
     file.write_all(b"\n").map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    let persisted = if out.force { file.persist(path) } else { file.persist_noclobber(path) };
+    persisted.map_err(|error| failed(error.error))?;
     Ok(())
 }

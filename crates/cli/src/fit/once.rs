@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::output;
 
 pub(crate) fn run(args: &args::Fit) -> Result<()> {
+    args.out.check()?;
     let asked = args.penalty.asked()?;
     let penalty = of_coefficients(&asked).map_err(usage)?;
     let task = Task::new(&args.data, &args.model)?;

@@ -11,12 +11,16 @@ use crate::output;
 use crate::report::{Table, short};
 
 pub(crate) fn run(args: &args::Path) -> Result<()> {
+    args.plot.as_deref().map_or(Ok(()), picture::check)?;
     let asked = args.family.penalties().map_err(usage)?;
     let [asked] = &asked[..] else { return Err(usage("path takes one --alpha; cv chooses among several".into())) };
     let penalty = of_coefficients(asked).map_err(usage)?;
     let task = Task::new(&args.data, &args.model)?;
     let fits = path(&task.problem()?, task.loss(), &penalty, &args.grid.grid(), &task.options())?;
     if let Some(file) = &args.plot {
+        if fits.points.iter().all(|point| point.solution.nonzero == 0 || point.solution.lambda == 0.0) {
+            return Err(usage("nothing to draw: expected coefficients that are not 0 at some λ above 0".into()));
+        }
         picture::write(file, picture::paths(&task, &fits))?;
     }
     let mut out = output::stdout();

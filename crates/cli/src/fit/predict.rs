@@ -32,12 +32,15 @@ pub(crate) fn run(args: &args::Predict) -> Result<()> {
                 out.row("prediction")?;
                 predicted.iter().try_for_each(|mean| out.row(&mean.to_string()))?;
             }
-            object.insert("prediction".to_owned(), json!(predicted));
+            object.insert("prediction".to_owned(), predicted.iter().map(|mean| crate::json::number(*mean)).collect());
         }
-        ("logistic", 1, 2) | ("multinomial", _, _) if outputs.len() == 1 || outputs.len() == model.classes.len() => {
+        (loss, count, classes)
+            if (loss, count, classes) == ("logistic", 1, 2) || (loss == "multinomial" && count == classes) =>
+        {
             // The logistic model is the multinomial one whose first class has the predictor 0.
             let probabilities = |at: usize| {
-                let eta: Vec<f64> = if outputs.len() == 1 { vec![0.0, outputs[0][at]] } else { row(at).collect() };
+                let eta: Vec<f64> =
+                    if model.loss == "logistic" { vec![0.0, outputs[0][at]] } else { row(at).collect() };
                 let most = eta.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let e: Vec<f64> = eta.iter().map(|eta| (eta - most).exp()).collect();
                 let sum: f64 = e.iter().sum();

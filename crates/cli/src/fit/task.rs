@@ -3,7 +3,7 @@
 use penalty_fit::{Logistic, Loss, Matrix, Multinomial, Options, Poisson, Problem, Squared};
 use serde_json::{Map, Value, json};
 
-use super::data::{Features, Table};
+use super::data::{Features, SHOWN, Table};
 use crate::args::fit::{ColumnArgs, DataArgs, LossName, ModelArgs};
 use crate::error::{Error, Result};
 use crate::named::Asked;
@@ -33,7 +33,8 @@ impl Task {
                 );
             }
             if model.loss == LossName::Logistic && classes.labels.len() > 2 {
-                let (found, labels) = (classes.labels.len(), classes.labels.join(", "));
+                let (found, shown) = (classes.labels.len(), classes.labels.len().min(SHOWN));
+                let labels = classes.labels[..shown].join(", ") + if found > shown { ", …" } else { "" };
                 return Err(table.error(format!(
                     "column {:?}: expected two classes, found {found}: {labels} (--loss multinomial takes several)",
                     data.target

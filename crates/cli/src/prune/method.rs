@@ -171,9 +171,11 @@ impl Method {
     }
 
     /// Where a tensor is cut, if it is cut at one magnitude.
-    pub(crate) fn threshold(&self, i: usize) -> Option<f32> {
+    pub(crate) fn threshold(&self, i: usize, tensor: &Tensor) -> Option<f32> {
         match (self.each[i], &self.search) {
-            (Each::Searched { first, .. }, Search::Budget(search)) => search.threshold(first).ok(),
+            (Each::Searched { first, len }, Search::Budget(search)) if len == tensor.len => {
+                search.threshold(first).ok()
+            }
             _ => None,
         }
     }

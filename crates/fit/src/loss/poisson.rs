@@ -23,7 +23,11 @@ impl Loss for Poisson {
     fn outputs(&self, y: &[f64]) -> Result<usize> {
         each(y, "a number ≥ 0", |y| y >= 0.0)?;
         // Its best intercept would be −∞.
-        if y.iter().all(|y| *y == 0.0) { Err(Error::OneValue { loss: self.name(), found: 0.0 }) } else { Ok(1) }
+        if y.iter().all(|y| *y == 0.0) {
+            let (what, expected) = ("the target of poisson", "above 0 in some row");
+            return Err(Error::Number { what, expected, found: 0.0, index: 0 });
+        }
+        Ok(1)
     }
 
     #[inline]

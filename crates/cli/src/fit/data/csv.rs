@@ -16,7 +16,8 @@ pub(super) fn read(file: impl Read, label: Option<&str>) -> Result<Vec<Column>, 
     while reader.read_record(&mut record).map_err(|error| reason(&error))? {
         let line = record.position().map_or(0, csv::Position::line);
         if columns.is_empty() {
-            let named = record.iter().any(|cell| number(cell).is_none());
+            // An empty cell is a missing number, not a name.
+            let named = record.iter().any(|cell| !cell.trim().is_empty() && number(cell).is_none());
             let name = |(at, cell): (usize, &str)| if named { cell.trim().to_owned() } else { (at + 1).to_string() };
             columns = record.iter().enumerate().map(|cell| column(name(cell), label)).collect();
             if named {

@@ -14,8 +14,17 @@ pub(super) fn read(file: File) -> Result<Vec<Column>, String> {
         return Err(format!("expected a matrix, found an array of shape {:?}", npy.shape()));
     };
     let (rows, columns) = (length(rows)?, length(columns)?);
+    let Some(count) = rows.checked_mul(columns) else {
+        return Err(format!("its shape ({rows}, {columns}) is too large for this machine"));
+    };
+    if count == 0 {
+        return Ok(Vec::new());
+    }
     let by_column = npy.order() == Order::Fortran;
     let values = numbers(npy)?;
+    if values.len() != count {
+        return Err(format!("expected {count} numbers, found {}", values.len()));
+    }
     let at = |row: usize, column: usize| if by_column { column * rows + row } else { row * columns + column };
     let column = |column: usize| {
         let numbers: Vec<f64> = (0..rows).map(|row| values[at(row, column)]).collect();
