@@ -51,7 +51,7 @@ impl Grid {
                 }
             },
             Grid::Geometric { count, ratio } => {
-                if !(1..=MOST).contains(count) || !(*ratio > 0.0 && *ratio < 1.0) {
+                if !((1..=MOST).contains(count) && *ratio > 0.0 && *ratio < 1.0) {
                     let found = format!("{count} λ and the ratio {ratio}");
                     let expected = "of 1 to 2^20 λ, and of a ratio above 0 and below 1".into();
                     return Err(Error::Setting { name: "the grid", expected, found });
