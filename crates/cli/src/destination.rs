@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::output;
 
 /// How the names of temporary files and folders begin.
-const PREFIX: &str = ".penalty-";
+pub(crate) const PREFIX: &str = ".penalty-";
 
 /// A free name, or a regular file or a folder that we may replace.
 pub(crate) struct Destination<'a> {
@@ -225,7 +225,8 @@ fn followed(out: &Path) -> PathBuf {
     path
 }
 
-fn folder(path: &Path) -> &Path {
+/// The folder of a file that a path names.
+pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -6,6 +6,7 @@ use crate::fitter::{Fitter, check};
 use crate::lambda::largest;
 use crate::loss::Loss;
 use crate::options::Options;
+use crate::regularizer::{Regularizer, Template};
 use crate::sample::Sample;
 use crate::solution::Solution;
 use crate::{Error, Problem, Result};
@@ -29,13 +30,17 @@ use crate::{Error, Problem, Result};
 ///
 /// As [`fit`](crate::fit()), and [`Error::Length`] if the solution is of another problem.
 pub fn radius(problem: &Problem<'_>, penalty: &Penalty, solution: &Solution) -> Result<f64> {
-    let template = crate::regularizer::Template::new(problem, penalty)?;
+    let template = Template::new(problem, penalty)?;
     let (expected, found) = (problem.x.cols() * solution.outputs, solution.coef.len());
     if expected != found {
         return Err(Error::Length { what: "the coefficients", expected, found });
     }
-    let regularizer = template.at(1.0)?;
-    solution.coef.chunks(problem.x.cols()).try_fold(0.0, |sum, w| Ok(sum + regularizer.value(w)?))
+    value(&template.at(1.0)?, &solution.coef, problem.x.cols())
+}
+
+/// R of the coefficients of all outputs, each of which has so many.
+fn value(regularizer: &Regularizer<'_>, coef: &[f64], features: usize) -> Result<f64> {
+    coef.chunks(features).try_fold(0.0, |sum, w| Ok(sum + regularizer.value(w)?))
 }
 
 /// The solution whose [`radius`] is this, within a relative error of 1e-10: its λ is that of the constraint form. If the
@@ -77,10 +82,8 @@ pub fn at_radius(
         Err(Error::Unsupported { .. }) => 1.0,
         Err(error) => return Err(error),
     };
-    let (cols, regularizer) = (problem.x.cols(), template.at(1.0)?);
-    let of = |solution: &Solution| -> Result<f64> {
-        solution.coef.chunks(cols).try_fold(0.0, |sum, w| Ok(sum + regularizer.value(w)?))
-    };
+    let regularizer = template.at(1.0)?;
+    let of = |solution: &Solution| value(&regularizer, &solution.coef, problem.x.cols());
     let mut solution = fitter.fit(high, options)?;
     while of(&solution)? > radius && high < 1e30 {
         high *= 2.0;

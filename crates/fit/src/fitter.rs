@@ -263,7 +263,7 @@ impl<'a> Fitter<'a> {
 /// rows, Newton steps on the coefficients found for elastic nets, and Anderson extrapolation for the others. A loss that
 /// is not squared is one of proximal Newton steps. One group of all coefficients (a norm, a ball, the simplex) is solved
 /// by FISTA with restart and backtracking. If a penalty is not convex, the solution is a point that no coordinate's prox
-/// improves. Under the logistic and the multinomial loss it may not converge where a plane divides the classes and the
+/// improves. Under the logistic and the multinomial loss it may not converge where a hyperplane separates the classes and the
 /// penalty is bounded (MCP, SCAD, L0): there is no minimum then.
 ///
 /// The result does not depend on the number of threads.

@@ -3,7 +3,7 @@
 //! A fit minimizes (1/Σv) Σ vᵢ ℓ(yᵢ, xᵢw + b) + R(w): n rows xᵢ (samples) with targets yᵢ and weights vᵢ, p columns
 //! (features) with coefficients w, an intercept b that is not penalized, a smooth loss ℓ, and a penalty R with its λ. With
 //! the squared loss, that is 1/(2n)‖y − Xw − b‖² + R(w), as in scikit-learn and glmnet. λ is in units of y times a
-//! (standardized) column for L1, and has none of n.
+//! (standardized) column for L1. It does not depend on n.
 //!
 //! ```
 //! use penalty::Penalty;

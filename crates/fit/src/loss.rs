@@ -86,14 +86,6 @@ pub trait Loss: Sync {
     }
 }
 
-/// Rejects the first target that is not `allowed`.
-fn each(y: &[f64], expected: &'static str, allowed: impl Fn(f64) -> bool) -> Result<()> {
-    match y.iter().position(|y| !allowed(*y)) {
-        None => Ok(()),
-        Some(index) => Err(Error::Number { what: "the target", expected, found: y[index], index }),
-    }
-}
-
 /// Rejects a target that is the same in every row.
 fn differs(loss: &'static str, y: &[f64]) -> Result<()> {
     if y.iter().any(|other| *other != y[0]) { Ok(()) } else { Err(Error::OneValue { loss, found: y[0] }) }

@@ -4,7 +4,6 @@ use rayon::prelude::*;
 
 use crate::Result;
 use crate::loss::Loss;
-use crate::options::EPOCHS;
 use crate::products::Products;
 use crate::regularizer::Regularizer;
 use crate::sample::Sample;
@@ -241,7 +240,7 @@ impl Smooth for Newton<'_> {
             let mut next = part.clone();
             let columns: Vec<&[f64]> = gram.chunks(m).collect();
             let subproblem = Subproblem { regularizer, blocks: &working.blocks, features, gram: &columns };
-            epochs += subproblem.minimize(&mut next, &mut q, 0.1 * tolerance, EPOCHS)?;
+            epochs += subproblem.minimize(&mut next, &mut q, 0.1 * tolerance)?;
             let d: Vec<f64> = next.iter().zip(&part).map(|(next, part)| next - part).collect();
             let moved = (0..m).map(|k| d[k].abs() * gram[k * m + k].max(0.0).sqrt()).fold(0.0, f64::max);
             // Without a bound of the curvature, a measure of it must be one of now.

@@ -3,9 +3,6 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// Epochs of one working set at most.
-pub(crate) const EPOCHS: usize = 10_000;
-
 /// How far a fit goes, and who watches it.
 ///
 /// ```

@@ -166,7 +166,8 @@ fn has_length<T>(what: &'static str, slice: &[T], expected: usize) -> Result<()>
     if found == expected { Ok(()) } else { Err(Error::Length { what, expected, found }) }
 }
 
-fn all(what: &'static str, x: &[f64], expected: &'static str, allowed: impl Fn(f64) -> bool) -> Result<()> {
+/// Rejects the first number that is not `allowed`.
+pub(crate) fn all(what: &'static str, x: &[f64], expected: &'static str, allowed: impl Fn(f64) -> bool) -> Result<()> {
     match x.iter().position(|x| !allowed(*x)) {
         None => Ok(()),
         Some(index) => Err(Error::Number { what, expected, found: x[index], index }),

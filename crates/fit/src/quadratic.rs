@@ -1,5 +1,6 @@
 //! The squared loss: products of columns replace the rows.
 
+use crate::Result;
 use crate::degrees::is_independent;
 use crate::kernel::{add_scaled, dot};
 use crate::products::Products;
@@ -7,7 +8,6 @@ use crate::regularizer::Regularizer;
 use crate::sample::Sample;
 use crate::smooth::{Smooth, Working};
 use crate::subproblem::Subproblem;
-use crate::{Result, options::EPOCHS};
 
 /// 1/(2n) Σ vᵢ(yᵢ − xᵢw − b)² at the best intercept b: columns and target are centred, if there is one.
 pub(crate) struct Quadratic<'a> {
@@ -143,7 +143,7 @@ impl Smooth for Quadratic<'_> {
                 let mut q = c.to_vec();
                 let subproblem =
                     Subproblem { regularizer, blocks: &all.blocks, features: &all.features, gram: &columns };
-                return subproblem.minimize(w, &mut q, tolerance, EPOCHS);
+                return subproblem.minimize(w, &mut q, tolerance);
             }
         }
         let gram = self.products.among(&working.features);
@@ -152,7 +152,7 @@ impl Smooth for Quadratic<'_> {
         let mut q: Vec<f64> = working.features.iter().map(|j| c[*j]).collect();
         let subproblem =
             Subproblem { regularizer, blocks: &working.blocks, features: &working.features, gram: &columns };
-        let epochs = subproblem.minimize(&mut part, &mut q, tolerance, EPOCHS)?;
+        let epochs = subproblem.minimize(&mut part, &mut q, tolerance)?;
         working.features.iter().zip(part).for_each(|(j, part)| w[*j] = part);
         Ok(epochs)
     }

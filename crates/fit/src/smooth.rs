@@ -26,7 +26,6 @@ pub(crate) trait Smooth {
 }
 
 /// A working set: blocks, and the features of each one after the other.
-#[derive(Default)]
 pub(crate) struct Working {
     pub(crate) blocks: Vec<usize>,
     pub(crate) features: Vec<usize>,

@@ -40,6 +40,8 @@ enum Step {
     },
 }
 
+/// Epochs of one working set at most.
+const EPOCHS: usize = 10_000;
 /// Newton steps are for at most this many coefficients.
 const NEWTON_MOST: usize = 3000;
 /// Newton steps after the tolerance is reached.
@@ -51,15 +53,15 @@ const NEWTON_SPEED: f64 = 12.0;
 
 impl Subproblem<'_, '_> {
     /// Minimizes the model plus R, until no block's step changes the predictions by more than `tolerance`, or for
-    /// `most` epochs. `w` are the features' coefficients, and `q` the negative slope there; both are updated. Returns
+    /// [`EPOCHS`]. `w` are the features' coefficients, and `q` the negative slope there; both are updated. Returns
     /// the epochs.
-    pub(crate) fn minimize(&self, w: &mut [f64], q: &mut [f64], tolerance: f64, most: usize) -> Result<usize> {
+    pub(crate) fn minimize(&self, w: &mut [f64], q: &mut [f64], tolerance: f64) -> Result<usize> {
         let (steps, m) = (self.steps()?, w.len());
         let elastic = self.elastic();
         let (mut extrapolation, mut full, mut work, mut polished) = (Extrapolation::new(), true, 0.0, 0);
         let (w_start, q_start) = if elastic.is_some() { Default::default() } else { (w.to_vec(), q.to_vec()) };
         let mut signs_before: Vec<f64> = Vec::new();
-        for epoch in 1..=most {
+        for epoch in 1..=EPOCHS {
             let largest = Arch::new().dispatch(
                 #[inline(always)]
                 || sweep(&steps, self.gram, w, q, full),
@@ -107,7 +109,7 @@ impl Subproblem<'_, '_> {
                 }
             }
         }
-        Ok(most)
+        Ok(EPOCHS)
     }
 
     fn steps(&self) -> Result<Vec<Step>> {

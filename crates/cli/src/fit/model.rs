@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::task::Task;
 use crate::args::fit::OutArgs;
+use crate::destination::{PREFIX, folder};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::report::{Table, short};
@@ -143,12 +144,11 @@ impl OutArgs {
 pub(super) fn write(out: &OutArgs, model: &Map<String, Value>) -> Result<()> {
     let Some(path) = &out.out else { return Ok(()) };
     let failed = |error: std::io::Error| Error::file(path, error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     // As any new file, not only for its owner.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".penalty-").tempfile_in(folder).map_err(failed)?;
+    let mut file = builder.prefix(PREFIX).tempfile_in(folder(path)).map_err(failed)?;
     serde_json::to_writer_pretty(&mut file, model).map_err(|error| Error::file(path, error))?;
     file.write_all(b"\n").map_err(failed)?;
     let persisted = if out.force { file.persist(path) } else { file.persist_noclobber(path) };

@@ -1,7 +1,8 @@
 //! The logistic loss.
 
-use super::{Loss, differs, each};
+use super::{Loss, differs};
 use crate::Result;
+use crate::problem::all;
 
 /// ℓ(y, η) = ln(1 + e^η) − yη, for targets 0 and 1: the probability of 1 is 1/(1 + e^−η).
 ///
@@ -28,7 +29,7 @@ impl Loss for Logistic {
     }
 
     fn outputs(&self, y: &[f64]) -> Result<usize> {
-        each(y, "0 or 1", |y| y == 0.0 || y == 1.0)?;
+        all("the target", y, "0 or 1", |y| y == 0.0 || y == 1.0)?;
         differs(self.name(), y)?;
         Ok(1)
     }

@@ -1,7 +1,8 @@
 //! The loss of several classes.
 
-use super::{Loss, differs, each};
+use super::{Loss, differs};
 use crate::Result;
+use crate::problem::all;
 
 /// ℓ(y, η) = ln Σₖ e^ηₖ − η_y, for targets 0, 1, …, K − 1 (up to 2^16 classes): one linear predictor for each class.
 ///
@@ -28,7 +29,7 @@ impl Loss for Multinomial {
     }
 
     fn outputs(&self, y: &[f64]) -> Result<usize> {
-        each(y, "a class 0, 1, 2, … below 2^16", |y| (0.0..65536.0).contains(&y) && y.fract() == 0.0)?;
+        all("the target", y, "a class 0, 1, 2, … below 2^16", |y| (0.0..65536.0).contains(&y) && y.fract() == 0.0)?;
         differs(self.name(), y)?;
         Ok(y.iter().fold(0.0, |max: f64, y| max.max(*y)) as usize + 1)
     }

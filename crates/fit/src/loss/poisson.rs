@@ -1,6 +1,7 @@
 //! The loss of counts.
 
-use super::{Loss, each};
+use super::Loss;
+use crate::problem::all;
 use crate::{Error, Result};
 
 /// ℓ(y, η) = e^η − yη, for counts y ≥ 0: the expected count is e^η (without the constant ln y!).
@@ -21,7 +22,7 @@ impl Loss for Poisson {
     }
 
     fn outputs(&self, y: &[f64]) -> Result<usize> {
-        each(y, "a number ≥ 0", |y| y >= 0.0)?;
+        all("the target", y, "a number ≥ 0", |y| y >= 0.0)?;
         // Its best intercept would be −∞.
         if y.iter().all(|y| *y == 0.0) {
             let (what, expected) = ("the target of poisson", "above 0 in some row");
