@@ -131,30 +131,30 @@ fi
 
 short=32 long=4
 sample=$([ "$all" = 1 ] && echo $long || echo brief)
-# The device's trials in parts: each waits most of the time for one thread that compiles kernels.
-running=()
+# The trials of a device in parts: each waits most of the time for one thread that compiles kernels.
+started=()
 part() {
     local name=$1 log=$2
     shift 2
     run "$name" "$log" "$@" &
-    running+=($!)
+    started+=("$!:$log")
 }
 start_parts() {
     local name=$1 log=$2 on=(on "$3" "$4" "$5" device_trials)
     shift 5
     say "$name: in four parts in the background"
-    running=()
     part "$name, gpu" "$log-gpu" "${on[@]}" --test gpu -- "$@"
     part "$name, parity" "$log-parity" "${on[@]}" --test parity -- --skip parity::devices "$@"
     part "$name, parity of devices" "$log-devices" "${on[@]}" --test parity -- parity::devices --skip parity::devices::sets "$@"
     part "$name, parity of sets" "$log-sets" "${on[@]}" --test parity -- parity::devices::sets "$@"
 }
 report_parts() {
-    wait "${running[@]}"
     local part
-    for part in gpu parity devices sets; do
-        report "$1-$part"
+    for part in "${started[@]}"; do
+        wait "${part%%:*}"
+        report "${part#*:}"
     done
+    started=()
 }
 # The tests for devices come first, since lavapipe takes longest.
 step "build, first part" build-first tests --no-run --test gpu --test parity || finish
@@ -165,22 +165,21 @@ if [ "$all" = 1 ]; then
     step "CPU, without wgpu" no-gpu cargo test --quiet --no-fail-fast -p penalty --no-default-features --lib --tests
     step "CPU, as users build it" release on "$lavapipe" vulkan 1 \
         env PENALTY_TRIALS=cpu cargo test --quiet --no-fail-fast "${packages[@]}" --release --test parity
-    # Its many kernels compile for minutes if optimized. Its tests run for only seconds if not.
-    [ -z "$lavapipe" ] ||
-        step "lavapipe, penalty-burn" burn on "$lavapipe" vulkan 1 cargo test --quiet --no-fail-fast -p penalty-burn --features train --profile dev
 fi
-[ -z "$lavapipe" ] || report_parts lavapipe
+report_parts
 if [ "$all" = 1 ]; then
     # Allocations by wgpu are compared on Vulkan only. Each driver leaves out tests that compile for minutes on it.
     # OpenGL leaves out custom penalties and the range test of checked kernels, and SwiftShader leaves out custom penalties
     # with mistakes.
-    if [ -n "$swiftshader" ]; then
+    [ -z "$swiftshader" ] ||
         start_parts SwiftShader swiftshader "$swiftshader" swiftshader "$short" --skip ::allocations:: --skip halves_that_disagree
-        report_parts swiftshader
-        step "SwiftShader, bandwidth" bandwidth on "$swiftshader" swiftshader 1 tests --lib -- answers_are_right_on_every_adapter
-    fi
     start_parts "llvmpipe over OpenGL" opengl "" "(Gl," "$short" --skip ::allocations:: --skip ::custom:: --skip ranges::checked_kernels
-    report_parts opengl
+    # Its many kernels compile for minutes if optimized. Its tests run for only seconds if not.
+    [ -z "$lavapipe" ] ||
+        step "lavapipe, penalty-burn" burn on "$lavapipe" vulkan 1 cargo test --quiet --no-fail-fast -p penalty-burn --features train --profile dev
+    report_parts
+    [ -z "$swiftshader" ] ||
+        step "SwiftShader, bandwidth" bandwidth on "$swiftshader" swiftshader 1 tests --lib -- answers_are_right_on_every_adapter
     step "llvmpipe over OpenGL, bandwidth" bandwidth on "" "(Gl," 1 tests --lib -- answers_are_right_on_every_adapter
 fi
 
