@@ -10,6 +10,7 @@ mod pass;
 mod ranks;
 mod run;
 pub(crate) mod search;
+pub(crate) mod search_f64;
 pub(crate) mod set;
 mod slices;
 mod task;

@@ -73,6 +73,7 @@ pub use backend::Backend;
 pub use cpu::Cpu;
 pub use cpu::group_search::GroupSearch;
 pub use cpu::search::BudgetSearch;
+pub use cpu::search_f64::BudgetSearchF64;
 pub use cpu::set::HostSet;
 pub use error::{Error, Result};
 pub use formula::expression::Expression;

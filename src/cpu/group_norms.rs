@@ -54,21 +54,24 @@ pub(super) fn add_squares(
     squared: &mut [f64],
     counts: &(impl Fn(u32) -> bool + Sync),
 ) {
-    with_element!(chunk.dtype(), E => add::<E>(geometry, start, chunk.elements(), squared, counts));
-}
-
-fn add<E: Element>(
-    geometry: &Geometry,
-    start: u64,
-    elements: &[E],
-    squared: &mut [f64],
-    counts: &(impl Fn(u32) -> bool + Sync),
-) {
-    let square = |element: &E| {
+    fn square<E: Element>(element: &E, counts: &impl Fn(u32) -> bool) -> f64 {
         let of = magnitude(element);
         let x = f64::from(f32::from_bits(if counts(of) { of } else { 0 }));
         x * x
-    };
+    }
+    with_element!(chunk.dtype(), E => {
+        add(geometry, start, chunk.elements::<E>(), squared, &|element| square(element, counts))
+    });
+}
+
+/// Adds what each element counts for.
+pub(super) fn add<T: Sync>(
+    geometry: &Geometry,
+    start: u64,
+    elements: &[T],
+    squared: &mut [f64],
+    square: &(impl Fn(&T) -> f64 + Sync),
+) {
     if let Some(lists) = &geometry.lists {
         for (group, element) in lists.group_of[start as usize..].iter().zip(elements) {
             squared[*group as usize] += square(element);

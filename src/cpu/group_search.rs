@@ -1,8 +1,9 @@
 //! Which groups a budget prunes, from the norms of their chunks, and the chunks' pruning.
 
+use bytemuck::Zeroable;
 use rayon::prelude::*;
 
-use super::group_norms::{Norm, add_squares, of_groups};
+use super::group_norms::{self, Norm, add_squares, of_groups};
 use super::search::SPAN;
 use crate::numeric::slice::{Slice, SliceMut, with_element};
 use crate::penalty::groups::{Geometry, Groups};
@@ -105,6 +106,29 @@ impl GroupSearch {
         Ok(())
     }
 
+    /// Adds the next chunk of a tensor of `f64`.
+    ///
+    /// ```
+    /// # use penalty::{Groups, GroupSearch};
+    /// let rows = Groups::rows(2)?;
+    /// let mut search = GroupSearch::new(&[(2, Some(&rows)), (2, Some(&rows))])?;
+    /// search.add_f64(0, &[1.0, 2.0])?;
+    /// search.add(1, [1.0f32, 2.0][..].into())?; // one of f32 beside it
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](GroupSearch::add).
+    pub fn add_f64(&mut self, tensor: usize, chunk: &[f64]) -> Result<()> {
+        let tensor = self.next(tensor, false, chunk.len())?;
+        if let Some(geometry) = &tensor.geometry {
+            let start = tensor.next - chunk.len() as u64;
+            group_norms::add(geometry, start, chunk, &mut tensor.squared, &|x| x * x);
+        }
+        Ok(())
+    }
+
     /// Finds the groups that a budget prunes.
     ///
     /// ```
@@ -191,18 +215,34 @@ impl GroupSearch {
         let spans: Vec<(usize, SliceMut<'_>)> = chunk.chunks(SPAN).enumerate().collect();
         spans.into_par_iter().for_each(|(i, span)| {
             with_element!(span.as_slice().dtype(), E => {
-                let elements = span.into_elements::<E>();
-                let (mut at, start) = (0, start + (i * SPAN) as u64);
-                while at < elements.len() {
-                    let (group, run) = geometry.at(start + at as u64);
-                    let end = elements.len().min(at + run as usize);
-                    if tensor.pruned[group as usize] {
-                        elements[at..end].fill(bytemuck::Zeroable::zeroed());
-                    }
-                    at = end;
-                }
+                clear(geometry, &tensor.pruned, start + (i * SPAN) as u64, span.into_elements::<E>());
             });
         });
+        Ok(())
+    }
+
+    /// Prunes the next chunk of a tensor of `f64`.
+    ///
+    /// ```
+    /// # use penalty::{Budget, Groups, GroupSearch};
+    /// let rows = Groups::rows(2)?;
+    /// let mut search = GroupSearch::new(&[(4, Some(&rows))])?;
+    /// let mut weights = [3.0, 4.0, 1e-300, 0.0];
+    /// search.add_f64(0, &weights)?;
+    /// search.find(&Budget::prune(0.5)?)?;
+    /// search.prune_f64(0, &mut weights)?;
+    /// assert_eq!(weights, [3.0, 4.0, 0.0, 0.0]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`prune`](GroupSearch::prune).
+    pub fn prune_f64(&mut self, tensor: usize, chunk: &mut [f64]) -> Result<()> {
+        let tensor = self.next(tensor, true, chunk.len())?;
+        if let Some(geometry) = &tensor.geometry {
+            clear(geometry, &tensor.pruned, tensor.next - chunk.len() as u64, chunk);
+        }
         Ok(())
     }
 
@@ -225,6 +265,19 @@ impl GroupSearch {
             return Err(Error::Name { what: "the index of a tensor".into(), expected, found: tensor.to_string() });
         }
         if self.found == found { Ok(()) } else { Err(out_of_turn(self.found)) }
+    }
+}
+
+/// Sets the pruned groups' elements of a part, which begins at an index of the tensor, to +0.
+fn clear<T: Zeroable + Clone>(geometry: &Geometry, pruned: &[bool], start: u64, elements: &mut [T]) {
+    let mut at = 0;
+    while at < elements.len() {
+        let (group, run) = geometry.at(start + at as u64);
+        let end = elements.len().min(at + run as usize);
+        if pruned[group as usize] {
+            elements[at..end].fill(T::zeroed());
+        }
+        at = end;
     }
 }
 

@@ -181,7 +181,7 @@ impl BudgetSearch {
     }
 
     pub(super) fn find_digit(&mut self, counts: &[[u64; BINS]]) {
-        narrow(self.level, self.pruned, &mut self.cuts, counts);
+        narrow(ABOVE[self.level], SHIFTS[self.level], self.pruned, &mut self.cuts, counts);
         self.level += 1;
         if !self.reads() {
             self.ties = ties(self.pruned, &self.cuts);
@@ -270,7 +270,7 @@ impl BudgetSearch {
     }
 }
 
-fn done(reads: bool) -> Error {
+pub(super) fn done(reads: bool) -> Error {
     let (expected, found) = match reads {
         true => ("have its reads before it prunes", "too few"),
         false => ("be read only as long as it says", "all reads done"),

@@ -3,12 +3,17 @@
 //!
 //! Twin of the files in `shaders/formula/budget`.
 
+use std::ops::{BitOrAssign, Shl};
+
 /// How many values a digit of a magnitude has at most.
 pub(crate) const BINS: usize = 1 << 11;
 /// How many bits lie below each digit, from the highest digit on: 11 bits, 10 and 10.
 pub(crate) const SHIFTS: [u32; 3] = [20, 10, 0];
 /// How many bits lie below the digit before.
 pub(crate) const ABOVE: [u32; 3] = [31, 20, 10];
+/// The same for the 63 bits of an `f64`'s magnitude.
+pub(crate) const WIDE_SHIFTS: [u32; 6] = [52, 41, 30, 19, 8, 0];
+pub(crate) const WIDE_ABOVE: [u32; 6] = [63, 52, 41, 30, 19, 8];
 
 /// How many weights of a tensor may be pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +24,9 @@ pub(crate) struct Quota {
 
 /// Where a tensor is cut: its weights of smaller magnitudes are pruned, and the first ones of this magnitude.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cut {
+pub(crate) struct Cut<M = u32> {
     /// The digits found so far. The others are 0.
-    pub(crate) magnitude: u32,
+    pub(crate) magnitude: M,
     /// How many weights are smaller.
     pub(crate) below: u64,
     /// How many weights share those digits.
@@ -31,13 +36,15 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    pub(crate) fn new(len: u64, quota: Quota) -> Cut {
-        Cut { magnitude: 0, below: 0, equal: len, quota }
-    }
-
     /// The cut of a tensor without bounds, found in another way.
     pub(crate) fn at(len: u64, magnitude: u32, below: u64, equal: u64) -> Cut {
         Cut { magnitude, below, equal, quota: Quota { least: 0, most: len } }
+    }
+}
+
+impl<M: Default> Cut<M> {
+    pub(crate) fn new(len: u64, quota: Quota) -> Cut<M> {
+        Cut { magnitude: M::default(), below: 0, equal: len, quota }
     }
 
     /// How many weights are pruned if the order is cut where `smaller` weights of this tensor lie before.
@@ -46,10 +53,13 @@ impl Cut {
     }
 }
 
-/// Finds the next digit of every cut. `counts` has a row for each tensor: how many of the weights that share its cut's
-/// digits have each next one.
-pub(crate) fn narrow(level: usize, pruned: u64, cuts: &mut [Cut], counts: &[[u64; BINS]]) {
-    let digits = 1 << (ABOVE[level] - SHIFTS[level]);
+/// Finds the next digit of every cut: the bits from `shift` to below `above`. `counts` has a row for each tensor: how many of
+/// the weights that share its cut's digits have each next one.
+pub(crate) fn narrow<M>(above: u32, shift: u32, pruned: u64, cuts: &mut [Cut<M>], counts: &[[u64; BINS]])
+where
+    M: Default + From<u32> + Shl<u32, Output = M> + BitOrAssign,
+{
+    let digits = 1 << (above - shift);
     // How many weights of all tensors are pruned if the order is cut before each digit. It begins at most at `pruned`.
     let mut before = vec![0; digits];
     for (cut, counts) in cuts.iter().zip(counts) {
@@ -76,17 +86,17 @@ pub(crate) fn narrow(level: usize, pruned: u64, cuts: &mut [Cut], counts: &[[u64
         }
         let alone = cut.quota.least == cut.quota.most;
         let digit = if alone { last(&before, cut.quota.least) } else { joint };
-        cut.magnitude |= (digit as u32) << SHIFTS[level];
+        cut.magnitude |= M::from(digit as u32) << shift;
         cut.below = before[digit];
         cut.equal = counts[digit];
     }
 }
 
 /// How many of each tensor's weights of its cut's magnitude are pruned: the first tensors' come first.
-pub(crate) fn ties(pruned: u64, cuts: &[Cut]) -> Vec<u64> {
-    let [least, most] = [|cut: &Cut| cut.clamped(cut.below), |cut: &Cut| cut.clamped(cut.below + cut.equal)];
+pub(crate) fn ties<M: Default>(pruned: u64, cuts: &[Cut<M>]) -> Vec<u64> {
+    let [least, most] = [|cut: &Cut<M>| cut.clamped(cut.below), |cut: &Cut<M>| cut.clamped(cut.below + cut.equal)];
     let mut missing = pruned - cuts.iter().map(least).sum::<u64>();
-    let of = |cut: &Cut| {
+    let of = |cut: &Cut<M>| {
         let more = (most(cut) - least(cut)).min(missing);
         missing -= more;
         least(cut) + more - cut.below
