@@ -139,10 +139,11 @@ pub(crate) enum Command {
     Eval(Box<Eval>),
     /// Apply the penalty's proximal step to a checkpoint, so that small weights become exact zeros.
     ///
-    /// Every selected F32, F16, BF16, F8_E4M3 and F8_E5M2 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖². With --l1 this is soft
+    /// Every selected F64, F32, F16, BF16, F8_E4M3 and F8_E5M2 tensor becomes argmin over x of step·R(x) + ½‖x − θ‖². With --l1 this is soft
     /// thresholding at step·λ. With --project it is the nearest point of the set. With --keep it is the largest
     /// weights, and zeros elsewhere. Types, order, names and metadata stay the same; all other tensors are copied byte
-    /// for byte.
+    /// for byte. What is read from PyTorch's files is written as safetensors; of tensors that share their weights, one is
+    /// written, as safetensors.torch.save_model does. F64 is computed on the CPU.
     #[command(after_help = shrink_help())]
     Shrink(Box<Shrink>),
     /// Set the smallest weights of a checkpoint to zero, up to a budget.
@@ -153,6 +154,10 @@ pub(crate) enum Command {
     /// With --structure, whole groups become zero, those with the smallest ‖g‖₂/√n first, while they have at most ⌊s·n⌋
     /// weights. All other weights keep every bit; types, order, names and metadata stay the same. Zeros do not make a file
     /// smaller: only a format for sparse tensors or a compressor does that.
+    ///
+    /// The search for the smallest weights runs on the CPU, whatever the backend, and so does all that concerns F64; a device
+    /// computes the sums in the table. PyTorch's files are written as safetensors. Tensors that share their weights count once,
+    /// and one of them is written, as safetensors.torch.save_model does.
     #[command(after_help = prune_help())]
     Prune(Box<Prune>),
     /// Say which tensors of a checkpoint have the structure n:m, and how many groups do not.
@@ -200,8 +205,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
-    /// Checkpoints: a .safetensors file, the .index.json of a sharded checkpoint, a .npy file, or a folder that has a
-    /// checkpoint
+    /// Checkpoints: a .safetensors file, the .index.json of a sharded checkpoint, a .npy file, a .pt or .bin file of PyTorch 1.6
+    /// or later, or a folder that has a checkpoint
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
@@ -222,12 +227,14 @@ const PENALTY_AND_STEP: [&str; 7] = ["l1", "l2", "lambda", "alpha", "named", "we
 #[command(group = clap::ArgGroup::new("some_penalty").required(true).multiple(true)
     .args(["l1", "l2", "lambda", "named", "project", "keep"]))]
 pub(crate) struct Shrink {
-    /// The checkpoint: .safetensors or .npy, the .index.json of a sharded one, or a folder that has one of them
+    /// The checkpoint: .safetensors, .npy or PyTorch's .pt or .bin, the .index.json of a sharded one, or a folder that has one
+    /// of them
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The file to write: a new name, or with --force an existing regular file. If OUT is a symbolic link, the link
     /// stays and the file that it leads to is written. A sharded checkpoint is written to a folder, which gets the shards
-    /// and the index
+    /// and the index and, if FILE is a folder, also its files without weights, such as config.json. That of a folder with one
+    /// file is a folder if OUT ends in /
     #[arg(long, value_name = "OUT", value_parser = PathBufValueParser::new().try_map(file))]
     pub(crate) out: PathBuf,
     #[command(flatten)]
@@ -261,11 +268,13 @@ pub(crate) struct Shrink {
 
 #[derive(Debug, Args)]
 pub(crate) struct Prune {
-    /// The checkpoint: .safetensors or .npy, the .index.json of a sharded one, or a folder that has one of them
+    /// The checkpoint: .safetensors, .npy or PyTorch's .pt or .bin, the .index.json of a sharded one, or a folder that has one
+    /// of them
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
-    /// What to write: a file, or for a sharded checkpoint a folder, which gets the shards and the index. A new name, or
-    /// with --force an existing one
+    /// What to write: a file, or for a sharded checkpoint a folder, which gets the shards and the index and, if MODEL is a folder,
+    /// also its files without weights, such as config.json. That of a folder with one file is a folder if OUT ends in /. A new
+    /// name, or with --force an existing one
     #[arg(long, value_name = "OUT", value_parser = PathBufValueParser::new().try_map(file),
           required_unless_present = "dry_run")]
     pub(crate) out: Option<PathBuf>,
@@ -307,7 +316,8 @@ pub(crate) struct Prune {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The checkpoint: .safetensors or .npy, the .index.json of a sharded one, or a folder that has one of them
+    /// The checkpoint: .safetensors, .npy or PyTorch's .pt or .bin, the .index.json of a sharded one, or a folder that has one
+    /// of them
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
     /// What groups are to be: n:m, of m consecutive weights along a dimension at most n are not zero
@@ -462,7 +472,7 @@ pub(crate) struct SelectionArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Device")]
 pub(crate) struct BackendArgs {
-    /// auto takes the CPU, which has read a file sooner than any GPU has its copy; bench, whose weights are on the device,
+    /// auto takes the CPU, which has read a file sooner than any GPU has its copy. F64 tensors are computed on the CPU, in f64, whatever is asked for; bench, whose weights are on the device,
     /// takes a hardware GPU if there is one. A software adapter is used only with gpu or --adapter
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) backend: BackendName,

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use penalty::half::{bf16, f16};
-use penalty::{Dtype, Element, Penalty};
+use penalty::Penalty;
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::args;
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::error::Result;
+use crate::number::{Number, with_number};
 use crate::output;
 use crate::prune::structure::{Layers, leave, named};
 use crate::read::{CPU_CHUNK, Chunk, Held, Progress};
@@ -82,25 +82,21 @@ fn count(tensor: &Tensor, layers: Layers, progress: &Progress) -> Result<Groups>
         chunk.read(held)?;
         let bytes = chunk.theta(held);
         progress.add(chunk.file_bytes());
-        Ok(match tensor.dtype {
-            Dtype::F32 => count_groups::<f32>(layers, start, bytemuck::cast_slice(bytes)),
-            Dtype::F16 => count_groups::<f16>(layers, start, bytemuck::cast_slice(bytes)),
-            Dtype::BF16 => count_groups::<bf16>(layers, start, bytemuck::cast_slice(bytes)),
-        })
+        Ok(with_number!(tensor.dtype, N => count_groups::<N>(layers, start, bytemuck::cast_slice(bytes))))
     };
     let add = |a: Groups, b: Groups| Ok(Groups { all: a.all + b.all, wrong: a.wrong + b.wrong });
     let parts = layers.parts(0, tensor.len, size).into_par_iter();
     parts.map_init(Held::default, of_range).try_reduce(Groups::default, add)
 }
 
-fn count_groups<E: Element>(layers: Layers, start: u64, mut weights: &[E]) -> Groups {
+fn count_groups<N: Number>(layers: Layers, start: u64, mut weights: &[N]) -> Groups {
     let (mut groups, mut at) = (Groups::default(), start);
     while !weights.is_empty() {
         let (block, after) = weights.split_at((layers.block(at) as usize).min(weights.len()));
         (at, weights) = (at + block.len() as u64, after);
         for column in 0..layers.inner as usize {
             let members = block[column..].iter().step_by(layers.inner as usize);
-            let kept = members.filter(|weight| weight.decode() << 1 != 0).count() as u64;
+            let kept = members.filter(|weight| !weight.is_zero()).count() as u64;
             groups.all += 1;
             groups.wrong += u64::from(kept > layers.n);
         }

@@ -10,6 +10,7 @@ mod npy;
 mod safetensors;
 mod source;
 mod tensor;
+mod torch;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,20 @@ impl Checkpoint {
     /// The file that a path means: itself, or the checkpoint in a folder.
     pub(crate) fn find(path: &Path) -> Result<PathBuf> {
         folder::checkpoint_in(path)
+    }
+
+    /// Adds the files of a folder that are no weights, such as a configuration and a tokenizer: whoever loads the result
+    /// needs them.
+    pub(crate) fn add_others(&mut self, folder: &Path) -> Result<()> {
+        self.others = folder::others_in(folder, &self.files)?;
+        Ok(())
+    }
+
+    /// Whether the result of a checkpoint is a folder: that of a sharded one, and that of a folder's if `out` is one or ends
+    /// as one.
+    pub(crate) fn goes_to_folder(model: &Path, file: &Path, out: &Path) -> bool {
+        let names_folder = out.is_dir() || out.to_string_lossy().ends_with(std::path::is_separator);
+        Checkpoint::is_sharded(file) || (model.is_dir() && names_folder)
     }
 
     /// Whether a file is the index of a sharded checkpoint.

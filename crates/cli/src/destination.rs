@@ -23,6 +23,8 @@ pub(crate) struct Destination<'a> {
     /// The same path with its symbolic links followed.
     path: PathBuf,
     force: bool,
+    /// Whether it is a folder.
+    folder: bool,
 }
 
 /// The result written so far, beside its destination. It is removed unless it is finished, even if a signal ends the
@@ -39,16 +41,16 @@ enum Temporary {
 }
 
 impl<'a> Destination<'a> {
-    /// Where a checkpoint is to be written: in a file, or in a folder if it is sharded.
-    pub(crate) fn new(out: &'a Path, force: bool, sharded: bool) -> Result<Destination<'a>> {
+    /// Where a checkpoint is to be written: in a file or in a folder.
+    pub(crate) fn new(out: &'a Path, force: bool, into_folder: bool) -> Result<Destination<'a>> {
         let exists = match fs::metadata(out) {
-            Ok(metadata) if metadata.is_dir() && !sharded => return Err(Error::file(out, "is a directory")),
+            Ok(metadata) if metadata.is_dir() && !into_folder => return Err(Error::file(out, "is a directory")),
             Ok(metadata) if metadata.is_dir() => true,
             Ok(metadata) if !metadata.is_file() => {
                 let found = kind(&metadata);
                 return Err(Error::file(out, format!("must be a regular file or a new name, found {found}")));
             }
-            Ok(_) if sharded => {
+            Ok(_) if into_folder => {
                 return Err(Error::file(out, "is a file, and the shards are written to a directory: give a new name"));
             }
             Ok(_) => true,
@@ -57,20 +59,20 @@ impl<'a> Destination<'a> {
             Err(error) => return Err(failed(out)(error)),
         };
         if exists && !force {
-            let what = if sharded { "replaces" } else { "overwrites" };
+            let what = if into_folder { "replaces" } else { "overwrites" };
             return Err(Error::file(out, format!("exists; --force {what} it")));
         }
         let last = out.to_string_lossy();
-        let last = if sharded { last.trim_end_matches(path::is_separator) } else { &last };
+        let last = if into_folder { last.trim_end_matches(path::is_separator) } else { &last };
         if matches!(last.rsplit(path::is_separator).next(), Some("" | "." | "..")) {
             return Err(Error::file(out, "names a folder; name the file in it"));
         }
-        Ok(Destination { out, path: followed(out), force })
+        Ok(Destination { out, path: followed(out), force, folder: into_folder })
     }
 
     /// Rejects a folder that has files which its replacement lacks.
     fn keeps_files(&self, checkpoint: &Checkpoint) -> Result<()> {
-        let places = checkpoint.files.iter().chain(&checkpoint.index).map(|part| part.place.as_path());
+        let places = checkpoint.parts().map(|part| part.place.as_path());
         let ours: BTreeSet<&Path> = places.flat_map(Path::ancestors).collect();
         let mut folders = vec![PathBuf::new()];
         while let Some(folder) = folders.pop().filter(|_| self.path.is_dir()) {
@@ -108,6 +110,12 @@ impl<'a> Destination<'a> {
 
     /// Begins to write a checkpoint's replacement.
     pub(crate) fn unfinished<'b>(&'b self, checkpoint: &'b Checkpoint) -> Result<Unfinished<'b>> {
+        let is_converted = checkpoint.files.iter().any(|part| !part.layout.head.is_empty());
+        let ending = self.out.extension().unwrap_or_default();
+        if is_converted && !self.folder && ["pt", "pth", "bin", "ckpt"].iter().any(|known| ending == *known) {
+            let reason = "would hold safetensors under the name of a PyTorch file: give one that ends in .safetensors";
+            return Err(Error::file(self.out, reason));
+        }
         self.keeps_files(checkpoint)?;
         self.name_others();
         signals::watch().map_err(failed(self.out))?;
@@ -115,9 +123,9 @@ impl<'a> Destination<'a> {
         let (mut builder, beside) = (tempfile::Builder::new(), folder(&self.path));
         let prefix = format!("{PREFIX}{}-", std::process::id());
         let builder = builder.prefix(&prefix);
-        let temporary = match checkpoint.index {
-            None => builder.tempfile_in(beside).map(Temporary::File),
-            Some(_) => builder.tempdir_in(beside).map(Temporary::Folder),
+        let temporary = match self.folder {
+            false => builder.tempfile_in(beside).map(Temporary::File),
+            true => builder.tempdir_in(beside).map(Temporary::Folder),
         };
         let temporary = temporary.map_err(failed(self.out))?;
         *current = Some(temporary.path().to_owned());
@@ -160,7 +168,7 @@ impl Unfinished<'_> {
     /// one is there.
     pub(crate) fn finish(self) -> Result<()> {
         let Unfinished { destination, checkpoint, temporary } = self;
-        let Destination { out, ref path, force } = *destination;
+        let Destination { out, ref path, force, .. } = *destination;
         match temporary {
             Temporary::File(file) => {
                 let mut current = current();
@@ -169,11 +177,11 @@ impl Unfinished<'_> {
                 *current = None;
             }
             Temporary::Folder(temporary) => {
-                for part in checkpoint.files.iter().filter_map(|part| part.place.parent()).chain([Path::new("")]) {
+                for part in checkpoint.parts().filter_map(|part| part.place.parent()).chain([Path::new("")]) {
                     sync(&temporary.path().join(part)).map_err(failed(out))?;
                 }
-                if let Some(index) = &checkpoint.index {
-                    let permissions = permissions(folder(&index.source.path))?;
+                if let Some(part) = checkpoint.index.as_ref().or(checkpoint.files.first()) {
+                    let permissions = permissions(folder(&part.source.path))?;
                     fs::set_permissions(temporary.path(), permissions).map_err(failed(out))?;
                 }
                 let mut current = current();

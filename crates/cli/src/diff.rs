@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use penalty::half::{bf16, f16};
-use penalty::{Dtype, Element, Penalty};
+use penalty::Penalty;
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -11,6 +10,7 @@ use crate::args;
 use crate::checkpoint::{Checkpoint, Skipped, Tensor};
 use crate::error::Result;
 use crate::json;
+use crate::number::{Number, Type, with_number};
 use crate::output;
 use crate::read::{CPU_CHUNK, Chunk, Held, Progress};
 use crate::report::{self, Table};
@@ -109,15 +109,8 @@ fn difference(a: &Tensor, b: &Tensor, progress: &Progress) -> Result<Difference>
     Ok(parts.into_iter().fold(none, Difference::and))
 }
 
-fn numbers(dtype: Dtype, bytes: &[u8]) -> Box<dyn Iterator<Item = f64> + '_> {
-    fn of<E: Element>(bytes: &[u8]) -> Box<dyn Iterator<Item = f64> + '_> {
-        Box::new(bytemuck::cast_slice::<u8, E>(bytes).iter().map(|weight| f32::from_bits(weight.decode()).into()))
-    }
-    match dtype {
-        Dtype::F32 => of::<f32>(bytes),
-        Dtype::F16 => of::<f16>(bytes),
-        Dtype::BF16 => of::<bf16>(bytes),
-    }
+fn numbers(dtype: Type, bytes: &[u8]) -> Box<dyn Iterator<Item = f64> + '_> {
+    with_number!(dtype, N => Box::new(bytemuck::cast_slice::<u8, N>(bytes).iter().map(N::widened)))
 }
 
 impl Difference {

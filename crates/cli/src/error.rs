@@ -15,7 +15,7 @@ pub(crate) enum Error {
     NoMatch { option: &'static str, pattern: String, what: &'static str },
     /// None of the tensors has a type with penalties.
     #[error(
-        "{files}: nothing to do: expected tensors of the types F32, F16, BF16, F8_E4M3 or F8_E5M2 (f4 or f2 in .npy), found only \
+        "{files}: nothing to do: expected tensors of the types F64, F32, F16, BF16, F8_E4M3 or F8_E5M2 (f8, f4 or f2 in .npy), found only \
          {found}"
     )]
     NoWeights { files: String, found: String },

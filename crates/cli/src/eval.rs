@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::output;
 use crate::read;
 use crate::report::{self, Table};
+use crate::sums;
 
 pub(crate) fn run(args: &args::Eval) -> Result<()> {
     let asked = args.penalty.asked()?;
@@ -28,9 +29,9 @@ pub(crate) fn run(args: &args::Eval) -> Result<()> {
 
     let backend = args.backend.open()?;
     let started = Instant::now();
-    let partials = read::partials(&backend, &penalties, &checkpoint.tensors, &element_weights)?;
+    let summed = read::sums(&backend, &penalties, &checkpoint.tensors, &element_weights)?;
     let seconds = started.elapsed().as_secs_f64();
-    let reports = Reports::new(partials.iter().zip(&penalties))?;
+    let reports = sums::reports(summed.iter().zip(&penalties))?;
     let bytes = checkpoint.tensors.iter().chain(&element_weights).map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &args::Eval) -> Result<()> {
         out.json(object)?;
     } else {
         table(&checkpoint, &reports).print(&mut out)?;
-        report::footer(&mut out, &checkpoint.skipped, &device, bytes, seconds)?;
+        report::footer(&mut out, &checkpoint, &device, bytes, seconds)?;
     }
     Ok(out.flush()?)
 }

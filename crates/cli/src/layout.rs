@@ -3,29 +3,31 @@
 //! In row-major (C) order, weights along the last dimension are adjacent; in column-major (Fortran) order, those along
 //! the first. So a row-major tensor equals the column-major tensor of the reversed shape.
 
-use penalty::Dtype;
+use crate::number::Type;
 
 /// The tensor is copied in square blocks of this side. The cache lines that one block reads and writes fit into the
 /// processor's first-level cache.
 const BLOCK: usize = 32;
 
 /// Reverses the bytes of each weight.
-pub(crate) fn swap_bytes(dtype: Dtype, bytes: &mut [u8]) {
+pub(crate) fn swap_bytes(dtype: Type, bytes: &mut [u8]) {
     match dtype {
-        Dtype::F32 => bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|weight| weight.reverse()),
-        Dtype::F16 | Dtype::BF16 => bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|weight| weight.reverse()),
+        Type::F64 => bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|weight| weight.reverse()),
+        Type::F32 => bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|weight| weight.reverse()),
+        Type::F16 | Type::BF16 => bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|weight| weight.reverse()),
     }
 }
 
 /// Copies a tensor into the other order: to row-major order, or from it.
-pub(crate) fn reorder(dtype: Dtype, shape: &[u64], to_row_major: bool, source: &[u8], target: &mut [u8]) {
+pub(crate) fn reorder(dtype: Type, shape: &[u64], to_row_major: bool, source: &[u8], target: &mut [u8]) {
     let mut sides: Vec<u64> = shape.iter().copied().filter(|&side| side != 1).collect();
     if !to_row_major {
         sides.reverse();
     }
     match dtype {
-        Dtype::F32 => to_rows(&sides, source.as_chunks::<4>().0, target.as_chunks_mut::<4>().0),
-        Dtype::F16 | Dtype::BF16 => to_rows(&sides, source.as_chunks::<2>().0, target.as_chunks_mut::<2>().0),
+        Type::F64 => to_rows(&sides, source.as_chunks::<8>().0, target.as_chunks_mut::<8>().0),
+        Type::F32 => to_rows(&sides, source.as_chunks::<4>().0, target.as_chunks_mut::<4>().0),
+        Type::F16 | Type::BF16 => to_rows(&sides, source.as_chunks::<2>().0, target.as_chunks_mut::<2>().0),
     }
 }
 

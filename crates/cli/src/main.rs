@@ -16,6 +16,7 @@ mod groups;
 mod json;
 mod layout;
 mod named;
+mod number;
 mod output;
 mod prune;
 mod read;

@@ -7,8 +7,7 @@ pub(crate) mod structure;
 use std::path::Path;
 use std::time::Instant;
 
-use penalty::half::{bf16, f16};
-use penalty::{Dtype, Element, Penalty, Report, Reports};
+use penalty::{Penalty, Report, Reports};
 use serde_json::{Map, Value, json};
 
 use crate::args;
@@ -16,11 +15,12 @@ use crate::backend::Device;
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::destination::Destination;
 use crate::error::{Error, Result};
+use crate::number::{Number, with_number};
 use crate::output;
 use crate::read::{Chunk, Held};
 use crate::report::{self, Table};
 use crate::rewrite;
-use crate::sums::Sums;
+use crate::sums::{self, Pieces};
 
 use method::Method;
 use structure::leave;
@@ -29,9 +29,12 @@ pub(crate) fn run(args: &args::Prune) -> Result<()> {
     let file = Checkpoint::find(&args.model)?;
     // We check the destination before reading anything.
     let out = args.out.as_deref().filter(|_| !args.dry_run);
-    let sharded = Checkpoint::is_sharded(&file);
-    let destination = out.map(|out| Destination::new(out, args.force, sharded)).transpose()?;
+    let goes_to_folder = out.is_some_and(|out| Checkpoint::goes_to_folder(&args.model, &file, out));
+    let destination = out.map(|out| Destination::new(out, args.force, goes_to_folder)).transpose()?;
     let mut checkpoint = Checkpoint::open(&file)?;
+    if goes_to_folder && args.model.is_dir() {
+        checkpoint.add_others(&args.model)?;
+    }
     args.selection.choose(&mut checkpoint, std::slice::from_ref(&args.model))?;
     leave(&mut checkpoint, &args.model, args.structure)?;
     let tensors = checkpoint.tensors.clone();
@@ -45,24 +48,20 @@ pub(crate) fn run(args: &args::Prune) -> Result<()> {
     let (mut before, mut after, mut zero_rows) = (Vec::new(), Vec::new(), Vec::new());
     let mut held = Held::default();
     rewrite::write(&checkpoint, out.unwrap_or(Path::new("")), unfinished, |i, tensor, out, progress| {
-        let (mut old, mut new) = (Sums::default(), Sums::default());
+        let (mut old, mut new) = (Pieces::default(), Pieces::default());
         let mut rows = ZeroRows::new(tensor, args.report);
         for range in method.ranges(i, tensor) {
             let chunk = Chunk::new(i, tensor, &none, range.clone());
             chunk.read(&mut held)?;
             old.add(&backend, tensor.dtype, chunk.theta(&held))?;
             let weights = chunk.theta_mut(&mut held);
-            match tensor.dtype {
-                Dtype::F32 => part::<f32>(&mut method, i, range.start, weights, &mut rows),
-                Dtype::F16 => part::<f16>(&mut method, i, range.start, weights, &mut rows),
-                Dtype::BF16 => part::<bf16>(&mut method, i, range.start, weights, &mut rows),
-            }?;
+            with_number!(tensor.dtype, N => part::<N>(&mut method, i, range.start, weights, &mut rows))?;
             new.add(&backend, tensor.dtype, chunk.theta(&held))?;
             out.write_all(&chunk.stored(&held))?;
             progress.add(chunk.file_bytes());
         }
         let (old, new) = (old.finish(&backend, tensor.dtype)?, new.finish(&backend, tensor.dtype)?);
-        let of = Reports::new([(&old, &none), (&new, &none)])?.tensors;
+        let of = sums::reports([(&old, &none), (&new, &none)])?.tensors;
         if of[1].nan < of[0].nan {
             let reason =
                 format!("its tensor {:?}: too few weights are numbers, and a NaN is never pruned", tensor.name);
@@ -74,8 +73,8 @@ pub(crate) fn run(args: &args::Prune) -> Result<()> {
         Ok(())
     })?;
     let seconds = started.elapsed().as_secs_f64();
-    let before = Reports::new(before.iter().map(|partial| (partial, &none)))?;
-    let after = Reports::new(after.iter().map(|partial| (partial, &none)))?;
+    let before = sums::reports(before.iter().map(|sums| (sums, &none)))?;
+    let after = sums::reports(after.iter().map(|sums| (sums, &none)))?;
     let bytes = tensors.iter().map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
@@ -93,7 +92,7 @@ pub(crate) fn run(args: &args::Prune) -> Result<()> {
             object.insert("before".to_owned(), numbers(&before.tensors[i]));
             object.insert("after".to_owned(), numbers(&after.tensors[i]));
             if let Some(threshold) = method.threshold(i, tensor) {
-                object.insert("threshold".to_owned(), crate::json::number(threshold.into()));
+                object.insert("threshold".to_owned(), crate::json::number(threshold));
             }
             if let Some(rows) = &zero_rows[i] {
                 object.insert("zero_rows".to_owned(), json!(rows));
@@ -105,7 +104,7 @@ pub(crate) fn run(args: &args::Prune) -> Result<()> {
         out_lines.json(object)?;
     } else {
         table(&tensors, &before, &after).print(&mut out_lines)?;
-        report::footer(&mut out_lines, &checkpoint.skipped, &device, bytes, seconds)?;
+        report::footer(&mut out_lines, &checkpoint, &device, bytes, seconds)?;
         match out {
             None => out_lines.line("dry run: nothing was written")?,
             Some(out) => out_lines.line(format_args!("wrote {}", out.display()))?,
@@ -115,14 +114,14 @@ pub(crate) fn run(args: &args::Prune) -> Result<()> {
 }
 
 /// Prunes a part of a tensor.
-fn part<E: Element>(
+fn part<N: Number>(
     method: &mut Method,
     i: usize,
     start: u64,
     bytes: &mut [u8],
     rows: &mut ZeroRows,
 ) -> penalty::Result<()> {
-    let weights = bytemuck::cast_slice_mut::<u8, E>(bytes);
+    let weights = bytemuck::cast_slice_mut::<u8, N>(bytes);
     method.prune(i, start, weights)?;
     rows.read(start, weights);
     Ok(())
@@ -141,11 +140,11 @@ impl ZeroRows {
         ZeroRows { len, zero: vec![true; tensor.len.checked_div(len).unwrap_or(0) as usize] }
     }
 
-    fn read<E: Element>(&mut self, start: u64, mut weights: &[E]) {
+    fn read<N: Number>(&mut self, start: u64, mut weights: &[N]) {
         let mut at = start;
         while self.len > 0 && !weights.is_empty() {
             let (row, after) = weights.split_at(weights.len().min((self.len - at % self.len) as usize));
-            self.zero[(at / self.len) as usize] &= row.iter().all(|weight| weight.decode() << 1 == 0);
+            self.zero[(at / self.len) as usize] &= row.iter().all(N::is_zero);
             at += row.len() as u64;
             weights = after;
         }

@@ -10,14 +10,16 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use penalty::exact::{Partial, TILE};
+use penalty::exact::TILE;
 use penalty::half::{bf16, f16};
-use penalty::{Backend, Dtype, Element, Penalty, Slice, Weighted};
+use penalty::{Backend, Element, Penalty, Slice, Weighted};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 use crate::checkpoint::Tensor;
 use crate::error::{Error, Result};
+use crate::number::Type;
+use crate::sums::{self, Summed};
 use crate::{groups, layout, weights};
 
 /// The number of weights that a thread reads and sums at a time. They stay in the second-level cache in between, and
@@ -48,11 +50,11 @@ pub(crate) struct Chunk<'a> {
 /// Buffers that chunks are read into. They hold words, so that every type is aligned.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    pub(crate) theta: Vec<u32>,
+    pub(crate) theta: Vec<u64>,
     /// The element weights, in the tensor's type.
-    element_weights: Vec<u32>,
+    element_weights: Vec<u64>,
     /// The element weights in their file's type, before conversion.
-    stored: Vec<u32>,
+    stored: Vec<u64>,
 }
 
 impl<'a> Chunk<'a> {
@@ -62,17 +64,18 @@ impl<'a> Chunk<'a> {
         Chunk { tensor, penalty, element_weights: None, index, start, len, row_major: true }
     }
 
-    /// The weights that were read.
-    pub(crate) fn slice<'h>(&self, held: &'h Held) -> Slice<'h> {
+    /// The weights that were read, as the library takes them; `None` if they are `f64`.
+    pub(crate) fn slice<'h>(&self, held: &'h Held) -> Option<Slice<'h>> {
         fn of<'h, E: Element>(bytes: &'h [u8]) -> Slice<'h> {
             bytemuck::cast_slice::<u8, E>(bytes).into()
         }
         let bytes = self.theta(held);
-        match self.tensor.dtype {
-            Dtype::F32 => of::<f32>(bytes),
-            Dtype::F16 => of::<f16>(bytes),
-            Dtype::BF16 => of::<bf16>(bytes),
-        }
+        Some(match self.tensor.dtype {
+            Type::F32 => of::<f32>(bytes),
+            Type::F16 => of::<f16>(bytes),
+            Type::BF16 => of::<bf16>(bytes),
+            Type::F64 => return None,
+        })
     }
 
     /// Their bytes.
@@ -106,7 +109,7 @@ impl Chunk<'_> {
                 self.read_of(tensor, &mut held.stored)?;
                 let (stored, bytes) = (self.len as usize * tensor.dtype.size(), self.bytes());
                 let stored = &bytemuck::cast_slice(&held.stored)[..stored];
-                held.element_weights.resize(bytes.div_ceil(4), 0);
+                held.element_weights.resize(bytes.div_ceil(8), 0);
                 let converted = &mut bytemuck::cast_slice_mut(&mut held.element_weights)[..bytes];
                 weights::convert((tensor.dtype, stored), (self.tensor.dtype, converted));
                 Ok(())
@@ -115,15 +118,16 @@ impl Chunk<'_> {
     }
 
     /// Reads the chunk's range of a tensor, in the chunk's order.
-    fn read_of(&self, tensor: &Tensor, words: &mut Vec<u32>) -> Result<()> {
+    fn read_of(&self, tensor: &Tensor, words: &mut Vec<u64>) -> Result<()> {
         let bytes = self.len as usize * tensor.dtype.size();
-        words.resize(bytes.div_ceil(4), 0);
+        words.resize(bytes.div_ceil(8), 0);
         let target = &mut bytemuck::cast_slice_mut(words)[..bytes];
         let offset = tensor.offset + self.start * tensor.weight_bytes();
         if let Some(float8) = tensor.float8 {
             let mut codes = vec![0; self.len as usize];
             tensor.source.read_at(&mut codes, offset)?;
-            words.iter_mut().zip(codes).for_each(|(word, code)| *word = float8.decode(code));
+            let decoded = bytemuck::cast_slice_mut::<u64, u32>(words);
+            decoded.iter_mut().zip(codes).for_each(|(word, code)| *word = float8.decode(code));
             return Ok(());
         }
         if tensor.row_major == self.row_major {
@@ -143,7 +147,8 @@ impl Chunk<'_> {
     pub(crate) fn stored<'a>(&self, held: &'a Held) -> Cow<'a, [u8]> {
         let tensor = self.tensor;
         if let Some(float8) = tensor.float8 {
-            return held.theta[..self.len as usize].iter().map(|bits| float8.encode(*bits)).collect();
+            let decoded = &bytemuck::cast_slice::<u64, u32>(&held.theta)[..self.len as usize];
+            return decoded.iter().map(|bits| float8.encode(*bits)).collect();
         }
         let mut stored = Cow::Borrowed(&bytemuck::cast_slice(&held.theta)[..self.bytes()]);
         if tensor.row_major != self.row_major {
@@ -157,16 +162,20 @@ impl Chunk<'_> {
         stored
     }
 
-    pub(crate) fn partial(&self, backend: &Backend, held: &Held) -> Result<Partial> {
-        fn of<E: Element>(chunk: &Chunk<'_>, backend: &Backend, held: &Held) -> Result<Partial> {
+    /// The exact sums of the chunk, including those that its penalty's value needs.
+    pub(crate) fn sums(&self, backend: &Backend, held: &Held) -> Result<Summed> {
+        fn of<E: Element>(chunk: &Chunk<'_>, backend: &Backend, held: &Held) -> Result<Summed> {
             let bytes: &[u8] = &bytemuck::cast_slice(&held.theta)[..chunk.bytes()];
             let weighted = chunk.weighted::<E>(&held.element_weights)?;
-            Ok(backend.partial_for(weighted, chunk.start, bytemuck::cast_slice(bytes))?)
+            // A chunk for a group penalty has whole groups, so it is a tensor to them.
+            let start = if groups::are_taken_by(chunk.penalty) { 0 } else { chunk.start };
+            Ok(Summed::Library(backend.partial_for(weighted, start, bytemuck::cast_slice(bytes))?))
         }
         match self.tensor.dtype {
-            Dtype::F32 => of::<f32>(self, backend, held),
-            Dtype::F16 => of::<f16>(self, backend, held),
-            Dtype::BF16 => of::<bf16>(self, backend, held),
+            Type::F32 => of::<f32>(self, backend, held),
+            Type::F16 => of::<f16>(self, backend, held),
+            Type::BF16 => of::<bf16>(self, backend, held),
+            Type::F64 => Summed::of_f64(self.penalty, bytemuck::cast_slice(self.theta(held))),
         }
     }
 
@@ -183,14 +192,15 @@ impl Chunk<'_> {
             Ok(backend.prox_in_place(weighted, bytemuck::cast_slice_mut(bytes), step)?)
         }
         match self.tensor.dtype {
-            Dtype::F32 => of::<f32>(self, backend, step, held),
-            Dtype::F16 => of::<f16>(self, backend, step, held),
-            Dtype::BF16 => of::<bf16>(self, backend, step, held),
+            Type::F32 => of::<f32>(self, backend, step, held),
+            Type::F16 => of::<f16>(self, backend, step, held),
+            Type::BF16 => of::<bf16>(self, backend, step, held),
+            Type::F64 => sums::prox_f64(self.penalty, step, bytemuck::cast_slice_mut(self.theta_mut(held))),
         }
     }
 
     /// The penalty combined with the chunk's element weights.
-    fn weighted<'a, E: Element>(&'a self, element_weights: &'a [u32]) -> Result<Weighted<'a, [E]>> {
+    fn weighted<'a, E: Element>(&'a self, element_weights: &'a [u64]) -> Result<Weighted<'a, [E]>> {
         let Some(tensor) = self.element_weights else { return Ok(self.penalty.into()) };
         let bytes: &[u8] = &bytemuck::cast_slice(element_weights)[..self.bytes()];
         self.penalty.with_element_weights(bytemuck::cast_slice(bytes)).map_err(|error| match error {
@@ -205,12 +215,10 @@ impl Chunk<'_> {
     }
 }
 
-/// The chunks of a tensor, in order, each with at most `size` weights: whole tiles, or the whole tensor if that is
-/// needed.
+/// The chunks of a tensor, in order, each with at most `size` weights: whole tiles, or more if that is needed.
 ///
-/// A non-separable penalty needs the whole tensor, in row-major order. A separable penalty takes the weights in their
-/// file's order. Its element weights may be stored in the other order; they must then be reordered, which needs the
-/// whole tensor too.
+/// A non-separable penalty takes whole groups, in row-major order. A separable penalty takes the weights in their file's
+/// order. Its element weights may be stored in the other order; they must then be reordered, which needs the whole tensor.
 pub(crate) fn chunks_of<'a>(
     index: usize,
     tensor: &'a Tensor,
@@ -220,8 +228,15 @@ pub(crate) fn chunks_of<'a>(
 ) -> impl Iterator<Item = Chunk<'a>> {
     let together = groups::are_taken_by(penalty);
     let row_major = together || tensor.row_major;
-    let whole = together || element_weights.is_some_and(|tensor| tensor.row_major != row_major);
-    let size = if whole { u64::MAX } else { size };
+    let reordered =
+        row_major != tensor.row_major || element_weights.is_some_and(|tensor| tensor.row_major != row_major);
+    let size = match penalty.groups().map(|groups| groups.period(tensor.len)) {
+        _ if reordered => u64::MAX,
+        None => size,
+        Some(Ok(period)) => multiple(period, tensor.dtype).map_or(u64::MAX, |unit| (size / unit).max(1) * unit),
+        // It was checked before that groups cover the tensor.
+        Some(Err(_)) => u64::MAX,
+    };
     let starts = (0..tensor.len.div_ceil(size)).map(move |i| i * size);
     starts.map(move |start| {
         let len = size.min(tensor.len - start);
@@ -229,30 +244,40 @@ pub(crate) fn chunks_of<'a>(
     })
 }
 
-/// The exact partial sums of every tensor, including those that its penalty's value needs. `element_weights` is empty,
+/// The least number of weights that are whole groups and, for the library's sums, whole tiles; `None` if there is none that is
+/// small.
+fn multiple(period: u64, dtype: Type) -> Option<u64> {
+    const SMALL: u64 = 1 << 24;
+    let tile = if dtype == Type::F64 { 1 } else { TILE as u64 };
+    // A tile has a power of two of weights.
+    let shared = 1 << period.trailing_zeros().min(tile.trailing_zeros());
+    (1..=SMALL).contains(&period).then(|| period * (tile / shared)).filter(|unit| *unit <= SMALL)
+}
+
+/// The exact sums of every tensor, including those that its penalty's value needs. `element_weights` is empty,
 /// or has one entry for each tensor.
-pub(crate) fn partials(
+pub(crate) fn sums(
     backend: &Backend,
     penalties: &[Penalty],
     tensors: &[Tensor],
     element_weights: &[Tensor],
-) -> Result<Vec<Partial>> {
+) -> Result<Vec<Summed>> {
     let progress = Progress::new(tensors.iter().map(Tensor::bytes).sum());
-    let mut partials = vec![Partial::default(); tensors.len()];
+    let mut all = vec![Summed::default(); tensors.len()];
     let chunks = |size| {
         let each = tensors.iter().zip(penalties).enumerate();
         each.flat_map(|(i, (tensor, penalty))| chunks_of(i, tensor, penalty, element_weights.get(i), size))
             .collect::<Vec<_>>()
     };
     match backend {
-        Backend::Gpu(_) => on_device(backend, &chunks(DEVICE_CHUNK), &mut partials, &progress),
-        _ => on_threads(backend, &chunks(CPU_CHUNK), &mut partials, &progress),
+        Backend::Gpu(_) => on_device(backend, &chunks(DEVICE_CHUNK), &mut all, &progress),
+        _ => on_threads(backend, &chunks(CPU_CHUNK), &mut all, &progress),
     }?;
-    Ok(partials)
+    Ok(all)
 }
 
 /// Each thread reads a chunk and sums it while it is in that thread's cache. Little work is this thread's alone.
-fn on_threads(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], progress: &Progress) -> Result<()> {
+fn on_threads(backend: &Backend, chunks: &[Chunk<'_>], all: &mut [Summed], progress: &Progress) -> Result<()> {
     thread_local! {
         static HELD: Cell<Option<Held>> = const { Cell::new(None) };
     }
@@ -261,27 +286,27 @@ fn on_threads(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial],
         let _ = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
     }
     for wave in chunks.chunks(WAVE) {
-        let sums: Result<Vec<Partial>> = wave
+        let sums: Result<Vec<Summed>> = wave
             .par_iter()
             .map(|chunk| {
                 // We take the buffer instead of borrowing it: a thread that waits inside the library may meanwhile be
                 // given another chunk.
                 let mut held = HELD.take().unwrap_or_default();
-                let partial = chunk.read(&mut held).and_then(|()| chunk.partial(backend, &held));
+                let sums = chunk.read(&mut held).and_then(|()| chunk.sums(backend, &held));
                 HELD.set(Some(held));
                 progress.add(chunk.file_bytes());
-                partial
+                sums
             })
             .collect();
         for (chunk, sum) in wave.iter().zip(sums?) {
-            partials[chunk.index].merge(&sum);
+            all[chunk.index].merge(&sum);
         }
     }
     Ok(())
 }
 
 /// One thread reads the next chunk while the device sums this one.
-fn on_device(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], progress: &Progress) -> Result<()> {
+fn on_device(backend: &Backend, chunks: &[Chunk<'_>], all: &mut [Summed], progress: &Progress) -> Result<()> {
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(1);
         scope.spawn(|| {
@@ -296,7 +321,7 @@ fn on_device(backend: &Backend, chunks: &[Chunk<'_>], partials: &mut [Partial], 
             }
         });
         for (chunk, held) in receiver {
-            partials[chunk.index].merge(&chunk.partial(backend, &held?)?);
+            all[chunk.index].merge(&chunk.sums(backend, &held?)?);
             progress.add(chunk.file_bytes());
         }
         Ok(())

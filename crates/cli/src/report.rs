@@ -6,9 +6,10 @@ use penalty::Report;
 use serde_json::{Map, Value, json};
 
 use crate::backend::Device;
-use crate::checkpoint::{Skipped, Tensor};
+use crate::checkpoint::{Checkpoint, Skipped, Tensor};
 use crate::json;
 use crate::named::Asked;
+use crate::number::Type;
 use crate::output::{self, Output};
 
 /// A table. The first columns hold text, aligned left; the others hold numbers, aligned right.
@@ -87,13 +88,19 @@ pub(crate) fn shape(tensor: &Tensor) -> String {
 /// The lines below a table: skipped tensors, the device and the speed.
 pub(crate) fn footer(
     out: &mut Output<impl Write>,
-    skipped: &[Skipped],
+    Checkpoint { tensors, skipped, .. }: &Checkpoint,
     device: &Device,
     bytes: u64,
     seconds: f64,
 ) -> io::Result<()> {
     name_skipped(out, skipped)?;
+    for tensor in tensors {
+        tensor.tied.iter().try_for_each(|tied| out.line(format_args!("{tied} is {}, and counts once", tensor.name)))?;
+    }
     out.line(device)?;
+    if tensors.iter().any(|tensor| tensor.dtype == Type::F64) {
+        out.line("F64 tensors: on the CPU, in f64")?;
+    }
     out.line(format_args!("{bytes} bytes in {seconds:.3} s, {:.2} GB/s", bytes as f64 / seconds.max(1e-9) / 1e9))
 }
 
@@ -130,7 +137,10 @@ pub(crate) fn identity(tensor: &Tensor) -> Map<String, Value> {
         ("dtype", json!(tensor.type_name())),
         ("shape", json!(tensor.shape)),
     ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    // No device has f64.
+    let on_cpu = (tensor.dtype == Type::F64).then(|| ("on", json!("cpu")));
+    let tied = (!tensor.tied.is_empty()).then(|| ("tied", json!(tensor.tied)));
+    pairs.into_iter().chain(on_cpu).chain(tied).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// The first entries of every JSON object.

@@ -54,13 +54,11 @@ pub(crate) fn write(
     unfinished: Option<Unfinished<'_>>,
     mut each: impl FnMut(usize, &Tensor, &mut dyn Write, &Progress) -> Result<(), Failure>,
 ) -> Result<()> {
-    let parts = || checkpoint.files.iter().chain(&checkpoint.index);
-    let progress = Progress::new(parts().map(|part| part.source.len).sum());
-    for part in parts() {
-        let of_part = |(_, tensor): &(usize, &Tensor)| Arc::ptr_eq(&tensor.source, &part.source);
-        let tensors: Vec<(usize, &Tensor)> = checkpoint.tensors.iter().enumerate().filter(of_part).collect();
-        let mut written =
-            |out: &mut dyn Write| rewrite(part, &tensors, out, &mut each, &progress).and_then(|()| Ok(out.flush()?));
+    let progress = Progress::new(checkpoint.parts().map(Part::bytes).sum());
+    for part in checkpoint.parts() {
+        let mut written = |out: &mut dyn Write| {
+            rewrite(part, &checkpoint.tensors, out, &mut each, &progress).and_then(|()| Ok(out.flush()?))
+        };
         match &unfinished {
             None => written(&mut io::sink()).map_err(|error| error.of(out))?,
             Some(unfinished) => {
@@ -75,19 +73,31 @@ pub(crate) fn write(
 
 fn rewrite(
     part: &Part,
-    tensors: &[(usize, &Tensor)],
+    tensors: &[Tensor],
     out: &mut dyn Write,
     each: &mut impl FnMut(usize, &Tensor, &mut dyn Write, &Progress) -> Result<(), Failure>,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let mut at = 0;
-    for &(i, tensor) in tensors {
-        copy(&part.source, at..tensor.offset, out, progress)?;
-        each(i, tensor, out, progress)?;
-        // An empty tensor may begin where another tensor begins, and come after it in the list.
-        at = at.max(tensor.offset + tensor.bytes());
+    out.write_all(&part.layout.head)?;
+    let mut done = vec![false; tensors.len()];
+    for (source, range) in &part.layout.ranges {
+        let mut at = range.start;
+        for (i, tensor) in tensors.iter().enumerate() {
+            let is_within = range.start <= tensor.offset && tensor.offset + tensor.bytes() <= range.end;
+            // Bytes may be written twice, once for each tensor that has them.
+            let is_of_another = tensor.len > 0 && tensor.offset < at;
+            if done[i] || !is_within || is_of_another || !Arc::ptr_eq(&tensor.source, source) {
+                continue;
+            }
+            done[i] = true;
+            copy(source, at..tensor.offset, out, progress)?;
+            each(i, tensor, out, progress)?;
+            // An empty tensor may begin where another tensor begins, and come after it in the list.
+            at = at.max(tensor.offset + tensor.bytes());
+        }
+        copy(source, at..range.end, out, progress)?;
     }
-    copy(&part.source, at..part.source.len, out, progress)
+    Ok(())
 }
 
 fn copy(source: &Source, range: Range<u64>, out: &mut dyn Write, progress: &Progress) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ impl SelectionArgs {
     pub(crate) fn choose(&self, checkpoint: &mut Checkpoint, files: &[PathBuf]) -> Result<()> {
         let patterns = self.patterns();
         patterns.check("tensor", checkpoint.names())?;
-        checkpoint.tensors.retain(|tensor| patterns.select(&tensor.name));
+        checkpoint.tensors.retain(|tensor| tensor.names().any(|name| patterns.select(name)));
         checkpoint.skipped.retain(|skipped| patterns.select(&skipped.name));
         if !checkpoint.tensors.is_empty() || checkpoint.skipped.is_empty() {
             return Ok(());
@@ -31,7 +31,7 @@ impl SelectionArgs {
         let patterns = self.patterns();
         patterns.check("tensor", a.names().chain(b.names()))?;
         for checkpoint in [a, b] {
-            checkpoint.tensors.retain(|tensor| patterns.select(&tensor.name));
+            checkpoint.tensors.retain(|tensor| tensor.names().any(|name| patterns.select(name)));
             checkpoint.skipped.retain(|skipped| patterns.select(&skipped.name));
         }
         Ok(())

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use penalty::Reports;
-use penalty::exact::Partial;
 use serde_json::{Value, json};
 
 use crate::args;
@@ -15,6 +14,7 @@ use crate::output;
 use crate::read::{self, Held};
 use crate::report::{self, Table};
 use crate::rewrite;
+use crate::sums::{self, Summed};
 
 pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let asked = args.asked()?;
@@ -22,9 +22,12 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
     let step = args.step.unwrap_or(1.0);
     let file = Checkpoint::find(&args.file)?;
     // We check the destination before reading anything.
-    let sharded = Checkpoint::is_sharded(&file);
-    let destination = (!args.dry_run).then(|| Destination::new(&args.out, args.force, sharded)).transpose()?;
+    let goes_to_folder = Checkpoint::goes_to_folder(&args.file, &file, &args.out);
+    let destination = (!args.dry_run).then(|| Destination::new(&args.out, args.force, goes_to_folder)).transpose()?;
     let mut checkpoint = Checkpoint::open(&file)?;
+    if goes_to_folder && args.file.is_dir() {
+        checkpoint.add_others(&args.file)?;
+    }
     args.selection.choose(&mut checkpoint, std::slice::from_ref(&args.file))?;
     let penalties = asked.penalties(&checkpoint.tensors)?;
     let element_weights = args.penalty.element_weights(&checkpoint.tensors)?;
@@ -32,23 +35,22 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
 
     let backend = args.backend.open()?;
     let started = Instant::now();
-    let (mut before, mut after) =
-        (vec![Partial::default(); penalties.len()], vec![Partial::default(); penalties.len()]);
+    let (mut before, mut after) = (vec![Summed::default(); penalties.len()], vec![Summed::default(); penalties.len()]);
     let mut held = Held::default();
     rewrite::write(&checkpoint, &args.out, unfinished, |i, tensor, out, progress| {
         for chunk in read::chunks_of(i, tensor, &penalties[i], element_weights.get(i), read::DEVICE_CHUNK) {
             chunk.read(&mut held)?;
-            before[i].merge(&chunk.partial(&backend, &held)?);
+            before[i].merge(&chunk.sums(&backend, &held)?);
             chunk.prox(&backend, step, &mut held)?;
             out.write_all(&chunk.stored(&held))?;
             progress.add(chunk.file_bytes());
-            after[i].merge(&chunk.partial(&backend, &held)?);
+            after[i].merge(&chunk.sums(&backend, &held)?);
         }
         Ok(())
     })?;
     let seconds = started.elapsed().as_secs_f64();
-    let before = Reports::new(before.iter().zip(&penalties))?;
-    let after = Reports::new(after.iter().zip(&penalties))?;
+    let before = sums::reports(before.iter().zip(&penalties))?;
+    let after = sums::reports(after.iter().zip(&penalties))?;
     let bytes = checkpoint.tensors.iter().chain(&element_weights).map(Tensor::bytes).sum();
 
     let device = Device::of(&backend);
@@ -72,7 +74,7 @@ pub(crate) fn run(args: &args::Shrink) -> Result<()> {
         out.json(object)?;
     } else {
         table(&checkpoint, &before, &after).print(&mut out)?;
-        report::footer(&mut out, &checkpoint.skipped, &device, bytes, seconds)?;
+        report::footer(&mut out, &checkpoint, &device, bytes, seconds)?;
         match args.dry_run {
             true => out.line("dry run: nothing was written")?,
             false => out.line(format_args!("wrote {}", args.out.display()))?,

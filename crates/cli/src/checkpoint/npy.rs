@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use penalty::Dtype;
 use py_literal::Value;
 use regex::{Captures, Regex};
 
 use super::source::Source;
 use super::tensor::{Checkpoint, Skipped, Tensor, elements};
 use crate::error::Result;
+use crate::number::Type;
 
 /// Limits on a header's length and depth. No numeric array needs more, and the parser's time grows with both.
 const LONGEST_HEADER: u64 = 1 << 16;
@@ -48,24 +48,26 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     let len = (expected - offset) / dtype.size() as u64;
     // With at most one dimension longer than 1, row-major and column-major order are the same.
     let row_major = !column_major || shape.iter().filter(|&&side| side != 1).count() < 2;
-    let tensors = vec![Tensor { source, name, dtype, float8: None, swapped, shape, len, offset, row_major }];
+    let tensors =
+        vec![Tensor { source, name, tied: Vec::new(), dtype, float8: None, swapped, shape, len, offset, row_major }];
     Ok(Checkpoint { tensors, ..Checkpoint::default() })
 }
 
 /// The type that a descr stands for, and whether this machine must swap its bytes. Otherwise the error has the type's
 /// name and the reason why we cannot read it. As in NumPy, `=`, `|` and a missing order mean the machine's byte order.
-fn read_as(descr: &Value) -> Result<(Dtype, bool), (String, String)> {
+fn read_as(descr: &Value) -> Result<(Type, bool), (String, String)> {
     let text = descr.as_string().cloned().unwrap_or_else(|| descr.to_string());
     let code = text.trim_start_matches(['<', '>', '=', '|']);
     let dtype = match (code, text.len() - code.len()) {
-        ("f4" | "f", 0 | 1) | ("float32" | "single", 0) => Dtype::F32,
-        ("f2" | "e", 0 | 1) | ("float16" | "half", 0) => Dtype::F16,
+        ("f8" | "d", 0 | 1) | ("float64" | "double", 0) => Type::F64,
+        ("f4" | "f", 0 | 1) | ("float32" | "single", 0) => Type::F32,
+        ("f2" | "e", 0 | 1) | ("float16" | "half", 0) => Type::F16,
         ("V2" | "bfloat16", _) => {
-            let reason = format!("{text} is not f4 or f2; bfloat16 is read from safetensors, which name it");
+            let reason = format!("{text} is not f8, f4 or f2; bfloat16 is read from safetensors, which name it");
             return Err((text, reason));
         }
         _ => {
-            let reason = format!("{text} is not f4 or f2");
+            let reason = format!("{text} is not f8, f4 or f2");
             return Err((text, reason));
         }
     };

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use penalty::Dtype;
 use safetensors::tensor::{Dtype as Stored, Metadata};
 
 use super::mistaken::Expected;
@@ -11,6 +10,7 @@ use super::tensor::{Checkpoint, Skipped, Tensor};
 use super::{format, json};
 use crate::error::Result;
 use crate::float8::Float8;
+use crate::number::Type;
 
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     // If the file is of another kind, saying so helps more than naming the first fault in its header.
@@ -49,13 +49,14 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     tensors.sort_by(|(a, left), (b, right)| (left.data_offsets.0, a).cmp(&(right.data_offsets.0, b)));
     for (name, info) in tensors {
         let (dtype, float8) = match info.dtype {
-            Stored::F32 => (Dtype::F32, None),
-            Stored::F16 => (Dtype::F16, None),
-            Stored::BF16 => (Dtype::BF16, None),
-            Stored::F8_E4M3 => (Dtype::F32, Some(Float8::E4M3)),
-            Stored::F8_E5M2 => (Dtype::F32, Some(Float8::E5M2)),
+            Stored::F32 => (Type::F32, None),
+            Stored::F16 => (Type::F16, None),
+            Stored::BF16 => (Type::BF16, None),
+            Stored::F64 => (Type::F64, None),
+            Stored::F8_E4M3 => (Type::F32, Some(Float8::E4M3)),
+            Stored::F8_E5M2 => (Type::F32, Some(Float8::E5M2)),
             other => {
-                let reason = format!("{other} is not F32, F16, BF16, F8_E4M3 or F8_E5M2");
+                let reason = format!("{other} is not F64, F32, F16, BF16, F8_E4M3 or F8_E5M2");
                 let (source, dtype) = (source.clone(), other.to_string());
                 let range = data + info.data_offsets.0 as u64..data + info.data_offsets.1 as u64;
                 checkpoint.skipped.push(Skipped { source, range, name, dtype, reason });
@@ -66,6 +67,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
         checkpoint.tensors.push(Tensor {
             source: source.clone(),
             name,
+            tied: Vec::new(),
             dtype,
             float8,
             swapped: cfg!(target_endian = "big"),

@@ -14,6 +14,8 @@ pub(crate) struct Source {
     pub(crate) path: PathBuf,
     pub(crate) file: File,
     pub(crate) len: u64,
+    /// Whether it is a copy of what the file at the path has.
+    pub(super) temporary: bool,
 }
 
 impl Source {
@@ -30,7 +32,7 @@ impl Source {
         if metadata.len() == 0 {
             return Err(Error::file(path, "is empty"));
         }
-        Ok(Arc::new(Source { path: path.to_owned(), file, len: metadata.len() }))
+        Ok(Arc::new(Source { path: path.to_owned(), file, len: metadata.len(), temporary: false }))
     }
 
     pub(super) fn error(&self, reason: impl std::fmt::Display) -> Error {

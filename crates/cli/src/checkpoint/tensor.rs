@@ -4,18 +4,19 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use penalty::Dtype;
-
 use super::source::Source;
 use crate::float8::Float8;
+use crate::number::Type;
 
 /// A tensor whose type has penalties.
 #[derive(Debug, Clone)]
 pub(crate) struct Tensor {
     pub(crate) source: Arc<Source>,
     pub(crate) name: String,
+    /// The other names of the same weights.
+    pub(crate) tied: Vec<String>,
     /// The type that its weights are read as.
-    pub(crate) dtype: Dtype,
+    pub(crate) dtype: Type,
     /// The type that the file has them in, if that is another one.
     pub(crate) float8: Option<Float8>,
     /// Whether the file's byte order differs from this machine's.
@@ -63,6 +64,27 @@ pub(crate) struct Skipped {
 pub(crate) struct Part {
     pub(crate) source: Arc<Source>,
     pub(crate) place: PathBuf,
+    pub(crate) layout: Layout,
+}
+
+/// What a file has once it is written anew: its beginning, then what these ranges have, with the tensors in them replaced.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub(crate) head: Vec<u8>,
+    pub(crate) ranges: Vec<(Arc<Source>, Range<u64>)>,
+}
+
+impl Part {
+    /// A file that keeps its bytes, but for its tensors.
+    pub(super) fn as_it_is(source: Arc<Source>, place: PathBuf) -> Part {
+        let ranges = vec![(source.clone(), 0..source.len)];
+        Part { source, place, layout: Layout { head: Vec::new(), ranges } }
+    }
+
+    /// How many bytes are read for it.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.layout.ranges.iter().map(|(_, range)| range.end - range.start).sum()
+    }
 }
 
 /// The tensors of one file, or of all files of a sharded checkpoint, in the order of the files.
@@ -72,14 +94,28 @@ pub(crate) struct Checkpoint {
     pub(crate) files: Vec<Part>,
     /// What says which file has which tensor, if the checkpoint is sharded.
     pub(crate) index: Option<Part>,
+    /// Other files of the folder, which are copied beside them.
+    pub(crate) others: Vec<Part>,
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) skipped: Vec<Skipped>,
 }
 
+impl Tensor {
+    /// All its names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        std::iter::once(&self.name).chain(&self.tied).map(String::as_str)
+    }
+}
+
 impl Checkpoint {
+    /// All files that are written.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.files.iter().chain(&self.index).chain(&self.others)
+    }
+
     /// The names of all tensors, skipped ones included.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.tensors.iter().map(|t| t.name.as_str()).chain(self.skipped.iter().map(|s| s.name.as_str()))
+        self.tensors.iter().flat_map(Tensor::names).chain(self.skipped.iter().map(|s| s.name.as_str()))
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-use penalty::Element;
 use rayon::prelude::*;
 
 use super::structure::Layers;
+use crate::number::Number;
 
 /// How many weights a task takes at least.
 const TASK: u64 = 1 << 16;
-const MAGNITUDE: u32 = 0x7fff_ffff;
 
 /// What is pruned of a tensor without a look at others.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +34,7 @@ impl Local {
     }
 
     /// Prunes the part that starts at an index.
-    pub(crate) fn prune<E: Element>(self, start: u64, elements: &mut [E]) {
+    pub(crate) fn prune<N: Number>(self, start: u64, elements: &mut [N]) {
         let mut tasks = Vec::new();
         let mut rest = elements;
         for part in self.parts(start, start + rest.len() as u64, TASK) {
@@ -53,28 +52,24 @@ impl Local {
     }
 }
 
-fn magnitude<E: Element>(element: &E) -> u32 {
-    element.decode() & MAGNITUDE
-}
-
 /// Sets the smallest magnitudes of a row to 0, of equal ones the first.
-fn prune_row<E: Element>(row: &mut [E], pruned: usize, magnitudes: &mut Vec<u32>) {
+fn prune_row<N: Number>(row: &mut [N], pruned: usize, magnitudes: &mut Vec<N::Magnitude>) {
     if pruned >= row.len() {
-        return row.fill(E::zeroed());
+        return row.fill(N::zeroed());
     }
     magnitudes.clear();
-    magnitudes.extend(row.iter().map(magnitude));
+    magnitudes.extend(row.iter().map(N::magnitude));
     let (smaller, &mut kept, _) = magnitudes.select_nth_unstable(pruned);
     let mut ties = smaller.iter().filter(|smaller| **smaller == kept).count();
     for element in row {
-        let of = magnitude(element);
+        let of = element.magnitude();
         let is_tie = of == kept && ties > 0;
         ties -= usize::from(is_tie);
-        *element = if of < kept || is_tie { E::zeroed() } else { *element };
+        *element = if of < kept || is_tie { N::zeroed() } else { *element };
     }
 }
 
-fn prune_layers<E: Element>(layers: Layers, start: u64, mut elements: &mut [E]) {
+fn prune_layers<N: Number>(layers: Layers, start: u64, mut elements: &mut [N]) {
     let Layers { n, m, inner, .. } = layers;
     if (n, m, inner) == (2, 4, 1) && layers.are_even() {
         // No group is shorter, so a task has whole ones.
@@ -93,20 +88,20 @@ fn prune_layers<E: Element>(layers: Layers, start: u64, mut elements: &mut [E]) 
         for column in 0..inner {
             keys.clear();
             let members = block[column..].iter().step_by(inner);
-            keys.extend(members.zip(0..).map(|(element, i)| u64::from(magnitude(element)) << 32 | i));
+            keys.extend(members.zip(0..).map(|(element, i)| element.keyed(i)));
             keys.select_nth_unstable(pruned - 1);
             for key in &keys[..pruned] {
-                block[column + (*key & 0xffff_ffff) as usize * inner] = E::zeroed();
+                block[column + N::index(*key) * inner] = N::zeroed();
             }
         }
     }
 }
 
 /// Sets the two smallest magnitudes to 0, of equal ones the first.
-fn prune_two_of_four<E: Element>(group: &mut [E; 4]) {
-    let of = group.each_ref().map(magnitude);
+fn prune_two_of_four<N: Number>(group: &mut [N; 4]) {
+    let of = group.each_ref().map(|element| element.magnitude());
     for i in 0..4 {
         let before = (0..4).map(|j| u32::from(if j < i { of[j] <= of[i] } else { of[j] < of[i] })).sum::<u32>();
-        group[i] = if before < 2 { E::zeroed() } else { group[i] };
+        group[i] = if before < 2 { N::zeroed() } else { group[i] };
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
-use penalty::{Budget, BudgetSearch, Cpu, Element, GroupSearch, Groups, Penalty};
+use penalty::{Budget, BudgetSearch, BudgetSearchF64, Cpu, GroupSearch, Groups, Penalty};
 use rayon::prelude::*;
 
 use super::local::Local;
@@ -11,6 +11,7 @@ use super::structure::{Layers, Structure, named};
 use crate::args::{Prune, Scope};
 use crate::checkpoint::Tensor;
 use crate::error::{Error, Result};
+use crate::number::{Number, Type, Weights, with_number};
 use crate::read::{CPU_CHUNK, Chunk, Held, Progress};
 
 /// How many weights are pruned at a time.
@@ -37,7 +38,20 @@ enum Each {
 enum Search {
     None,
     Budget(Box<BudgetSearch>),
+    /// Of tensors of which some are F64: how many weights of each cut's magnitude are still to be pruned.
+    Double(Box<BudgetSearchF64>, Vec<u64>),
     Groups(GroupSearch, Budget),
+}
+
+impl Search {
+    /// A search among runs of tensors for the place of a budget.
+    fn of(budget: &Budget, lens: &[u64], tensors: &[Tensor]) -> Result<Search> {
+        Ok(if tensors.iter().any(|tensor| tensor.dtype == Type::F64) {
+            Search::Double(Box::new(BudgetSearchF64::new(budget, lens)?), vec![0; lens.len()])
+        } else {
+            Search::Budget(Box::new(BudgetSearch::new(&Cpu::new(), budget, lens)?))
+        })
+    }
 }
 
 impl Method {
@@ -70,7 +84,7 @@ impl Method {
             return Ok(Method { each: vec![Each::Grouped; tensors.len()], search });
         }
         let each = lens.iter().enumerate().map(|(first, len)| Each::Searched { first, len: *len }).collect();
-        let search = Search::Budget(Box::new(BudgetSearch::new(&Cpu::new(), &budget, &lens)?));
+        let search = Search::of(&budget, &lens, tensors)?;
         Ok(Method { each, search })
     }
 
@@ -90,7 +104,7 @@ impl Method {
         let each = each.collect();
         let search = match lens.is_empty() {
             true => Search::None,
-            false => Search::Budget(Box::new(BudgetSearch::new(&Cpu::new(), &each_alone(fraction, &lens)?, &lens)?)),
+            false => Search::of(&each_alone(fraction, &lens)?, &lens, tensors)?,
         };
         Ok(Method { each, search })
     }
@@ -112,13 +126,35 @@ impl Method {
                     pieces.par_iter().try_for_each_init(Held::default, |held, piece| {
                         let (chunk, (i, range)) = (chunk(piece), piece);
                         chunk.read(held)?;
-                        if let Each::Searched { first, len } = self.each[*i] {
-                            search.count(first + (range.start / len) as usize, chunk.slice(held))?;
+                        if let (Each::Searched { first, len }, Some(slice)) = (self.each[*i], chunk.slice(held)) {
+                            search.count(first + (range.start / len) as usize, slice)?;
                         }
                         progress.add(chunk.file_bytes());
                         Ok::<(), Error>(())
                     })?;
                     search.narrow().map_err(|_| changed(tensors))?;
+                }
+            }
+            Search::Double(search, missing) => {
+                let progress = Progress::new(6 * bytes);
+                while search.reads() {
+                    pieces.par_iter().try_for_each_init(<(Held, Vec<f64>)>::default, |(held, wide), piece| {
+                        let (chunk, (i, range)) = (chunk(piece), piece);
+                        chunk.read(held)?;
+                        wide.clear();
+                        with_number!(chunk.tensor.dtype, N => {
+                            wide.extend(bytemuck::cast_slice(chunk.theta(held)).iter().map(N::widened));
+                        });
+                        if let Each::Searched { first, len } = self.each[*i] {
+                            search.count(first + (range.start / len) as usize, wide)?;
+                        }
+                        progress.add(chunk.file_bytes());
+                        Ok::<(), Error>(())
+                    })?;
+                    search.narrow().map_err(|_| changed(tensors))?;
+                }
+                for (tensor, missing) in missing.iter_mut().enumerate() {
+                    *missing = search.cut(tensor)?.1;
                 }
             }
             Search::Groups(search, budget) => {
@@ -127,7 +163,10 @@ impl Method {
                 for piece in &pieces {
                     let chunk = chunk(piece);
                     chunk.read(&mut held)?;
-                    search.add(piece.0, chunk.slice(&held))?;
+                    match chunk.slice(&held) {
+                        Some(slice) => search.add(piece.0, slice)?,
+                        None => search.add_f64(piece.0, bytemuck::cast_slice(chunk.theta(&held)))?,
+                    }
                     progress.add(chunk.file_bytes());
                 }
                 search.find(budget)?;
@@ -158,12 +197,21 @@ impl Method {
     }
 
     /// Prunes the range of a tensor that starts at an index.
-    pub(crate) fn prune<E: Element>(&mut self, i: usize, start: u64, weights: &mut [E]) -> penalty::Result<()> {
+    pub(crate) fn prune<N: Number>(&mut self, i: usize, start: u64, weights: &mut [N]) -> penalty::Result<()> {
         match (self.each[i], &mut self.search) {
             (Each::Searched { first, len }, Search::Budget(search)) => {
-                search.prune(first + (start / len) as usize, weights.into())?;
+                if let Weights::Library(weights) = N::erased(weights) {
+                    search.prune(first + (start / len) as usize, weights)?;
+                }
             }
-            (Each::Grouped, Search::Groups(search, _)) => search.prune(i, weights.into())?,
+            (Each::Searched { first, len }, Search::Double(search, missing)) => {
+                let tensor = first + (start / len) as usize;
+                clear(search.cut(tensor)?.0, &mut missing[tensor], weights);
+            }
+            (Each::Grouped, Search::Groups(search, _)) => match N::erased(weights) {
+                Weights::Library(weights) => search.prune(i, weights)?,
+                Weights::Double(weights) => search.prune_f64(i, weights)?,
+            },
             (Each::Local(local), _) => local.prune(start, weights),
             _ => {}
         }
@@ -171,13 +219,26 @@ impl Method {
     }
 
     /// Where a tensor is cut, if it is cut at one magnitude.
-    pub(crate) fn threshold(&self, i: usize, tensor: &Tensor) -> Option<f32> {
+    pub(crate) fn threshold(&self, i: usize, tensor: &Tensor) -> Option<f64> {
         match (self.each[i], &self.search) {
             (Each::Searched { first, len }, Search::Budget(search)) if len == tensor.len => {
-                search.threshold(first).ok()
+                search.threshold(first).ok().map(f64::from)
+            }
+            (Each::Searched { first, len }, Search::Double(search, _)) if len == tensor.len => {
+                search.cut(first).ok().map(|cut| cut.0)
             }
             _ => None,
         }
+    }
+}
+
+/// Sets the weights below a magnitude to 0, and the first of this magnitude, as many as are missing.
+fn clear<N: Number>(cut: f64, missing: &mut u64, weights: &mut [N]) {
+    for weight in weights {
+        let magnitude = weight.widened().magnitude();
+        let is_tie = magnitude == cut.magnitude() && *missing > 0;
+        *missing -= u64::from(is_tie);
+        *weight = if magnitude < cut.magnitude() || is_tie { N::zeroed() } else { *weight };
     }
 }
 

@@ -184,7 +184,8 @@ fn json_says_everything_about_a_run() {
     assert_eq!(found["device"]["backend"], "cpu");
     assert_eq!(found["penalty"], json!({"l1": 0.125, "l2_squared": 0.375}));
     assert_eq!(found["bytes"], 12);
-    let skipped = json!([{"name": "ids", "dtype": "I64", "reason": "I64 is not F32, F16, BF16, F8_E4M3 or F8_E5M2"}]);
+    let skipped =
+        json!([{"name": "ids", "dtype": "I64", "reason": "I64 is not F64, F32, F16, BF16, F8_E4M3 or F8_E5M2"}]);
     assert_eq!(found["skipped"], skipped);
     let value = 0.125 * 3.5 + 0.375 * 6.25;
     let a = json!({"file": path(file), "name": "a", "dtype": "F32", "shape": [2, 1], "len": 2, "l1": 3.5,

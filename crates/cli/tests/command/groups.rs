@@ -505,3 +505,33 @@ fn groups_of_dimensions_are_tiles_of_the_matrix() {
     let run = penalty(["eval", &text(&file), "--penalty", "l2-norm:lambda=1", "--groups", "dim:1"]);
     assert_fails(&run, 1, &["\"bias\"", "--groups dim:1: expected a matrix"]);
 }
+
+/// Groups of whole rows are read in chunks. These tensors have several, and the last one is shorter.
+#[test]
+fn chunks_of_whole_groups_give_what_the_whole_tensor_gives() {
+    use penalty::{Backend, Groups, Penalty};
+    let folder = folder();
+    let (path, out) = (folder.path().join("m"), folder.path().join("out"));
+    let (rows, columns) = (8400, 1000);
+    let values: Vec<f16> = weights(rows * columns, 77).into_iter().map(f16::from_f32).collect();
+    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    safetensors(&path, &[("w", "F16", vec![rows as u64, columns as u64], bytes)], 2);
+    let cpu = Backend::cpu();
+    for (asked, of) in [
+        (&["--penalty", "group-lasso:lambda=0.1", "--groups", "rows"][..], {
+            Penalty::group_lasso(0.1, Groups::rows(1000).unwrap()).unwrap()
+        }),
+        (&["--penalty", "sparse-group-lasso:lambda=0.1,alpha=0.5", "--groups", "tiles:3x50"], {
+            Penalty::sparse_group_lasso(0.1, 0.5, Groups::tiles(1000, 3, 50).unwrap()).unwrap()
+        }),
+    ] {
+        let found = penalty(["eval", &text(&path), "--json", "--backend", "cpu"].iter().chain(asked)).json();
+        let whole = cpu.evaluate(&of, &values).unwrap();
+        let total = &found["total"];
+        assert_eq!([total["value"].as_f64(), total["l1"].as_f64()], [Some(whole.value), Some(whole.l1)], "{asked:?}");
+        let shrink = ["shrink", &text(&path), "--out", &text(&out), "--step", "0.9", "--force", "--backend", "cpu"];
+        assert_eq!(penalty(shrink.iter().chain(asked)).code, 0);
+        let expected: Vec<u8> = cpu.prox(&of, &values, 0.9).unwrap().iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert!(fs::read(&out).unwrap().ends_with(&expected), "{asked:?}");
+    }
+}

@@ -396,7 +396,7 @@ fn other_types_are_skipped_by_their_names() {
     let good = folder.path().join("good.npy");
     npy(&good, "'<f4'", "False", "()", &f32s(&[1.0]));
     for (descr, dtype) in [
-        ("'<f8'", "<f8"),
+        ("'<i8'", "<i8"),
         ("'|i1'", "|i1"),
         ("'|O'", "|O"),
         ("''", ""),
@@ -409,14 +409,14 @@ fn other_types_are_skipped_by_their_names() {
     ] {
         npy(&file, descr, "False", "(3,)", &[0; 24]);
         let found = penalty(["eval", &text(&file), &text(&good), "--json"]).json();
-        let reason = format!("{dtype} is not f4 or f2");
+        let reason = format!("{dtype} is not f8, f4 or f2");
         assert_eq!(found["skipped"], json!([{"name": "w", "dtype": dtype, "reason": reason}]));
     }
     // NumPy saves ml_dtypes' arrays like this.
     for (descr, dtype) in [("'<V2'", "<V2"), ("'|V2'", "|V2"), ("'bfloat16'", "bfloat16")] {
         npy(&file, descr, "False", "(3,)", &[0; 6]);
         let found = penalty(["eval", &text(&file), &text(&good), "--json"]).json();
-        let reason = format!("{dtype} is not f4 or f2; bfloat16 is read from safetensors, which name it");
+        let reason = format!("{dtype} is not f8, f4 or f2; bfloat16 is read from safetensors, which name it");
         assert_eq!(found["skipped"], json!([{"name": "w", "dtype": dtype, "reason": reason}]));
     }
 }

@@ -31,7 +31,7 @@ fn names_of_tensors_types_files_and_shards_are_escaped() {
     );
     npy(&path("descr.npy"), &format!("'{}'", HOSTILE.replace(['\r', '\n'], "")), "False", "(1,)", &[0; 4]);
     npy(&path("record.npy"), "[('a\u{1b}[31m\u{202e}', '<f4')]", "False", "(1,)", &[0; 4]);
-    npy(&path(&format!("{hostile}.npy")), "'<f8'", "False", "(1,)", &[0; 8]);
+    npy(&path(&format!("{hostile}.npy")), "'<i8'", "False", "(1,)", &[0; 8]);
     fs::write(path("text"), format!("{HOSTILE} and more")).unwrap();
     fs::write(path("gone.json"), json!({"weight_map": {"w": HOSTILE}}).to_string()).unwrap();
     fs::write(path("lost.json"), json!({"weight_map": {HOSTILE: "ints", "x\u{202e}": "ints"}}).to_string()).unwrap();

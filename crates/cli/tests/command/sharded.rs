@@ -117,6 +117,39 @@ fn a_folder_is_replaced_only_if_nothing_is_lost() {
     assert_eq!(entries(folder.path()), ["in", "out"]);
 }
 
+#[test]
+fn other_files_of_a_folder_go_with_it() {
+    let folder = folder();
+    let (input, out) = (folder.path().join("in"), folder.path().join("out"));
+    write(&input, 100);
+    fs::write(input.join("config.json"), "{\"a\": 1}").unwrap();
+    fs::write(input.join("tokenizer.model"), [7, 0, 9]).unwrap();
+    // Weights of other formats would be those before, and hidden files and folders are not the model's.
+    fs::write(input.join("pytorch_model.bin"), "old").unwrap();
+    fs::write(input.join(".gitattributes"), "hidden").unwrap();
+    fs::create_dir(input.join("onnx")).unwrap();
+    let prune = |model: &str, out: &str, more: &[&str]| {
+        penalty(["prune", model, "--out", out, "--sparsity", "0.5"].iter().chain(more))
+    };
+    let run = prune(&text(&input), &text(&out), &[]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let with: Vec<&str> = ["config.json"].into_iter().chain(NAMES).chain(["tokenizer.model"]).collect();
+    assert_eq!(entries(&out), with);
+    assert_eq!(fs::read(out.join("tokenizer.model")).unwrap(), [7, 0, 9]);
+    // The index alone names no other files, so a folder that has some is not replaced.
+    let index = text(&input.join(NAMES[3]));
+    assert_fails(&prune(&index, &text(&out), &["--force"]), 1, &["which would be lost"]);
+    assert_eq!(prune(&text(&input), &text(&out), &["--force"]).code, 0);
+    assert_eq!(entries(&out), with);
+    // A folder with one file becomes a folder if it is asked for.
+    NAMES[1..].iter().for_each(|name| fs::remove_file(input.join(name)).unwrap());
+    let single = format!("{}/", text(&folder.path().join("single")));
+    assert_eq!(prune(&text(&input), &single, &[]).code, 0);
+    assert_eq!(entries(Path::new(&single)), ["config.json", NAMES[0], "tokenizer.model"]);
+    assert_eq!(prune(&text(&input), &text(&folder.path().join("file")), &[]).code, 0);
+    assert!(folder.path().join("file").is_file());
+}
+
 #[cfg(unix)]
 #[test]
 fn links_and_permissions_of_folders() {

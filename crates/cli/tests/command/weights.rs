@@ -154,7 +154,7 @@ fn files_that_do_not_fit() {
         "F64",
         &model,
         vec![0; 8 * count],
-        "its tensor \"w\" has no weights: F64 is not F32, F16, BF16, F8_E4M3 or F8_E5M2",
+        "its tensor \"w\" is F64, and a weighted penalty takes none: save it as F32",
     );
     let numbers = "its tensor \"w\": the element weights must be numbers ≥ 0, found";
     rejected("w", "F32", &model, with(5, -0.5), &format!("{numbers} -0.5 at index 5"));
