@@ -169,7 +169,8 @@ impl Chunk<'_> {
             let weighted = chunk.weighted::<E>(&held.element_weights)?;
             // A chunk for a group penalty has whole groups, so it is a tensor to them.
             let start = if groups::are_taken_by(chunk.penalty) { 0 } else { chunk.start };
-            Ok(Summed::Library(backend.partial_for(weighted, start, bytemuck::cast_slice(bytes))?))
+            let partial = backend.partial_for(weighted, start, bytemuck::cast_slice(bytes))?;
+            Ok(Summed::Library(Box::new(partial)))
         }
         match self.tensor.dtype {
             Type::F32 => of::<f32>(self, backend, held),

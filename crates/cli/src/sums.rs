@@ -13,14 +13,14 @@ use double::Double;
 /// The sums of some of a tensor's weights.
 #[derive(Debug, Clone)]
 pub(crate) enum Summed {
-    Library(Partial),
+    Library(Box<Partial>),
     Double(Box<Double>),
 }
 
 impl Default for Summed {
     /// The sums of nothing, whatever its type.
     fn default() -> Summed {
-        Summed::Library(Partial::default())
+        Summed::Library(Box::default())
     }
 }
 
@@ -46,7 +46,7 @@ impl Summed {
 pub(crate) fn reports<'a>(tensors: impl IntoIterator<Item = (&'a Summed, &'a Penalty)>) -> Result<Reports> {
     let tensors: Vec<(&Summed, &Penalty)> = tensors.into_iter().collect();
     let of_library = tensors.iter().map(|(sums, penalty)| match sums {
-        Summed::Library(partial) => Some((partial, *penalty)),
+        Summed::Library(partial) => Some((&**partial, *penalty)),
         Summed::Double(_) => None,
     });
     if let Some(partials) = of_library.collect::<Option<Vec<_>>>() {
@@ -127,7 +127,8 @@ impl Pieces {
 
     fn sum(&mut self, backend: &Backend, dtype: Type, bytes: &[u8]) -> Result<()> {
         fn of<E: Element>(backend: &Backend, start: u64, bytes: &[u8]) -> Result<Summed> {
-            Ok(Summed::Library(backend.partial_for(&Penalty::none(), start, bytemuck::cast_slice::<u8, E>(bytes))?))
+            let partial = backend.partial_for(&Penalty::none(), start, bytemuck::cast_slice::<u8, E>(bytes))?;
+            Ok(Summed::Library(Box::new(partial)))
         }
         if bytes.is_empty() {
             return Ok(());

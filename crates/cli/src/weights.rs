@@ -18,7 +18,7 @@ pub(crate) fn matching(path: &Path, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
         if let Some(skipped) = held.skipped.iter().find(|skipped| skipped.name == *name) {
             return Err(Error::file(path, format!("its tensor {name:?} has no weights: {}", skipped.reason)));
         }
-        let Some(weights) = held.tensors.iter().find(|weights| weights.name == *name) else {
+        let Some(weights) = held.tensors.iter().find(|weights| weights.names().any(|of| of == name)) else {
             return Err(Error::file(path, format!("has no weights of the tensor {name:?}")));
         };
         if weights.shape != tensor.shape {

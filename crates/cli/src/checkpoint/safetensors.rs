@@ -1,5 +1,6 @@
 //! safetensors: a length of 8 bytes, then a JSON header, then the tensors.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use safetensors::tensor::{Dtype as Stored, Metadata};
@@ -47,6 +48,14 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     // An empty tensor can begin at the same offset as another tensor, so the name breaks ties.
     let mut tensors: Vec<_> = metadata.tensors().into_iter().collect();
     tensors.sort_by(|(a, left), (b, right)| (left.data_offsets.0, a).cmp(&(right.data_offsets.0, b)));
+    // save_model of Python's safetensors keeps one of several names of the same weights, and says here which.
+    let mut tied: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (dropped, kept) in metadata.metadata().iter().flatten() {
+        if metadata.info(dropped).is_none() {
+            tied.entry(kept.clone()).or_default().push(dropped.clone());
+        }
+    }
+    tied.values_mut().for_each(|names| names.sort());
     for (name, info) in tensors {
         let (dtype, float8) = match info.dtype {
             Stored::F32 => (Type::F32, None),
@@ -66,8 +75,8 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
         let (start, end) = info.data_offsets;
         checkpoint.tensors.push(Tensor {
             source: source.clone(),
+            tied: tied.remove(&name).unwrap_or_default(),
             name,
-            tied: Vec::new(),
             dtype,
             float8,
             swapped: cfg!(target_endian = "big"),

@@ -109,8 +109,13 @@ fn a_budget_counts_tied_tensors_once() {
         let found = penalty(["eval", &text(&file("model.pt")), "--l1", "1", "--include", name, "--json"]).json();
         assert_eq!(found["total"]["len"], 48, "{name}");
     }
-    let shown = penalty(["eval", &text(&file("model.pt")), "--l1", "1"]).out;
-    assert!(shown.contains("wte.weight is lm_head.weight, and counts once"), "{shown}");
+    // The file that we wrote says so too.
+    for path in [&file("model.pt"), &plain] {
+        let shown = penalty(["eval", &text(path), "--l1", "1"]).out;
+        assert!(shown.contains("wte.weight is lm_head.weight, and counts once"), "{shown}");
+    }
+    let diff = penalty(["diff", &text(&file("model.pt")), &text(&plain)]);
+    assert_eq!(diff.code, 0, "{diff:?}");
 }
 
 #[test]
