@@ -27,6 +27,9 @@ model = {
 torch.save(model, "model.pt")
 torch.save({"w": base}, "old.pt", _use_new_zipfile_serialization=False)
 
+zeros = torch.zeros(9)
+torch.save({"a": zeros, "b": zeros.detach(), "c": torch.zeros(9)}, "same.pt")
+
 
 class Evil:
     def __reduce__(self):

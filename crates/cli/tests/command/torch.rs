@@ -162,6 +162,13 @@ fn nothing_of_a_pickle_is_run() {
 }
 
 #[test]
+fn names_that_cannot_be_told_apart_are_named() {
+    // Of three tensors with the same bytes, two share a storage.
+    let reason = "its tensor \"c\" shares its storage with one of [\"a\", \"b\"], and these have the same bytes";
+    assert_fails(&penalty(["eval", &text(&file("same.pt"))]), 1, &[reason]);
+}
+
+#[test]
 fn a_damaged_file_is_named() {
     let folder = folder();
     let path = folder.path().join("m.pt");
