@@ -1,0 +1,152 @@
+// The library, for the page. Geometry is computed at once; all else in workers, which an AbortSignal ends.
+
+import init, * as wasm from "./pkg/penalty_web.js";
+import type { Answer, Call } from "./messages";
+import type {
+  BenchRequest,
+  BenchRow,
+  Coefficients,
+  CoefficientsRequest,
+  CompareRequest,
+  Comparison,
+  Cv,
+  CvRequest,
+  Geometry,
+  GeometryRequest,
+  GpuInfo,
+  Path,
+  PathRequest,
+  PenaltyKind,
+  PlaneData,
+  PlaneLoss,
+  PlaneStart,
+  Progress,
+  Source,
+  TableInfo,
+  Watch,
+} from "./types";
+
+export type * from "./types";
+
+/** A worker that is started by the first call, and again after one was cancelled or broke. */
+class Background {
+  #worker: Worker | undefined;
+  #last = 0;
+  readonly #waiting = new Map<number, { reject: (reason: unknown) => void; answered: (answer: Answer) => void }>();
+
+  call<T, P = Progress>(name: string, request: unknown, watch: Watch<P> = {}): Promise<T> {
+    const { signal, onProgress } = watch;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const id = ++this.#last;
+    const worker = (this.#worker ??= this.#start());
+    return new Promise<T>((resolve, reject) => {
+      const abort = () => this.#end(signal?.reason);
+      const settle = () => {
+        signal?.removeEventListener("abort", abort);
+        this.#waiting.delete(id);
+      };
+      this.#waiting.set(id, {
+        reject: (reason) => {
+          settle();
+          reject(reason);
+        },
+        answered: (answer) => {
+          if ("progress" in answer) return onProgress?.(answer.progress as P);
+          settle();
+          if ("error" in answer) reject(new Error(answer.error));
+          else resolve(answer.result as T);
+        },
+      });
+      signal?.addEventListener("abort", abort);
+      worker.postMessage({ id, name, request } satisfies Call);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#waiting.get(data.id)?.answered(data);
+    worker.onerror = (event) => this.#end(new Error(event.message || "the worker did not start"));
+    return worker;
+  }
+
+  /** Ends the worker with all that it does. */
+  #end(reason: unknown): void {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    for (const { reject } of [...this.#waiting.values()]) reject(reason);
+  }
+}
+
+export class Library {
+  // A benchmark must not wait for a path, nor the other way round.
+  readonly #data = new Background();
+  readonly #gpu = new Background();
+
+  private constructor() {}
+
+  /** Loads the library into the page. */
+  static async load(): Promise<Library> {
+    await init();
+    return new Library();
+  }
+
+  // ---- Geometry: at once. These throw an Error of one line. ----
+
+  /** The penalties that a plane of two coefficients can show. */
+  penalties(): PenaltyKind[] {
+    return wasm.penalties();
+  }
+
+  /** The columns that `penalty geometry` draws by default: bmi and bp of the diabetes data. */
+  planeData(): PlaneData {
+    return wasm.planeData();
+  }
+
+  planeStart(loss: PlaneLoss): PlaneStart {
+    return wasm.planeStart(loss);
+  }
+
+  geometry(request: GeometryRequest): Geometry {
+    return wasm.geometry(request);
+  }
+
+  coefficients(request: CoefficientsRequest): Coefficients {
+    return wasm.coefficients(request);
+  }
+
+  // ---- Data: in a worker ----
+
+  /** The diabetes data as CSV text, to show or to save. */
+  diabetes(): string {
+    return wasm.diabetes();
+  }
+
+  table(source: Source, watch?: Watch): Promise<TableInfo> {
+    return this.#data.call("table", source, watch);
+  }
+
+  path(request: PathRequest, watch?: Watch): Promise<Path> {
+    return this.#data.call("path", request, watch);
+  }
+
+  crossValidate(request: CvRequest, watch?: Watch): Promise<Cv> {
+    return this.#data.call("crossValidate", request, watch);
+  }
+
+  // ---- GPU: in another worker ----
+
+  /** Opens the GPU and checks it. Rejects if the browser offers none. */
+  openGpu(watch?: Watch): Promise<GpuInfo> {
+    return this.#gpu.call("openGpu", undefined, watch);
+  }
+
+  /** The same weights on the GPU and in wasm. */
+  compare(request: CompareRequest, watch?: Watch): Promise<Comparison> {
+    return this.#gpu.call("compare", request, watch);
+  }
+
+  /** Each length in turn; `onProgress` gets each row as it is measured. */
+  benchmark(request: BenchRequest, watch?: Watch<BenchRow>): Promise<BenchRow[]> {
+    return this.#gpu.call("benchmark", request, watch);
+  }
+}

@@ -1,0 +1,15 @@
+// What the page and its worker say to each other.
+
+import type { Progress, BenchRow } from "./types";
+
+/** A call of one of the worker's functions. */
+export interface Call {
+  id: number;
+  name: string;
+  request: unknown;
+}
+
+export type Answer =
+  | { id: number; progress: Progress | BenchRow }
+  | { id: number; result: unknown }
+  | { id: number; error: string };

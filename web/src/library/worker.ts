@@ -1,0 +1,38 @@
+// Runs what takes longer than a frame, away from the page. The page ends this worker to cancel a call.
+
+import init, * as wasm from "./pkg/penalty_web.js";
+import type { Answer, Call } from "./messages";
+import type { BenchRequest, BenchRow, CompareRequest, CvRequest, PathRequest, Progress, Source } from "./types";
+
+const ready = init();
+/** Opened by the first call that needs it. */
+let device: wasm.Device | undefined;
+
+async function opened(): Promise<wasm.Device> {
+  device ??= await wasm.Device.open();
+  return device;
+}
+
+type Report = (progress: Progress | BenchRow) => void;
+
+const calls: Record<string, (request: never, report: Report) => unknown> = {
+  table: (source: Source) => wasm.table(source),
+  path: (request: PathRequest, report) => wasm.path(request, report),
+  crossValidate: (request: CvRequest, report) => wasm.crossValidate(request, report),
+  openGpu: async () => (await opened()).info(),
+  compare: async (request: CompareRequest, report) => wasm.compare(await opened(), request, report),
+  benchmark: async (request: BenchRequest, report) =>
+    wasm.benchmark(request.gpu ? await opened() : undefined, request, report),
+};
+
+const answer = (answer: Answer) => postMessage(answer);
+
+addEventListener("message", async ({ data: { id, name, request } }: MessageEvent<Call>) => {
+  try {
+    await ready;
+    const report: Report = (progress) => answer({ id, progress });
+    answer({ id, result: await calls[name]!(request as never, report) });
+  } catch (error) {
+    answer({ id, error: error instanceof Error ? error.message : String(error) });
+  }
+});
