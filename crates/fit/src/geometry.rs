@@ -6,13 +6,17 @@ use penalty::Penalty;
 
 use crate::design::Design;
 use crate::fitter::fit;
+use crate::lambda::{Grid, lambda_max};
 use crate::options::Options;
+use crate::path::path;
 use crate::sample::Sample;
 use crate::solution::Solution;
 use crate::{Error, Problem, Result, Squared};
 
 /// How many directions the boundary and the contours have between two axes.
 const DIRECTIONS: usize = 90;
+/// How many λ a picture's coefficients have.
+const STEPS: usize = 120;
 
 /// Two coefficients under the squared loss and a penalty: min over w of loss(w) + λR(w) is also the least loss where
 /// R(w) ≤ c, if R is convex. A contour of the loss touches that set in the solution.
@@ -41,6 +45,8 @@ pub struct Geometry {
     /// The boundary of {w : R(w) ≤ c}, in the order of the angle. Where the set has no boundary, as that of a penalty that
     /// is flat for large weights, the points are 1000 times as far away as the optimum.
     pub boundary: Vec<[f64; 2]>,
+    /// The loss's second derivatives: it is the least one + ½(w − optimum)ᵀH(w − optimum).
+    pub curvature: [[f64; 2]; 2],
     least: f64,
     /// L⁻ᵀ of the loss's curvature LLᵀ: L⁻ᵀu for a unit vector u is on the contour half a unit above the least loss.
     inverse: [[f64; 2]; 2],
@@ -93,7 +99,74 @@ pub fn geometry(problem: &Problem<'_>, penalty: &Penalty, lambda: f64, options: 
     let radius = if lambda > 0.0 { value / lambda } else { 0.0 };
     let [x, y] = [solution.coef[0] - optimum[0], solution.coef[1] - optimum[1]];
     let least = solution.loss - 0.5 * (a * x * x + 2.0 * b * x * y + d * y * y);
-    Ok(Geometry { optimum, solution, radius, boundary, least, inverse })
+    Ok(Geometry { optimum, solution, radius, boundary, curvature: [[a, b], [b, d]], least, inverse })
+}
+
+/// The λ of a picture of coefficients: from a largest one down to a thousandth of it.
+///
+/// ```
+/// let penalty_fit::Grid::Given(lambdas) = penalty_fit::picture_grid(5.0) else { unreachable!() };
+/// assert_eq!((lambdas.len(), lambdas[0]), (120, 5.0));
+/// ```
+pub fn picture_grid(most: f64) -> Grid {
+    Grid::Given((0..STEPS).map(|k| most * 1e-3f64.powf(k as f64 / (STEPS - 1) as f64)).collect())
+}
+
+/// A λ to begin a picture with: in the middle of those at which L1 has one coefficient that is not 0.
+///
+/// ```
+/// use penalty::Penalty;
+/// use penalty_fit::{Matrix, Options, Problem, Squared, fit, picture_lambda};
+///
+/// let (x, y) = ([-1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0], [-2.5, 1.5, -1.5, 2.5]); // y = 2x₀ + ½x₁
+/// let problem = Problem::new(Matrix::dense(4, 2, &x)?, &y)?;
+/// let lambda = picture_lambda(&problem, &Options::default())?;
+/// let solution = fit(&problem, &Squared, &Penalty::l1(lambda)?, &Options::default())?;
+/// assert_eq!(solution.nonzero, 1);
+/// # Ok::<(), penalty_fit::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`path`].
+pub fn picture_lambda(problem: &Problem<'_>, options: &Options<'_>) -> Result<f64> {
+    let l1 = Penalty::l1(1.0)?;
+    let most = lambda_max(problem, &Squared, &l1, options)?;
+    let fits = path(problem, &Squared, &l1, &picture_grid(most), options)?;
+    let with_one = fits.points.iter().filter(|point| point.solution.nonzero == 1).map(|point| point.solution.lambda);
+    let mut ends = with_one.clone().take(1).chain(with_one.last());
+    Ok(match (ends.next(), ends.next()) {
+        (Some(first), Some(last)) => (first * last).sqrt(),
+        _ => 0.5 * most,
+    })
+}
+
+/// The λ at which the solution has this loss, within what a picture shows: penalties that touch the same contour can be
+/// compared.
+///
+/// ```
+/// use penalty::Penalty;
+/// use penalty_fit::{Matrix, Options, Problem, Squared, fit, lambda_at_loss};
+///
+/// let (x, y) = ([-1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0], [-2.5, 1.5, -1.5, 2.5]);
+/// let problem = Problem::new(Matrix::dense(4, 2, &x)?, &y)?;
+/// let lambda = lambda_at_loss(&problem, &Penalty::l2_squared(1.0)?, 0.5, &Options::default())?;
+/// let ridge = fit(&problem, &Squared, &Penalty::l2_squared(lambda)?, &Options::default())?;
+/// assert!((ridge.loss - 0.5).abs() < 1e-9);
+/// # Ok::<(), penalty_fit::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`fit`](crate::fit()).
+pub fn lambda_at_loss(problem: &Problem<'_>, penalty: &Penalty, loss: f64, options: &Options<'_>) -> Result<f64> {
+    let (mut low, mut high) = (1e-12f64, 1e12f64);
+    for _ in 0..60 {
+        let middle = (low * high).sqrt();
+        let found = fit(problem, &Squared, &penalty.scaled(middle)?, options)?.loss;
+        if found < loss { low = middle } else { high = middle }
+    }
+    Ok(low)
 }
 
 impl Geometry {

@@ -64,7 +64,7 @@ pub use cv::{CrossValidation, Scaling, cross_validate, cross_validate_each, cros
 pub use error::{Error, Result};
 pub use fitter::fit;
 pub use folds::{Fold, Folds};
-pub use geometry::{Geometry, geometry};
+pub use geometry::{Geometry, geometry, lambda_at_loss, picture_grid, picture_lambda};
 pub use lambda::{Grid, lambda_max};
 pub use loss::Loss;
 pub use loss::logistic::Logistic;

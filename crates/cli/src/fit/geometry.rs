@@ -1,10 +1,15 @@
 //! `penalty geometry`.
 
+use std::path::Path;
+
 use penalty::Penalty;
-use penalty_fit::{Grid, Matrix, Options, Path, Problem, Squared, fit, geometry, lambda_max, path};
+use penalty_fit::{
+    Matrix, Options, Problem, Squared, fit, geometry, lambda_at_loss, lambda_max, path, picture_grid, picture_lambda,
+};
+use penalty_table::{Features, Kind, Table};
 use serde_json::{Map, Value, json};
 
-use super::data::{Features, Table};
+use super::data;
 use super::model;
 use super::picture::{self, Panel};
 use super::task::usage;
@@ -13,24 +18,15 @@ use crate::error::Result;
 use crate::named::Asked;
 use crate::output;
 use crate::report::short;
-use crate::select::Patterns;
 
 /// The data that is drawn if none is given, and what is drawn of it.
 const DIABETES: &str = include_str!("../../data/diabetes.csv");
 const COLUMNS: [&str; 2] = ["bmi", "bp"];
 const TARGET: &str = "target";
-/// How many λ the coefficients are drawn at.
-const STEPS: usize = 120;
 
 pub(crate) fn run(args: &args::Geometry) -> Result<()> {
     picture::check(&args.out)?;
-    let (features, target) = match (&args.data, &args.target) {
-        (Some(data), Some(target)) => {
-            let table = Table::open(data, None)?;
-            (table.features(target, &args.columns.patterns())?, table.numbers(target)?.to_vec())
-        }
-        _ => built_in(&args.columns.patterns())?,
-    };
+    let (features, target) = columns(args)?;
     let [first, second] = &features.names[..] else {
         let found = features.names.len();
         return Err(usage(format!(
@@ -43,11 +39,7 @@ pub(crate) fn run(args: &args::Geometry) -> Result<()> {
     let options = Options::default();
     let l1 = Penalty::l1(1.0)?;
     let most = lambda_max(&problem, &Squared, &l1, &options)?;
-    let default = || -> Result<f64> {
-        let fits = path(&problem, &Squared, &l1, &down_from(most), &options)?;
-        Ok(with_one(&fits).unwrap_or(0.5 * most))
-    };
-    let lambda = args.lambda.map_or_else(default, Ok)?;
+    let lambda = args.lambda.map_or_else(|| picture_lambda(&problem, &options), Ok)?;
     // Unless λ is given, all panels show the contour that L1 touches.
     let loss = fit(&problem, &Squared, &l1.scaled(lambda)?, &options)?.loss;
     let asked = [("L1, the lasso", Asked::from(l1)), ("L2, ridge", Asked::from(Penalty::l2_squared(1.0)?))];
@@ -57,13 +49,13 @@ pub(crate) fn run(args: &args::Geometry) -> Result<()> {
         let penalty = of_coefficients(&asked).map_err(usage)?;
         let lambda = match args.lambda {
             Some(lambda) => lambda,
-            None => with_loss(&problem, &penalty, loss)?,
+            None => lambda_at_loss(&problem, &penalty, loss, &options)?,
         };
         Ok(Panel {
             name,
             lambda,
             geometry: geometry(&problem, &penalty, lambda, &options)?,
-            path: path(&problem, &Squared, &penalty, &down_from(1.2 * most), &options)?,
+            path: path(&problem, &Squared, &penalty, &picture_grid(1.2 * most), &options)?,
         })
     });
     let panels = panels.collect::<Result<Vec<Panel>>>()?;
@@ -86,37 +78,25 @@ pub(crate) fn run(args: &args::Geometry) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// λ from a largest one down to a thousandth of it.
-fn down_from(most: f64) -> Grid {
-    Grid::Given((0..STEPS).map(|k| most * 1e-3f64.powf(k as f64 / (STEPS - 1) as f64)).collect())
-}
-
-/// A λ in the middle of those at which one coefficient is not 0.
-fn with_one(fits: &Path) -> Option<f64> {
-    let with_one = fits.points.iter().filter(|point| point.solution.nonzero == 1).map(|point| point.solution.lambda);
-    let of: Vec<f64> = with_one.collect();
-    Some((of.first()? * of.last()?).sqrt())
-}
-
-/// The λ at which the loss is this, within what a picture shows.
-fn with_loss(problem: &Problem<'_>, penalty: &Penalty, loss: f64) -> Result<f64> {
-    let (mut low, mut high) = (1e-12f64, 1e12f64);
-    for _ in 0..60 {
-        let middle = (low * high).sqrt();
-        let found = fit(problem, &Squared, &penalty.scaled(middle)?, &Options::default())?.loss;
-        if found < loss { low = middle } else { high = middle }
-    }
-    Ok(low)
-}
-
-fn built_in(patterns: &Patterns<'_>) -> Result<(Features, Vec<f64>)> {
-    let table = Table::of_csv("the diabetes data", DIABETES)?;
-    let features = if patterns.include.is_empty() && patterns.exclude.is_empty() {
-        table.named(COLUMNS.map(str::to_owned).to_vec())?
-    } else {
-        table.features(TARGET, patterns)?
+/// The columns and the target.
+fn columns(args: &args::Geometry) -> Result<(Features, Vec<f64>)> {
+    let patterns = &args.columns.patterns();
+    let (path, table, name) = match (&args.data, &args.target) {
+        (Some(data), Some(target)) => (data.as_path(), data::open(data, None)?, target.as_str()),
+        _ => {
+            let path = Path::new("the diabetes data");
+            let table = Table::csv(DIABETES.as_bytes(), None).map_err(|error| data::failed(path, &error))?;
+            (path, table, TARGET)
+        }
     };
-    Ok((features, table.numbers(TARGET)?.to_vec()))
+    let failed = |error| data::failed(path, &error);
+    let target = table.target(name, Kind::Number).map_err(failed)?;
+    let features = if args.data.is_none() && patterns.include.is_empty() && patterns.exclude.is_empty() {
+        table.named(COLUMNS.map(str::to_owned).to_vec()).map_err(failed)?
+    } else {
+        data::features(path, &table, patterns, name, &target)?
+    };
+    Ok((features, target.values))
 }
 
 fn object(names: &[String; 2], panels: &[Panel]) -> Map<String, Value> {

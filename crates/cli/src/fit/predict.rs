@@ -2,7 +2,7 @@
 
 use serde_json::{Map, json};
 
-use super::data::Table;
+use super::data;
 use super::model::Model;
 use crate::args::fit as args;
 use crate::error::{Error, Result};
@@ -10,7 +10,8 @@ use crate::output;
 
 pub(crate) fn run(args: &args::Predict) -> Result<()> {
     let model = Model::read(&args.model)?;
-    let features = Table::open(&args.data, None)?.named(model.features.clone())?;
+    let features = data::open(&args.data, None)?.named(model.features.clone());
+    let features = features.map_err(|error| data::failed(&args.data, &error))?;
     let outputs: Vec<Vec<f64>> = model
         .outputs()
         .map(|(coef, intercept)| {

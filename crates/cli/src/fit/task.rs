@@ -1,9 +1,10 @@
 //! What is to be fitted: columns, a target and a loss, as the options say.
 
 use penalty_fit::{Logistic, Loss, Matrix, Multinomial, Options, Poisson, Problem, Squared};
+use penalty_table::{Features, Kind};
 use serde_json::{Map, Value, json};
 
-use super::data::{Features, SHOWN, Table};
+use super::data;
 use crate::args::fit::{ColumnArgs, DataArgs, LossName, ModelArgs};
 use crate::error::{Error, Result};
 use crate::named::Asked;
@@ -22,37 +23,18 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(data: &DataArgs, model: &ModelArgs) -> Result<Task> {
-        let is_class = matches!(model.loss, LossName::Logistic | LossName::Multinomial);
-        let table = Table::open(&data.data, is_class.then_some(data.target.as_str()))?;
-        let (target, classes) = if is_class {
-            let classes = table.classes(&data.target)?;
-            if classes.labels.len() < 2 {
-                let found = classes.labels.join(", ");
-                return Err(
-                    table.error(format!("column {:?}: expected at least two classes, found only {found}", data.target))
-                );
-            }
-            if model.loss == LossName::Logistic && classes.labels.len() > 2 {
-                let (found, shown) = (classes.labels.len(), classes.labels.len().min(SHOWN));
-                let labels = classes.labels[..shown].join(", ") + if found > shown { ", …" } else { "" };
-                return Err(table.error(format!(
-                    "column {:?}: expected two classes, found {found}: {labels} (--loss multinomial takes several)",
-                    data.target
-                )));
-            }
-            (classes.of.iter().map(|class| *class as f64).collect(), classes.labels)
-        } else {
-            (table.numbers(&data.target)?.to_vec(), Vec::new())
+        let kind = match model.loss {
+            LossName::Squared | LossName::Poisson => Kind::Number,
+            LossName::Logistic => Kind::TwoClasses,
+            LossName::Multinomial => Kind::Classes,
         };
-        let features = table.features(&data.target, &data.columns.patterns())?;
-        if let Some(copy) = features.columns().position(|column| column == target) {
-            let name = &features.names[copy];
-            return Err(table.error(format!("column {name:?} is the target {:?} itself: --exclude it", data.target)));
-        }
+        let table = data::open(&data.data, kind.is_class().then_some(data.target.as_str()))?;
+        let target = table.target(&data.target, kind).map_err(|error| data::failed(&data.data, &error))?;
+        let features = data::features(&data.data, &table, &data.columns.patterns(), &data.target, &target)?;
         Ok(Task {
             features,
-            target,
-            classes,
+            target: target.values,
+            classes: target.classes,
             loss: model.loss,
             standardize: model.standardize,
             tolerance: model.tolerance,

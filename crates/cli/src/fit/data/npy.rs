@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 
 use npyz::{DType, NpyFile, Order, TypeChar};
-
-use super::{Column, Fault};
+use penalty_table::Column;
 
 /// Reads all columns.
 pub(super) fn read(file: File) -> Result<Vec<Column>, String> {
@@ -26,12 +25,8 @@ pub(super) fn read(file: File) -> Result<Vec<Column>, String> {
         return Err(format!("expected {count} numbers, found {}", values.len()));
     }
     let at = |row: usize, column: usize| if by_column { column * rows + row } else { row * columns + column };
-    let column = |column: usize| {
-        let numbers: Vec<f64> = (0..rows).map(|row| values[at(row, column)]).collect();
-        let fault = numbers.iter().position(|number| !number.is_finite());
-        let fault = fault.map(|row| Fault { place: format!("row {}", row + 1), found: numbers[row].to_string() });
-        Column { name: (column + 1).to_string(), numbers, fault, texts: None }
-    };
+    let column =
+        |column: usize| Column::new((column + 1).to_string(), (0..rows).map(|row| values[at(row, column)]).collect());
     Ok((0..columns).map(column).collect())
 }
 

@@ -1,13 +1,13 @@
-//! CSV: fields in quotes or not, separated by commas, semicolons or tabs, with names in the first row or none.
+//! Reading CSV.
 
 use std::io::{BufRead, BufReader, Read};
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::{Column, Fault};
+use crate::{Column, Fault};
 
 /// Reads all columns.
-pub(super) fn read(file: impl Read, label: Option<&str>) -> Result<Vec<Column>, String> {
+pub(crate) fn read(file: impl Read, label: Option<&str>) -> Result<Vec<Column>, String> {
     let mut file = BufReader::with_capacity(1 << 20, file);
     let delimiter = delimiter(file.fill_buf().map_err(|error| error.to_string())?);
     let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(file);
