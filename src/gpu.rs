@@ -72,6 +72,7 @@ pub use adapter::Choice;
 #[cfg(not(target_family = "wasm"))]
 pub use adapter::adapters;
 pub use adapter::adapters_async;
+pub use check::Check;
 pub use determinism::Determinism;
 pub use device::{Gpu, guarded};
 pub use lists::Operands;

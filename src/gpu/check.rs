@@ -13,6 +13,28 @@ use crate::plan::operation::Operation;
 use crate::slices::{Slices, Tensor, Update};
 use crate::{Penalty, Result};
 
+/// A part of the self-check of a device.
+///
+/// ```no_run
+/// use penalty::Determinism;
+///
+/// # fn f(gpu: &penalty::Gpu) {
+/// for check in gpu.checks().iter().filter(|check| check.determinism < Determinism::GpuToGpu) {
+///     eprintln!("{} differs from the CPU's", check.name); // such as "gradient"
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    /// What was computed.
+    pub name: &'static str,
+    /// What the device promises of it.
+    pub determinism: Determinism,
+}
+
+/// What was computed, as bytes.
+type Found = (&'static str, Vec<u8>);
+
 /// The probe: an ordinary tile, tiles that must be scaled up and down, a tile of all decades, and a tile with zeros,
 /// NaN and infinities, which is not full.
 fn probe() -> Vec<f32> {
@@ -40,7 +62,7 @@ fn probe() -> Vec<f32> {
 /// What the promise covers, as bits: sums and counts, gradients and proxes of `f32`, quotients and roots, and decoding
 /// and encoding of the 16-bit types. Compiling is most of the cost of opening a device, so each rule is probed in one
 /// kernel, not in all that share it.
-async fn results(backend: &impl Slices) -> Result<Vec<Vec<u8>>> {
+async fn results(backend: &impl Slices) -> Result<[Found; 6]> {
     let penalty = Penalty::keras(0.0625, 0.3)?;
     let probe = probe();
     let mut gradient = probe.clone();
@@ -50,13 +72,13 @@ async fn results(backend: &impl Slices) -> Result<Vec<Vec<u8>>> {
     let partials = backend.partials(&[Tensor::new((&Penalty::none()).into(), probe[..].into())]).await?;
     let half = probe.iter().map(|&x| f16::from_f32(x)).collect();
     let brain = probe.iter().map(|&x| bf16::from_f32(x)).collect();
-    Ok(vec![
-        partials.iter().flat_map(|partial| partial.to_bytes()).collect(),
-        bytemuck::cast_slice(&gradient).to_vec(),
-        prox(backend, &penalty, probe.clone()).await?,
-        prox(backend, &Penalty::log_sum(0.3, 0.5)?, probe).await?,
-        prox::<f16>(backend, &penalty, half).await?,
-        prox::<bf16>(backend, &penalty, brain).await?,
+    Ok([
+        ("value and statistics", partials.iter().flat_map(|partial| partial.to_bytes()).collect()),
+        ("gradient", bytemuck::cast_slice(&gradient).to_vec()),
+        ("prox", prox(backend, &penalty, probe.clone()).await?),
+        ("prox with quotients and roots", prox(backend, &Penalty::log_sum(0.3, 0.5)?, probe).await?),
+        ("prox of f16", prox::<f16>(backend, &penalty, half).await?),
+        ("prox of bf16", prox::<bf16>(backend, &penalty, brain).await?),
     ])
 }
 
@@ -66,14 +88,17 @@ async fn prox<E: Element>(backend: &impl Slices, penalty: &Penalty, mut weights:
     Ok(bytemuck::cast_slice(&weights).to_vec())
 }
 
-pub(super) async fn determinism(gpu: &Gpu, wait: WaitMode) -> Result<Determinism> {
+/// Runs the probe, and once more if its bits are not the CPU's.
+pub(super) async fn checks(gpu: &Gpu, wait: WaitMode) -> Result<[Check; 6]> {
     let device = Waited { gpu, wait };
-    let first = results(&device).await?;
-    Ok(if first == results(&Cpu::new()).await? {
-        Determinism::GpuToGpu
-    } else if first == results(&device).await? {
-        Determinism::RunToRun
-    } else {
-        Determinism::NotGuaranteed
-    })
+    let (first, expected) = (results(&device).await?, results(&Cpu::new()).await?);
+    let second = if first == expected { first.clone() } else { results(&device).await? };
+    Ok(std::array::from_fn(|at| {
+        let determinism = match (first[at] == second[at], first[at] == expected[at]) {
+            (true, true) => Determinism::GpuToGpu,
+            (true, false) => Determinism::RunToRun,
+            (false, _) => Determinism::NotGuaranteed,
+        };
+        Check { name: first[at].0, determinism }
+    }))
 }

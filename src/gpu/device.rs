@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::budget::stage::Stage;
+use super::check::Check;
 use super::determinism::Determinism;
 use super::kernel::Kernel;
 use super::memo::Memo;
@@ -39,7 +40,8 @@ pub(super) struct Inner {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) info: wgpu::AdapterInfo,
-    pub(super) determinism: Determinism,
+    /// What the self-check found; nothing while it runs.
+    pub(super) checks: Vec<Check>,
     pub(super) checked: bool,
     pub(super) window: u64,
     pub(super) pipelines: Memo<Kernel, Pipeline>,
@@ -113,7 +115,21 @@ impl Gpu {
     /// # }
     /// ```
     pub fn determinism(&self) -> Determinism {
-        self.inner.determinism
+        let all = self.checks().iter().map(|check| check.determinism);
+        all.min().unwrap_or(Determinism::NotGuaranteed)
+    }
+
+    /// The parts of the self-check, each with what it found.
+    ///
+    /// ```no_run
+    /// # fn f(gpu: &penalty::Gpu) {
+    /// for check in gpu.checks() {
+    ///     println!("{}: {}", check.name, check.determinism); // such as "gradient: gpu_to_gpu"
+    /// }
+    /// # }
+    /// ```
+    pub fn checks(&self) -> &[Check] {
+        &self.inner.checks
     }
 
     pub(super) fn next_serial(&self) -> u32 {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::adapter::{self, Choice};
 use super::check;
-use super::determinism::Determinism;
 use super::device::{self, Gpu, Inner};
 use super::limits::{self, LARGEST_BINDING, SMALLEST_WINDOW};
 use super::memo::Memo;
@@ -156,7 +155,7 @@ impl Gpu {
             info: device.adapter_info(),
             device,
             queue,
-            determinism: Determinism::NotGuaranteed,
+            checks: Vec::new(),
             checked: options.checked,
             window,
             pipelines: Memo::default(),
@@ -169,10 +168,10 @@ impl Gpu {
             process: device::process(),
         };
         let mut gpu = Gpu { inner: Arc::new(inner) };
-        let determinism = check::determinism(&gpu, wait).await?;
+        let checks = check::checks(&gpu, wait).await?;
         // No clone exists yet.
         if let Some(inner) = Arc::get_mut(&mut gpu.inner) {
-            inner.determinism = determinism;
+            inner.checks = checks.to_vec();
         }
         Ok(gpu)
     }

@@ -4,13 +4,19 @@ use wasm_bindgen::JsValue;
 
 /// Any error, as its text.
 #[derive(Debug)]
-pub(crate) struct Error(String);
+pub struct Error(String);
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn new(text: impl std::fmt::Display) -> Error {
         Error(text.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

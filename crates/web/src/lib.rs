@@ -8,6 +8,7 @@
 mod choice;
 mod data;
 mod error;
+mod gpu;
 mod object;
 mod plane;
 mod progress;

@@ -19,10 +19,16 @@ const calls: Record<string, (request: never, report: Report) => unknown> = {
   table: (source: Source) => wasm.table(source),
   path: (request: PathRequest, report) => wasm.path(request, report),
   crossValidate: (request: CvRequest, report) => wasm.crossValidate(request, report),
-  openGpu: async () => (await opened()).info(),
-  compare: async (request: CompareRequest, report) => wasm.compare(await opened(), request, report),
+  openGpu: async () => {
+    const info = (await opened()).info();
+    // wgpu does not pass these on.
+    const adapter = (await navigator.gpu.requestAdapter())?.info;
+    const { vendor = "", architecture = "" } = adapter ?? {};
+    return { ...info, adapter: { ...info.adapter, vendor, architecture } };
+  },
+  compare: async (request: CompareRequest) => (await opened()).compare(request),
   benchmark: async (request: BenchRequest, report) =>
-    wasm.benchmark(request.gpu ? await opened() : undefined, request, report),
+    request.gpu ? (await opened()).benchmark(request, report) : wasm.benchmark(request, report),
 };
 
 const answer = (answer: Answer) => postMessage(answer);
