@@ -2,6 +2,12 @@
 
 use crate::{Error, Result};
 
+/// What an adapter needs.
+#[cfg(not(target_family = "wasm"))]
+const NEEDED: &str = "wgpu needs a Vulkan, Metal, DirectX 12 or OpenGL driver";
+#[cfg(target_family = "wasm")]
+const NEEDED: &str = "it needs a browser with WebGPU, and a GPU that the browser uses for it";
+
 /// Which adapter to open.
 ///
 /// ```no_run
@@ -74,7 +80,7 @@ pub(super) async fn choose(choice: &Choice) -> Result<wgpu::Adapter> {
     }
     let request = match choice {
         Choice::Hardware => "is a hardware GPU".into(),
-        Choice::Any => "at all; wgpu needs a Vulkan, Metal, DirectX 12 or OpenGL driver".into(),
+        Choice::Any => format!("at all; {NEEDED}"),
         Choice::Named(text) => format!("is named like {text:?}"),
     };
     let found = if found.is_empty() { "none".into() } else { found.join(", ") };

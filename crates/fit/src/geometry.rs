@@ -238,7 +238,9 @@ fn boundary(penalty: &Penalty, [u, v]: [f64; 2], c: f64, far: f64) -> Result<[f6
     if value(high)? > c {
         loop {
             let middle = 0.5 * (low + high);
-            if middle <= low || middle >= high {
+            // No point of a direction that the penalty forbids is allowed: the smallest float would be found after
+            // a thousand halvings.
+            if middle <= low || middle >= high || middle < far * f64::EPSILON * f64::EPSILON {
                 break;
             }
             if value(middle)? <= c { low = middle } else { high = middle }

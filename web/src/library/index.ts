@@ -28,52 +28,70 @@ import type {
 
 export type * from "./types";
 
+/** A call that is not answered yet. */
+interface Waiting {
+  call: Call;
+  answered: (answer: Answer) => void;
+}
+
 /** A worker that is started by the first call, and again after one was cancelled or broke. */
 class Background {
   #worker: Worker | undefined;
   #last = 0;
-  readonly #waiting = new Map<number, { reject: (reason: unknown) => void; answered: (answer: Answer) => void }>();
+  readonly #waiting = new Map<number, Waiting>();
 
   call<T, P = Progress>(name: string, request: unknown, watch: Watch<P> = {}): Promise<T> {
     const { signal, onProgress } = watch;
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const id = ++this.#last;
-    const worker = (this.#worker ??= this.#start());
+    const call: Call = { id: ++this.#last, name, request };
     return new Promise<T>((resolve, reject) => {
-      const abort = () => this.#end(signal?.reason);
       const settle = () => {
         signal?.removeEventListener("abort", abort);
-        this.#waiting.delete(id);
+        this.#waiting.delete(call.id);
       };
-      this.#waiting.set(id, {
-        reject: (reason) => {
-          settle();
-          reject(reason);
-        },
-        answered: (answer) => {
-          if ("progress" in answer) return onProgress?.(answer.progress as P);
-          settle();
-          if ("error" in answer) reject(new Error(answer.error));
-          else resolve(answer.result as T);
-        },
-      });
+      const abort = () => {
+        settle();
+        reject(signal?.reason);
+        // Only its end stops a worker that computes. What else it was asked begins again.
+        this.#end();
+        for (const { call } of this.#waiting.values()) this.#send(call);
+      };
+      const answered = (answer: Answer) => {
+        if ("progress" in answer) return onProgress?.(answer.progress as P);
+        settle();
+        if ("error" in answer) reject(new Error(answer.error));
+        else resolve(answer.result as T);
+      };
+      this.#waiting.set(call.id, { call, answered });
       signal?.addEventListener("abort", abort);
-      worker.postMessage({ id, name, request } satisfies Call);
+      this.#send(call);
     });
+  }
+
+  #send(call: Call): void {
+    this.#worker ??= this.#start();
+    this.#worker.postMessage(call);
   }
 
   #start(): Worker {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-    worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#waiting.get(data.id)?.answered(data);
-    worker.onerror = (event) => this.#end(new Error(event.message || "the worker did not start"));
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+      this.#waiting.get(data.id)?.answered(data);
+      // After a panic, or without memory, nothing in it can be trusted.
+      if ("broken" in data) this.#fail(data.error);
+    };
+    worker.onerror = (event) => this.#fail(event.message || "the worker did not start");
     return worker;
   }
 
-  /** Ends the worker with all that it does. */
-  #end(reason: unknown): void {
+  #end(): void {
     this.#worker?.terminate();
     this.#worker = undefined;
-    for (const { reject } of [...this.#waiting.values()]) reject(reason);
+  }
+
+  #fail(error: string): void {
+    this.#end();
+    for (const { call, answered } of [...this.#waiting.values()]) answered({ id: call.id, error });
   }
 }
 

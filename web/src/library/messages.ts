@@ -12,4 +12,6 @@ export interface Call {
 export type Answer =
   | { id: number; progress: Progress | BenchRow }
   | { id: number; result: unknown }
-  | { id: number; error: string };
+  | { id: number; error: string }
+  /** The worker is of no more use. */
+  | { id: number; error: string; broken: true };

@@ -5,12 +5,11 @@ import type { Answer, Call } from "./messages";
 import type { BenchRequest, BenchRow, CompareRequest, CvRequest, PathRequest, Progress, Source } from "./types";
 
 const ready = init();
-/** Opened by the first call that needs it. */
-let device: wasm.Device | undefined;
+/** Opened by the first call that needs it, and again after a call failed: the device may be lost. */
+let device: Promise<wasm.Device> | undefined;
 
-async function opened(): Promise<wasm.Device> {
-  device ??= await wasm.Device.open();
-  return device;
+function opened(): Promise<wasm.Device> {
+  return (device ??= wasm.Device.open());
 }
 
 type Report = (progress: Progress | BenchRow) => void;
@@ -39,6 +38,13 @@ addEventListener("message", async ({ data: { id, name, request } }: MessageEvent
     const report: Report = (progress) => answer({ id, progress });
     answer({ id, result: await calls[name]!(request as never, report) });
   } catch (error) {
-    answer({ id, error: error instanceof Error ? error.message : String(error) });
+    device = undefined;
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof WebAssembly.RuntimeError) {
+      // Its memory was not enough, or the library has a mistake, which is on the console.
+      answer({ id, error: `the library stopped, perhaps for want of memory: ${message}`, broken: true });
+    } else {
+      answer({ id, error: message });
+    }
   }
 });
