@@ -15,6 +15,9 @@ pub(crate) const ON_DEVICES: &[DeviceTest] = named![
 
 fn the_self_check_promises_the_cpus_bits(device: &Device) {
     assert_eq!(device.gpu().determinism(), Determinism::GpuToGpu);
+    let parts = device.gpu().checks();
+    assert!(parts.iter().all(|part| part.determinism == Determinism::GpuToGpu), "{parts:?}");
+    assert!(parts.iter().any(|part| part.name == "gradient"), "{parts:?}");
     // The opened device has the driver that the test's name says.
     let (asked, answered) = (device.adapter.get_info(), device.gpu().adapter_info());
     assert_eq!(
