@@ -134,11 +134,9 @@ pub fn picture_lambda(problem: &Problem<'_>, options: &Options<'_>) -> Result<f6
     let most = lambda_max(problem, &Squared, &l1, options)?;
     let fits = path(problem, &Squared, &l1, &picture_grid(most), options)?;
     let with_one = fits.points.iter().filter(|point| point.solution.nonzero == 1).map(|point| point.solution.lambda);
-    let mut ends = with_one.clone().take(1).chain(with_one.last());
-    Ok(match (ends.next(), ends.next()) {
-        (Some(first), Some(last)) => (first * last).sqrt(),
-        _ => 0.5 * most,
-    })
+    let with_one: Vec<f64> = with_one.collect();
+    let ends = with_one.first().zip(with_one.last());
+    Ok(ends.map_or(0.5 * most, |(first, last)| (first * last).sqrt()))
 }
 
 /// The λ at which the solution has this loss, within what a picture shows: penalties that touch the same contour can be
