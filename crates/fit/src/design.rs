@@ -186,29 +186,32 @@ impl Design {
         });
     }
 
-    /// Adds a·x̃ⱼ to `out`, apart from a constant that is the same in every row, which is returned.
-    fn add(&self, column: usize, a: f64, out: &mut [f64]) -> f64 {
+    /// Adds Σ aⱼx̃ⱼ to `out`. Dense columns are added on the pool, a few rows at a time: so `out` stays in the cache, and
+    /// each number's sum has the order of the columns.
+    pub(crate) fn add_columns(&self, columns: impl Iterator<Item = (usize, f64)>, out: &mut [f64]) {
+        const ROWS: usize = 2048;
+        let columns = columns.filter(|(_, a)| *a != 0.0);
         match &self.store {
             Store::Dense(x) => {
-                add_scaled(a, &x[column * self.rows..(column + 1) * self.rows], out);
-                0.0
+                let column = |(column, a)| (a, &x[column * self.rows..(column + 1) * self.rows]);
+                let columns: Vec<(f64, &[f64])> = columns.map(column).collect();
+                out.par_chunks_mut(ROWS).enumerate().for_each(|(block, out)| {
+                    for (a, x) in &columns {
+                        add_scaled(*a, &x[block * ROWS..block * ROWS + out.len()], out);
+                    }
+                });
             }
-            Store::Sparse(columns) => {
-                let a = a / self.scales[column];
-                columns.of(column).for_each(|(row, x)| out[row] += a * x);
-                -a * self.means[column]
+            Store::Sparse(of) => {
+                let mut constant = 0.0;
+                for (column, a) in columns {
+                    let a = a / self.scales[column];
+                    of.of(column).for_each(|(row, x)| out[row] += a * x);
+                    constant -= a * self.means[column];
+                }
+                if constant != 0.0 {
+                    out.iter_mut().for_each(|out| *out += constant);
+                }
             }
-        }
-    }
-
-    /// Adds Σ aⱼx̃ⱼ to `out`.
-    pub(crate) fn add_columns(&self, columns: impl Iterator<Item = (usize, f64)>, out: &mut [f64]) {
-        let mut constant = 0.0;
-        for (column, a) in columns.filter(|(_, a)| *a != 0.0) {
-            constant += self.add(column, a, out);
-        }
-        if constant != 0.0 {
-            out.iter_mut().for_each(|out| *out += constant);
         }
     }
 

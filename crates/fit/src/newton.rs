@@ -32,6 +32,21 @@ struct Held {
     /// Σh/n.
     total: f64,
     products: Products,
+    /// Σhx̃/n of the columns that have been asked for; NaN for the others.
+    means: Vec<f64>,
+}
+
+impl Held {
+    /// The weighted means of columns; 0 without an intercept, since nothing takes them up then.
+    fn means_of(&mut self, features: &[usize], sample: &Sample) -> Vec<f64> {
+        if !sample.intercept {
+            return vec![0.0; features.len()];
+        }
+        let new: Vec<usize> = features.iter().copied().filter(|j| self.means[*j].is_nan()).collect();
+        let means = sample.design.weighted_means(&new, &self.h);
+        new.iter().zip(means).for_each(|(j, mean)| self.means[*j] = mean);
+        features.iter().map(|j| self.means[*j]).collect()
+    }
 }
 
 /// Newton steps on one working set.
@@ -104,7 +119,8 @@ impl<'a> Newton<'a> {
             h.iter_mut().zip(0..).for_each(|(h, row)| *h = h.max(least * self.sample.weight(row)));
         }
         let total = h.iter().sum::<f64>() / rows as f64;
-        Held { h, total, products: Products::of_kept(&self.sample.design) }
+        let means = vec![f64::NAN; self.sample.design.cols()];
+        Held { h, total, products: Products::of_kept(&self.sample.design), means }
     }
 
     fn shift(&mut self, by: f64) {
@@ -203,10 +219,16 @@ impl Smooth for Newton<'_> {
         let bounded = !regularizer.is_convex();
         let (mut gram, mut means, mut moved_before) = (Vec::new(), Vec::new(), f64::INFINITY);
         let mut held = self.held[output].take();
-        for _ in 0..if bounded { BOUNDED_STEPS } else { STEPS } {
-            let mut slopes = std::mem::take(&mut self.slopes);
-            self.each(|y, eta| -self.loss.slope(y, eta, output), &mut slopes);
-            self.slopes = slopes;
+        for step in 0..if bounded { BOUNDED_STEPS } else { STEPS } {
+            // The slopes are those of the start until a step was taken.
+            let mut q: Vec<f64> = if step == 0 {
+                features.iter().map(|j| c[*j]).collect()
+            } else {
+                let mut slopes = std::mem::take(&mut self.slopes);
+                self.each(|y, eta| -self.loss.slope(y, eta, output), &mut slopes);
+                self.slopes = slopes;
+                self.sample.design.weighted_means(features, &self.slopes)
+            };
             // Products of before serve as long as the steps become short with them.
             let mut now = match held.take() {
                 Some(held) => held,
@@ -217,12 +239,8 @@ impl Smooth for Newton<'_> {
             };
             if gram.is_empty() {
                 now.products.prepare(&self.sample.design, Some(&now.h), features, c);
-                gram = now.products.among(features);
-                means = if self.sample.intercept {
-                    self.sample.design.weighted_means(features, &now.h)
-                } else {
-                    vec![0.0; m]
-                };
+                now.products.among(features, &mut gram);
+                means = now.means_of(features, self.sample);
                 // The intercept is at its best for every change of the coefficients.
                 if self.sample.intercept {
                     for (b, column) in gram.chunks_mut(m).enumerate() {
@@ -232,7 +250,6 @@ impl Smooth for Newton<'_> {
             }
             let (total, slope) = (now.total, self.slopes.iter().sum::<f64>() / n);
             held = Some(now);
-            let mut q = self.sample.design.weighted_means(features, &self.slopes);
             if self.sample.intercept {
                 q.iter_mut().zip(&means).for_each(|(q, mean)| *q -= mean * slope / total);
             }

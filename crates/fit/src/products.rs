@@ -1,5 +1,7 @@
 //! The products of columns that a fit has needed so far, X̃'VX̃/n.
 
+use rayon::prelude::*;
+
 use crate::design::Design;
 
 /// Products that are kept, since the next λ needs them too.
@@ -52,23 +54,38 @@ impl Products {
         complete.then(|| self.place.iter().map(|place| &self.columns[*place as usize][..]).collect())
     }
 
-    /// The products of features that are prepared with each other, column by column.
-    pub(crate) fn among(&self, features: &[usize]) -> Vec<f64> {
+    /// Writes the products of features that are prepared with each other, column by column. What was in `gram` does not
+    /// matter: it is memory that need not be asked for again.
+    pub(crate) fn among(&self, features: &[usize], gram: &mut Vec<f64>) {
+        /// Sides of squares that stay in the cache.
+        const SIDE: usize = 32;
         let m = features.len();
         let places: Vec<usize> = features.iter().map(|j| self.place[*j] as usize).collect();
-        let mut gram = vec![0.0; m * m];
+        gram.resize(m * m, 0.0);
         if self.with_all {
             for (out, place) in gram.chunks_mut(m.max(1)).zip(&places) {
                 let column = &self.columns[*place];
                 out.iter_mut().zip(features).for_each(|(out, j)| *out = column[*j]);
             }
-        } else {
-            for (out, place) in gram.chunks_mut(m.max(1)).zip(&places) {
-                let of = |other: &usize| self.columns[(*place).max(*other)][(*place).min(*other)];
-                out.iter_mut().zip(&places).for_each(|(out, other)| *out = of(other));
+            return;
+        }
+        // Each product is kept once, in the column of the one that came later.
+        gram.par_chunks_mut(m.max(1)).zip(&places).for_each(|(out, place)| {
+            let column = &self.columns[*place];
+            let known = out.iter_mut().zip(&places).filter(|(_, other)| *other <= place);
+            known.for_each(|(out, other)| *out = column[*other]);
+        });
+        for first in (0..m).step_by(SIDE) {
+            for second in (first..m).step_by(SIDE) {
+                for a in first..(first + SIDE).min(m) {
+                    for b in second.max(a + 1)..(second + SIDE).min(m) {
+                        let (to, from) =
+                            if places[a] < places[b] { (a * m + b, b * m + a) } else { (b * m + a, a * m + b) };
+                        gram[to] = gram[from];
+                    }
+                }
             }
         }
-        gram
     }
 
     /// Works out the products of these features. `c` are the slopes: features with a large one will be asked for next.

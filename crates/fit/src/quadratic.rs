@@ -16,6 +16,8 @@ pub(crate) struct Quadratic<'a> {
     y: Vec<f64>,
     pub(crate) mean: f64,
     products: Products,
+    /// Memory for those of a working set.
+    gram: Vec<f64>,
     /// X'Vy/n.
     start: Vec<f64>,
     /// y'Vy/n.
@@ -40,6 +42,7 @@ impl<'a> Quadratic<'a> {
             y,
             mean,
             products: Products::new(&sample.design),
+            gram: Vec::new(),
             start: vec![0.0; sample.design.cols()],
             of_residual: [0.0; 2],
             independent: None,
@@ -60,7 +63,9 @@ impl<'a> Quadratic<'a> {
     pub(crate) fn products(&mut self, features: &[usize]) -> Vec<f64> {
         let weights = self.sample.weights.as_deref();
         self.products.prepare(&self.sample.design, weights, features, &self.start);
-        self.products.among(features)
+        let mut products = Vec::new();
+        self.products.among(features, &mut products);
+        products
     }
 
     /// Whether all columns are known to be linearly independent.
@@ -146,13 +151,15 @@ impl Smooth for Quadratic<'_> {
                 return subproblem.minimize(w, &mut q, tolerance);
             }
         }
-        let gram = self.products.among(&working.features);
+        let mut gram = std::mem::take(&mut self.gram);
+        self.products.among(&working.features, &mut gram);
         let columns: Vec<&[f64]> = gram.chunks(working.features.len().max(1)).collect();
         let mut part: Vec<f64> = working.features.iter().map(|j| w[*j]).collect();
         let mut q: Vec<f64> = working.features.iter().map(|j| c[*j]).collect();
         let subproblem =
             Subproblem { regularizer, blocks: &working.blocks, features: &working.features, gram: &columns };
         let epochs = subproblem.minimize(&mut part, &mut q, tolerance)?;
+        self.gram = gram;
         working.features.iter().zip(part).for_each(|(j, part)| w[*j] = part);
         Ok(epochs)
     }

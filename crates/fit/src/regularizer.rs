@@ -281,6 +281,11 @@ impl Regularizer<'_> {
         }
     }
 
+    /// Whether a conjugate has values between 0 and infinity.
+    pub(crate) fn has_conjugates(&self) -> bool {
+        self.kinds.iter().any(|kind| matches!(kind, Kind::ElasticNet { l2, .. } if *l2 > 0.0))
+    }
+
     /// The conjugate of a single feature's elastic net at c.
     pub(crate) fn conjugate(&self, feature: usize, c: f64) -> f64 {
         match self.kind(feature) {

@@ -72,8 +72,7 @@ pub(crate) fn solve(
         let mut residuals = Vec::with_capacity(alive.len());
         let mut largest = 0.0f64;
         for block in &alive {
-            let l = gather(state, curvatures, template.members(*block), &mut scratch);
-            let residual = regularizer.residual(*block, &scratch.0, &scratch.1, l)?;
+            let residual = residual(regularizer, state, curvatures, *block, &mut scratch)?;
             largest = largest.max(residual);
             residuals.push(residual);
         }
@@ -120,8 +119,7 @@ pub(crate) fn solve(
         let mut count = chosen.iter().filter(|chosen| **chosen).count();
         if let (0, Some(wider)) = (iteration, wider) {
             for block in &alive {
-                let l = gather(state, smooth.curvatures(), template.members(*block), &mut scratch);
-                if !chosen[*block] && wider.residual(*block, &scratch.0, &scratch.1, l)? > 0.0 {
+                if !chosen[*block] && residual(wider, state, smooth.curvatures(), *block, &mut scratch)? > 0.0 {
                     chosen[*block] = true;
                     count += 1;
                 }
@@ -163,40 +161,51 @@ pub(crate) fn solve(
     Ok(None)
 }
 
-/// The coefficients and the slopes of a block; returns a bound of its curvature.
-fn gather(
+/// How far a block is from its optimum.
+fn residual(
+    regularizer: &Regularizer<'_>,
     state: &State,
     curvatures: &[f64],
-    members: impl Iterator<Item = usize>,
-    out: &mut (Vec<f64>, Vec<f64>),
-) -> f64 {
-    out.0.clear();
-    out.1.clear();
-    let mut sum = 0.0;
-    for j in members {
-        out.0.push(state.w[j]);
-        out.1.push(state.c[j]);
-        sum += curvatures[j];
+    block: usize,
+    scratch: &mut (Vec<f64>, Vec<f64>),
+) -> Result<f64> {
+    let template = regularizer.template();
+    if !template.has_groups() {
+        let one = block..block + 1;
+        return regularizer.residual(block, &state.w[one.clone()], &state.c[one], curvatures[block]);
     }
-    sum
+    scratch.0.clear();
+    scratch.1.clear();
+    let mut bound = 0.0;
+    for j in template.members(block) {
+        scratch.0.push(state.w[j]);
+        scratch.1.push(state.c[j]);
+        bound += curvatures[j];
+    }
+    regularizer.residual(block, &scratch.0, &scratch.1, bound)
 }
 
 /// The duality gap: how far the objective is above a lower bound. `None` if no bound is known.
 fn gap(smooth: &dyn Smooth, regularizer: &Regularizer<'_>, state: &State, objective: f64) -> Option<f64> {
     smooth.dual(1.0)?;
     let template = regularizer.template();
-    let (mut s, mut slopes): (f64, Vec<f64>) = (1.0, Vec::new());
+    let (mut s, mut members): (f64, Vec<f64>) = (1.0, Vec::new());
     for block in 0..template.blocks() {
-        slopes.clear();
-        slopes.extend(template.members(block).map(|j| state.c[j]));
+        let slopes = if template.has_groups() {
+            members.clear();
+            members.extend(template.members(block).map(|j| state.c[j]));
+            &members[..]
+        } else {
+            &state.c[block..block + 1]
+        };
         if slopes.iter().all(|c| *c == 0.0) {
             continue;
         }
-        s = s.min(regularizer.feasible(block, &slopes)?);
+        s = s.min(regularizer.feasible(block, slopes)?);
     }
     let bound = |s: f64| -> Option<f64> {
         let conjugates = || (0..template.features()).map(|j| regularizer.conjugate(j, s * state.c[j])).sum::<f64>();
-        Some(smooth.dual(s)? - if template.has_groups() { 0.0 } else { conjugates() })
+        Some(smooth.dual(s)? - if regularizer.has_conjugates() { conjugates() } else { 0.0 })
     };
     let gap = objective - bound(s)?;
     gap.is_finite().then_some(gap)

@@ -5,12 +5,13 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::{Design, Store};
-use crate::kernel::dot;
 
 /// Columns in a task of a product. The bits do not depend on how many threads there are.
 const BLOCK: usize = 128;
-/// Up to this many columns are multiplied one by one.
-const FEW: usize = 16;
+/// Columns in a task of a product with few others.
+const PART: usize = 64;
+/// So many rows of a few columns stay in the cache.
+const ROWS: usize = 512;
 
 impl Design {
     /// The products of these columns with every column: one vector for each.
@@ -41,22 +42,16 @@ impl Design {
             return Vec::new();
         }
         match &self.store {
-            // To copy the others would cost more than to read them in place.
-            Store::Dense(x) if columns.len() <= FEW => {
-                let (weighed, n) = (self.packed(columns, h), self.rows as f64);
-                let with = |other: &usize| -> Vec<f64> {
-                    let x = &x[other * self.rows..(other + 1) * self.rows];
-                    weighed.chunks(self.rows).map(|weighed| dot(x, weighed) / n).collect()
+            Store::Dense(x) => {
+                let parts: Vec<Vec<f64>> =
+                    others.par_chunks(PART).map(|part| self.picked_product(x, part, columns, h)).collect();
+                let of = |k: usize| {
+                    parts.iter().flat_map(move |part| {
+                        let high = part.len() / columns.len();
+                        part[k * high..(k + 1) * high].iter().copied()
+                    })
                 };
-                let products: Vec<Vec<f64>> = others.par_iter().map(with).collect();
-                (0..columns.len()).map(|k| products.iter().map(|products| products[k]).collect()).collect()
-            }
-            Store::Dense(_) => {
-                let (weighed, plain) = (self.packed(columns, h), self.packed(others, None));
-                let high = others.len();
-                let blocks: Vec<Vec<f64>> =
-                    weighed.par_chunks(BLOCK * self.rows).map(|part| self.product(&plain, part)).collect();
-                blocks.iter().flat_map(|block| block.chunks(high.max(1)).map(<[f64]>::to_vec)).collect()
+                (0..columns.len()).map(|k| of(k).collect()).collect()
             }
             Store::Sparse(_) => columns.par_iter().map(|column| self.sparse_products(*column, others, h)).collect(),
         }
@@ -117,6 +112,36 @@ impl Design {
         out
     }
 
+    /// A'HB/n of some columns of a dense design, packed a few rows at a time.
+    fn picked_product(&self, x: &[f64], a: &[usize], b: &[usize], h: Option<&[f64]>) -> Vec<f64> {
+        let mut out = vec![0.0; a.len() * b.len()];
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for start in (0..self.rows).step_by(ROWS) {
+            let end = (start + ROWS).min(self.rows);
+            left.clear();
+            right.clear();
+            for column in a {
+                left.extend_from_slice(&x[column * self.rows + start..column * self.rows + end]);
+            }
+            for column in b {
+                let x = &x[column * self.rows + start..column * self.rows + end];
+                match h {
+                    None => right.extend_from_slice(x),
+                    Some(h) => right.extend(x.iter().zip(&h[start..end]).map(|(x, h)| x * h)),
+                }
+            }
+            matmul(
+                MatMut::from_column_major_slice_mut(&mut out, a.len(), b.len()),
+                Accum::Add,
+                MatRef::from_column_major_slice(&left, end - start, a.len()).transpose(),
+                MatRef::from_column_major_slice(&right, end - start, b.len()),
+                1.0 / self.rows as f64,
+                Par::Seq,
+            );
+        }
+        out
+    }
+
     /// Copies of dense columns, times h.
     fn packed(&self, columns: &[usize], h: Option<&[f64]>) -> Vec<f64> {
         let Store::Dense(x) = &self.store else { return Vec::new() };
@@ -149,5 +174,58 @@ impl Design {
             (product - m * of_other - other_m * sum + m * other_m * total) / (n * s * other_s)
         };
         others.iter().map(product).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PART, ROWS};
+    use crate::design::Design;
+    use crate::matrix::Matrix;
+
+    /// Designs and weights at the boundaries of blocks of rows.
+    fn at_boundaries(cols: usize, check: impl Fn(&Design, &[f64], &[f64])) {
+        for rows in [1, 2, ROWS - 1, ROWS, ROWS + 1, 2048, 2049] {
+            let x: Vec<f64> = (0..rows * cols).map(|i| (i * i % 101) as f64 / 50.0 - 1.0).collect();
+            let h: Vec<f64> = (0..rows).map(|row| 0.1 + (row % 7) as f64).collect();
+            let matrix = Matrix::dense(rows, cols, &x).expect("the shape fits");
+            check(&Design::new(&matrix, None, None, false, false, None), &x, &h);
+        }
+    }
+
+    #[test]
+    fn products_are_those_of_a_plain_loop() {
+        let cols = 2 * PART + 2;
+        at_boundaries(cols, |design, x, h| {
+            let rows = design.rows();
+            for (few, many) in [(1, 1), (2, PART - 1), (3, PART), (3, PART + 1), (17, 2 * PART + 1)] {
+                let columns: Vec<usize> = (0..few).map(|k| cols - 1 - 2 * k).collect();
+                let others: Vec<usize> = (0..many).rev().collect();
+                for h in [None, Some(h)] {
+                    let products = design.gram_with(&columns, &others, h);
+                    for (a, products) in columns.iter().zip(&products) {
+                        assert_eq!(products.len(), many);
+                        for (b, found) in others.iter().zip(products) {
+                            let of = |row: usize| x[a * rows + row] * x[b * rows + row] * h.map_or(1.0, |h| h[row]);
+                            let want = (0..rows).map(of).sum::<f64>() / rows as f64;
+                            assert!((found - want).abs() < 1e-12, "{rows} rows: {found}, {want}");
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn sums_of_columns_have_the_bits_of_a_plain_loop() {
+        at_boundaries(5, |design, x, start| {
+            let (rows, mut found, mut want) = (design.rows(), start.to_vec(), start.to_vec());
+            let factors = [0.3, 0.0, -1.7, 1e-9, 2.0];
+            design.add_columns(factors.iter().copied().enumerate(), &mut found);
+            for (column, a) in factors.iter().enumerate() {
+                (0..rows).for_each(|row| want[row] += a * x[column * rows + row]);
+            }
+            assert_eq!(found, want);
+        });
     }
 }
