@@ -516,7 +516,7 @@ impl Cli {
                 }
                 &bench.backend
             }
-            Command::Fit(fit) => return penalty(&fit.penalty, fit.penalty.asked()),
+            Command::Fit(fit) => return fit.formula.asked().map(drop).map_err(|error| error.to_string()),
             Command::Path(_) | Command::Cv(_) | Command::Predict(_) | Command::Geometry(_) => return Ok(()),
             Command::Check(_) | Command::Diff(_) | Command::Devices(_) | Command::Completions { .. } => return Ok(()),
         };

@@ -1,5 +1,6 @@
 //! The commands on data: `penalty fit`, `path`, `cv`, `predict` and `geometry`.
 
+mod coefficients;
 mod cv;
 mod data;
 mod geometry;

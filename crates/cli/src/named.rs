@@ -47,13 +47,8 @@ impl Asked {
         Asked { groups, ..self.said("groups", groups) }
     }
 
-    /// The groups that the user gave.
-    pub(crate) fn grouping(&self) -> Option<Grouping> {
-        self.groups
-    }
-
     /// Adds one entry to the JSON description.
-    fn said(mut self, key: &str, value: Option<impl Display>) -> Asked {
+    pub(crate) fn said(mut self, key: &str, value: Option<impl Display>) -> Asked {
         if let (Some(value), Value::Object(json)) = (value, &mut self.json) {
             json.insert(key.to_owned(), json!(value.to_string()));
         }
@@ -97,6 +92,11 @@ pub(crate) fn keep(text: &str) -> Result<Asked, String> {
 /// The help's list of the values of `--penalty`.
 pub(crate) fn penalties_help() -> String {
     help("--penalty", Penalty::all())
+}
+
+/// The same for fits, where an option gives penalty factors, not a file element weights.
+pub(crate) fn fitted_help() -> String {
+    help("--penalty", Penalty::all().filter(|named| !named.name.starts_with("weighted")))
 }
 
 /// The help's list of the values of `--project`.

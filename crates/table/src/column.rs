@@ -35,9 +35,32 @@ impl Column {
     /// assert_eq!(column.fault().unwrap().place, "row 2");
     /// ```
     pub fn new(name: String, numbers: Vec<f64>) -> Column {
-        let fault = numbers.iter().position(|number| !number.is_finite());
-        let fault = fault.map(|row| Fault { place: format!("row {}", row + 1), found: numbers[row].to_string() });
-        Column { name, numbers, fault, texts: None }
+        let cell = |number: f64| if number.is_finite() { Ok(number) } else { Err(number.to_string()) };
+        Column::of_cells(name, numbers.into_iter().map(cell), None)
+    }
+
+    /// A column of cells that are finite numbers, or say what they have instead. `texts` are the cells as text, of a column
+    /// that is to name classes.
+    ///
+    /// ```
+    /// let cells = [Ok(1.0), Err("a date".into())];
+    /// let column = penalty_table::Column::of_cells("day".into(), cells, None);
+    /// assert_eq!(column.fault().unwrap().to_string(), "expected a finite number, found a date");
+    /// ```
+    pub fn of_cells(
+        name: String,
+        cells: impl IntoIterator<Item = Result<f64, String>>,
+        texts: Option<Vec<String>>,
+    ) -> Column {
+        let mut fault = None;
+        let number = |(row, cell): (usize, Result<f64, String>)| {
+            cell.unwrap_or_else(|found| {
+                fault.get_or_insert(Fault { place: format!("row {}", row + 1), found });
+                f64::NAN
+            })
+        };
+        let numbers = cells.into_iter().enumerate().map(number).collect();
+        Column { name, numbers, fault, texts }
     }
 
     /// Its name.

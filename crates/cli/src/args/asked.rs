@@ -1,4 +1,4 @@
-//! The options that ask for a penalty.
+//! The options that ask for a penalty and its λ.
 
 use std::path::PathBuf;
 
@@ -11,9 +11,10 @@ use crate::groups::{self, Grouping};
 use crate::named::{self, Asked};
 use crate::{error, weights};
 
+/// A penalty with its λ.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Penalty")]
-pub(crate) struct PenaltyArgs {
+pub(crate) struct FormulaArgs {
     /// Adds λΣ|θ|
     #[arg(long, value_name = "λ", value_parser = lambda, allow_negative_numbers = true)]
     l1: Option<f64>,
@@ -32,6 +33,25 @@ pub(crate) struct PenaltyArgs {
     #[arg(long = "penalty", value_name = "PENALTY", value_parser = named::penalty,
           conflicts_with_all = ["l1", "l2", "lambda", "alpha"])]
     named: Option<Asked>,
+}
+
+impl FormulaArgs {
+    /// The requested penalty; zero if no option was given.
+    pub(crate) fn asked(&self) -> penalty::Result<Asked> {
+        match (&self.named, self.lambda, self.alpha) {
+            (Some(asked), ..) => Ok(asked.clone()),
+            (None, Some(lambda), Some(alpha)) => Ok(Penalty::elastic_net(lambda, alpha)?.into()),
+            _ => Ok(Penalty::keras(self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0))?.into()),
+        }
+    }
+}
+
+/// A penalty of the tensors of a checkpoint.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Penalty")]
+pub(crate) struct PenaltyArgs {
+    #[command(flatten)]
+    formula: FormulaArgs,
     /// The element weights w ≥ 0 of a weighted penalty: a checkpoint that has, for each penalised tensor, a tensor of
     /// the same name and shape. Its values are converted to the penalised tensor's type; other tensors in it are
     /// ignored
@@ -45,12 +65,7 @@ pub(crate) struct PenaltyArgs {
 impl PenaltyArgs {
     /// The requested penalty; zero if no option was given.
     pub(crate) fn asked(&self) -> penalty::Result<Asked> {
-        let asked = match (&self.named, self.lambda, self.alpha) {
-            (Some(asked), ..) => asked.clone().weighted(self.weights.as_deref()),
-            (None, Some(lambda), Some(alpha)) => Penalty::elastic_net(lambda, alpha)?.into(),
-            _ => Penalty::keras(self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0))?.into(),
-        };
-        Ok(asked.over(self.groups))
+        Ok(self.formula.asked()?.weighted(self.weights.as_deref()).over(self.groups))
     }
 
     /// The element weights of each of these tensors; empty if the penalty takes none.
@@ -60,7 +75,7 @@ impl PenaltyArgs {
 
     /// Rejects `--weights` for a penalty that takes no element weights, and a weighted penalty without `--weights`.
     pub(super) fn validate(&self) -> Result<(), String> {
-        let weighted = self.named.as_ref().is_some_and(|asked| asked.penalty.is_weighted());
+        let weighted = self.formula.named.as_ref().is_some_and(|asked| asked.penalty.is_weighted());
         match (weighted, &self.weights) {
             (true, None) => Err("a weighted penalty needs --weights FILE, the weights of the elements".into()),
             (false, Some(_)) => {

@@ -1,14 +1,15 @@
 //! The options of the commands that fit.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use penalty::{Groups, Penalty};
+use penalty::Penalty;
+use penalty_fit::Grid;
 use regex::Regex;
 
-use super::asked::PenaltyArgs;
+use super::asked::FormulaArgs;
 use super::values;
-use crate::groups::{self, Grouping};
 use crate::named::{self, Asked};
 
 const FIT_EXAMPLES: &str = "\
@@ -22,13 +23,15 @@ const PATH_EXAMPLES: &str = "\
 Examples:
   penalty path data.csv --target price --standardize
   penalty path data.csv --target price --alpha 0.5 --standardize --plot path.svg
-  penalty path data.csv --target price --penalty mcp:gamma=3 --lambdas 1,0.3,0.1 --json";
+  penalty path data.csv --target price --penalty mcp:gamma=3 --lambdas 1,0.3,0.1 --json
+  penalty path data.csv --target price --alpha 0 --lambdas 100..0.01 --count 20 --standardize";
 
 const CV_EXAMPLES: &str = "\
 Examples:
   penalty cv data.csv --target price --standardize --folds 5 --seed 1 --plot cv.svg
   penalty cv data.csv --target ill --loss logistic --standardize --stratified --one-se --out model.json
-  penalty cv data.csv --target price --alpha 1,0.7,0.3 --standardize --json";
+  penalty cv data.csv --target price --alpha 1,0.7,0.3 --penalty mcp:gamma=3 --standardize
+  penalty cv data.csv --target price --penalty group-lasso --groups 'names:^[^_]+' --penalty-factor '^size=0' --json";
 
 const GEOMETRY_EXAMPLES: &str = "\
 Examples:
@@ -36,15 +39,22 @@ Examples:
   penalty geometry --out geometry.svg --penalty elastic-net:alpha=0.5 --penalty mcp:gamma=3
   penalty geometry --out geometry.svg --data data.csv --target price --include '^(size|age)$' --lambda 2";
 
+/// The help after the options: the penalties' names, and examples.
+fn help(examples: &str) -> String {
+    [&named::fitted_help(), examples].join("\n")
+}
+
 #[derive(Debug, Args)]
-#[command(after_help = FIT_EXAMPLES)]
+#[command(after_help = help(FIT_EXAMPLES))]
 pub(crate) struct Fit {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
-    pub(crate) penalty: PenaltyArgs,
+    pub(crate) formula: FormulaArgs,
+    #[command(flatten)]
+    pub(crate) coefficients: CoefficientArgs,
     #[command(flatten)]
     pub(crate) out: OutArgs,
     /// Print one JSON object instead of the table
@@ -53,14 +63,21 @@ pub(crate) struct Fit {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = PATH_EXAMPLES)]
+#[command(after_help = help(PATH_EXAMPLES))]
 pub(crate) struct Path {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    /// The elastic net λ(αΣ|w| + (1−α)Σw²), with α from 0 to 1; the default is 1, the lasso
+    #[arg(long, value_name = "α", value_parser = values::alpha, allow_negative_numbers = true,
+          help_heading = "Penalty")]
+    pub(crate) alpha: Option<f64>,
+    /// A penalty by name, NAME:key=value,… without λ: one of those listed below
+    #[arg(long, value_name = "PENALTY", value_parser = family, conflicts_with = "alpha", help_heading = "Penalty")]
+    pub(crate) penalty: Option<Asked>,
     #[command(flatten)]
-    pub(crate) family: FamilyArgs,
+    pub(crate) coefficients: CoefficientArgs,
     #[command(flatten)]
     pub(crate) grid: GridArgs,
     /// Draw the coefficients against λ: .svg or .png
@@ -72,14 +89,22 @@ pub(crate) struct Path {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = CV_EXAMPLES)]
+#[command(after_help = help(CV_EXAMPLES))]
 pub(crate) struct Cv {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    /// The elastic net λ(αΣ|w| + (1−α)Σw²), with α from 0 to 1; the default is 1, the lasso. Of several α, and of several
+    /// --penalty, the one with the least error is taken
+    #[arg(long, value_name = "α", value_parser = values::alpha, value_delimiter = ',', allow_negative_numbers = true,
+          help_heading = "Penalty")]
+    alpha: Vec<f64>,
+    /// A penalty by name, NAME:key=value,… without λ: one of those listed below; may be repeated
+    #[arg(long = "penalty", value_name = "PENALTY", value_parser = family, help_heading = "Penalty")]
+    penalties: Vec<Asked>,
     #[command(flatten)]
-    pub(crate) family: FamilyArgs,
+    pub(crate) coefficients: CoefficientArgs,
     #[command(flatten)]
     pub(crate) grid: GridArgs,
     /// How many folds
@@ -157,6 +182,9 @@ pub(crate) struct DataArgs {
     /// The column to predict
     #[arg(long, value_name = "COLUMN")]
     pub(crate) target: String,
+    /// A column with a weight ≥ 0 for each row: how much the row counts
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) sample_weights: Option<String>,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
 }
@@ -194,54 +222,74 @@ pub(crate) enum LossName {
     Poisson,
 }
 
-/// A penalty that λ multiplies.
+/// What a penalty is of.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Penalty")]
-pub(crate) struct FamilyArgs {
-    /// The elastic net λ(αΣ|w| + (1−α)Σw²), with α from 0 to 1; several for cv, which chooses among them. The default is 1,
-    /// the lasso
-    #[arg(long, value_name = "α", value_parser = values::alpha, value_delimiter = ',', allow_negative_numbers = true)]
-    alpha: Vec<f64>,
-    /// A penalty by name, NAME:key=value,… without λ: those of `penalty eval --help`
-    #[arg(long = "penalty", value_name = "PENALTY", value_parser = family, conflicts_with = "alpha")]
-    named: Option<Asked>,
-    /// The groups of a group penalty: runs:N for N consecutive columns each, or whole
-    #[arg(long, value_name = "GROUPS", value_parser = groups::parse, requires = "named")]
-    groups: Option<Grouping>,
+pub(crate) struct CoefficientArgs {
+    /// The groups of a group penalty: names:REGEX for columns in whose names REGEX matches the same text, runs:N for N
+    /// consecutive columns each, or whole
+    #[arg(long, value_name = "GROUPS", value_parser = column_groups)]
+    pub(crate) groups: Option<ColumnGroups>,
+    /// Multiply λ by F for columns whose name matches; 0 penalizes them not at all. May be repeated; the last match counts
+    #[arg(long, value_name = "REGEX=F", value_parser = factor)]
+    pub(crate) penalty_factor: Vec<(Regex, f64)>,
 }
 
-impl FamilyArgs {
-    /// The penalties at λ = 1, with what to call them.
-    pub(crate) fn penalties(&self) -> Result<Vec<Asked>, String> {
-        if let Some(named) = &self.named {
-            return Ok(vec![named.clone().over(self.groups)]);
+/// Which coefficients a group penalty groups.
+#[derive(Debug, Clone)]
+pub(crate) enum ColumnGroups {
+    Whole,
+    Runs(u64),
+    /// Those of columns in whose names this matches the same text.
+    Names(Regex),
+}
+
+impl Display for ColumnGroups {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            ColumnGroups::Whole => write!(f, "whole"),
+            ColumnGroups::Runs(len) => write!(f, "runs:{len}"),
+            ColumnGroups::Names(regex) => write!(f, "names:{regex}"),
         }
-        let alphas = if self.alpha.is_empty() { &[1.0][..] } else { &self.alpha };
-        let net = |alpha: &f64| Penalty::elastic_net(1.0, *alpha).map(Asked::from).map_err(|error| error.to_string());
-        alphas.iter().map(net).collect()
     }
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "λ")]
 pub(crate) struct GridArgs {
-    /// These λ, separated by commas
-    #[arg(long, value_name = "λ", value_parser = values::lambda, value_delimiter = ',', conflicts_with_all = ["count", "ratio"])]
-    pub(crate) lambdas: Vec<f64>,
-    /// How many λ, from the least at which all coefficients are 0 downwards
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) count: usize,
+    /// These λ, separated by commas, or FROM..TO: --count λ from one to the other, each the same fraction of the one before
+    #[arg(long, value_name = "λ", value_parser = lambdas, conflicts_with = "ratio")]
+    lambdas: Option<Lambdas>,
+    /// How many λ, from the least at which all coefficients are 0 downwards; the default is 100
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
     /// The last λ over the first
     #[arg(long, value_name = "RATIO", default_value_t = 1e-3)]
-    pub(crate) ratio: f64,
+    ratio: f64,
 }
 
+#[derive(Debug, Clone)]
+enum Lambdas {
+    List(Vec<f64>),
+    Range { from: f64, to: f64 },
+}
+
+/// How many λ a path has if nobody says.
+const COUNT: usize = 100;
+
 impl GridArgs {
-    pub(crate) fn grid(&self) -> penalty_fit::Grid {
-        if self.lambdas.is_empty() {
-            penalty_fit::Grid::Geometric { count: self.count, ratio: self.ratio }
-        } else {
-            penalty_fit::Grid::Given(self.lambdas.clone())
+    pub(crate) fn grid(&self) -> Result<Grid, String> {
+        let count = self.count.unwrap_or(COUNT);
+        match &self.lambdas {
+            None => Ok(Grid::Geometric { count, ratio: self.ratio }),
+            Some(Lambdas::List(_)) if self.count.is_some() => {
+                Err("--count is for --lambdas FROM..TO, and a list of λ has its own: give one of them".into())
+            }
+            Some(Lambdas::List(lambdas)) => Ok(Grid::Given(lambdas.clone())),
+            Some(Lambdas::Range { from, to }) => {
+                let steps = count.saturating_sub(1).max(1) as f64;
+                Ok(Grid::Given((0..count).map(|k| from * (to / from).powf(k as f64 / steps)).collect()))
+            }
         }
     }
 }
@@ -262,13 +310,58 @@ fn family(text: &str) -> Result<Asked, String> {
     named::penalty(&with).or_else(|error| named::penalty(text).map_err(|_| error))
 }
 
-/// The penalty of a vector of coefficients, with its groups.
-pub(crate) fn of_coefficients(asked: &Asked) -> Result<Penalty, String> {
-    let groups = match asked.grouping() {
-        None => return Ok(asked.penalty.clone()),
-        Some(Grouping::Whole) => Ok(Groups::whole()),
-        Some(Grouping::Runs(len)) => Groups::runs(len),
-        Some(other) => return Err(format!("--groups of coefficients are whole or runs:N, found {other}")),
-    };
-    groups.and_then(|groups| asked.penalty.over(groups)).map_err(|error| error.to_string())
+fn column_groups(text: &str) -> Result<ColumnGroups, String> {
+    match text.split_once(':').map(|(kind, value)| (kind.trim(), value)) {
+        None if text.trim() == "whole" => Ok(ColumnGroups::Whole),
+        Some(("runs", len)) => match len.trim().parse() {
+            Ok(len) if len > 0 => Ok(ColumnGroups::Runs(len)),
+            _ => Err(format!("runs:N takes a whole number from 1 on, found {len:?}")),
+        },
+        Some(("names", regex)) => values::regex(regex).map(ColumnGroups::Names),
+        _ => Err(format!("expected names:REGEX, runs:N or whole, found {text:?}")),
+    }
+}
+
+fn factor(text: &str) -> Result<(Regex, f64), String> {
+    // The regular expression may have = in it.
+    let (regex, factor) = text.rsplit_once('=').ok_or_else(|| format!("expected REGEX=F, found {text:?}"))?;
+    let number = named::number(factor)?;
+    if number.is_finite() && number >= 0.0 {
+        Ok((values::regex(regex)?, number))
+    } else {
+        Err(format!("F must be a finite number ≥ 0, found {factor}"))
+    }
+}
+
+fn lambdas(text: &str) -> Result<Lambdas, String> {
+    match text.split_once("..") {
+        None => text.split(',').map(values::lambda).collect::<Result<_, _>>().map(Lambdas::List),
+        Some((from, to)) => match (values::lambda(from)?, values::lambda(to)?) {
+            (from, to) if from > 0.0 && to > 0.0 => Ok(Lambdas::Range { from, to }),
+            _ => Err(format!("FROM and TO must be above 0, found {text}")),
+        },
+    }
+}
+
+impl Path {
+    /// The penalty at λ = 1.
+    pub(crate) fn asked(&self) -> Result<Asked, String> {
+        match &self.penalty {
+            Some(named) => Ok(named.clone()),
+            None => net(self.alpha.unwrap_or(1.0)),
+        }
+    }
+}
+
+impl Cv {
+    /// The penalties at λ = 1.
+    pub(crate) fn asked(&self) -> Result<Vec<Asked>, String> {
+        let lasso = self.alpha.is_empty() && self.penalties.is_empty();
+        let alphas = if lasso { &[1.0][..] } else { &self.alpha };
+        alphas.iter().map(|alpha| net(*alpha)).chain(self.penalties.iter().cloned().map(Ok)).collect()
+    }
+}
+
+fn net(alpha: f64) -> Result<Asked, String> {
+    Penalty::elastic_net(1.0, alpha).map(Asked::from).map_err(|error| error.to_string())
 }

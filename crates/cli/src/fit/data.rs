@@ -1,6 +1,8 @@
-//! Data for fits, read from a CSV or `.npy` file.
+//! Data for fits, read from a CSV, `.npy` or Parquet file.
 
 mod npy;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 use std::fs::File;
 use std::path::Path;
@@ -13,9 +15,16 @@ use crate::select::Patterns;
 /// Reads a file. The cells of `label`, if there is one, are also kept as text.
 pub(super) fn open(path: &Path, label: Option<&str>) -> Result<Table> {
     let file = File::open(path).map_err(|error| Error::file(path, error))?;
-    let is_npy = path.extension().is_some_and(|extension| extension == "npy");
-    let table =
-        if is_npy { npy::read(file).map_err(Fault::Read).and_then(Table::new) } else { Table::csv(file, label) };
+    let table = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("npy") => npy::read(file).map_err(Fault::Read).and_then(Table::new),
+        #[cfg(feature = "parquet")]
+        Some("parquet") => parquet::read(file, label).map_err(Fault::Read).and_then(Table::new),
+        #[cfg(not(feature = "parquet"))]
+        Some("parquet") => {
+            Err(Fault::Read("this build does not read Parquet: build with --features parquet, or give CSV".into()))
+        }
+        _ => Table::csv(file, label),
+    };
     table.map_err(|error| failed(path, &error))
 }
 
@@ -28,14 +37,16 @@ pub(super) fn failed(path: &Path, error: &Fault) -> Error {
     }
 }
 
-/// The columns that the patterns select, without the target.
+/// The columns that the patterns select, without the target and the sample weights.
 pub(super) fn features(
     path: &Path,
     table: &Table,
     patterns: &Patterns<'_>,
     name: &str,
+    weights: Option<&str>,
     target: &Target,
 ) -> Result<Features> {
     patterns.check("column", table.names())?;
-    table.features(name, target, |name| patterns.select(name)).map_err(|error| failed(path, &error))
+    let select = |name: &str| weights != Some(name) && patterns.select(name);
+    table.features(name, target, select).map_err(|error| failed(path, &error))
 }

@@ -13,7 +13,7 @@ use super::data;
 use super::model;
 use super::picture::{self, Panel};
 use super::task::usage;
-use crate::args::fit::{self as args, of_coefficients};
+use crate::args::fit as args;
 use crate::error::Result;
 use crate::named::Asked;
 use crate::output;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &args::Geometry) -> Result<()> {
     let asked = asked.into_iter().map(|(name, asked)| (name.to_owned(), asked));
     let given = args.penalties.iter().map(|asked| (asked.penalty.name().replace('_', " "), asked.clone()));
     let panels = asked.chain(given).map(|(name, asked)| {
-        let penalty = of_coefficients(&asked).map_err(usage)?;
+        let penalty = asked.penalty;
         let lambda = match args.lambda {
             Some(lambda) => lambda,
             None => lambda_at_loss(&problem, &penalty, loss, &options)?,
@@ -94,7 +94,7 @@ fn columns(args: &args::Geometry) -> Result<(Features, Vec<f64>)> {
     let features = if args.data.is_none() && patterns.include.is_empty() && patterns.exclude.is_empty() {
         table.named(COLUMNS.map(str::to_owned).to_vec()).map_err(failed)?
     } else {
-        data::features(path, &table, patterns, name, &target)?
+        data::features(path, &table, patterns, name, None, &target)?
     };
     Ok((features, target.values))
 }

@@ -3,16 +3,18 @@
 use penalty_fit::fit;
 
 use super::model;
-use super::task::{Task, usage};
-use crate::args::fit::{self as args, of_coefficients};
+use super::task::Task;
+use crate::args::fit as args;
 use crate::error::Result;
 use crate::output;
 
 pub(crate) fn run(args: &args::Fit) -> Result<()> {
     args.out.check()?;
-    let asked = args.penalty.asked()?;
-    let penalty = of_coefficients(&asked).map_err(usage)?;
-    let task = Task::new(&args.data, &args.model)?;
+    let asked = args.formula.asked()?;
+    args.coefficients.check(std::slice::from_ref(&asked))?;
+    let asked = args.coefficients.described(asked);
+    let task = Task::new(&args.data, &args.model, &args.coefficients)?;
+    let penalty = args.coefficients.penalty(&asked, &task.features.names)?;
     let solution = fit(&task.problem()?, task.loss(), &penalty, &task.options())?;
     let mut object = task.head(&asked);
     object.extend(model::entries(&solution));

@@ -3,20 +3,21 @@
 use penalty_fit::{Path, path};
 use serde_json::{Map, Value, json};
 
-use super::task::{Task, usage};
+use super::task::{Task, of_grid, usage};
 use super::{model, picture};
-use crate::args::fit::{self as args, of_coefficients};
+use crate::args::fit as args;
 use crate::error::Result;
 use crate::output;
 use crate::report::{Table, short};
 
 pub(crate) fn run(args: &args::Path) -> Result<()> {
     args.plot.as_deref().map_or(Ok(()), picture::check)?;
-    let asked = args.family.penalties().map_err(usage)?;
-    let [asked] = &asked[..] else { return Err(usage("path takes one --alpha; cv chooses among several".into())) };
-    let penalty = of_coefficients(asked).map_err(usage)?;
-    let task = Task::new(&args.data, &args.model)?;
-    let fits = path(&task.problem()?, task.loss(), &penalty, &args.grid.grid(), &task.options())?;
+    let (asked, grid) = (args.asked().map_err(usage)?, args.grid.grid().map_err(usage)?);
+    args.coefficients.check(std::slice::from_ref(&asked))?;
+    let asked = args.coefficients.described(asked);
+    let task = Task::new(&args.data, &args.model, &args.coefficients)?;
+    let penalty = args.coefficients.penalty(&asked, &task.features.names)?;
+    let fits = path(&task.problem()?, task.loss(), &penalty, &grid, &task.options()).map_err(of_grid)?;
     if let Some(file) = &args.plot {
         if fits.points.iter().all(|point| point.solution.nonzero == 0 || point.solution.lambda == 0.0) {
             return Err(usage("nothing to draw: expected coefficients that are not 0 at some λ above 0".into()));
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &args::Path) -> Result<()> {
     }
     let mut out = output::stdout();
     if args.json {
-        let mut object = task.head(asked);
+        let mut object = task.head(&asked);
         object.extend(lists(&fits));
         out.json(object)?;
     } else {

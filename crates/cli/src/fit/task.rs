@@ -5,7 +5,7 @@ use penalty_table::{Features, Kind};
 use serde_json::{Map, Value, json};
 
 use super::data;
-use crate::args::fit::{ColumnArgs, DataArgs, LossName, ModelArgs};
+use crate::args::fit::{CoefficientArgs, ColumnArgs, DataArgs, LossName, ModelArgs};
 use crate::error::{Error, Result};
 use crate::named::Asked;
 use crate::select::Patterns;
@@ -19,10 +19,12 @@ pub(super) struct Task {
     pub(super) loss: LossName,
     standardize: bool,
     tolerance: f64,
+    sample_weights: Option<Vec<f64>>,
+    factors: Option<Vec<f64>>,
 }
 
 impl Task {
-    pub(super) fn new(data: &DataArgs, model: &ModelArgs) -> Result<Task> {
+    pub(super) fn new(data: &DataArgs, model: &ModelArgs, coefficients: &CoefficientArgs) -> Result<Task> {
         let kind = match model.loss {
             LossName::Squared | LossName::Poisson => Kind::Number,
             LossName::Logistic => Kind::TwoClasses,
@@ -30,7 +32,14 @@ impl Task {
         };
         let table = data::open(&data.data, kind.is_class().then_some(data.target.as_str()))?;
         let target = table.target(&data.target, kind).map_err(|error| data::failed(&data.data, &error))?;
-        let features = data::features(&data.data, &table, &data.columns.patterns(), &data.target, &target)?;
+        let weights = data.sample_weights.as_deref();
+        if weights == Some(data.target.as_str()) {
+            return Err(usage(format!("--sample-weights {:?} is the target: give another column", data.target)));
+        }
+        let sample_weights = weights.map(|name| table.numbers(name).map(<[f64]>::to_vec)).transpose();
+        let sample_weights = sample_weights.map_err(|error| data::failed(&data.data, &error))?;
+        let features = data::features(&data.data, &table, &data.columns.patterns(), &data.target, weights, &target)?;
+        let factors = coefficients.factors(&features.names)?;
         Ok(Task {
             features,
             target: target.values,
@@ -38,12 +47,21 @@ impl Task {
             loss: model.loss,
             standardize: model.standardize,
             tolerance: model.tolerance,
+            sample_weights,
+            factors,
         })
     }
 
     pub(super) fn problem(&self) -> Result<Problem<'_>> {
         let x = Matrix::dense(self.features.rows, self.features.names.len(), &self.features.values)?;
-        Ok(Problem::new(x, &self.target)?.standardize(self.standardize))
+        let mut problem = Problem::new(x, &self.target)?.standardize(self.standardize);
+        if let Some(weights) = &self.sample_weights {
+            problem = problem.weights(weights)?;
+        }
+        if let Some(factors) = &self.factors {
+            problem = problem.factors(factors)?;
+        }
+        Ok(problem)
     }
 
     pub(super) fn loss(&self) -> &'static dyn Loss {
@@ -74,7 +92,8 @@ impl Task {
             ("classes", json!(self.classes)),
             ("standardize", json!(self.standardize)),
         ];
-        pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        let factors = self.factors.as_ref().map(|factors| ("penalty_factors", json!(factors)));
+        pairs.into_iter().chain(factors).map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }
 
@@ -100,6 +119,16 @@ impl LossName {
 impl ColumnArgs {
     pub(super) fn patterns(&self) -> Patterns<'_> {
         Patterns { include: &self.include, exclude: &self.exclude }
+    }
+}
+
+/// An error of a fit, with the option that gives the λ of a grid if there is no largest one.
+pub(super) fn of_grid(error: penalty_fit::Error) -> Error {
+    match error {
+        penalty_fit::Error::Unsupported { asked: "have a largest λ", .. } => {
+            usage(format!("{error}: give --lambdas, such as 100..0.01"))
+        }
+        error => error.into(),
     }
 }
 

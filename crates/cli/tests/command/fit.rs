@@ -173,8 +173,25 @@ fn mistakes_are_named() {
     fails(1, &["fit", &good, "--target", "z", "--l1", "1"], &["no column \"z\"", "a, b, y"]);
     fails(1, &["fit", &good, "--target", "y", "--include", "c", "--l1", "1"], &["--include \"c\" matches no column"]);
     fails(1, &["cv", &good, "--target", "y", "--folds", "9"], &["folds", "4", "9"]);
-    fails(2, &["path", &good, "--target", "y", "--alpha", "0.1,0.5"], &["path takes one --alpha"]);
-    fails(1, &["path", &good, "--target", "y", "--penalty", "box:lower=0,upper=1"], &["λ does not change it"]);
+    fails(2, &["path", &good, "--target", "y", "--alpha", "0.1,0.5"], &["--alpha", "found \"0.1,0.5\""]);
+    let ridge = ["path", &good, "--target", "y", "--alpha", "0"];
+    fails(2, &ridge, &["no λ makes every coefficient 0", "give --lambdas, such as 100..0.01"]);
+    fails(2, &[&ridge[..], &["--lambdas", "1..0"]].concat(), &["FROM and TO must be above 0"]);
+    fails(2, &[&ridge[..], &["--lambdas", "1,2", "--count", "3"]].concat(), &["--count is for --lambdas FROM..TO"]);
+    let fit = |more: &[&'static str]| [&["fit", good.as_str(), "--target", "y"][..], more].concat();
+    fails(2, &fit(&["--l1", "1", "--groups", "runs:2"]), &["--groups is for group penalties", "takes none"]);
+    let lasso = "group-lasso:lambda=1";
+    fails(2, &fit(&["--penalty", lasso, "--groups", "runs:3"]), &["3 must divide the columns", "2 columns"]);
+    fails(2, &fit(&["--penalty", lasso, "--groups", "rows"]), &["names:REGEX, runs:N or whole", "\"rows\""]);
+    fails(1, &fit(&["--penalty", lasso, "--groups", "names:_"]), &["--groups names: \"_\" matches no column"]);
+    fails(1, &fit(&["--l1", "1", "--penalty-factor", "z=0"]), &["--penalty-factor \"z\" matches no feature"]);
+    fails(2, &fit(&["--l1", "1", "--penalty-factor", "a=-1"]), &["F must be a finite number ≥ 0, found -1"]);
+    fails(2, &fit(&["--penalty", "weighted-l1:lambda=1"]), &["give another penalty and --penalty-factor"]);
+    fails(2, &fit(&["--l1", "1", "--sample-weights", "y"]), &["\"y\" is the target"]);
+    let negative = file("negative.csv", "a,v,y\n1,2,3\n2,-1,4\n3,5,1\n");
+    let weighted = ["fit", &negative, "--target", "y", "--l1", "1", "--sample-weights", "v"];
+    fails(1, &weighted, &["the sample weights must be a finite number ≥ 0, found -1"]);
+    fails(2, &["path", &good, "--target", "y", "--penalty", "box:lower=0,upper=1"], &["λ does not change it"]);
     fails(1, &["path", &good, "--target", "y", "--plot", "p.gif"], &["p.gif", ".svg or .png"]);
     let text = file("text.csv", "a,b,y\n1,2,3\n2,much,4\n");
     fails(1, &["fit", &text, "--target", "y", "--l1", "1"], &["line 3", "column \"b\"", "found \"much\""]);
@@ -206,4 +223,109 @@ fn mistakes_are_named() {
     let run = penalty(["fit", &constant, "--target", "y", "--l1", "100"]);
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.out.contains("note: 1 column is constant") && run.out.contains("lambda_max"), "{run:?}");
+}
+
+/// A weight of 2 counts as two rows, and a column of weights is no feature.
+#[test]
+fn sample_weights_count_rows() {
+    let folder = folder();
+    let fit = |name: &str, text: &str, more: &[&str]| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        let path = path.display().to_string();
+        penalty([&["fit", path.as_str(), "--target", "y", "--l1", "0.1", "--standardize", "--json"], more].concat())
+            .json()
+    };
+    let twice = fit("twice.csv", "a,b,y\n1,2,3\n2,1,4\n2,1,4\n3,5,1\n4,4,0\n", &[]);
+    let weighted = "a,b,v,y\n1,2,0.5,3\n2,1,1,4\n3,5,0.5,1\n4,4,0.5,0\n";
+    let weighted = fit("weighted.csv", weighted, &["--sample-weights", "v"]);
+    assert_eq!(weighted["features"], serde_json::json!(["a", "b"]));
+    for (a, b) in numbers(&weighted["coef_raw"]).into_iter().zip(numbers(&twice["coef_raw"])) {
+        assert!((a - b).abs() < 1e-6 && b != 0.0, "{a}, not {b}");
+    }
+}
+
+#[test]
+fn a_column_may_be_free_of_the_penalty() {
+    let options = ["fit", DATA, "--target", "target", "--standardize", "--l1", "1000", "--json"];
+    let found = penalty(options.into_iter().chain(["--penalty-factor", "^s[0-9]=2", "--penalty-factor", "^s5$=0"])).json();
+    assert_eq!(numbers(&found["penalty_factors"]), [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 0.0, 2.0]);
+    let alone = penalty(["fit", DATA, "--target", "target", "--standardize", "--include", "^s5$", "--json"]).json();
+    let (found, alone) = (numbers(&found["coef"]), numbers(&alone["coef"]));
+    assert!(found.iter().enumerate().all(|(at, w)| (*w != 0.0) == (at == 8)), "{found:?}");
+    assert!((found[8] - alone[0]).abs() < 1e-6 * alone[0].abs(), "{found:?}, not {alone:?}");
+}
+
+/// Groups by names are those of the same columns side by side.
+#[test]
+fn columns_are_grouped_by_name() {
+    let folder = folder();
+    let row = |i: u32| [f64::from(i * i % 17), f64::from(i % 5), f64::from(i * 3 % 7), f64::from(i * i * i % 11)];
+    let write = |name: &str, head: &str, order: [usize; 4]| {
+        let line = |i: u32| {
+            let x = row(i);
+            let y = x[0] - 0.5 * x[2] + f64::from(i % 3);
+            order.iter().map(|at| x[*at].to_string()).chain([y.to_string()]).collect::<Vec<_>>().join(",")
+        };
+        let path = folder.path().join(name);
+        fs::write(&path, std::iter::once(head.to_owned()).chain((0..40).map(line)).collect::<Vec<_>>().join("\n"))
+            .unwrap();
+        path.display().to_string()
+    };
+    let mixed = write("mixed.csv", "a_1,b_1,a_2,b_2,y", [0, 1, 2, 3]);
+    let beside = write("beside.csv", "a_1,a_2,b_1,b_2,y", [0, 2, 1, 3]);
+    let path = |file: &str, groups: &str| {
+        let options = ["--penalty", "group-lasso", "--groups", groups, "--count", "6", "--json"];
+        penalty(["path", file, "--target", "y"].into_iter().chain(options)).json()
+    };
+    let (mixed, beside) = (path(&mixed, "names:^[^_]+"), path(&beside, "runs:2"));
+    assert_eq!(mixed["penalty"]["groups"], "names:^[^_]+");
+    let supports = |found: &Value| numbers(&found["nonzero"]);
+    assert_eq!(supports(&mixed), supports(&beside));
+    assert!(supports(&mixed).contains(&2.0), "some λ leaves one group: {:?}", supports(&mixed));
+    for (a, b) in numbers(&mixed["objective"]).into_iter().zip(numbers(&beside["objective"])) {
+        assert!((a - b).abs() < 1e-9 * b, "{a}, not {b}");
+    }
+}
+
+/// Several penalties are compared on the same folds, each at its own λ_min.
+#[test]
+fn penalties_are_compared() {
+    let options = ["--standardize", "--seed", "1", "--lambdas", "100..0.01", "--count", "9", "--json"];
+    let compared = ["--alpha", "1,0", "--penalty", "mcp:gamma=3"];
+    let found = penalty(["cv", DATA, "--target", "target"].into_iter().chain(options).chain(compared)).json();
+    let lambdas = numbers(&found["lambda"]);
+    let expected = (0..9).map(|k| 100.0 * 1e-4f64.powf(f64::from(k) / 8.0));
+    assert!(lambdas.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12 * b), "{lambdas:?}");
+    let all = found["compared"].as_array().unwrap();
+    let names: Vec<&str> = all.iter().map(|of| of["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["L1, the lasso", "L2, ridge", "mcp, gamma = 3"]);
+    let least = numbers(&found["mean"]).into_iter().fold(f64::INFINITY, f64::min);
+    for (of, alone) in all.iter().zip([&["--alpha", "1"][..], &["--alpha", "0"], &["--penalty", "mcp:gamma=3"]]) {
+        let alone = penalty(["cv", DATA, "--target", "target"].iter().chain(&options).chain(alone)).json();
+        assert_eq!((&of["lambda_min"], &of["mean"]), (&alone["lambda_min"], &alone["compared"][0]["mean"]));
+        // The differences of the folds at each penalty's λ_min, and their standard error.
+        let at = |found: &Value| lambdas.iter().position(|lambda| *lambda == found["lambda_min"]).unwrap();
+        let folds = |found: &Value| numbers(&found["mse"][at(found)]);
+        let differences: Vec<f64> = folds(&alone).into_iter().zip(folds(&found)).map(|(a, b)| a - b).collect();
+        let above = of["mean"].as_f64().unwrap() - least;
+        assert!((of["above_the_least"].as_f64().unwrap() - above).abs() < 1e-9 * least);
+        let variance = differences.iter().map(|d| (d - above) * (d - above)).sum::<f64>() / 4.0;
+        let error = of["standard_error_of_that"].as_f64().unwrap();
+        assert!((error - (variance / 5.0).sqrt()).abs() < 1e-9 * least, "{error}");
+    }
+}
+
+/// No help offers what its command rejects.
+#[test]
+fn helps_offer_what_is_taken() {
+    for command in ["fit", "path", "cv"] {
+        let help = penalty([command, "--help"]).out;
+        for absent in ["--weights", "tiles", "weighted-l1"] {
+            assert!(!help.contains(absent), "{command} offers {absent}");
+        }
+        for present in ["--sample-weights", "--penalty-factor", "names:REGEX", "group-lasso:lambda=…"] {
+            assert!(help.contains(present), "{command} lacks {present}");
+        }
+    }
 }

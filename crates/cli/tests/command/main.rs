@@ -15,6 +15,7 @@ mod guide;
 mod hashes;
 mod npy;
 mod output;
+mod parquet;
 mod prune;
 mod sharded;
 mod shrink;
