@@ -14,6 +14,7 @@ use penalty::{Backend, Cpu, Dtype, wgpu};
 use crate::args;
 use crate::backend;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::output;
 use case::Case;
 use device::{Device, OnDevice};
@@ -101,7 +102,7 @@ fn default_shapes(backend: &Backend) -> Vec<Shape> {
     let last = match backend {
         Backend::Gpu(gpu) if gpu.adapter_info().device_type == wgpu::DeviceType::Cpu => LAST_ON_SOFTWARE,
         // The four arrays of Adam's step fill at most half of what is free.
-        _ => match host::available().map(|bytes| (bytes / 32) as usize) {
+        _ => match memory::available().map(|bytes| (bytes / 32) as usize) {
             Some(weights) => LAST.min(1 << weights.max(FIRST).ilog2()),
             None => LAST / 4,
         },

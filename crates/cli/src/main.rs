@@ -15,6 +15,7 @@ mod float8;
 mod groups;
 mod json;
 mod layout;
+mod memory;
 mod named;
 mod number;
 mod output;

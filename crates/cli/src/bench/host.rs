@@ -13,6 +13,7 @@ use super::case::{Case, Machine, Measure, Operation};
 use super::formula::{self, CHECKED_STEP, GRADIENT, Number, THETA, TIMED_STEP};
 use super::measure::{Contest, Seconds, Who};
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// The error of a sum that the contract promises.
 const SUM_ERROR: f64 = 9.0e-7;
@@ -36,7 +37,7 @@ impl<E: Number> Host<E> {
         let parameter = |i: usize| Parameter::new(i.to_string(), penalty.clone());
         let set = HostSet::new(cpu.clone(), (0..case.shape.tensors).map(parameter).collect());
         let words = case.array_bytes().div_ceil(4) as usize;
-        memory(4 * (words * case.operation.arrays()) as u64)?;
+        memory::check(4 * (words * case.operation.arrays()) as u64)?;
         let mut arrays = [const { Vec::new() }; 4];
         for (at, array) in arrays.iter_mut().enumerate().take(case.operation.arrays()) {
             *array = vec![0f32; words];
@@ -190,21 +191,6 @@ fn write<E: Number>(array: &mut [f32], total: usize, len: usize) -> Vec<SliceMut
     cast_slice_mut::<f32, E>(array)[..total].chunks_mut(len).map(SliceMut::from).collect()
 }
 
-/// Rejects arrays that the machine has no memory for: the system would end the program, and all other rows with it.
-fn memory(needed: u64) -> Result<()> {
-    match available() {
-        Some(available) if needed > available => Err(Error::Memory { needed, available }),
-        _ => Ok(()),
-    }
-}
-
-/// The bytes that programs can still have, if the system says so.
-pub(super) fn available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
-}
-
 #[cfg(test)]
 mod tests {
     use penalty::half::{bf16, f16};
@@ -245,11 +231,5 @@ mod tests {
             }
         }
         Ok(())
-    }
-
-    #[test]
-    fn what_no_machine_holds_is_an_error() {
-        let found = available().map(|_| memory(u64::MAX).is_err());
-        assert_eq!(found, available().map(|_| true));
     }
 }

@@ -11,6 +11,7 @@ use super::task::{Task, of_grid, usage};
 use super::{model, picture};
 use crate::args::fit as args;
 use crate::error::Result;
+use crate::memory;
 use crate::named::Asked;
 use crate::output::{self, Output};
 use crate::report::{Table, short};
@@ -43,6 +44,9 @@ pub(crate) fn run(args: &args::Cv) -> Result<()> {
     } else {
         Folds::shuffled(rows, args.folds, args.seed)
     }?;
+    // Each fold that runs has copies of its rows.
+    let running = args.folds.min(rayon::current_num_threads());
+    memory::check(8 * (task.features.values.len() * running) as u64)?;
     let scaling = if args.standardize_once { Scaling::Once } else { Scaling::PerFold };
     let (problem, options) = (task.problem()?, task.options());
     let (best, all) =

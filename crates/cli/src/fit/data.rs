@@ -10,11 +10,14 @@ use std::path::Path;
 use penalty_table::{Error as Fault, Features, Table, Target};
 
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::select::Patterns;
 
 /// Reads a file. The cells of `label`, if there is one, are also kept as text.
 pub(super) fn open(path: &Path, label: Option<&str>) -> Result<Table> {
     let file = File::open(path).map_err(|error| Error::file(path, error))?;
+    // A number takes 8 bytes in memory and hardly less in the file.
+    memory::check(file.metadata().map_or(0, |metadata| metadata.len()))?;
     let table = match path.extension().and_then(|extension| extension.to_str()) {
         Some("npy") => npy::read(file).map_err(Fault::Read).and_then(Table::new),
         #[cfg(feature = "parquet")]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::data;
 use crate::args::fit::{CoefficientArgs, ColumnArgs, DataArgs, LossName, ModelArgs};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::named::Asked;
 use crate::select::Patterns;
 
@@ -32,6 +33,17 @@ impl Task {
         };
         let table = data::open(&data.data, kind.is_class().then_some(data.target.as_str()))?;
         let target = table.target(&data.target, kind).map_err(|error| data::failed(&data.data, &error))?;
+        if let ([], Some(first)) = (&target.classes[..], target.values.first()) {
+            if target.values.iter().all(|y| y == first) {
+                let reason = format!(
+                    "column {:?}: expected a target that differs between rows, found only {first}",
+                    data.target
+                );
+                return Err(Error::file(&data.data, reason));
+            }
+        }
+        // The columns chosen, and the fit's copy of them.
+        memory::check(16 * (table.rows() * table.columns().len()) as u64)?;
         let weights = data.sample_weights.as_deref();
         if weights == Some(data.target.as_str()) {
             return Err(usage(format!("--sample-weights {:?} is the target: give another column", data.target)));

@@ -215,6 +215,14 @@ fn mistakes_are_named() {
     fails(1, &["fit", &three, "--target", "y", "--loss", "logistic", "--l1", "1"], &["two classes, found 3: x, y, z"]);
     fails(1, &["fit", "missing.csv", "--target", "y", "--l1", "1"], &["missing.csv", "No such file"]);
     fails(1, &["predict", &good, &good], &["good.csv", "not a model"]);
+    let same = file("same.csv", "a,y\n1,5\n2,5\n");
+    fails(1, &["cv", &same, "--target", "y"], &["column \"y\"", "differs between rows, found only 5"]);
+    if cfg!(target_os = "linux") {
+        // A file of 8 TiB of holes.
+        let huge = file("huge.csv", "a,y\n1,5\n2,5\n");
+        fs::OpenOptions::new().write(true).open(&huge).unwrap().set_len(1 << 43).unwrap();
+        fails(1, &["fit", &huge, "--target", "y", "--l1", "1"], &["needs 8796093022208 bytes of memory", "available"]);
+    }
     let out = file("model.json", "{}");
     fails(1, &["fit", &good, "--target", "y", "--l1", "1", "--out", &out], &["exists; --force overwrites it"]);
 
@@ -248,7 +256,8 @@ fn sample_weights_count_rows() {
 #[test]
 fn a_column_may_be_free_of_the_penalty() {
     let options = ["fit", DATA, "--target", "target", "--standardize", "--l1", "1000", "--json"];
-    let found = penalty(options.into_iter().chain(["--penalty-factor", "^s[0-9]=2", "--penalty-factor", "^s5$=0"])).json();
+    let found =
+        penalty(options.into_iter().chain(["--penalty-factor", "^s[0-9]=2", "--penalty-factor", "^s5$=0"])).json();
     assert_eq!(numbers(&found["penalty_factors"]), [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 0.0, 2.0]);
     let alone = penalty(["fit", DATA, "--target", "target", "--standardize", "--include", "^s5$", "--json"]).json();
     let (found, alone) = (numbers(&found["coef"]), numbers(&alone["coef"]));
