@@ -69,6 +69,10 @@ impl<'a, E> SegmentOperands<'a, E> {
 
     /// Splits off the first `len` elements of each operand.
     pub(super) fn take(&mut self, len: usize) -> SegmentOperands<'a, E> {
+        // All that are not empty have one length. Moved as a whole, they are not read before their parts are written.
+        if self.source.len().max(self.written[0].len()) <= len {
+            return std::mem::replace(self, SegmentOperands::read(&[], &[]));
+        }
         let read = |slice: &mut &'a [E]| {
             let (part, left) = slice.split_at(len.min(slice.len()));
             *slice = left;

@@ -36,8 +36,13 @@ impl Cpu {
     pub(super) fn run_one<E: Element>(&self, pass: &Pass<'_>, operands: SegmentOperands<'_, E>) -> Option<Sums> {
         let segment = &pass.segments[0];
         if segment.len <= ALONE && pass.penalties[0].rule().is_none() {
+            let task = self.task(pass, 0, None);
+            if task.updates_once(&operands) {
+                task.update_once(0, operands);
+                return None;
+            }
             let mut sums = Sums::default();
-            self.task(pass, 0, None).visit(0, operands, &mut sums);
+            task.visit(0, operands, &mut sums);
             return pass.sums.then_some(sums);
         }
         let (plan, mut sums) = (Plan::new(vec![segment.clone()], TILES_PER_SPAN), pass.no_sums());
@@ -76,11 +81,11 @@ impl Cpu {
         sums: &mut [Sums],
     ) {
         if spans.iter().map(|span| u64::from(span.len)).sum::<u64>() <= ALONE {
+            let mut unused = Sums::default();
             for span in spans {
                 let at = span.segment as usize;
                 let operands = operands[at].take(span.len as usize);
-                let unused = &mut Sums::default();
-                let sums = sums.get_mut(at).unwrap_or(unused);
+                let sums = sums.get_mut(at).unwrap_or(&mut unused);
                 self.task(pass, at, groups).visit(span.start, operands, sums);
             }
             return;

@@ -40,6 +40,9 @@ impl Task<'_> {
         if operation == Operation::Evaluate {
             return self.sum(operands.source, operands.element_weights, sums);
         }
+        if self.updates_once(&operands) {
+            return self.update_once(at, operands);
+        }
         let streams = self.streams::<E>();
         let len = self.at_once(&operands, streams);
         let mut rows = Rows::default();
@@ -59,6 +62,17 @@ impl Task<'_> {
         if streams {
             stream::fence();
         }
+    }
+
+    /// Whether nothing is summed, and one update takes all of these elements.
+    pub(super) fn updates_once<E: Element>(&self, operands: &SegmentOperands<'_, E>) -> bool {
+        !self.pass.sums && self.pass.operation != Operation::Evaluate && operands.written[0].len() <= BLOCK
+    }
+
+    /// Updates what [`updates_once`](Task::updates_once): in sets of short tensors, more preparations would take longer
+    /// than the update.
+    pub(super) fn update_once<E: Element>(&self, at: u64, operands: SegmentOperands<'_, E>) {
+        self.update(at, operands, false, &mut Rows::default());
     }
 
     /// How many elements are updated at a time: a block if several loops go over them or they take rows, else a tile.
@@ -149,32 +163,33 @@ impl Task<'_> {
             return self.update_groups(groups, at, source, output, rows);
         }
         let element_weights = bits_of(set, element_weights, &mut rows.element_weights);
-        let c = Weighed { coefficients: &self.c.c, element_weights };
+        // Made where it is used: a copy waits until its parts are written.
+        let c = || Weighed { coefficients: &self.c.c, element_weights };
         match self.pass.operation {
             Operation::Evaluate => {}
             Operation::AddGradient if self.c.untouched() => {}
-            Operation::AddGradient => (loops.add_gradient)(set, source.into(), output.into(), c),
+            Operation::AddGradient => (loops.add_gradient)(set, source.into(), output.into(), c()),
             Operation::Gradient => {
                 streamed(streams, output, &mut rows.made, |output| {
-                    (loops.gradient)(set, source.into(), output.into(), c);
+                    (loops.gradient)(set, source.into(), output.into(), c());
                 });
             }
             Operation::Prox if source.is_empty() => {
                 if !self.c.untouched() {
-                    (loops.prox_in_place)(set, output.into(), c);
+                    (loops.prox_in_place)(set, output.into(), c());
                 }
             }
             Operation::Prox if self.c.untouched() => output.copy_from_slice(source),
             Operation::Prox => {
                 streamed(streams, output, &mut rows.made, |output| {
                     output.copy_from_slice(source);
-                    (loops.prox_in_place)(set, output.into(), c);
+                    (loops.prox_in_place)(set, output.into(), c());
                 });
             }
             Operation::Sgd(direction) => {
                 on_bits(set, output, &mut rows.output, |theta| {
                     steps::sgd(set, direction, theta, source, first, s);
-                    self.prox_of_step(theta, c);
+                    self.prox_of_step(theta, c());
                 });
             }
             Operation::Adam(metric) => {
@@ -182,10 +197,10 @@ impl Task<'_> {
                 on_bits(set, output, &mut rows.output, |theta| {
                     steps::adam(set, theta, source, [first, second], metrics, s);
                     match metric {
-                        Metric::Plain => self.prox_of_step(theta, c),
+                        Metric::Plain => self.prox_of_step(theta, c()),
                         Metric::Adam => {
                             let metrics = cast_slice(&metrics[..theta.len()]);
-                            (loops.metric_prox_in_place)(set, metrics, cast_slice_mut(theta), c);
+                            (loops.metric_prox_in_place)(set, metrics, cast_slice_mut(theta), c());
                         }
                     }
                 });
@@ -224,7 +239,7 @@ fn streamed<E: Element>(streams: bool, output: &mut [E], made: &mut Option<[u32;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Penalty, Result};
+    use crate::{Adam, Cpu, HostSet, Momentum, Parameter, Penalty, Result, Sgd, Slice, SliceMut};
     use half::{bf16, f16};
 
     fn streams_the_bits_that_it_stores<E: Element>() -> Result<()> {
@@ -246,6 +261,63 @@ mod tests {
                 stream::fence();
                 let bits = outputs.map(|output| output.iter().map(|x| x.decode()).collect::<Vec<_>>());
                 assert_eq!(bits[0], bits[1], "{set:?} {start} {len}");
+            }
+        }
+        Ok(())
+    }
+
+    /// A call with a report takes its blocks one by one.
+    #[test]
+    fn short_tensors_have_the_bits_of_tensors_with_a_report() -> Result<()> {
+        let noise = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0;
+        let penalties = [Penalty::elastic_net(0.5, 0.25)?, Penalty::log_sum(0.5, 0.25)?, Penalty::weighted_l1(0.5)?];
+        let adam = |metric: Metric| Adam { step: 0.125, metric, ..Adam::default() };
+        let sgd = |momentum| Sgd { step: 0.125, momentum };
+        for set in InstructionSet::available() {
+            for (len, penalty) in [1, 63, 64, 65, BLOCK - 1, BLOCK, BLOCK + 1].into_iter().zip(penalties.iter().cycle())
+            {
+                let [theta, g, m, v, of_elements] =
+                    [0, 1, 2, 3, 4].map(|at| (0..len).map(|i| noise(5 * i + at)).collect::<Vec<f32>>());
+                let [v, of_elements] = [v, of_elements].map(|x| x.iter().map(|x| x.abs()).collect::<Vec<f32>>());
+                let weighted = penalty.is_weighted().then_some(Slice::from(&of_elements[..]));
+                let host = HostSet::new(Cpu::with_instructions(set)?, vec![Parameter::new("a", penalty.clone())]);
+                let host = host.with_element_weights(&[weighted])?;
+                for operation in 0..6 {
+                    let [alone, reported] = [false, true].map(|reports| -> Result<_> {
+                        let (mut theta, mut g, mut m, mut v) = (theta.clone(), g.clone(), m.clone(), v.clone());
+                        {
+                            let weights = &mut [SliceMut::from(&mut theta[..])];
+                            let first = &mut [SliceMut::from(&mut m[..])];
+                            let second = &mut [SliceMut::from(&mut v[..])];
+                            let gradient = &mut [SliceMut::from(&mut g[..])];
+                            let read = &[gradient[0].as_slice()];
+                            match (operation, reports) {
+                                (0, false) => host.prox_in_place(weights, 0.5)?,
+                                (0, true) => drop(host.prox_and_evaluate_in_place(weights, 0.5)?),
+                                (1, false) => host.sgd(weights, read, &mut [], &sgd(Momentum::None))?,
+                                (1, true) => {
+                                    drop(host.sgd_and_evaluate(weights, read, &mut [], &sgd(Momentum::None))?);
+                                }
+                                (2, false) => host.sgd(weights, read, first, &sgd(Momentum::nesterov(0.5)))?,
+                                (2, true) => {
+                                    drop(host.sgd_and_evaluate(weights, read, first, &sgd(Momentum::nesterov(0.5)))?);
+                                }
+                                (3, false) => host.adam(weights, read, first, second, &adam(Metric::Adam))?,
+                                (3, true) => {
+                                    drop(host.adam_and_evaluate(weights, read, first, second, &adam(Metric::Adam))?);
+                                }
+                                (4, false) => host.gradient_into(&[weights[0].as_slice()], gradient)?,
+                                (4, true) => {
+                                    drop(host.evaluate_and_gradient_into(&[weights[0].as_slice()], gradient)?);
+                                }
+                                (_, false) => host.gradient_add(&[weights[0].as_slice()], gradient)?,
+                                (_, true) => drop(host.evaluate_and_gradient_add(&[weights[0].as_slice()], gradient)?),
+                            }
+                        }
+                        Ok([theta, g, m, v].map(|x| x.into_iter().map(f32::to_bits).collect::<Vec<u32>>()))
+                    });
+                    assert_eq!(alone?, reported?, "{set:?} {len} {penalty:?} {operation}");
+                }
             }
         }
         Ok(())
