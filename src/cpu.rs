@@ -7,7 +7,7 @@ pub(crate) mod group_search;
 mod groups;
 mod lambda;
 mod pass;
-mod ranks;
+pub(crate) mod ranks;
 mod run;
 pub(crate) mod search;
 pub(crate) mod search_f64;

@@ -47,6 +47,8 @@ mod lock;
 mod memo;
 mod open;
 mod operand;
+#[cfg(not(target_family = "wasm"))]
+mod passes;
 mod pending;
 mod pipeline;
 mod placement;
@@ -82,3 +84,5 @@ pub use pending::Pending;
 #[cfg(not(target_family = "wasm"))]
 pub use poller::Poller;
 pub use set::ParameterSet;
+#[cfg(not(target_family = "wasm"))]
+pub use set::SetAcross;

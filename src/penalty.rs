@@ -9,6 +9,7 @@ mod constraint;
 pub mod custom;
 pub(crate) mod element_weights;
 mod expression;
+mod fingerprint;
 pub(crate) mod groups;
 pub(crate) mod named;
 mod origin;

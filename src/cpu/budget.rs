@@ -6,14 +6,13 @@ use rayon::prelude::*;
 
 use super::Cpu;
 use super::ranks::Ranks;
-use super::search::{BudgetSearch, SPAN, last_digit};
+use super::search::{BudgetSearch, SPAN};
 use crate::formula::budget::{Cut, Quota, ties};
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::plan::budget::Budget;
 use crate::report::partial::Partial;
 use crate::report::reports::Reports;
 use crate::slices::{Tensor, Term};
-use crate::transport::Transport;
 use crate::{Penalty, Result};
 
 impl Cpu {
@@ -45,12 +44,17 @@ impl Cpu {
     /// The same without reports. If the tensors are spread over ranks, these are this rank's parts.
     pub(super) fn prune(&self, budget: &Budget, weights: &mut [SliceMut<'_>], ranks: Option<&Ranks>) -> Result<()> {
         let slices: Vec<Slice<'_>> = weights.iter().map(SliceMut::as_slice).collect();
-        let len = |(i, slice): (usize, &Slice<'_>)| ranks.map_or(slice.len() as u64, |ranks| ranks.len(i));
-        let lens: Vec<u64> = slices.iter().enumerate().map(len).collect();
-        let (pruned, quotas) = budget.quotas(&lens)?;
         let (cuts, ties) = match ranks {
-            Some(ranks) => self.cuts_across(&slices, &lens, pruned, &quotas, &*ranks.transport)?,
-            None => self.cuts(&slices, pruned, &quotas),
+            Some(ranks) => ranks.cuts(budget, |level, cuts| {
+                let mut search = BudgetSearch::at(self, level, cuts);
+                count(&search, &slices);
+                Ok(search.take_counts())
+            })?,
+            None => {
+                let lens: Vec<u64> = slices.iter().map(|slice| slice.len() as u64).collect();
+                let (pruned, quotas) = budget.quotas(&lens)?;
+                self.cuts(&slices, pruned, &quotas)
+            }
         };
         let place = |(slice, (cut, &ties)): (&Slice<'_>, (&Cut, &u64))| match ties {
             0 => 0,
@@ -71,41 +75,6 @@ impl Cpu {
         let cuts = guessed.unwrap_or_else(|| self.counted(slices, pruned, quotas));
         let ties = ties(pruned, &cuts);
         (cuts, ties)
-    }
-
-    /// Where each tensor is cut, and how many of this rank's weights of its cut's magnitude are pruned, from counts of all
-    /// ranks. The cuts count the equal weights of this rank alone.
-    fn cuts_across(
-        &self,
-        slices: &[Slice<'_>],
-        lens: &[u64],
-        pruned: u64,
-        quotas: &[Quota],
-        transport: &dyn Transport,
-    ) -> Result<(Vec<Cut>, Vec<u64>)> {
-        let mut search = BudgetSearch::within(self, pruned, lens.iter().copied(), quotas);
-        let mut here = Vec::new();
-        while search.reads() {
-            count(&search, slices);
-            here = search.take_counts();
-            let mut counts = here.clone();
-            transport.sum_u64(counts.as_flattened_mut())?;
-            search.find_digit(&counts);
-        }
-        let mut cuts = search.into_cuts();
-        let ties = ties(pruned, &cuts);
-        for (cut, counts) in cuts.iter_mut().zip(&here) {
-            cut.equal = counts[last_digit(cut.magnitude)];
-        }
-        // A row for each tensor: how many equal weights each rank has.
-        let (rank, size) = (transport.rank(), transport.size());
-        let mut equal = vec![0; cuts.len() * size];
-        equal.chunks_mut(size).zip(&cuts).for_each(|(row, cut)| row[rank] = cut.equal);
-        transport.sum_u64(&mut equal)?;
-        let of =
-            |(row, (ties, cut)): (&[u64], (u64, &Cut))| ties.saturating_sub(row[..rank].iter().sum()).min(cut.equal);
-        let ties = equal.chunks(size).zip(ties.into_iter().zip(&cuts)).map(of).collect();
-        Ok((cuts, ties))
     }
 
     /// Where each tensor is cut, from counts of digits.

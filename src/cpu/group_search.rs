@@ -166,6 +166,16 @@ impl GroupSearch {
         Ok(())
     }
 
+    /// The next chunk of a tensor begins at this index. What lies before is another rank's.
+    pub(super) fn seek(&mut self, tensor: usize, index: u64) {
+        self.tensors[tensor].next = index;
+    }
+
+    /// The sums of squares of a tensor's groups.
+    pub(super) fn squared(&mut self, tensor: usize) -> &mut [f64] {
+        &mut self.tensors[tensor].squared
+    }
+
     fn norms(&self) -> Vec<Norm> {
         let of = |(i, tensor): (usize, &Tensor)| -> Vec<Norm> {
             let norms = tensor.geometry.iter().flat_map(|geometry| of_groups(i, geometry, &tensor.squared));

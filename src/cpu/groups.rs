@@ -16,7 +16,7 @@ use crate::formula::rule::{Purpose, Rule};
 use crate::formula::scalars::Scalars;
 use crate::numeric::accumulator::Sums;
 use crate::numeric::element::Element;
-use crate::penalty::groups::Geometry;
+use crate::penalty::groups::{Geometry, Groups};
 use crate::plan::operation::{Operation, Part};
 use crate::plan::{Plan, Span};
 use crate::transport::Across;
@@ -160,7 +160,12 @@ impl Cpu {
     ) {
         let (segment, penalty) = (&pass.segments[at], &pass.penalties[at]);
         // Coverage of the segment by the groups was checked before.
-        let (Some(rule), Ok(Some(geometry))) = (penalty.rule(), penalty.geometry(segment.len)) else { return };
+        let geometry = match across {
+            // The group may be a run or a row that is longer than this rank's part.
+            Some(_) => Groups::whole().geometry(segment.len).map(Some),
+            None => penalty.geometry(segment.len),
+        };
+        let (Some(rule), Ok(Some(geometry))) = (penalty.rule(), geometry) else { return };
         let operands = operands[at].take(segment.len as usize);
         let sums = if pass.sums { &mut sums[at..=at] } else { &mut [] };
         let alone = Pass {

@@ -86,8 +86,14 @@ impl BudgetSearch {
 
     pub(super) fn within(cpu: &Cpu, pruned: u64, lens: impl Iterator<Item = u64>, quotas: &[Quota]) -> BudgetSearch {
         let cuts: Vec<Cut> = lens.zip(quotas).map(|(len, quota)| Cut::new(len, *quota)).collect();
+        BudgetSearch { pruned, ..BudgetSearch::at(cpu, 0, &cuts) }
+    }
+
+    /// What a read of some tensors counts, from the digits of their cuts that are known.
+    pub(super) fn at(cpu: &Cpu, level: usize, cuts: &[Cut]) -> BudgetSearch {
         let counts = cuts.iter().map(|_| (0..BINS).map(|_| AtomicU64::new(0)).collect()).collect();
-        BudgetSearch { cpu: cpu.clone(), pruned, level: 0, cuts, counts, ties: Vec::new(), missing: Vec::new() }
+        let (cpu, cuts) = (cpu.clone(), cuts.to_vec());
+        BudgetSearch { cpu, pruned: 0, level, cuts, counts, ties: Vec::new(), missing: Vec::new() }
     }
 
     /// Whether the weights must be read once more before they can be pruned.
@@ -325,11 +331,6 @@ impl Cpu {
         }
         slice.len()
     }
-}
-
-/// The lowest digit of a magnitude.
-pub(super) fn last_digit(magnitude: u32) -> usize {
-    (magnitude & ((1 << ABOVE[SHIFTS.len() - 1]) - 1)) as usize
 }
 
 #[inline(always)]

@@ -53,6 +53,11 @@ impl<M: Default> Cut<M> {
     }
 }
 
+/// The lowest digit of a magnitude.
+pub(crate) fn last_digit(magnitude: u32) -> usize {
+    (magnitude & ((1 << ABOVE[SHIFTS.len() - 1]) - 1)) as usize
+}
+
 /// Finds the next digit of every cut: the bits from `shift` to below `above`. `counts` has a row for each tensor: how many of
 /// the weights that share its cut's digits have each next one.
 pub(crate) fn narrow<M>(above: u32, shift: u32, pruned: u64, cuts: &mut [Cut<M>], counts: &[[u64; BINS]])

@@ -3,7 +3,7 @@
 //! Exact sums of integers (`src/numeric/fixed.rs`) decide everything, so no order matters. The twins are in
 //! `shaders/formula/group/`.
 
-mod across;
+pub(crate) mod across;
 mod between;
 mod chunks;
 pub(crate) mod find;

@@ -16,6 +16,10 @@ use super::pipeline::{Pipeline, compile};
 use super::placement::{Placement, Window};
 use super::slot_memory::{entry, rows_before, whole};
 use super::table::{BINDINGS, FIRST_OPERAND, PARAMETERS, PARAMETERS_BOUND, ROW, ROW_BYTES};
+#[cfg(not(target_family = "wasm"))]
+use super::wait::WaitMode;
+#[cfg(not(target_family = "wasm"))]
+use crate::formula::budget::Cut;
 use crate::formula::budget::{BINS, SHIFTS};
 use crate::plan::Plan;
 use crate::plan::budget::Budget;
@@ -88,8 +92,7 @@ impl Pruning {
     pub(super) fn upload(&self, gpu: &Gpu, plan: &Plan, budget: &Budget) -> Result<wgpu::Buffer> {
         let lens: Vec<u64> = plan.segments.iter().map(|segment| segment.len).collect();
         let (pruned, quotas) = budget.quotas(&lens)?;
-        let spans: u32 = self.of_spans.iter().map(|(spans, _)| spans).sum();
-        let mut words = vec![pruned as u32, (pruned >> 32) as u32, self.tensors, spans];
+        let mut words = vec![pruned as u32, (pruned >> 32) as u32, self.tensors, self.spans()];
         for (len, quota) in lens.iter().zip(quotas) {
             words.extend([0, 0, *len as u32, quota.least as u32, quota.most as u32, 0]);
         }
@@ -104,6 +107,67 @@ impl Pruning {
         })?;
         written.ok_or_else(device::gone)?;
         Ok(buffer)
+    }
+
+    /// Counts the weights of each tensor by the next digits of its cut, and waits for the counts.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn count(&self, gpu: &Gpu, level: usize, cuts: &[Cut]) -> Result<Vec<[u64; BINS]>> {
+        let (first, size) = (self.counts(), 4 * (BINS * cuts.len()) as u64);
+        if size == 0 {
+            return Ok(Vec::new());
+        }
+        self.write(gpu, cuts.iter().map(|cut| (cut, 0)))?;
+        let staging = gpu.staging_buffer(size)?;
+        let mapping = gpu.submit(|gpu, encoder| {
+            encoder.clear_buffer(&self.memory, first, Some(size));
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for (at, (spans, [count, ..])) in self.of_spans.iter().enumerate() {
+                let record = (SHIFTS.len() * at + level) as u64;
+                dispatch(&mut pass, count, self.parameters + record * PARAMETERS, *spans);
+            }
+            drop(pass);
+            encoder.copy_buffer_to_buffer(&self.memory, first, &staging, 0, size);
+            Ok(gpu.map_on_submit(encoder, &staging, wgpu::MapMode::Read))
+        })?;
+        pollster::block_on(mapping.done(gpu, WaitMode::Block(Gpu::TIMEOUT)))?;
+        let mapped = gpu.guarded(|| staging.get_mapped_range(..))?;
+        let bytes = mapped.map_err(|error| crate::Error::Device(error.to_string()))?;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+        Ok(words.as_chunks().0.iter().map(|row: &[u32; BINS]| row.map(u64::from)).collect())
+    }
+
+    /// Clears what lies before these cuts, and so many of each tensor's weights of its cut's magnitude.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn clear(&self, gpu: &Gpu, cuts: &[Cut], ties: &[u64]) -> Result<()> {
+        self.write(gpu, cuts.iter().zip(ties.iter().copied()))?;
+        gpu.submit(|_, encoder| {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for command in [1, 2] {
+                for (at, (spans, commands)) in self.of_spans.iter().enumerate() {
+                    let record = (SHIFTS.len() * at) as u64;
+                    dispatch(&mut pass, &commands[command], self.parameters + record * PARAMETERS, *spans);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes the records of cuts that the host has found.
+    #[cfg(not(target_family = "wasm"))]
+    fn write<'a>(&self, gpu: &Gpu, cuts: impl Iterator<Item = (&'a Cut, u64)>) -> Result<()> {
+        let mut words = vec![0, 0, self.tensors, self.spans()];
+        words.extend(cuts.flat_map(|(cut, ties)| [cut.magnitude, 0, cut.equal as u32, 0, 0, ties as u32]));
+        gpu.guarded(|| gpu.queue().write_buffer(&self.memory, 0, bytemuck::cast_slice(&words)))
+    }
+
+    fn spans(&self) -> u32 {
+        self.of_spans.iter().map(|(spans, _)| spans).sum()
+    }
+
+    /// Where the memory has the counts.
+    #[cfg(not(target_family = "wasm"))]
+    fn counts(&self) -> u64 {
+        4 * (HEADER + CUT * self.tensors as usize + BEFORE + self.spans() as usize) as u64
     }
 
     /// Records the pruning.

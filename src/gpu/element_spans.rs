@@ -55,6 +55,8 @@ impl Placed {
 #[derive(Debug)]
 pub(super) struct Spans {
     pub(super) operation: Operation,
+    /// If the one tensor is a part of a group that other ranks have parts of: how many weights the group has.
+    pub(super) whole: Option<u64>,
     pub(super) placed: Vec<Placed>,
     pub(super) geometries: Vec<[[u32; 4]; 2]>,
     /// How many groups there are.
@@ -71,6 +73,7 @@ impl Spans {
     pub(super) fn new(operation: Operation) -> Spans {
         Spans {
             operation,
+            whole: None,
             placed: Vec::new(),
             geometries: Vec::new(),
             groups: 0,

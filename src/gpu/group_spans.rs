@@ -64,7 +64,11 @@ impl Spans {
         let most = kernel.operation.parts(kernel.sums).map(|part| u64::from(sums_for(part)[1])).max().unwrap_or(0);
         let fits = !geometry.is_contiguous() || reaches(largest * segment.dtype.size() as u64);
         let is_too_long = most * rounds(largest, THREADS) > limits.iterations;
-        let team = if !fits || is_too_long || (largest >= LARGE && FEW * geometry.count <= limits.workgroups) {
+        let team = if self.whole.is_some()
+            || !fits
+            || is_too_long
+            || (largest >= LARGE && FEW * geometry.count <= limits.workgroups)
+        {
             Team::Grid
         } else if largest > ALONE {
             Team::Workgroup
@@ -72,6 +76,7 @@ impl Spans {
             Team::Thread
         };
         let lists = geometry.lists.is_some();
+        let here = self.whole.map(|_| segment.len);
         for part in (0..).step_by(2).zip(kernel.operation.parts(kernel.sums)) {
             let grouped = |team| Some(Grouped { lists, team });
             let kernel = match part.1 {
@@ -97,7 +102,8 @@ impl Spans {
             match part.1 {
                 Part::Find(_) => {
                     let (order, segment_at) = (part.0, spans[0].segment);
-                    let find = Find { placement, limits, order, kernel, segment: segment_at, geometry, largest };
+                    let find =
+                        Find { placement, limits, order, kernel, segment: segment_at, geometry, largest, part: here };
                     match team {
                         Team::Grid => self.put_sums(&find, sums_for(part.1), fits),
                         _ => self.put_finds(&find, team, most),
@@ -133,19 +139,24 @@ impl Spans {
     fn put_sums(&mut self, find: &Find<'_>, [usual, most]: [u32; 2], fits: bool) {
         let Find { limits, geometry, largest, .. } = *find;
         let missing = u64::from(most - usual);
-        let alone = fits && missing * rounds(largest, THREADS) <= limits.iterations;
+        let alone = fits && find.part.is_none() && missing * rounds(largest, THREADS) <= limits.iterations;
         let sums = if alone { usual } else { most };
-        let all: u64 = (0..geometry.count).map(|group| geometry.size(group)).sum();
+        let size_of = |group| find.part.unwrap_or_else(|| geometry.size(group));
+        let all: u64 = (0..geometry.count).map(size_of).sum();
         let longest = find.reachable().min(THREADS * limits.iterations);
         let chunk = all.div_ceil(limits.workgroups).max(LARGE / 8).next_multiple_of(TILE as u64).min(longest);
         for group in 0..geometry.count {
-            let (size, begin) = (geometry.size(group), group * largest);
+            let (size, begin) = (size_of(group), group * largest);
             let partial_sums = self.partial_sums as u32;
             self.partial_sums += 4 + 4 * u64::from(sums);
             for first in (0..size).step_by(chunk as usize) {
                 let end = size.min(first + chunk);
                 let places = [first as u32, end as u32, partial_sums];
                 self.put_find(find, Turns::Each(sums), (group, 1), places, begin + first..begin + end);
+            }
+            // The host finds the coefficients from the sums of all parts.
+            if find.part.is_some() {
+                continue;
             }
             let reached = if alone { size } else { 0 };
             let places = [0, reached as u32, partial_sums];
@@ -190,6 +201,8 @@ struct Find<'a> {
     geometry: &'a Geometry,
     /// The size of the largest group.
     largest: u64,
+    /// If other ranks have parts of the one group: how many weights this part has.
+    part: Option<u64>,
 }
 
 impl Find<'_> {

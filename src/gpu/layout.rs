@@ -140,7 +140,7 @@ impl Layout {
                     access: Access::Scalar,
                     bindings: Bindings::default(),
                 };
-                let geometry = segment.about(penalty.geometry(segment.len))?;
+                let geometry = segment.about(penalty.geometry(self.spans.whole.unwrap_or(segment.len)))?;
                 // Otherwise a kernel might not compile: a custom penalty's WGSL may lack what the operation calls.
                 segment.about(operation.admits_metric(penalty))?;
                 match geometry {

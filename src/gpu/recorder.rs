@@ -54,6 +54,16 @@ pub(super) struct Recorder {
     pub(super) scratch: Vec<u8>,
 }
 
+/// A step that has taken a slot.
+pub(super) struct Begun {
+    /// The slot.
+    at: usize,
+    serial: u32,
+    /// Where the slot's table and results begin.
+    base: u64,
+    results: u64,
+}
+
 /// What a slot's table was written from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Written {
@@ -93,8 +103,22 @@ impl Recorder {
         generation: u64,
         slots: usize,
     ) -> Result<Recorder> {
+        Recorder::of_part(gpu, (operation, sums), (plan, penalties), placement, (generation, slots), None)
+    }
+
+    /// The same. If the plan's one tensor is a part of a group of which other ranks have parts, `whole` is the length of
+    /// that group.
+    pub(super) fn of_part(
+        gpu: &Gpu,
+        (operation, sums): SummedOperation,
+        (plan, penalties): (&Plan, &Penalties),
+        placement: &Placement<'_>,
+        (generation, slots): (u64, usize),
+        whole: Option<u64>,
+    ) -> Result<Recorder> {
         gpu.lives()?;
         let mut layout = Layout::new(operation);
+        layout.spans.whole = whole;
         layout.lay_out((plan, penalties.list()), sums, placement, gpu.limits(), rows_before(plan))?;
         let results = if sums { Some(Results::new(gpu, plan, slots)?) } else { None };
         let slot = |_| {
@@ -225,6 +249,18 @@ impl Recorder {
         step: &Step,
         queries: Option<&wgpu::QuerySet>,
     ) -> Result<Recorded> {
+        let step = self.begin(gpu, (plan, penalties), step)?;
+        self.clear(encoder, &step);
+        if !self.commands.is_empty() || queries.is_some() {
+            let timestamp_writes = queries.map(timestamps);
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+            (0..self.layout.turns.len()).for_each(|turn| self.dispatch(&mut pass, &step, turn));
+        }
+        Ok(self.end(gpu, encoder, step))
+    }
+
+    /// Takes a slot for a step, and writes what differs to it. Nothing is rejected afterwards.
+    pub(super) fn begin(&mut self, gpu: &Gpu, (plan, penalties): (&Plan, &Penalties), step: &Step) -> Result<Begun> {
         let made_of = Some((penalties.version(), step.size));
         if self.made_of != made_of {
             self.made_of = None;
@@ -236,44 +272,51 @@ impl Recorder {
         let serial = gpu.next_serial();
         let before = self.written[at].made_of.map(|(version, _)| version);
         self.upload(gpu, at, serial, &step.scalars)?;
-        // Nothing is rejected from here on, so the encoder may be written to.
         let slot = &self.ring.slots[at];
         slot.take(serial, (before != Some(penalties.version())).then(|| penalties.list()));
         let base = at as u64 * self.table.stride;
-        let results_base = self.results.as_ref().map_or(0, |results| at as u64 * results.stride);
+        let results = self.results.as_ref().map_or(0, |results| at as u64 * results.stride);
+        Ok(Begun { at, serial, base, results })
+    }
+
+    /// Records that the memory that the step's kernels add to is cleared.
+    pub(super) fn clear(&self, encoder: &mut wgpu::CommandEncoder, step: &Begun) {
         if let Some(results) = self.results.as_ref().filter(|_| !self.layout.owned) {
-            encoder.clear_buffer(&results.buffer, results_base, Some(results.size));
+            encoder.clear_buffer(&results.buffer, step.results, Some(results.size));
         }
         if let Some(partial_sums) = self.groups.as_ref().and_then(|groups| groups.partial_sums.as_ref()) {
             encoder.clear_buffer(partial_sums, 0, None);
         }
-        if !self.commands.is_empty() || queries.is_some() {
-            let timestamp_writes = queries.map(timestamps);
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            let parameters = base + self.table.parameters;
-            for (i, turn) in (1..).zip(&self.layout.turns) {
-                let ((pipeline, group), dispatch) =
-                    (&self.commands[turn.dispatch], &self.layout.dispatches[turn.dispatch]);
-                pass.set_pipeline(&pipeline.pipeline);
-                let offsets = [(parameters + i * PARAMETERS) as u32, base as u32, results_base as u32];
-                pass.set_bind_group(0, group, &offsets[..if dispatch.kernel.has_results() { 3 } else { 2 }]);
-                let spans = dispatch.spans as u32;
-                pass.dispatch_workgroups(spans.min(ROW), spans.div_ceil(ROW), 1);
-            }
-        }
-        let ticket = Ticket::new(slot.clone(), serial);
+    }
+
+    /// Sets the dispatch of a turn.
+    pub(super) fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, step: &Begun, turn: usize) {
+        let at = self.layout.turns[turn].dispatch;
+        let ((pipeline, group), dispatch) = (&self.commands[at], &self.layout.dispatches[at]);
+        let parameters = step.base + self.table.parameters + (turn as u64 + 1) * PARAMETERS;
+        pass.set_pipeline(&pipeline.pipeline);
+        let offsets = [parameters as u32, step.base as u32, step.results as u32];
+        pass.set_bind_group(0, group, &offsets[..if dispatch.kernel.has_results() { 3 } else { 2 }]);
+        let spans = dispatch.spans as u32;
+        pass.dispatch_workgroups(spans.min(ROW), spans.div_ceil(ROW), 1);
+    }
+
+    /// Records what lets the host read the step's results.
+    pub(super) fn end(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, step: Begun) -> Recorded {
+        let slot = &self.ring.slots[step.at];
+        let ticket = Ticket::new(slot.clone(), step.serial);
         match (&self.results, &slot.staging) {
             (Some(results), Some(staging)) => {
                 // Otherwise the kernels that sum have written the serial.
                 if self.commands.is_empty() {
-                    encoder.copy_buffer_to_buffer(&self.table.buffer, base, &results.buffer, results_base, 4);
+                    encoder.copy_buffer_to_buffer(&self.table.buffer, step.base, &results.buffer, step.results, 4);
                 }
-                encoder.copy_buffer_to_buffer(&results.buffer, results_base, staging, 0, results.size);
+                encoder.copy_buffer_to_buffer(&results.buffer, step.results, staging, 0, results.size);
                 encoder.map_buffer_on_submit(staging, wgpu::MapMode::Read, .., move |result| ticket.done(result));
             }
             _ => encoder.on_submitted_work_done(move || ticket.done(Ok(()))),
         }
-        Ok(Recorded::new(gpu.clone(), slot.clone(), serial))
+        Recorded::new(gpu.clone(), slot.clone(), step.serial)
     }
 
     /// Writes a slot's serial and scalars, and its coefficients and rows if it does not hold them yet.

@@ -1,5 +1,7 @@
 //! Many tensors on the device: one recording, a few dispatches, no waiting.
 
+#[cfg(not(target_family = "wasm"))]
+mod across;
 mod output;
 mod pass;
 mod prepare;
@@ -8,6 +10,8 @@ mod record;
 mod recorders;
 mod stages;
 
+#[cfg(not(target_family = "wasm"))]
+pub use across::SetAcross;
 use recorders::Recorders;
 use stages::Stages;
 

@@ -226,7 +226,7 @@ impl Gpu {
         Ok(recorded)
     }
 
-    fn encoder(&self) -> Result<wgpu::CommandEncoder> {
+    pub(super) fn encoder(&self) -> Result<wgpu::CommandEncoder> {
         self.guarded(|| self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))
     }
 

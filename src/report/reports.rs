@@ -5,7 +5,8 @@ use std::borrow::Borrow;
 use super::Report;
 use super::partial::Partial;
 use crate::numeric::accumulator::{Sums, WIDE};
-use crate::transport::Transport;
+use crate::numeric::hash::fnv1a_of;
+use crate::transport::{Agreement, Transport};
 use crate::{Penalty, Result};
 
 /// The reports of a list of tensors and their total, as [`Backend::evaluate_all`](crate::Backend::evaluate_all)
@@ -50,13 +51,13 @@ impl Reports {
     /// Reports of tensors of which each rank holds a part, from the part's partials: the same on every rank, with the bits
     /// of one rank that holds all.
     ///
-    /// Two calls of the transport add up everything, however many tensors there are: 388 bytes for each. Every limb of a
-    /// partial travels in a word of 64 bits, and what is above 32 bits is carried after the sum. Each part starts at a
-    /// multiple of [`TILE`](crate::exact::TILE), on whatever backend its partial was made. A rank without a part of a
-    /// tensor gives [`Partial::default`].
+    /// Two calls of the transport add up everything, however many tensors there are: 388 bytes for each, and 8 that tell
+    /// whether all ranks give the same penalties. Every limb of a partial travels in a word of 64 bits, and what is above 32
+    /// bits is carried after the sum. Each part starts at a multiple of [`TILE`](crate::exact::TILE), on whatever backend
+    /// its partial was made. A rank without a part of a tensor gives [`Partial::default`].
     ///
-    /// All ranks must give the same penalties. If one of them fails before it calls the transport, the others fail
-    /// when they have waited for as long as the transport lets them.
+    /// All ranks must give as many tensors. If one of them fails before it calls the transport, the others fail when they
+    /// have waited for as long as the transport lets them.
     ///
     /// ```
     /// use penalty::exact::Transport;
@@ -71,7 +72,8 @@ impl Reports {
     ///
     /// # Errors
     ///
-    /// As [`Partial::report`], and the transport's.
+    /// As [`Partial::report`], [`Error::Ranks`](crate::Error::Ranks) on every rank if their penalties differ, and the
+    /// transport's.
     pub fn across<'a>(
         transport: &dyn Transport,
         tensors: impl IntoIterator<Item = (&'a Partial, &'a Penalty)>,
@@ -92,8 +94,14 @@ impl Reports {
             largest.push(partial.sums().max_bits);
             penalties.push(penalty);
         }
-        transport.sum_u64(&mut words)?;
+        let hash = fnv1a_of(penalties.iter().map(|penalty| penalty.fingerprint()));
+        let agreement = Agreement::on("the same penalties", hash);
+        largest.extend(agreement.words());
         transport.max_u32(&mut largest)?;
+        if let Some((_, maxima)) = largest.split_last_chunk() {
+            agreement.judge(transport, *maxima)?;
+        }
+        transport.sum_u64(&mut words)?;
         let sums = words.as_chunks::<WIDE>().0.iter().zip(largest).map(|(words, max)| Sums::carried(words, max));
         let partials = sums.map(Partial::of_all_ranks).zip(penalties);
         Reports::by(partials, |partial, penalty| Ok(partial.report_of(penalty)))

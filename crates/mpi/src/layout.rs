@@ -155,6 +155,21 @@ impl Layout {
         }
     }
 
+    /// The cuts of each tensor, as [`new`](Layout::new) takes them, and
+    /// [`SetAcross`](penalty::gpu::SetAcross) for parts on a device.
+    ///
+    /// ```
+    /// use penalty::{Dtype, Penalty};
+    /// use penalty_mpi::{Layout, Tensor};
+    ///
+    /// let layout = Layout::even(vec![Tensor::new("weight", 8192, Dtype::F32, Penalty::none())], 2)?;
+    /// assert_eq!(layout.cuts(), [[0, 4096, 8192]]);
+    /// # Ok::<(), penalty::Error>(())
+    /// ```
+    pub fn cuts(&self) -> &[Vec<u64>] {
+        &self.cuts
+    }
+
     /// Compares the layout with those of all other ranks: names, lengths, types, penalties and parts, by a hash.
     ///
     /// ```
@@ -171,19 +186,7 @@ impl Layout {
     ///
     /// [`Error::Ranks`] on every rank if two of them differ, and the transport's.
     pub fn agree(&self, transport: &dyn Transport) -> Result<()> {
-        let hash = self.hash();
-        let words = [hash as u32, (hash >> 32) as u32];
-        // If the largest and the smallest of all words are mine, all are.
-        let mine = [words[0], words[1], !words[0], !words[1]];
-        let mut most = mine;
-        transport.max_u32(&mut most)?;
-        // Every rank sees the same bounds, so every rank sees whether they enclose more than one hash.
-        if [most[0], most[1]] == [!most[2], !most[3]] {
-            return Ok(());
-        }
-        let problem =
-            "expected the same names, lengths, types, penalties and parts on every rank, found different ones";
-        Err(Error::Ranks { rank: transport.rank(), size: transport.size(), problem: problem.into() })
+        transport.agree("the same names, lengths, types, penalties and parts", self.hash())
     }
 
     /// A set of this rank's parts, once all ranks [agree](Layout::agree) on the layout.

@@ -6,44 +6,6 @@ use common::*;
 use penalty::{Adam, Budget, Dtype, Groups, Momentum, Penalty, Sgd};
 use penalty_mpi::Tensor;
 
-/// Tensors of every type, longer and shorter than a tile, with penalties of every kind that stay apart.
-fn mixed() -> Vec<Tensor> {
-    use Dtype::{BF16, F16, F32};
-    vec![
-        tensor("l1", 30_001, F32, Penalty::l1(0.3)),
-        tensor("bias", 100, F32, Ok(Penalty::none())),
-        tensor("empty", 0, F32, Penalty::l1(1.0)),
-        tensor("elastic net", 9000, F16, Penalty::elastic_net(0.1, 0.7)),
-        tensor("l_half", 20_000, BF16, Penalty::l_half(0.2)),
-        tensor("mcp", 12_289, F32, Penalty::mcp(0.1, 3.0)),
-        tensor("rows", 36_000, F32, Penalty::group_lasso(0.05, Groups::rows(48).expect("48 is not 0"))),
-        tensor("2:4", 16_384, BF16, Penalty::n_of_m(2, 4)),
-        tensor("columns", 9000, F32, Penalty::group_lasso(0.05, Groups::columns(90).expect("90 is not 0"))),
-    ]
-}
-
-/// Tensors that are one group each, and lie on several ranks.
-fn whole(len: u64, dtype: Dtype) -> Vec<Tensor> {
-    let radius = (len as f64).sqrt();
-    let penalties = [
-        ("l2_norm", Penalty::l2_norm(0.5)),
-        ("shrunk to 0", Penalty::l2_norm(1e9)),
-        ("group_lasso", Penalty::group_lasso(0.01, Groups::whole())),
-        ("sparse_group_lasso", Penalty::sparse_group_lasso(0.1, 0.5, Groups::whole())),
-        ("l2_ball", Penalty::l2_ball(0.3 * radius)),
-        ("inside of the l2_ball", Penalty::l2_ball(1e4 * radius)),
-        ("l1_ball", Penalty::l1_ball(0.05 * len as f64)),
-        ("a tight l1_ball", Penalty::l1_ball(1e-3)),
-        ("simplex", Penalty::simplex(1.0)),
-        ("linf_norm", Penalty::linf_norm(0.02 * len as f64)),
-        ("top_k", Penalty::top_k(len / 3)),
-        ("top_k of few", Penalty::top_k(1)),
-        ("top_k of ties", Penalty::top_k(len - len / 32)),
-        ("top_k of all", Penalty::top_k(len + 1)),
-    ];
-    penalties.into_iter().map(|(name, penalty)| tensor(name, len, dtype, penalty)).collect()
-}
-
 fn every_call(tensors: &[Tensor], non_finite: bool) {
     let (weights, gradients) = (of(tensors, 1, non_finite), of(tensors, 100, false));
     let states = of(tensors, 200, false);
@@ -131,8 +93,10 @@ fn budgets() {
     let bounds = |low: f64, high: f64| tensors.iter().map(|_| low..=high).collect();
     let bounded = [(0.2, 0.7), (0.5, 0.51), (0.0, 0.6)]
         .map(|(low, high)| Budget::prune(0.5).and_then(|budget| budget.within(bounds(low, high))).expect("it is one"));
+    let each = (0..tensors.len()).map(|i| i as f64 / 20.0..=0.4 + i as f64 / 18.0).collect();
+    let each = Budget::prune(0.5).and_then(|budget| budget.within(each)).expect("it is one");
     let kept = [1, 4096, len - 1].map(Budget::keep);
-    for budget in fractions.iter().chain(&bounded).chain(&kept) {
+    for budget in fractions.iter().chain(&bounded).chain(&kept).chain([&each]) {
         let what = format!("{budget:?}");
         same_on_all_ranks(&tensors, &[of(&tensors, 7, true)], &what, |set, operands| {
             set.prune_in_place(budget, &mut slices_mut(&mut operands[0]))
@@ -150,6 +114,44 @@ fn budgets_of_equal_weights() {
     for pruned in [0, 1, 4096, 30_001, 30_102, len / 2, len - 1, len] {
         same_on_all_ranks(&tensors, std::slice::from_ref(&equal), &format!("{pruned} pruned"), |set, operands| {
             set.prune_in_place(&Budget::keep(len - pruned), &mut slices_mut(&mut operands[0]))
+        });
+    }
+}
+
+/// Rows, runs and columns, which are on one rank each, and whole tensors, whose squares the ranks add in turn.
+#[test]
+fn budgets_of_groups() {
+    let lasso = |groups: penalty::Result<Groups>| groups.and_then(|groups| Penalty::group_lasso(0.05, groups));
+    let mut tensors = mixed();
+    tensors.extend([
+        tensor("runs", 40_000, Dtype::F16, lasso(Groups::runs(4))),
+        tensor("tiles", 24_000, Dtype::F32, lasso(Groups::tiles(60, 4, 6))),
+        tensor("whole", 40_000, Dtype::F32, lasso(Ok(Groups::whole()))),
+        tensor("another", 20_000, Dtype::BF16, Penalty::l2_norm(0.5)),
+    ]);
+    let grouped = |tensor: &&Tensor| tensor.penalty.groups().is_some();
+    let len: u64 = tensors.iter().filter(grouped).map(|tensor| tensor.len).sum();
+    let each = (0..tensors.len()).map(|i| i as f64 / 40.0..=0.4 + i as f64 / 30.0).collect();
+    let fractions = [0.0, 0.3, 0.9, 1.0].map(Budget::prune);
+    let others = [Ok(Budget::keep(len / 7)), Budget::prune(0.5).and_then(|budget| budget.within(each))];
+    for (budget, non_finite) in fractions.into_iter().chain(others).zip([false, true].into_iter().cycle()) {
+        let budget = budget.expect("it is one");
+        same_on_all_ranks(&tensors, &[of(&tensors, 9, non_finite)], &format!("{budget:?}"), |set, operands| {
+            set.prune_groups_in_place(&budget, &mut slices_mut(&mut operands[0]))
+        });
+    }
+}
+
+/// All groups tie: the order of tensors and groups alone decides.
+#[test]
+fn budgets_of_equal_groups() {
+    let tensors = mixed();
+    let equal: Vec<Weights> =
+        tensors.iter().map(|tensor| Weights::new(tensor.dtype, vec![-0.5; tensor.len as usize])).collect();
+    for fraction in [0.25, 0.5, 0.75] {
+        let budget = Budget::prune(fraction).expect("it is one");
+        same_on_all_ranks(&tensors, std::slice::from_ref(&equal), &format!("{fraction} pruned"), |set, operands| {
+            set.prune_groups_in_place(&budget, &mut slices_mut(&mut operands[0]))
         });
     }
 }

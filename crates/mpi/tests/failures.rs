@@ -126,7 +126,8 @@ fn ranks_that_disagree_on_the_layout_all_say_so() {
         });
         for found in found {
             let error = found.expect_err("they differ");
-            assert!(error.to_string().contains("expected the same names"), "{error}");
+            let error = error.to_string();
+            assert!(error.contains("expected the same names") && error.contains("on ranks [1]"), "{error}");
         }
     }
     let cuts = [[0, 4096, 20_000], [0, 8192, 20_000]];
@@ -185,13 +186,135 @@ fn a_group_that_is_not_found_leaves_the_weights() {
     }
 }
 
+/// Every call of a set that sends something, on tensors of several kinds.
+fn every_call(set: &HostSet<'_>, parts: &mut [Weights]) -> [Result<()>; 5] {
+    let radius = 0.7;
+    [
+        set.evaluate(&slices(parts)).map(drop),
+        set.prox_in_place(&mut slices_mut(parts), radius).map(drop),
+        set.prox_and_evaluate_in_place(&mut slices_mut(parts), radius).map(drop),
+        set.prune_in_place(&Budget::keep(9000), &mut slices_mut(parts)).map(drop),
+        set.prune_groups_in_place(&Budget::keep(9000), &mut slices_mut(parts)).map(drop),
+    ]
+}
+
+fn of_several_kinds() -> Vec<Tensor> {
+    vec![
+        tensor("l1", 20_000, Dtype::F32, Penalty::l1(0.5)),
+        tensor("norm", 12_000, Dtype::F16, Penalty::l2_norm(0.5)),
+        tensor("simplex", 9000, Dtype::F32, Penalty::simplex(1.0)),
+        tensor("top_k", 9000, Dtype::BF16, Penalty::top_k(100)),
+    ]
+}
+
+/// A rank that ends before the first message, between two of them, or before the last one: the others may wait in it
+/// already. None of them hangs, and none of them gets a result that needs the lost rank.
 #[test]
-fn pruning_by_groups_is_rejected() {
-    let rank = Threads::connect(1, TIMEOUT).remove(0);
-    let layout = Layout::even(l1(10), 1).expect("it has no groups");
-    let set = layout.set(Cpu::new(), Arc::new(rank)).expect("it agrees with itself");
-    let found = set.prune_groups_in_place(&Budget::keep(5), &mut [(&mut [0.5f32; 10][..]).into()]);
-    assert!(found.expect_err("it is not there").to_string().contains("pruning by groups"));
+fn a_rank_that_ends_between_any_two_messages_is_an_error_on_every_other() {
+    let (tensors, size) = (of_several_kinds(), 3);
+    let operands = of(&tensors, 3, true);
+    let [_, layout] = layouts(&tensors, size);
+    for ends_before in 0.. {
+        let found = on_ranks(size, TIMEOUT, |rank| {
+            let at = rank.rank();
+            let rank = Arc::new(Watched::new(rank, if at == 1 { ends_before } else { usize::MAX }));
+            let run = std::panic::AssertUnwindSafe(|| {
+                let part = |(i, weights): (usize, &Weights)| weights.part(layout.part(i, at));
+                let mut parts: Vec<Weights> = operands.iter().enumerate().map(part).collect();
+                let set = layout.set(cpu_of(at), rank.clone())?;
+                every_call(&set, &mut parts).into_iter().collect::<Result<()>>()
+            });
+            let found = std::panic::catch_unwind(run);
+            drop(rank);
+            found.map_err(|cause| assert!(cause.is::<Ended>(), "it ends where it is told to"))
+        });
+        if found[1].is_ok() {
+            assert!(ends_before > 40, "the calls send {ends_before} messages");
+            assert!(found.iter().all(|found| matches!(found, Ok(Ok(())))), "{found:?}");
+            return;
+        }
+        for at in [0, 2] {
+            let error = found[at].as_ref().expect("it does not end").as_ref().expect_err("rank 1 has ended");
+            assert!(error.to_string().contains("rank 1 has ended"), "before message {ends_before}: {error}");
+        }
+    }
+}
+
+/// λ, a penalty, a step or a budget that one rank has changed since the layout was agreed on.
+#[test]
+fn ranks_that_disagree_on_a_call_all_say_who() {
+    type Change = fn(&mut HostSet<'_>, &mut [Weights]) -> Result<()>;
+    fn changed(set: &mut HostSet<'_>, at: usize, penalty: Result<Penalty>) {
+        *set.penalties_mut().nth(at).expect("it is there").1 = penalty.expect("it is a penalty");
+    }
+    let tensors = of_several_kinds();
+    // What most ranks do, what rank 2 does, and what they disagree on.
+    let evaluate: Change = |set, parts| set.evaluate(&slices(parts)).map(drop);
+    let shrink: Change = |set, parts| set.prox_in_place(&mut slices_mut(parts), 1.0);
+    let prune: Change = |set, parts| set.prune_in_place(&Budget::keep(9000), &mut slices_mut(parts)).map(drop);
+    let separable = vec![tensor("l1", 20_000, Dtype::F32, Penalty::l1(0.5))];
+    // λ off by a bit, another formula, another step, another bound, another budget, another kind of pruning.
+    let cases: [(&[Tensor], Change, Change, &str); 7] = [
+        (
+            &separable,
+            evaluate,
+            |set, parts| {
+                changed(set, 0, Penalty::l1(0.5000000000000001));
+                set.evaluate(&slices(parts)).map(drop)
+            },
+            "the same penalties",
+        ),
+        (
+            &separable,
+            evaluate,
+            |set, parts| {
+                changed(set, 0, Penalty::l2_squared(0.5));
+                set.evaluate(&slices(parts)).map(drop)
+            },
+            "the same penalties",
+        ),
+        (&tensors, shrink, |set, parts| set.prox_in_place(&mut slices_mut(parts), 1.0000000000000002), "the same call"),
+        (
+            &tensors,
+            shrink,
+            |set, parts| {
+                changed(set, 2, Penalty::simplex(2.0));
+                set.prox_in_place(&mut slices_mut(parts), 1.0)
+            },
+            "the same call",
+        ),
+        (&tensors, shrink, evaluate, "the same call"),
+        (
+            &tensors,
+            prune,
+            |set, parts| set.prune_in_place(&Budget::keep(9001), &mut slices_mut(parts)).map(drop),
+            "the same budget",
+        ),
+        (
+            &tensors,
+            prune,
+            |set, parts| set.prune_groups_in_place(&Budget::keep(9000), &mut slices_mut(parts)).map(drop),
+            "the same budget",
+        ),
+    ];
+    for (tensors, most, one, expected) in cases {
+        let (size, operands) = (4, of(tensors, 4, false));
+        let [_, layout] = layouts(tensors, size);
+        let found = on_ranks(size, TIMEOUT, |rank| {
+            let at = rank.rank();
+            let part = |(i, weights): (usize, &Weights)| weights.part(layout.part(i, at));
+            let mut parts: Vec<Weights> = operands.iter().enumerate().map(part).collect();
+            let before: Vec<Vec<u32>> = parts.iter().map(Weights::bits).collect();
+            let mut set = layout.set(Cpu::new(), Arc::new(rank)).expect("all ranks agree");
+            let found = if at == 2 { one(&mut set, &mut parts) } else { most(&mut set, &mut parts) };
+            assert!(parts.iter().map(Weights::bits).eq(before), "no weight has changed");
+            found
+        });
+        for found in found {
+            let error = found.expect_err("rank 2 does something else").to_string();
+            assert!(error.contains(expected) && error.contains("on ranks [2]"), "{error}");
+        }
+    }
 }
 
 #[test]

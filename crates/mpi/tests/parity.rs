@@ -10,9 +10,11 @@ use std::sync::Arc;
 use common::*;
 use libtest_mimic::{Arguments, Failed, Trial};
 use penalty::exact::Transport;
-use penalty::gpu::Choice;
-use penalty::{Backend, Budget, Cpu, Dtype, Gpu, HostSet, Parameter, Penalty, Reports, Result};
-use penalty_mpi::{Layout, Tensor};
+use penalty::gpu::{Choice, Operand, Operands, SetAcross};
+use penalty::{
+    Backend, Budget, Cpu, Dtype, Gpu, Groups, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, wgpu,
+};
+use penalty_mpi::{Layout, Tensor, Threads};
 use sha2::{Digest, Sha256};
 
 fn main() {
@@ -39,6 +41,7 @@ fn main() {
     };
     let trials = vec![
         trial("ranks_on_a_gpu_and_on_the_cpu", mixed_ranks),
+        trial("groups_that_are_spread_over_devices_and_cpus", spread_groups),
         trial("twenty_million_weights_have_one_hash", twenty_million_weights),
     ];
     libtest_mimic::run(&arguments, trials).exit();
@@ -143,5 +146,192 @@ fn mixed_ranks(gpu: &Gpu) -> std::result::Result<(), Failed> {
             }
         }
     }
+    Ok(())
+}
+
+/// A rank's parts on a device: the same lists of operands, each in buffers of its own.
+struct OnDevice<'a> {
+    gpu: &'a Gpu,
+    buffers: Vec<Vec<wgpu::Buffer>>,
+}
+
+impl OnDevice<'_> {
+    fn new<'a>(gpu: &'a Gpu, operands: &[Vec<Weights>]) -> Result<OnDevice<'a>> {
+        let buffer = |weights: &Weights| {
+            let (bytes, usage) = (weights.bytes(), wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
+            let (size, usage) = ((bytes.len() as u64).max(16), usage | wgpu::BufferUsages::COPY_DST);
+            let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+            let buffer = gpu.create_buffer(&descriptor)?;
+            gpu.queue().write_buffer(&buffer, 0, &bytes);
+            Ok(buffer)
+        };
+        let list = |operands: &Vec<Weights>| operands.iter().map(buffer).collect();
+        Ok(OnDevice { gpu, buffers: operands.iter().map(list).collect::<Result<_>>()? })
+    }
+
+    fn operands<'b>(&'b self, list: usize, of: &[Weights]) -> Vec<Operand<'b>> {
+        let Some(buffers) = self.buffers.get(list) else { return Vec::new() };
+        let operand = |(buffer, weights): (&'b wgpu::Buffer, &Weights)| Operand {
+            buffer,
+            offset: 0,
+            len: weights.slice().len() as u64,
+            dtype: weights.dtype(),
+        };
+        buffers.iter().zip(of).map(operand).collect()
+    }
+
+    /// Copies all operands back.
+    fn read(&self, operands: &mut [Vec<Weights>]) -> Result<()> {
+        for (buffer, weights) in self.buffers.iter().flatten().zip(operands.iter_mut().flatten()) {
+            let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+            let descriptor =
+                wgpu::BufferDescriptor { label: None, size: buffer.size(), usage, mapped_at_creation: false };
+            let staging = self.gpu.create_buffer(&descriptor)?;
+            let mut encoder = self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+            self.gpu.queue().submit([encoder.finish()]);
+            let (sender, receiver) = std::sync::mpsc::channel();
+            staging.map_async(wgpu::MapMode::Read, .., move |mapped| drop(sender.send(mapped)));
+            let mapped = loop {
+                self.gpu.device().poll(wgpu::PollType::Poll).expect("the device lives");
+                match receiver.try_recv() {
+                    Ok(mapped) => break mapped,
+                    Err(_) => std::thread::yield_now(),
+                }
+            };
+            mapped.expect("it can be mapped");
+            weights.set_bytes(&staging.get_mapped_range(..).expect("it is mapped"));
+        }
+        Ok(())
+    }
+}
+
+/// The same as one rank, where the even ranks have their parts on a device.
+fn same_on_devices<R: PartialEq + std::fmt::Debug + Send>(
+    gpu: &Gpu,
+    (tensors, operands, what): (&[Tensor], &[Vec<Weights>], &str),
+    on_cpu: impl Fn(&HostSet<'_>, &mut [Vec<Weights>]) -> Result<R> + Sync,
+    on_device: impl Fn(&mut SetAcross) -> Result<R> + Sync,
+) {
+    let run = |rank: Threads, layout: &Layout, parts: &mut [Vec<Weights>]| {
+        let at = rank.rank();
+        if at % 2 == 1 {
+            return on_cpu(&layout.set(cpu_of(at), Arc::new(rank))?, parts);
+        }
+        layout.agree(&rank)?;
+        let device = OnDevice::new(gpu, parts)?;
+        let lists: Vec<Vec<Operand<'_>>> = (0..4).map(|list| device.operands(list, &parts[0])).collect();
+        let operands = Operands {
+            weights: &lists[0],
+            gradients: &lists[1],
+            first: &lists[2],
+            second: &lists[3],
+            element_weights: &[],
+        };
+        let parameters = tensors.iter().map(|tensor| Parameter::new(&*tensor.name, tensor.penalty.clone())).collect();
+        let mut set = SetAcross::new(gpu, parameters, &operands, Arc::new(rank), layout.cuts().to_vec())?;
+        let result = on_device(&mut set)?;
+        device.read(parts)?;
+        Ok(result)
+    };
+    same_as_one((tensors, operands, what), &[1, 2, 3, 7], &on_cpu, run);
+}
+
+fn spread_groups(gpu: &Gpu) -> std::result::Result<(), Failed> {
+    let is_top_k = |tensor: &Tensor| tensor.name.contains("top_k");
+    let mut all: Vec<Tensor> = whole(20_000, Dtype::F32).into_iter().filter(|tensor| !is_top_k(tensor)).collect();
+    all.extend(whole(12_001, Dtype::F16).into_iter().filter(|tensor| tensor.name.contains("ball")));
+    all.extend([
+        tensor("a simplex of bf16", 9000, Dtype::BF16, Penalty::simplex(1.0)),
+        tensor("l1 and a norm", 20_000, Dtype::F32, Penalty::sum([Penalty::l1(0.1)?, Penalty::l2_norm(0.5)?])),
+        tensor("zeros", 20_000, Dtype::F32, Penalty::simplex(1.0)),
+        tensor("l1", 30_001, Dtype::F32, Penalty::l1(0.3)),
+        tensor("rows", 36_000, Dtype::F32, Penalty::group_lasso(0.05, Groups::rows(48)?)),
+        tensor("empty", 0, Dtype::F32, Penalty::l2_norm(1.0)),
+    ]);
+    let mut weights = of(&all, 1, true);
+    let zeros = all.iter().position(|tensor| tensor.name == "zeros").expect("it is there");
+    weights[zeros] = Weights::F32(vec![0.0; 20_000]);
+    let states = [2, 3, 4].map(|seed| of(&all, 100 * seed, false));
+    let [gradients, first, _] = states.clone();
+    same_on_devices(
+        gpu,
+        (&all, std::slice::from_ref(&weights), "evaluating"),
+        |set, operands| set.evaluate(&slices(&operands[0])),
+        SetAcross::evaluate,
+    );
+    same_on_devices(
+        gpu,
+        (&all, std::slice::from_ref(&weights), "the prox"),
+        |set, operands| set.prox_in_place(&mut slices_mut(&mut operands[0]), 0.7),
+        |set| set.prox_in_place(0.7),
+    );
+    // Twice, the second time with other penalties.
+    let changed = Penalty::l1_ball(7.0)?;
+    same_on_devices(
+        gpu,
+        (&all, std::slice::from_ref(&weights), "two proxes"),
+        |set, operands| {
+            let before = set.prox_and_evaluate_in_place(&mut slices_mut(&mut operands[0]), 0.7)?;
+            let mut set = set.clone();
+            set.penalties_mut().for_each(|(name, penalty)| {
+                if name.contains("tight") {
+                    *penalty = changed.clone();
+                }
+            });
+            Ok((before, set.prox_and_evaluate_in_place(&mut slices_mut(&mut operands[0]), 0.3)?))
+        },
+        |set| {
+            let before = set.prox_and_evaluate_in_place(0.7)?;
+            set.penalties_mut().for_each(|(name, penalty)| {
+                if name.contains("tight") {
+                    *penalty = changed.clone();
+                }
+            });
+            Ok((before, set.prox_and_evaluate_in_place(0.3)?))
+        },
+    );
+    let sgd = Sgd { step: 0.3, momentum: Momentum::heavy_ball(0.9) };
+    same_on_devices(
+        gpu,
+        (&all, &[weights.clone(), gradients, first], "a step of sgd"),
+        |set, operands| {
+            let [weights, gradients, first] = operands else { panic!("there are three operands") };
+            set.sgd_and_evaluate(&mut slices_mut(weights), &slices(gradients), &mut slices_mut(first), &sgd)
+        },
+        |set| set.sgd_and_evaluate(&sgd),
+    );
+    for budget in [Budget::prune(0.7)?, Budget::keep(4096), Budget::prune(0.5)?.within(vec![0.2..=0.6; all.len()])?] {
+        same_on_devices(
+            gpu,
+            (&all, std::slice::from_ref(&weights), &format!("{budget:?}")),
+            |set, operands| set.prune_in_place(&budget, &mut slices_mut(&mut operands[0])),
+            |set| set.prune_in_place(&budget),
+        );
+    }
+    // All weights tie, within each rank and between ranks.
+    let equal: Vec<Weights> =
+        all.iter().map(|tensor| Weights::new(tensor.dtype, vec![-0.5; tensor.len as usize])).collect();
+    for pruned in [1, 19_999, 100_001] {
+        let len: u64 = all.iter().map(|tensor| tensor.len).sum();
+        let budget = Budget::keep(len - pruned);
+        same_on_devices(
+            gpu,
+            (&all, std::slice::from_ref(&equal), &format!("{budget:?} of equal weights")),
+            |set, operands| set.prune_in_place(&budget, &mut slices_mut(&mut operands[0])),
+            |set| set.prune_in_place(&budget),
+        );
+    }
+    let has_gradient: Vec<Tensor> = all.into_iter().filter(|tensor| tensor.penalty.has_gradient()).collect();
+    let operands = [of(&has_gradient, 1, true), of(&has_gradient, 2, false)];
+    same_on_devices(
+        gpu,
+        (&has_gradient, &operands, "the gradient"),
+        |set, operands| {
+            let [weights, gradients] = operands else { panic!("there are two operands") };
+            set.evaluate_and_gradient_add(&slices(weights), &mut slices_mut(gradients))
+        },
+        SetAcross::evaluate_and_gradient_add,
+    );
     Ok(())
 }

@@ -7,7 +7,6 @@ use crate::Result;
 use crate::cpu::ranks::Ranks;
 use crate::numeric::element::Dtype;
 use crate::plan::Segment;
-use crate::plan::operands::one_each;
 use crate::transport::Transport;
 #[cfg(doc)]
 use crate::{Error, Penalty};
@@ -21,9 +20,10 @@ impl<'w> HostSet<'w> {
     /// empty.
     ///
     /// All ranks make the same calls with the same penalties. A call that reports adds up two messages, however many
-    /// tensors there are, of 388 bytes each in all. Separable penalties and optimizer steps need nothing else. A group
-    /// that is spread over ranks adds up a few words for each pass of its reduction. A budget adds up the counts of three
-    /// passes, 48 KiB for each tensor, and then one word for each tensor and rank.
+    /// tensors there are, of 388 bytes for each and 8 more. Separable penalties and optimizer steps need nothing else. A
+    /// group that is spread over ranks adds up a few words for each pass of its reduction. A budget adds up the counts of
+    /// three passes, 48 KiB for each tensor, and then one word for each tensor and rank; one over groups, a word for each
+    /// group. These also compare what the ranks call: if two differ, all of them fail before a weight has changed.
     ///
     /// If a rank rejects its slices, the others fail when they have waited for as long as the transport lets them. After
     /// an error from the transport, the weights may be those before or after the call's step.
@@ -47,11 +47,8 @@ impl<'w> HostSet<'w> {
     /// there is not one for each rank, [`Error::ChunkStart`] if one is not at the start of a tile, [`Error::Groups`] if
     /// it divides a group. Every later call rejects parts of other lengths.
     pub fn across(self, transport: Arc<dyn Transport>, cuts: Vec<Vec<u64>>) -> Result<HostSet<'w>> {
-        one_each("a set across ranks", "the cuts", self.names.len(), cuts.len())?;
-        let ranks = Ranks::new(transport, cuts);
-        for (i, (name, penalty)) in self.names.iter().zip(&self.penalties).enumerate() {
-            Segment::called(name.clone(), (0, Dtype::F32)).about(ranks.accept_cuts(i, penalty))?;
-        }
+        let segments = self.names.iter().map(|name| Segment::called(name.clone(), (0, Dtype::F32)));
+        let ranks = Ranks::new(transport, cuts, segments.zip(&self.penalties))?;
         Ok(HostSet { ranks: Some(Arc::new(ranks)), ..self })
     }
 }

@@ -6,7 +6,7 @@ use crate::numeric::slice::{Slice, SliceMut};
 use crate::plan::budget::Budget;
 use crate::plan::operands::WEIGHTS;
 use crate::report::reports::Reports;
-use crate::{Error, Penalty, Result};
+use crate::{Penalty, Result};
 
 impl HostSet<'_> {
     /// Prunes the weights of all tensors to a budget, and reports on what is left. [`Budget`] says which weights are
@@ -31,6 +31,7 @@ impl HostSet<'_> {
     /// Those that [`Budget::within`] names, and those of [`evaluate`](HostSet::evaluate). Then no weight has changed.
     pub fn prune_in_place(&self, budget: &Budget, weights: &mut [SliceMut<'_>]) -> Result<Reports> {
         self.accept(&Call::EVALUATE, &Some((WEIGHTS, &slices(weights))), &[])?;
+        self.ranks.as_ref().map_or(Ok(()), |ranks| ranks.agree_on_budget("weights", budget))?;
         self.cpu.prune(budget, weights, self.ranks.as_deref())?;
         self.evaluate(&slices(weights))
     }
@@ -58,19 +59,18 @@ impl HostSet<'_> {
     ///
     /// # Errors
     ///
-    /// As [`prune_in_place`](HostSet::prune_in_place), and [`Error::Ranks`](crate::Error::Ranks) if the set is
-    /// [spread over ranks](HostSet::across).
+    /// As [`prune_in_place`](HostSet::prune_in_place).
     pub fn prune_groups_in_place(&self, budget: &Budget, weights: &mut [SliceMut<'_>]) -> Result<Reports> {
         self.accept(&Call::EVALUATE, &Some((WEIGHTS, &slices(weights))), &[])?;
-        if let Some(ranks) = &self.ranks {
-            let (rank, size) = (ranks.transport.rank(), ranks.transport.size());
-            let problem = "expected a set on one rank for pruning by groups, found one across ranks".into();
-            return Err(Error::Ranks { rank, size, problem });
-        }
-        let geometry =
-            |(penalty, weights): (&Penalty, &SliceMut<'_>)| penalty.geometry(weights.as_slice().len() as u64);
-        let geometries = self.penalties.iter().zip(&*weights).map(geometry).collect::<Result<_>>()?;
-        self.cpu.prune_groups(budget, weights, geometries)?;
+        self.ranks.as_ref().map_or(Ok(()), |ranks| ranks.agree_on_budget("groups", budget))?;
+        let len = |(i, weights): (usize, &SliceMut<'_>)| match &self.ranks {
+            Some(ranks) => ranks.len(i),
+            None => weights.as_slice().len() as u64,
+        };
+        let geometry = |(penalty, len): (&Penalty, u64)| penalty.geometry(len);
+        let lens = weights.iter().enumerate().map(len);
+        let geometries = self.penalties.iter().zip(lens).map(geometry).collect::<Result<_>>()?;
+        self.cpu.prune_groups(budget, weights, geometries, self.ranks.as_deref())?;
         self.evaluate(&slices(weights))
     }
 }

@@ -40,6 +40,9 @@ impl HostSet<'_> {
         };
         let across: Vec<Option<Across<'_>>> =
             penalties.iter().enumerate().map(|(tensor, penalty)| ranks.across(tensor, penalty)).collect();
+        if across.iter().any(Option::is_some) {
+            ranks.agree_on_call(operation, call.sums, (call.step, &scalars), penalties)?;
+        }
         // All ranks add up these groups in the set's order, whatever parts and types they have.
         for (tensor, across) in across.iter().enumerate() {
             let Some(across) = across else { continue };
@@ -69,8 +72,11 @@ impl HostSet<'_> {
     ) -> Result<(Cow<'_, Plan>, Vec<CoefficientRecord>)> {
         let plan = self.plan(call, read, written)?;
         self.validate(call, &plan.segments, read, written)?;
-        self.ranks.as_ref().map_or(Ok(()), |ranks| ranks.accept(&plan.segments, &self.penalties))?;
-        let coefficients = coefficients(&plan.segments, &self.penalties, call.operation, call.step)?;
+        let segments = match &self.ranks {
+            Some(ranks) => Cow::Owned(ranks.accept(&plan.segments, &self.penalties)?),
+            None => Cow::Borrowed(&plan.segments[..]),
+        };
+        let coefficients = coefficients(&segments, &self.penalties, call.operation, call.step)?;
         Ok((plan, coefficients))
     }
 

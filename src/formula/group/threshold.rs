@@ -73,14 +73,16 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found 
                 #[inline(always)]
                 |b| u64::from(b & MAGNITUDE == top),
             );
-            let slope = quotient(c[0], nearest(ties.total.max(1)));
+            let slope = quotient(c[0], nearest(u128::from(ties.count).max(1)));
             return Found { coefficients: [f32::from_bits(top), slope], ..Found::default() };
         }
         _ => {}
     }
     let units = Units::of(group, top, search.bound(), simplex);
     let all = units.above(0);
+    // As on a device, so that all ranks ask for the same sums.
     let negative = simplex
+        && !units.from_top
         && group
             .sum(
                 #[inline(always)]

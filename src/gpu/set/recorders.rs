@@ -7,6 +7,7 @@ use crate::gpu::budget::mask::Masking;
 use crate::gpu::device::Gpu;
 use crate::gpu::lists::{NAMES, Operands, lists};
 use crate::gpu::operand::Operand;
+use crate::gpu::placement::Placement;
 use crate::gpu::readback::Recorded;
 use crate::gpu::recorder::{Recorder, Step, SummedOperation, timestamps};
 use crate::penalty::element_weights::matched;
@@ -178,6 +179,13 @@ impl Recorders {
         Ok(())
     }
 
+    /// What prunes the set, laid out for the current placement.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn pruning(&mut self) -> Result<&Pruning> {
+        self.prepare_pruning()?;
+        self.pruning.as_ref().ok_or_else(crate::gpu::device::gone)
+    }
+
     pub(super) fn record_pruning(&mut self, encoder: &mut wgpu::CommandEncoder, budget: &Budget) -> Result<()> {
         self.prepare_pruning()?;
         let Some(pruning) = &self.pruning else { return Ok(()) };
@@ -234,8 +242,13 @@ impl Recorders {
         self.list.iter().find_map(|recorder| recorder.results_of(recorded))
     }
 
-    /// The index of this operation's recorder, laid out for the current placement and formulas.
-    fn recorder(&mut self, (operation, sums): SummedOperation) -> Result<usize> {
+    /// Where the operands of an operation lie.
+    pub(super) fn placement(&self, operation: Operation) -> Placement<'_> {
+        self.bound.placement(lists(operation))
+    }
+
+    /// Rejects an operation whose operands are missing or whose penalties do not fit it. Notices other formulas.
+    pub(super) fn check(&mut self, operation: Operation) -> Result<()> {
         let lists = lists(operation);
         for list in lists.into_iter().flatten() {
             one_each(operation.name(), NAMES[list], self.plan.segments.len(), self.bound.len_of(list))?;
@@ -255,7 +268,13 @@ impl Recorders {
             }
             self.kinds.0 = self.penalties.version();
         }
-        let placement = self.bound.placement(lists);
+        Ok(())
+    }
+
+    /// The index of this operation's recorder, laid out for the current placement and formulas.
+    fn recorder(&mut self, (operation, sums): SummedOperation) -> Result<usize> {
+        self.check(operation)?;
+        let placement = self.bound.placement(lists(operation));
         let (pass, of) = ((operation, sums), (&self.plan, &self.penalties));
         let at = match self.list.iter().position(|r| (r.operation, r.sums) == pass) {
             Some(at) => at,

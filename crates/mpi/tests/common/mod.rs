@@ -3,18 +3,20 @@
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use penalty::cpu::InstructionSet;
 use penalty::exact::Transport;
 use penalty::half::{bf16, f16};
-use penalty::{Cpu, Dtype, HostSet, Parameter, Penalty, Slice, SliceMut};
+use penalty::{Cpu, Dtype, Error, Groups, HostSet, Parameter, Penalty, Slice, SliceMut};
 use penalty_mpi::{Layout, Tensor, Threads};
 
 /// It only guards against hanging: a busy machine never reaches it.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 /// How many ranks the tests have.
-pub(crate) const SIZES: [usize; 4] = [1, 2, 3, 7];
+pub(crate) const SIZES: [usize; 5] = [1, 2, 3, 7, 64];
 
 /// The weights of a tensor, of a type that is a value.
 #[derive(Clone, Debug)]
@@ -67,6 +69,36 @@ impl Weights {
     }
 }
 
+impl Weights {
+    /// Little-endian, filled up to whole words.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let bits = self.bits().into_iter();
+        let mut bytes: Vec<u8> = match self {
+            Weights::F32(_) => bits.flat_map(u32::to_le_bytes).collect(),
+            Weights::F16(_) | Weights::BF16(_) => bits.flat_map(|bits| (bits as u16).to_le_bytes()).collect(),
+        };
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    /// Replaces them by the weights of these bytes.
+    pub(crate) fn set_bytes(&mut self, bytes: &[u8]) {
+        let halves = bytes.as_chunks().0.iter().map(|half| u16::from_le_bytes(*half));
+        match self {
+            Weights::F32(weights) => {
+                let words = bytes.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word));
+                weights.iter_mut().zip(words).for_each(|(weight, word)| *weight = word);
+            }
+            Weights::F16(weights) => weights.iter_mut().zip(halves).for_each(|(x, half)| *x = f16::from_bits(half)),
+            Weights::BF16(weights) => weights.iter_mut().zip(halves).for_each(|(x, half)| *x = bf16::from_bits(half)),
+        }
+    }
+
+    pub(crate) fn dtype(&self) -> Dtype {
+        self.slice().dtype()
+    }
+}
+
 pub(crate) fn slices(all: &[Weights]) -> Vec<Slice<'_>> {
     all.iter().map(Weights::slice).collect()
 }
@@ -98,28 +130,85 @@ pub(crate) fn weights(seed: u64, len: u64, non_finite: bool) -> Vec<f32> {
     (0..len).map(|_| weight()).collect()
 }
 
-/// What one rank with all weights does is what so many ranks do, each on its parts: the same result, and the same weights
-/// and states.
+/// Tensors of every type, longer and shorter than a tile, with penalties of every kind that stay apart.
+pub(crate) fn mixed() -> Vec<Tensor> {
+    use Dtype::{BF16, F16, F32};
+    vec![
+        tensor("l1", 30_001, F32, Penalty::l1(0.3)),
+        tensor("bias", 100, F32, Ok(Penalty::none())),
+        tensor("empty", 0, F32, Penalty::l1(1.0)),
+        tensor("elastic net", 9000, F16, Penalty::elastic_net(0.1, 0.7)),
+        tensor("l_half", 20_000, BF16, Penalty::l_half(0.2)),
+        tensor("mcp", 12_289, F32, Penalty::mcp(0.1, 3.0)),
+        tensor("rows", 36_000, F32, Penalty::group_lasso(0.05, Groups::rows(48).expect("48 is not 0"))),
+        tensor("2:4", 16_384, BF16, Penalty::n_of_m(2, 4)),
+        tensor("1:3", 36_867, F32, Penalty::n_of_m(1, 3)),
+        tensor("columns", 9000, F32, Penalty::group_lasso(0.05, Groups::columns(90).expect("90 is not 0"))),
+    ]
+}
+
+/// Tensors that are one group each, and lie on several ranks.
+pub(crate) fn whole(len: u64, dtype: Dtype) -> Vec<Tensor> {
+    let radius = (len as f64).sqrt();
+    let penalties = [
+        ("l2_norm", Penalty::l2_norm(0.5)),
+        ("shrunk to 0", Penalty::l2_norm(1e9)),
+        ("group_lasso", Penalty::group_lasso(0.01, Groups::whole())),
+        ("a run of all", Penalty::group_lasso(0.01, Groups::runs(len).expect("it is not 0"))),
+        ("sparse_group_lasso", Penalty::sparse_group_lasso(0.1, 0.5, Groups::whole())),
+        ("l2_ball", Penalty::l2_ball(0.3 * radius)),
+        ("inside of the l2_ball", Penalty::l2_ball(1e4 * radius)),
+        ("l1_ball", Penalty::l1_ball(0.05 * len as f64)),
+        ("a tight l1_ball", Penalty::l1_ball(1e-3)),
+        ("simplex", Penalty::simplex(1.0)),
+        ("linf_norm", Penalty::linf_norm(0.02 * len as f64)),
+        ("top_k", Penalty::top_k(len / 3)),
+        ("top_k of few", Penalty::top_k(1)),
+        ("top_k of ties", Penalty::top_k(len - len / 32)),
+        ("top_k of all", Penalty::top_k(len + 1)),
+    ];
+    penalties.into_iter().map(|(name, penalty)| tensor(name, len, dtype, penalty)).collect()
+}
+
+/// What one rank with all weights does is what any number of ranks do, each on its parts: the same result, and the same
+/// weights and states.
 pub(crate) fn same_on_all_ranks<R: PartialEq + std::fmt::Debug + Send>(
     tensors: &[Tensor],
     operands: &[Vec<Weights>],
     what: &str,
     call: impl Fn(&HostSet<'_>, &mut [Vec<Weights>]) -> penalty::Result<R> + Sync,
 ) {
+    let run = |rank: Threads, layout: &Layout, parts: &mut [Vec<Weights>]| {
+        let set = layout.set(cpu_of(rank.rank()), Arc::new(rank))?;
+        call(&set, parts)
+    };
+    same_as_one((tensors, operands, what), &SIZES, &call, run);
+}
+
+/// The same, where `run` is what a rank does.
+pub(crate) fn same_as_one<R: PartialEq + std::fmt::Debug + Send>(
+    (tensors, operands, what): (&[Tensor], &[Vec<Weights>], &str),
+    sizes: &[usize],
+    one: impl Fn(&HostSet<'_>, &mut [Vec<Weights>]) -> penalty::Result<R>,
+    run: impl Fn(Threads, &Layout, &mut [Vec<Weights>]) -> penalty::Result<R> + Sync,
+) {
     let parameters = tensors.iter().map(|tensor| Parameter::new(&*tensor.name, tensor.penalty.clone())).collect();
     let mut whole = operands.to_vec();
-    let want = call(&HostSet::new(Cpu::new(), parameters), &mut whole);
+    let want = one(&HostSet::new(Cpu::new(), parameters), &mut whole);
     let want = want.unwrap_or_else(|error| panic!("{what} on one rank: {error}"));
-    for size in SIZES {
-        let layout = Layout::even(tensors.to_vec(), size).expect("the groups cover the tensors");
+    // Many ranks take long, so only tensors that are cut are worthwhile there.
+    let layouts = |&size: &usize| layouts(tensors, size).into_iter().skip((size > 7).into()).map(move |l| (size, l));
+    for (size, layout) in sizes.iter().flat_map(layouts) {
         let found = on_ranks(size, TIMEOUT, |rank| {
             let at = rank.rank();
             let part = |(i, weights): (usize, &Weights)| weights.part(layout.part(i, at));
             let mut parts: Vec<Vec<Weights>> =
                 operands.iter().map(|operand| operand.iter().enumerate().map(part).collect()).collect();
-            let set = layout.set(Cpu::new(), Arc::new(rank))?;
-            call(&set, &mut parts).map(|result| (result, parts))
+            run(rank, &layout, &mut parts).map(|result| (result, parts))
         });
+        // Once one has failed, the others say that it has ended.
+        let first = found.iter().filter_map(|found| found.as_ref().err()).find(|e| !matches!(e, Error::Ranks { .. }));
+        assert_eq!(first, None, "{what} on {size} ranks");
         for (rank, found) in found.into_iter().enumerate() {
             let (result, parts) = found.unwrap_or_else(|error| panic!("{what} on {size} ranks: {error}"));
             assert_eq!(result, want, "{what} on rank {rank} of {size}");
@@ -133,6 +222,23 @@ pub(crate) fn same_on_all_ranks<R: PartialEq + std::fmt::Debug + Send>(
     }
 }
 
+/// The tensors one after the other, so that most are on one rank; and each of them over all ranks, as far as it may be cut.
+pub(crate) fn layouts(tensors: &[Tensor], size: usize) -> [Layout; 2] {
+    let even = |tensors| Layout::even(tensors, size).expect("the groups cover the tensors");
+    let cuts = tensors.iter().map(|tensor| {
+        let alone = even(vec![tensor.clone()]);
+        (0..size).map(|rank| alone.part(0, rank).start).chain([tensor.len]).collect()
+    });
+    let each = Layout::new(tensors.to_vec(), cuts.collect()).expect("they end with the lengths");
+    [even(tensors.to_vec()), each]
+}
+
+/// Ranks have different instruction sets, as those of a cluster may.
+pub(crate) fn cpu_of(rank: usize) -> Cpu {
+    let sets = InstructionSet::available();
+    Cpu::with_instructions(sets[rank % sets.len()]).expect("it is available")
+}
+
 /// What each rank returns.
 pub(crate) fn on_ranks<R: Send>(size: usize, timeout: Duration, run: impl Fn(Threads) -> R + Sync) -> Vec<R> {
     thread::scope(|scope| {
@@ -143,6 +249,62 @@ pub(crate) fn on_ranks<R: Send>(size: usize, timeout: Duration, run: impl Fn(Thr
         let ranks: Vec<_> = Threads::connect(size, timeout).into_iter().map(spawn).collect();
         ranks.into_iter().map(|rank| rank.join().expect("no rank panics")).collect()
     })
+}
+
+/// A rank whose calls and bytes are counted, and which may end before one of them.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    rank: Threads,
+    pub(crate) calls: AtomicUsize,
+    pub(crate) bytes: AtomicUsize,
+    pub(crate) ends_before: usize,
+}
+
+impl Watched {
+    pub(crate) fn new(rank: Threads, ends_before: usize) -> Watched {
+        Watched { rank, calls: AtomicUsize::new(0), bytes: AtomicUsize::new(0), ends_before }
+    }
+
+    /// Starts to count anew.
+    pub(crate) fn reset(&self) {
+        self.calls.store(0, Relaxed);
+        self.bytes.store(0, Relaxed);
+    }
+
+    pub(crate) fn counted(&self) -> [usize; 2] {
+        [&self.calls, &self.bytes].map(|count| count.load(Relaxed))
+    }
+
+    fn before(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Relaxed);
+        if self.calls.fetch_add(1, Relaxed) == self.ends_before {
+            // Without a message: it is planted.
+            std::panic::resume_unwind(Box::new(Ended));
+        }
+    }
+}
+
+/// Why a watched rank's thread unwinds.
+pub(crate) struct Ended;
+
+impl Transport for Watched {
+    fn rank(&self) -> usize {
+        self.rank.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.rank.size()
+    }
+
+    fn sum_u64(&self, words: &mut [u64]) -> penalty::Result<()> {
+        self.before(size_of_val(words));
+        self.rank.sum_u64(words)
+    }
+
+    fn max_u32(&self, words: &mut [u32]) -> penalty::Result<()> {
+        self.before(size_of_val(words));
+        self.rank.max_u32(words)
+    }
 }
 
 pub(crate) fn tensor(name: &str, len: u64, dtype: Dtype, penalty: penalty::Result<Penalty>) -> Tensor {
