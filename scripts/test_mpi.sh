@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# penalty-mpi under OpenMPI and MPICH: training at 1 to 4 ranks with one hash, a rank that is killed, and one that is
-# stopped.
+# penalty-mpi under OpenMPI and MPICH: training at 1 to 4 ranks and two steps at 64 with one hash, a rank that is killed,
+# and one that is stopped.
 #
 # The script installs both and libclang if it may (on Debian, as root or with sudo without a password). Otherwise it says
 # what to install. It needs no device.
@@ -91,6 +91,15 @@ for mpi in openmpi mpich; do
         say "$mpi, $ranks ranks: $hash"
         hashes+=("$hash")
     done
+
+    few=()
+    for ranks in 1 64; do
+        start "$ranks" --steps 2 --timeout 120
+        end || fail "two steps at $ranks ranks" "$logs/out" "$logs/err"
+        few+=("$(grep "the same alone" "$logs/out")")
+    done
+    [ -n "${few[0]}" ] && [ "${few[0]}" = "${few[1]}" ] || fail "64 ranks have other values than one: ${few[*]}"
+    say "$mpi, 64 ranks: ${few[1]}"
 
     # It must end by itself, long before its steps do, without a result.
     start 4 --steps 100000000 --timeout 60
