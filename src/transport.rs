@@ -147,6 +147,7 @@ impl<'a> Across<'a> {
     }
 
     /// The same for a part whose sums are taken elsewhere.
+    #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
     pub(crate) fn elsewhere(transport: &'a dyn Transport, len: u64, elsewhere: &'a dyn Elsewhere) -> Across<'a> {
         Across { elsewhere: Some(elsewhere), ..Across::new(transport, len) }
     }

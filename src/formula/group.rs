@@ -3,9 +3,11 @@
 //! Exact sums of integers (`src/numeric/fixed.rs`) decide everything, so no order matters. The twins are in
 //! `shaders/formula/group/`.
 
-pub(crate) mod across;
+mod across;
 mod between;
 mod chunks;
+#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+pub(crate) mod elsewhere;
 pub(crate) mod find;
 pub(crate) mod lanes;
 pub(crate) mod norm;

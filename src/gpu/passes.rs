@@ -12,7 +12,7 @@ use super::device::{self, Gpu};
 use super::readback::Recorded;
 use super::recorder::{Begun, Recorder, Step};
 use super::wait::WaitMode;
-use crate::formula::group::across::find_not_here;
+use crate::formula::group::elsewhere::find_not_here;
 use crate::formula::group::{Found, Search};
 use crate::formula::rule::Purpose;
 use crate::plan::coefficients::CoefficientRecord;

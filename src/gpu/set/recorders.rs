@@ -7,7 +7,6 @@ use crate::gpu::budget::mask::Masking;
 use crate::gpu::device::Gpu;
 use crate::gpu::lists::{NAMES, Operands, lists};
 use crate::gpu::operand::Operand;
-use crate::gpu::placement::Placement;
 use crate::gpu::readback::Recorded;
 use crate::gpu::recorder::{Recorder, Step, SummedOperation, timestamps};
 use crate::penalty::element_weights::matched;
@@ -243,7 +242,8 @@ impl Recorders {
     }
 
     /// Where the operands of an operation lie.
-    pub(super) fn placement(&self, operation: Operation) -> Placement<'_> {
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn placement(&self, operation: Operation) -> crate::gpu::placement::Placement<'_> {
         self.bound.placement(lists(operation))
     }
 
