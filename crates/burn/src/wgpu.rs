@@ -69,15 +69,14 @@ impl Device {
 
     /// Gives the set these tensors, after Burn's earlier work on them. They stay where they are while the result lives.
     fn bind(&mut self, penalties: &[Penalty], buffers: Buffers<'_>) -> Result<[Vec<Pinned>; 5], Error> {
-        let weighted =
-            self.element_weights.iter().zip(&self.tensors).filter_map(|(buffer, of)| Some((buffer.as_ref()?, of)));
-        let pins = [
-            self.pin(WEIGHTS, buffers.weights.iter().zip(&self.tensors))?,
-            self.pin(GRADIENT, buffers.gradients.iter().zip(&self.tensors))?,
-            self.pin(FIRST, buffers.first.iter().zip(&self.tensors))?,
-            self.pin(SECOND, buffers.second.iter().zip(&self.tensors))?,
-            self.pin(ELEMENT_WEIGHTS, weighted)?,
-        ];
+        let weighted = self.element_weights.iter().zip(&self.tensors);
+        let pins = pin([
+            (WEIGHTS, buffers.weights.iter().zip(&self.tensors).collect()),
+            (GRADIENT, buffers.gradients.iter().zip(&self.tensors).collect()),
+            (FIRST, buffers.first.iter().zip(&self.tensors).collect()),
+            (SECOND, buffers.second.iter().zip(&self.tensors).collect()),
+            (ELEMENT_WEIGHTS, weighted.filter_map(|(buffer, of)| Some((buffer.as_ref()?, of))).collect()),
+        ])?;
         let [weights, gradients, first, second, weighted] = &pins.each_ref().map(|pins| operands(pins));
         let mut weighted = weighted.iter().copied();
         let element_weights: &Vec<_> =
@@ -128,35 +127,6 @@ impl Device {
                 other => break Ok(other?),
             }
         }
-    }
-
-    /// Pins the tensors' buffers and submits Burn's work on them.
-    fn pin<'a>(
-        &self,
-        operand: &'static str,
-        tensors: impl Iterator<Item = (&'a Buffer, &'a Shaped)>,
-    ) -> Result<Vec<Pinned>, Error> {
-        let mut pins = Vec::with_capacity(self.tensors.len());
-        let mut streams = HashMap::new();
-        for (Buffer(tensor), parameter) in tensors {
-            let problem = |problem| parameter.shut(operand, problem);
-            let pin = tensor.handle.clone().binding();
-            let resource = tensor.client.get_resource::<Server>(tensor.handle.clone());
-            let resource = resource.map_err(|error| problem(error.to_string()))?.resource().clone();
-            pins.push(Pinned { resource, len: parameter.len, dtype: parameter.dtype, _pin: pin });
-            streams.entry(tensor.handle.stream).or_insert((tensor, &parameter.path));
-        }
-        // Getting a buffer encodes Burn's work on it, so this gets all buffers first. Then it flushes, which submits that work: on this
-        // thread, and on each thread that made them.
-        for (stream, (tensor, name)) in streams {
-            let flushed = tensor.client.flush().and_then(|()| stream.executes(|| tensor.client.flush()));
-            flushed.map_err(|error| Error::Storage {
-                operand,
-                parameter: name.clone(),
-                problem: format!("Burn's own work on it failed: {error}"),
-            })?;
-        }
-        Ok(pins)
     }
 }
 
@@ -221,6 +191,43 @@ impl Runner for Device {
         let buffers = Buffers { weights, ..Buffers::default() };
         self.run(penalties, buffers, |set, encoder| set.record_prune_in_place(encoder, budget)).map(State::Device)
     }
+}
+
+/// An operand's buffers, each with its tensor.
+type Listed<'a> = (&'static str, Vec<(&'a Buffer, &'a Shaped)>);
+
+/// Pins the operands' buffers and submits Burn's work on them.
+fn pin<const N: usize>(lists: [Listed<'_>; N]) -> Result<[Vec<Pinned>; N], Error> {
+    let first = lists.iter().find_map(|(operand, tensors)| Some((*operand, *tensors.first()?)));
+    let Some((operand, (Buffer(tensor), parameter))) = first else { return Ok([const { Vec::new() }; N]) };
+    // Burn's thread for the device makes these calls. From here, each of them would wait for that thread.
+    let pinned = tensor.client.exclusive(|| pin_here(&lists));
+    pinned.map_err(|error| parameter.shut(operand, error.to_string()))?
+}
+
+fn pin_here<const N: usize>(lists: &[Listed<'_>; N]) -> Result<[Vec<Pinned>; N], Error> {
+    let mut pins = [const { Vec::new() }; N];
+    let mut streams = HashMap::new();
+    for ((operand, tensors), pins) in lists.iter().zip(&mut pins) {
+        for &(Buffer(tensor), parameter) in tensors {
+            let pin = tensor.handle.clone().binding();
+            let resource = tensor.client.get_resource::<Server>(tensor.handle.clone());
+            let resource = resource.map_err(|error| parameter.shut(operand, error.to_string()))?.resource().clone();
+            pins.push(Pinned { resource, len: parameter.len, dtype: parameter.dtype, _pin: pin });
+            streams.entry(tensor.handle.stream).or_insert((*operand, tensor, parameter));
+        }
+    }
+    // Getting a buffer encodes Burn's work on it, so this gets all buffers first. Then it flushes, which submits that work: on the caller's
+    // stream, and on each stream that made them.
+    for (stream, (operand, tensor, parameter)) in streams {
+        let flushed = tensor.client.flush().and_then(|()| stream.executes(|| tensor.client.flush()));
+        flushed.map_err(|error| Error::Storage {
+            operand,
+            parameter: parameter.path.clone(),
+            problem: format!("Burn's own work on it failed: {error}"),
+        })?;
+    }
+    Ok(pins)
 }
 
 /// Calls `submit`. If a custom penalty is unchecked, checks all penalties and calls it again.
