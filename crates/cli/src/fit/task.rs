@@ -33,14 +33,12 @@ impl Task {
         };
         let table = data::open(&data.data, kind.is_class().then_some(data.target.as_str()))?;
         let target = table.target(&data.target, kind).map_err(|error| data::failed(&data.data, &error))?;
-        if let ([], Some(first)) = (&target.classes[..], target.values.first()) {
-            if target.values.iter().all(|y| y == first) {
-                let reason = format!(
-                    "column {:?}: expected a target that differs between rows, found only {first}",
-                    data.target
-                );
-                return Err(Error::file(&data.data, reason));
-            }
+        if let ([], Some(first)) = (&target.classes[..], target.values.first())
+            && target.values.iter().all(|y| y == first)
+        {
+            let name = &data.target;
+            let reason = format!("column {name:?}: expected a target that differs between rows, found only {first}");
+            return Err(Error::file(&data.data, reason));
         }
         // The columns chosen, and the fit's copy of them.
         memory::check(16 * (table.rows() * table.columns().len()) as u64)?;
