@@ -46,6 +46,8 @@ export async function withPage(options, body) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args });
   try {
     const opened = await browser.newContext({ viewport: { width: 1200, height: 900 }, permissions: ["clipboard-read", "clipboard-write"], ...context });
+    // A busy machine is slow, but not wrong.
+    opened.setDefaultTimeout(300_000);
     const page = await opened.newPage();
     const problems = [];
     opened.on("request", (request) => {
