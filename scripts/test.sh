@@ -87,7 +87,7 @@ on() {
 # would build the dependencies again.
 packages=(--workspace --exclude penalty-burn --exclude penalty-benches)
 tests() {
-    cargo test --quiet --no-fail-fast "${packages[@]}" --features penalty/serde,penalty-fit/serde "$@"
+    cargo test --quiet --no-fail-fast "${packages[@]}" --features penalty/serde,penalty-fit/serde,penalty-cli/parquet "$@"
 }
 cpu_trials() {
     PENALTY_TRIALS=cpu tests "$@"
