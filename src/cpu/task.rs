@@ -66,7 +66,8 @@ impl Task<'_> {
 
     /// Whether nothing is summed, and one update takes all of these elements.
     pub(super) fn updates_once<E: Element>(&self, operands: &SegmentOperands<'_, E>) -> bool {
-        !self.pass.sums && self.pass.operation != Operation::Evaluate && operands.written[0].len() <= BLOCK
+        let len = operands.written[0].len();
+        !self.pass.sums && self.pass.operation != Operation::Evaluate && (1..=BLOCK).contains(&len)
     }
 
     /// Updates what [`updates_once`](Task::updates_once): in sets of short tensors, more preparations would take longer
