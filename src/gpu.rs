@@ -74,8 +74,7 @@ pub use adapter::Choice;
 #[cfg(not(target_family = "wasm"))]
 pub use adapter::adapters;
 pub use adapter::adapters_async;
-pub use check::Check;
-pub use determinism::Determinism;
+pub use determinism::{Check, Determinism};
 pub use device::{Gpu, guarded};
 pub use lists::Operands;
 pub use open::Options;

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::determinism::Determinism;
+use super::determinism::{Check, Determinism};
 use super::device::Gpu;
 use super::slices::Waited;
 use super::wait::WaitMode;
@@ -12,25 +12,6 @@ use crate::numeric::tile::TILE;
 use crate::plan::operation::Operation;
 use crate::slices::{Slices, Tensor, Update};
 use crate::{Penalty, Result};
-
-/// A part of the self-check of a device.
-///
-/// ```no_run
-/// use penalty::Determinism;
-///
-/// # fn f(gpu: &penalty::Gpu) {
-/// for check in gpu.checks().iter().filter(|check| check.determinism < Determinism::GpuToGpu) {
-///     eprintln!("{} differs from the CPU's", check.name); // such as "gradient"
-/// }
-/// # }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Check {
-    /// What was computed.
-    pub name: &'static str,
-    /// What the device promises of it.
-    pub determinism: Determinism,
-}
 
 /// What was computed, as bytes.
 type Found = (&'static str, Vec<u8>);

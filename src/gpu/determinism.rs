@@ -30,3 +30,22 @@ impl fmt::Display for Determinism {
         })
     }
 }
+
+/// A part of the self-check of a device.
+///
+/// ```no_run
+/// use penalty::Determinism;
+///
+/// # fn f(gpu: &penalty::Gpu) {
+/// for check in gpu.checks().iter().filter(|check| check.determinism < Determinism::GpuToGpu) {
+///     eprintln!("{} differs from the CPU's", check.name); // such as "gradient"
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    /// What was computed.
+    pub name: &'static str,
+    /// What the device promises of it.
+    pub determinism: Determinism,
+}

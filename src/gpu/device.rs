@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::budget::stage::Stage;
-use super::check::Check;
-use super::determinism::Determinism;
+use super::determinism::{Check, Determinism};
 use super::kernel::Kernel;
 use super::memo::Memo;
 use super::pipeline::Pipeline;
