@@ -70,7 +70,7 @@ pub(crate) fn run(args: &args::Diff) -> Result<bool> {
 
 fn pair(name: &str, a: &Checkpoint, b: &Checkpoint, progress: &Progress) -> Result<Pair> {
     let tensor = |of: &Checkpoint| of.tensors.iter().find(|tensor| tensor.names().any(|of| of == name)).cloned();
-    let skipped = |of: &Checkpoint| of.skipped.iter().find(|skipped| skipped.name == name).cloned();
+    let skipped = |of: &Checkpoint| of.skipped.iter().find(|skipped| skipped.names().any(|of| of == name)).cloned();
     Ok(match (tensor(a), skipped(a), tensor(b), skipped(b)) {
         (Some(a), _, Some(b), _) if a.shape == b.shape => {
             let difference = difference(&a, &b, progress)?;

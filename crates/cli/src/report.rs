@@ -106,12 +106,15 @@ pub(crate) fn footer(
 
 /// A line for each skipped tensor.
 pub(crate) fn name_skipped(out: &mut Output<impl Write>, skipped: &[Skipped]) -> io::Result<()> {
-    skipped.iter().try_for_each(|tensor| out.line(format_args!("skipped {}: {}", tensor.name, tensor.reason)))
+    skipped.iter().try_for_each(|tensor| {
+        tensor.names().try_for_each(|name| out.line(format_args!("skipped {name}: {}", tensor.reason)))
+    })
 }
 
 /// The same in JSON.
 pub(crate) fn skipped(skipped: &[Skipped]) -> Value {
-    skipped.iter().map(|s| json!({"name": s.name, "dtype": s.dtype, "reason": s.reason})).collect()
+    let of = |s: &Skipped| s.names().map(|name| json!({"name": name, "dtype": s.dtype, "reason": s.reason})).collect();
+    Value::Array(skipped.iter().flat_map::<Vec<Value>, _>(of).collect())
 }
 
 /// The numbers of a report.

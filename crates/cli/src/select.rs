@@ -15,8 +15,7 @@ impl SelectionArgs {
     pub(crate) fn choose(&self, checkpoint: &mut Checkpoint, files: &[PathBuf]) -> Result<()> {
         let patterns = self.patterns();
         patterns.check("tensor", checkpoint.names())?;
-        checkpoint.tensors.retain(|tensor| tensor.names().any(|name| patterns.select(name)));
-        checkpoint.skipped.retain(|skipped| patterns.select(&skipped.name));
+        patterns.retain(checkpoint);
         if !checkpoint.tensors.is_empty() || checkpoint.skipped.is_empty() {
             return Ok(());
         }
@@ -30,10 +29,7 @@ impl SelectionArgs {
     pub(crate) fn choose_of_both(&self, a: &mut Checkpoint, b: &mut Checkpoint) -> Result<()> {
         let patterns = self.patterns();
         patterns.check("tensor", a.names().chain(b.names()))?;
-        for checkpoint in [a, b] {
-            checkpoint.tensors.retain(|tensor| tensor.names().any(|name| patterns.select(name)));
-            checkpoint.skipped.retain(|skipped| patterns.select(&skipped.name));
-        }
+        [a, b].into_iter().for_each(|checkpoint| patterns.retain(checkpoint));
         Ok(())
     }
 
@@ -51,8 +47,19 @@ pub(crate) struct Patterns<'a> {
 impl Patterns<'_> {
     /// Whether a name is selected: it matches an include, if there are any, and no exclude.
     pub(crate) fn select(&self, name: &str) -> bool {
-        let included = self.include.is_empty() || self.include.iter().any(|regex| regex.is_match(name));
-        included && !self.exclude.iter().any(|regex| regex.is_match(name))
+        self.select_tied(std::iter::once(name))
+    }
+
+    /// Whether a tensor of several names is selected: an include matches one of them, and no exclude matches any.
+    fn select_tied<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> bool {
+        let matches = |regexes: &[Regex]| names.clone().any(|name| regexes.iter().any(|regex| regex.is_match(name)));
+        (self.include.is_empty() || matches(self.include)) && !matches(self.exclude)
+    }
+
+    /// Keeps the selected tensors.
+    fn retain(&self, checkpoint: &mut Checkpoint) {
+        checkpoint.tensors.retain(|tensor| self.select_tied(tensor.names()));
+        checkpoint.skipped.retain(|skipped| self.select_tied(skipped.names()));
     }
 
     /// Rejects a pattern that matches no name: a misspelt one would silently penalise too much or nothing.

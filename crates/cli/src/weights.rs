@@ -15,7 +15,7 @@ pub(crate) fn matching(path: &Path, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
     let held = Checkpoint::open(path)?;
     let find = |tensor: &Tensor| {
         let name = &tensor.name;
-        if let Some(skipped) = held.skipped.iter().find(|skipped| skipped.name == *name) {
+        if let Some(skipped) = held.skipped.iter().find(|skipped| skipped.names().any(|of| of == name)) {
             return Err(Error::file(path, format!("its tensor {name:?} has no weights: {}", skipped.reason)));
         }
         let Some(weights) = held.tensors.iter().find(|weights| weights.names().any(|of| of == name)) else {

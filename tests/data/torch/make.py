@@ -30,6 +30,11 @@ torch.save({"w": base}, "old.pt", _use_new_zipfile_serialization=False)
 zeros = torch.zeros(9)
 torch.save({"a": zeros, "b": zeros.detach(), "c": torch.zeros(9)}, "same.pt")
 
+ids = torch.arange(4)
+views = {"a": torch.zeros(100)[:10], "b": torch.zeros(10), "ids.a": ids, "ids.b": ids.detach(), "one": torch.ones(1).expand(3)}
+torch.save(views, "views.pt")
+torch.save({"w": torch.ones(1).expand(1 << 29)}, "expanded.pt")
+
 
 class Evil:
     def __reduce__(self):

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::mistaken::Expected;
 use super::source::Source;
-use super::tensor::{Checkpoint, Layout, Part, Tensor};
+use super::tensor::{Checkpoint, Layout, Part};
 use super::{file, format, json, torch};
 use crate::error::{Error, Result};
 
@@ -33,9 +33,7 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint> {
     let mut index: Index = json::parse(&text).map_err(|error| not_one(&source, error))?;
     let mut shards: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     for (name, shard) in &index.weight_map {
-        // `./FILE` and `FILE` are the same file.
-        let parts = Path::new(shard).components().filter(|part| *part != Component::CurDir);
-        shards.entry(parts.collect()).or_default().insert(name.clone());
+        shards.entry(place(shard)).or_default().insert(name.clone());
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut checkpoint = Checkpoint::default();
@@ -51,26 +49,25 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint> {
         }
         let opened = Source::open(&file)?;
         let mut held = file::tensors(opened.clone())?;
-        // A tied tensor has several of these names.
-        let mut has = |tensor: &Tensor| {
-            let found: Vec<bool> = tensor.names().map(|name| names.remove(name)).collect();
-            found.contains(&true)
-        };
-        held.tensors.retain(&mut has);
-        match held.files.pop() {
-            None => checkpoint.files.push(Part::as_it_is(opened, shard.clone())),
-            Some(part) => {
-                let place = torch::written_as(&shard);
-                rename(&mut index.weight_map, &held.tensors, &shard, &place);
-                is_renamed = true;
-                checkpoint.files.push(Part { place, ..part });
-            }
-        }
-        checkpoint.tensors.extend(held.tensors);
-        checkpoint.skipped.extend(held.skipped.into_iter().filter(|skipped| names.remove(&skipped.name)));
+        held.tensors.retain(|tensor| take(&mut names, tensor.names()));
+        held.skipped.retain(|skipped| take(&mut names, skipped.names()));
         if let Some(name) = names.first() {
             return Err(Error::file(path, format!("its tensor {name:?} is not in its shard {}", shard.display())));
         }
+        match held.files.pop() {
+            None => checkpoint.files.push(Part::as_it_is(opened, shard.clone())),
+            Some(part) => {
+                let to = torch::written_as(&shard);
+                let of_tensors = held.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.tied.as_slice()));
+                let of_skipped = held.skipped.iter().map(|skipped| (skipped.name.as_str(), skipped.tied.as_slice()));
+                rename(&mut index.weight_map, of_tensors.chain(of_skipped), &shard, &to)
+                    .map_err(|error| source.error(error))?;
+                is_renamed = true;
+                checkpoint.files.push(Part { place: to, ..part });
+            }
+        }
+        checkpoint.tensors.extend(held.tensors);
+        checkpoint.skipped.extend(held.skipped);
     }
     let mut part = Part::as_it_is(source, path.file_name().unwrap_or_default().into());
     if is_renamed {
@@ -81,14 +78,38 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint> {
     Ok(checkpoint)
 }
 
-/// Says in which file tensors are written, and only those names that are written.
-fn rename(map: &mut BTreeMap<String, String>, tensors: &[Tensor], from: &Path, to: &Path) {
-    for tensor in tensors {
-        tensor.tied.iter().for_each(|tied| drop(map.remove(tied)));
+/// The shard that an index names: `./FILE` and `FILE` are the same.
+fn place(shard: &str) -> PathBuf {
+    Path::new(shard).components().filter(|part| *part != Component::CurDir).collect()
+}
+
+/// Takes a tensor's names, of which a tied one has several, out of these. Whether any was there.
+fn take<'a>(names: &mut BTreeSet<String>, of_tensor: impl Iterator<Item = &'a str>) -> bool {
+    of_tensor.filter(|name| names.remove(*name)).count() > 0
+}
+
+/// Says in which file tensors are written, and only those names that are written: of tied ones the first.
+fn rename<'a>(
+    map: &mut BTreeMap<String, String>,
+    names: impl Iterator<Item = (&'a str, &'a [String])>,
+    from: &Path,
+    to: &Path,
+) -> Result<(), String> {
+    let to = to.to_string_lossy().into_owned();
+    map.values_mut().filter(|shard| place(shard) == from).for_each(|shard| shard.clone_from(&to));
+    for (kept, tied) in names {
+        for name in tied {
+            if map.get(name) == Some(&to) {
+                map.remove(name);
+            }
+        }
+        let shard = map.entry(kept.to_owned()).or_insert_with(|| to.clone());
+        if *shard != to {
+            let from = from.display();
+            return Err(format!("its tensor {kept:?} is in {shard}, and in {from} with the other names {tied:?}"));
+        }
     }
-    for place in map.values_mut().filter(|place| Path::new(place) == from) {
-        *place = to.to_string_lossy().into_owned();
-    }
+    Ok(())
 }
 
 /// The error that says why a file is not an index.

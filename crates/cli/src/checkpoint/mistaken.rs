@@ -68,14 +68,14 @@ impl Source {
                 MAGIC.iter().find(|(at, magic, _)| start.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
             known
                 .map(|(.., kind)| (*kind).to_owned())
-                .or_else(|| self.zip(&start))
+                .or_else(|| self.zip(&start, expected))
                 .or_else(|| self.other(&start, expected))
         };
         found.map(|found| self.error(format!("is no {expected} but {found}")))
     }
 
     /// The kind of zip file that this is; `None` if it is no zip file.
-    fn zip(&self, start: &[u8]) -> Option<String> {
+    fn zip(&self, start: &[u8], expected: Expected) -> Option<String> {
         if ![b"PK\x03\x04", b"PK\x05\x06"].iter().any(|magic| start.starts_with(*magic)) {
             return None;
         }
@@ -85,8 +85,11 @@ impl Source {
         let has = |name: &[u8]| [start, &end].iter().any(|bytes| bytes.windows(name.len()).any(|part| part == name));
         let is_named = |endings: &[&str]| self.ends_in(endings);
         let kind = if has(b"data.pkl") || is_named(&["pt", "pth", "bin", "ckpt"]) {
-            "a zip with a pickle in it, such as torch.save writes, which can run code: load it with torch.load and save its \
-             tensors with safetensors.torch.save_file"
+            // A whole one is read, unless its name says that it is something else.
+            match expected {
+                Expected::Safetensors => "a PyTorch file that is damaged or cut off: download or save it again",
+                Expected::Npy | Expected::Index => "a zip such as torch.save writes: give it a name that ends in .pt",
+            }
         } else if has(b".npy") || is_named(&["npz"]) {
             "a .npz archive of NumPy arrays: unzip it and name its .npy files"
         } else if has(b"model.weights.h5") || is_named(&["keras"]) {

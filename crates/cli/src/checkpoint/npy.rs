@@ -32,7 +32,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
         Ok(stored) => stored,
         Err((dtype, reason)) => {
             let range = offset..source.len;
-            let skipped = vec![Skipped { source, range, name, dtype, reason }];
+            let skipped = vec![Skipped { source, range, name, tied: Vec::new(), dtype, reason }];
             return Ok(Checkpoint { skipped, ..Checkpoint::default() });
         }
     };

@@ -13,14 +13,16 @@ use crate::error::Result;
 use crate::float8::Float8;
 use crate::number::Type;
 
+/// The formats that are read.
+const KNOWN: &str = "known are safetensors and PyTorch's zip files, the .index.json of either, and .npy";
+
 pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     // If the file is of another kind, saying so helps more than naming the first fault in its header.
     let wrong = |reason: String| source.mistaken(Expected::Safetensors).unwrap_or_else(|| source.error(reason));
     let mut length = [0; 8];
     if source.len < 8 {
         return Err(wrong(format!(
-            "is no checkpoint: a safetensors file has at least 8 bytes, found {}; known are safetensors, its .index.json, \
-             and .npy",
+            "is no checkpoint: a safetensors file has at least 8 bytes, found {}; {KNOWN}",
             source.len
         )));
     }
@@ -29,7 +31,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     if length > format::LONGEST_SAFETENSORS_HEADER || length > source.len - 8 {
         return Err(wrong(format!(
             "is no safetensors file, or is truncated: its first bytes say a header of {length} bytes, and {} follow; \
-             known are safetensors, its .index.json, and .npy",
+             {KNOWN}",
             source.len - 8
         )));
     }
@@ -57,6 +59,7 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
     }
     tied.values_mut().for_each(|names| names.sort());
     for (name, info) in tensors {
+        let tied = tied.remove(&name).unwrap_or_default();
         let (dtype, float8) = match info.dtype {
             Stored::F32 => (Type::F32, None),
             Stored::F16 => (Type::F16, None),
@@ -68,15 +71,15 @@ pub(super) fn open(source: Arc<Source>) -> Result<Checkpoint> {
                 let reason = format!("{other} is not F64, F32, F16, BF16, F8_E4M3 or F8_E5M2");
                 let (source, dtype) = (source.clone(), other.to_string());
                 let range = data + info.data_offsets.0 as u64..data + info.data_offsets.1 as u64;
-                checkpoint.skipped.push(Skipped { source, range, name, dtype, reason });
+                checkpoint.skipped.push(Skipped { source, range, name, tied, dtype, reason });
                 continue;
             }
         };
         let (start, end) = info.data_offsets;
         checkpoint.tensors.push(Tensor {
             source: source.clone(),
-            tied: tied.remove(&name).unwrap_or_default(),
             name,
+            tied,
             dtype,
             float8,
             swapped: cfg!(target_endian = "big"),

@@ -55,6 +55,8 @@ pub(crate) struct Skipped {
     /// Where the file has it, in bytes.
     pub(crate) range: Range<u64>,
     pub(crate) name: String,
+    /// The other names of the same bytes.
+    pub(crate) tied: Vec<String>,
     pub(crate) dtype: String,
     pub(crate) reason: String,
 }
@@ -103,8 +105,19 @@ pub(crate) struct Checkpoint {
 impl Tensor {
     /// All its names.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        std::iter::once(&self.name).chain(&self.tied).map(String::as_str)
+        names(&self.name, &self.tied)
     }
+}
+
+impl Skipped {
+    /// All its names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        names(&self.name, &self.tied)
+    }
+}
+
+fn names<'a>(name: &'a str, tied: &'a [String]) -> impl Iterator<Item = &'a str> + Clone {
+    std::iter::once(name).chain(tied.iter().map(String::as_str))
 }
 
 impl Checkpoint {
@@ -115,7 +128,7 @@ impl Checkpoint {
 
     /// The names of all tensors, skipped ones included.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.tensors.iter().flat_map(Tensor::names).chain(self.skipped.iter().map(|s| s.name.as_str()))
+        self.tensors.iter().flat_map(Tensor::names).chain(self.skipped.iter().flat_map(Skipped::names))
     }
 }
 

@@ -1,30 +1,42 @@
 //! PyTorch's zip files, as `torch.save` writes them since version 1.6. `pytorch-reader` reads the pickle in them and executes
 //! nothing.
 //!
-//! It gives a tensor's bytes and not their place. So we look among the storages for the one that has these bytes: from then on
-//! the tensor is read from the file, as those of other formats are. A tensor that is no whole storage, such as a transposed
-//! one, goes to a temporary file.
+//! It gives a tensor's bytes and not their place. So we look whether its storage has just these bytes: then the tensor is read
+//! from the file, as those of other formats are. A tensor that is no whole storage, such as a transposed one, goes to a
+//! temporary file. One tensor is in memory at a time.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fs::File;
-use std::io::{BufReader, Seek, Write};
+use std::io::{BufReader, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader, Tensor as Stored};
 use serde_json::{Map, Value, json};
-use zip::{CompressionMethod, ZipArchive};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::source::{Source, plain};
 use super::tensor::{Checkpoint, Layout, Part, Skipped, Tensor};
 use crate::error::Result;
+use crate::memory;
 use crate::number::Type;
 
 /// How many bytes are compared at a time.
 const COMPARED: usize = 1 << 20;
 
-/// The storages in a file: their places, by their lengths and checksums.
-struct Storages(HashMap<(u64, u32), Vec<u64>>);
+/// How many bytes views may have beyond those of their storages, together. A small file can say any number.
+const EXPANDED: u64 = 1 << 26;
+
+/// A storage in a file.
+struct Storage {
+    /// The name of the file's entry.
+    entry: String,
+    /// Where its bytes begin; `None` if they are compressed, which `torch.save` never does.
+    start: Option<u64>,
+    len: u64,
+}
 
 /// A tensor, and where its bytes are.
 struct Place {
@@ -38,19 +50,22 @@ struct Place {
 
 /// Opens a file if it is a zip that has a pickle.
 pub(super) fn open(source: &Arc<Source>) -> Option<Result<Checkpoint>> {
-    let archive = ZipArchive::new(BufReader::new(source.file.try_clone().ok()?)).ok()?;
+    let mut archive = ZipArchive::new(BufReader::new(source.file.try_clone().ok()?)).ok()?;
     let has_pickle = archive.file_names().flatten().any(|name| name == "data.pkl" || name.ends_with("/data.pkl"));
-    has_pickle.then(|| read(source, archive))
+    has_pickle.then(|| read(source, &mut archive))
 }
 
-fn read(source: &Arc<Source>, archive: ZipArchive<BufReader<File>>) -> Result<Checkpoint> {
+fn read(source: &Arc<Source>, archive: &mut ZipArchive<BufReader<File>>) -> Result<Checkpoint> {
     let wrong = |error: PytorchError| source.error(format!("its pickle: {error}"));
     let mut tensors: Vec<Stored> =
         PytorchReader::new(&source.path).map_err(wrong)?.into_tensors().into_values().collect();
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     let pickle = PytorchReader::read_pickle_data(&source.path, None).map_err(wrong)?;
-    let storages = Storages::of(archive).map_err(|error| source.error(format!("its storages: {error}")))?;
-    let mut places = places(source, tensors, &storages)?;
+    let unclear = |error: Box<dyn Error>| source.error(format!("its storages: {error}"));
+    let (pickle_entry, storages) = storages(archive).map_err(|error| unclear(error.into()))?;
+    let numbers = numbers(archive, &pickle_entry, &storages).map_err(unclear)?;
+    let storage = |tensor: &Stored| numbers.get(&tensor.name).and_then(|number| storages.get(*number));
+    let mut places = places(source, tensors, storage)?;
     // Larger types come first, so that every tensor begins at a multiple of its type's size; then the order of the file.
     places.sort_by_key(|place| (usize::MAX - place.tensor.dtype().size(), place.source.temporary, place.offset));
 
@@ -68,7 +83,8 @@ fn read(source: &Arc<Source>, archive: ZipArchive<BufReader<File>>) -> Result<Ch
             other => {
                 let dtype = type_name(other).to_owned();
                 let reason = format!("{dtype} is not F64, F32, F16 or BF16");
-                checkpoint.skipped.push(Skipped { source, range, name, dtype, reason });
+                let tied = place.tied.clone();
+                checkpoint.skipped.push(Skipped { source, range, name, tied, dtype, reason });
                 continue;
             }
         };
@@ -92,32 +108,58 @@ fn read(source: &Arc<Source>, archive: ZipArchive<BufReader<File>>) -> Result<Ch
     Ok(checkpoint)
 }
 
-impl Storages {
-    fn of(mut archive: ZipArchive<BufReader<File>>) -> zip::result::ZipResult<Storages> {
-        let mut places: HashMap<(u64, u32), Vec<u64>> = HashMap::new();
-        for i in 0..archive.len() {
-            let entry = archive.by_index_raw(i)?;
-            // torch.save compresses none.
-            if let (CompressionMethod::Stored, Some(start)) = (entry.compression(), entry.data_start()) {
-                places.entry((entry.size(), entry.crc32())).or_default().push(start);
-            }
+/// The entry of the pickle that the reader reads, and the storages beside it.
+fn storages(archive: &mut ZipArchive<BufReader<File>>) -> zip::result::ZipResult<(String, Vec<Storage>)> {
+    let names: Vec<String> = archive.file_names().flatten().map(|name| name.to_string()).collect();
+    let folders = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
+    let folder = folders.filter(|folder| folder.is_empty() || folder.ends_with('/')).min_by_key(|folder| folder.len());
+    let folder = folder.unwrap_or_default();
+    let beside = format!("{folder}data/");
+    let mut storages = Vec::new();
+    for i in 0..archive.len() {
+        let entry = archive.by_index_raw(i)?;
+        let name = entry.name()?;
+        if name.starts_with(&beside) {
+            let is_stored = entry.compression() == CompressionMethod::Stored;
+            let start = entry.data_start().filter(|_| is_stored);
+            storages.push(Storage { entry: name.to_string(), start, len: entry.size() });
         }
-        Ok(Storages(places))
     }
+    Ok((format!("{folder}data.pkl"), storages))
+}
 
-    /// Where the storages are that consist of these bytes.
-    fn that_are(&self, bytes: &[u8], source: &Source) -> Result<Vec<u64>> {
-        let key = (bytes.len() as u64, crc32fast::hash(bytes));
-        // A file may lack checksums.
-        let candidates = [key, (key.0, 0)].into_iter().filter_map(|key| self.0.get(&key)).flatten();
-        let mut found = Vec::new();
-        for &start in candidates {
-            if is_there(bytes, source, start)? && !found.contains(&start) {
-                found.push(start);
+/// Which storage each tensor is in, by its number among the storages.
+///
+/// The reader knows and does not tell. But it fails in one way if a storage is missing, and in another if it is too short. So
+/// it gets copies of the pickle, with storages that are empty or missing: over the copies, that spells a storage's number in
+/// binary.
+fn numbers(
+    archive: &mut ZipArchive<BufReader<File>>,
+    pickle_entry: &str,
+    storages: &[Storage],
+) -> Result<HashMap<String, usize>, Box<dyn Error>> {
+    let mut pickle = Vec::new();
+    archive.by_name(pickle_entry)?.read_to_end(&mut pickle)?;
+    let mut numbers = HashMap::new();
+    let digits = storages.len().next_power_of_two().ilog2().max(1);
+    for digit in 0..digits {
+        let mut copy = tempfile::NamedTempFile::new()?;
+        let mut writer = ZipWriter::new(copy.as_file_mut());
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        writer.start_file(pickle_entry, options)?;
+        writer.write_all(&pickle)?;
+        for (_, storage) in storages.iter().enumerate().filter(|(number, _)| number >> digit & 1 == 1) {
+            writer.start_file(storage.entry.as_str(), options)?;
+        }
+        writer.finish()?;
+        for tensor in PytorchReader::new(copy.path())?.into_tensors().into_values() {
+            let number = numbers.entry(tensor.name.clone()).or_default();
+            if tensor.read().is_err_and(|error| error.kind() == ErrorKind::UnexpectedEof) {
+                *number |= 1 << digit;
             }
         }
-        Ok(found)
     }
+    Ok(numbers)
 }
 
 /// Whether a file has these bytes at a place.
@@ -133,19 +175,37 @@ fn is_there(bytes: &[u8], source: &Source, start: u64) -> Result<bool> {
     Ok(true)
 }
 
-/// Finds each tensor's bytes. Names that share a storage are one tensor.
-fn places(source: &Arc<Source>, tensors: Vec<Stored>, storages: &Storages) -> Result<Vec<Place>> {
+/// Finds each tensor's bytes. Names of the same storage are one tensor.
+fn places<'a>(
+    source: &Arc<Source>,
+    tensors: Vec<Stored>,
+    storage: impl Fn(&Stored) -> Option<&'a Storage>,
+) -> Result<Vec<Place>> {
     let mut places: Vec<Place> = Vec::new();
-    // The places of those tensors whose bytes are the same, by the first of the storages that have these bytes.
-    let mut taken: HashMap<u64, Vec<usize>> = HashMap::new();
+    // The places of those tensors that are whole storages, by where these begin.
+    let mut whole: HashMap<u64, Vec<usize>> = HashMap::new();
     let (mut others, mut end) = (None::<File>, 0);
+    let mut expanded = 0;
     let mut strided = Vec::new();
     for tensor in tensors {
         let name = tensor.name.clone();
+        let len = tensor.byte_len() as u64;
+        let storage = storage(&tensor).filter(|_| len > 0);
+        expanded += storage.map_or(0, |storage| len.saturating_sub(storage.len));
+        if expanded > EXPANDED {
+            let reason = "is a view with more bytes than its storage: save it with .contiguous()";
+            return Err(source.error(format!("its tensor {name:?} {reason}")));
+        }
+        memory::check(len)?;
         let bytes = tensor.read().map_err(|error| source.error(plain(&error)))?;
-        let found = if bytes.is_empty() { Vec::new() } else { storages.that_are(&bytes, source)? };
+        let start = match storage {
+            Some(&Storage { start: Some(start), len: all, .. }) if all == len && is_there(&bytes, source, start)? => {
+                Some(start)
+            }
+            _ => None,
+        };
         let mut place = Place { name, tensor, tied: Vec::new(), source: source.clone(), offset: 0 };
-        let Some(first) = found.first() else {
+        let Some(start) = start else {
             let written = (|| {
                 let file = match &mut others {
                     Some(file) => file,
@@ -155,37 +215,22 @@ fn places(source: &Arc<Source>, tensors: Vec<Stored>, storages: &Storages) -> Re
             })();
             written.map_err(|error| source.error(format!("cannot be copied: {}", plain(&error))))?;
             place.offset = end;
-            end += bytes.len() as u64;
+            end += len;
             strided.push(places.len());
             places.push(place);
             continue;
         };
-        let holders = taken.entry(*first).or_default();
+        let holders = whole.entry(start).or_default();
         let is_like = |holder: &&usize| {
             let of = &places[**holder].tensor;
             of.dtype() == place.tensor.dtype() && of.shape() == place.tensor.shape()
         };
-        match (holders.iter().find(is_like), found.as_slice()) {
-            // The only storage with these bytes is that of a tensor that we have.
-            (Some(&holder), [_]) => {
-                places[holder].tied.push(place.name);
-                continue;
-            }
-            // Another shape of it is a tensor of its own.
-            (_, [only]) => place.offset = *only,
-            (_, several) => match several.get(holders.len()) {
-                Some(free) => place.offset = *free,
-                None => {
-                    let names: Vec<&str> = holders.iter().map(|holder| places[*holder].name.as_str()).collect();
-                    let reason = format!(
-                        "its tensor {:?} shares its storage with one of {names:?}, and these have the same bytes, so it cannot \
-                         be told with which",
-                        place.name
-                    );
-                    return Err(source.error(reason));
-                }
-            },
+        if let Some(&holder) = holders.iter().find(is_like) {
+            places[holder].tied.push(place.name);
+            continue;
         }
+        // Another shape of it is a tensor of its own.
+        place.offset = start;
         holders.push(places.len());
         places.push(place);
     }
@@ -217,7 +262,7 @@ fn not_read(source: &Arc<Source>, pickle: &PickleValue) -> Vec<Skipped> {
     found.sort();
     let skipped = |(name, dtype): (String, String)| {
         let reason = format!("is no tensor but calls {dtype}, which is not run");
-        Skipped { source: source.clone(), range: 0..0, name, dtype, reason }
+        Skipped { source: source.clone(), range: 0..0, name, tied: Vec::new(), dtype, reason }
     };
     found.into_iter().map(skipped).collect()
 }

@@ -125,6 +125,7 @@ pub(crate) fn leave(checkpoint: &mut Checkpoint, model: &Path, structure: Struct
         dtype: tensor.type_name(),
         reason: format!("{structure} needs two dimensions or more, found the shape {:?}", tensor.shape),
         name: tensor.name,
+        tied: tensor.tied,
         source: tensor.source,
     }));
     Ok(())

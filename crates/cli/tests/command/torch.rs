@@ -161,11 +161,88 @@ fn nothing_of_a_pickle_is_run() {
     }
 }
 
+/// The tensors that a command finds, each with its tied names.
+fn names(model: &Path, more: &[&str]) -> (Vec<(String, Value)>, Vec<String>) {
+    let found = penalty(["eval", &text(model), "--l1", "1", "--json"].iter().chain(more)).json();
+    let name = |of: &Value| of["name"].as_str().unwrap().to_owned();
+    let tensors = found["tensors"].as_array().unwrap().iter().map(|of| (name(of), of["tied"].clone())).collect();
+    (tensors, found["skipped"].as_array().unwrap().iter().map(name).collect())
+}
+
 #[test]
-fn names_that_cannot_be_told_apart_are_named() {
+fn names_are_tied_by_their_storage_and_not_by_their_bytes() {
     // Of three tensors with the same bytes, two share a storage.
-    let reason = "its tensor \"c\" shares its storage with one of [\"a\", \"b\"], and these have the same bytes";
-    assert_fails(&penalty(["eval", &text(&file("same.pt"))]), 1, &[reason]);
+    let (mut tensors, _) = names(&file("same.pt"), &[]);
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(tensors, [("a".into(), json!(["b"])), ("c".into(), Value::Null)]);
+    // One is a view of another storage, which is longer.
+    let (mut tensors, mut skipped) = names(&file("views.pt"), &[]);
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    skipped.sort();
+    assert_eq!(tensors, ["a", "b", "one"].map(|name| (name.into(), Value::Null)));
+    assert_eq!(skipped, ["ids.a", "ids.b"]);
+    let folder = folder();
+    let out = folder.path().join("out.safetensors");
+    let run = penalty(["prune", &text(&file("views.pt")), "--out", &text(&out), "--sparsity", "0"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let (written, metadata) = contents(&out);
+    assert_eq!(written.keys().collect::<Vec<_>>(), ["a", "b", "ids.a", "one"]);
+    assert_eq!(written["one"], ("F32".to_owned(), vec![3], vec![1.0; 3]));
+    assert_eq!(metadata["ids.b"], "ids.a");
+    assert_eq!(penalty(["diff", &text(&file("views.pt")), &text(&out)]).code, 0);
+}
+
+#[test]
+fn exclude_leaves_out_a_tensor_by_each_of_its_names() {
+    let path = file("model.pt");
+    let has = |more: &[&str]| names(&path, more).0.iter().any(|(name, _)| name == "lm_head.weight");
+    assert!(has(&[]) && has(&["--include", "wte|half"]) && has(&["--exclude", "half"]));
+    assert!(!has(&["--exclude", "wte"]) && !has(&["--exclude", "lm_head"]));
+    assert!(!has(&["--include", "wte|half", "--exclude", "lm_head"]));
+    let (_, skipped) = names(&file("views.pt"), &["--exclude", "ids.b"]);
+    assert!(skipped.is_empty(), "{skipped:?}");
+}
+
+#[test]
+fn an_index_lists_what_is_written() {
+    let folder = folder();
+    let (input, out) = (folder.path().join("in"), folder.path().join("out"));
+    let index = |listed: &[(&str, &str)]| {
+        let map: serde_json::Map<String, Value> =
+            listed.iter().map(|(name, of)| (name.to_string(), json!(of))).collect();
+        fs::write(input.join("pytorch_model.bin.index.json"), json!({"weight_map": map}).to_string()).unwrap();
+    };
+    fs::create_dir(&input).unwrap();
+    fs::copy(file("model.pt"), input.join("pytorch_model-1.bin")).unwrap();
+    fs::copy(file("views.pt"), input.join("pytorch_model-2.bin")).unwrap();
+    // It may list one name of a tied tensor and not the one that is kept, and name a file in several ways.
+    let (first, second) = ("./pytorch_model-1.bin", "pytorch_model-2.bin");
+    index(&[
+        ("wte.weight", first),
+        ("half", "pytorch_model-1.bin"),
+        ("b", second),
+        ("ids.b", second),
+        ("ids.a", second),
+    ]);
+    let run = penalty(["prune", &text(&input), "--out", &text(&out), "--sparsity", "0.5"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
+    let written: Value = serde_json::from_slice(&fs::read(out.join("model.safetensors.index.json")).unwrap()).unwrap();
+    let (first, second) = ("model-1.safetensors", "model-2.safetensors");
+    assert_eq!(written["weight_map"], json!({"b": second, "half": first, "ids.a": second, "lm_head.weight": first}));
+    let eval = penalty(["eval", &text(&out), "--l1", "1"]);
+    assert_eq!(eval.code, 0, "{eval:?}");
+    // A name that is kept cannot be in two files.
+    index(&[("wte.weight", "pytorch_model-1.bin"), ("lm_head.weight", "pytorch_model-3.bin")]);
+    fs::copy(file("model.pt"), input.join("pytorch_model-3.bin")).unwrap();
+    let reason =
+        "its tensor \"lm_head.weight\" is in pytorch_model-3.bin, and in pytorch_model-1.bin with the other names";
+    assert_fails(&penalty(["eval", &text(&input)]), 1, &[reason]);
+}
+
+#[test]
+fn a_small_file_takes_little_memory() {
+    let reason = "expanded.pt: its tensor \"w\" is a view with more bytes than its storage: save it with .contiguous()";
+    assert_fails(&penalty(["eval", &text(&file("expanded.pt"))]), 1, &[reason]);
 }
 
 #[test]
