@@ -240,6 +240,17 @@ fn an_index_lists_what_is_written() {
 }
 
 #[test]
+fn a_whole_file_under_another_name_is_told_its_name() {
+    let folder = folder();
+    for name in ["m.npy", "m.index.json"] {
+        let path = folder.path().join(name);
+        fs::copy(file("same.pt"), &path).unwrap();
+        let reason = "but a zip such as torch.save writes: give it a name that ends in .pt";
+        assert_fails(&penalty(["eval", &text(&path)]), 1, &[reason]);
+    }
+}
+
+#[test]
 fn a_small_file_takes_little_memory() {
     let reason = "expanded.pt: its tensor \"w\" is a view with more bytes than its storage: save it with .contiguous()";
     assert_fails(&penalty(["eval", &text(&file("expanded.pt"))]), 1, &[reason]);
