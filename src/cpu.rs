@@ -9,6 +9,7 @@ mod lambda;
 mod pass;
 pub(crate) mod ranks;
 mod run;
+mod scaled;
 pub(crate) mod search;
 pub(crate) mod search_f64;
 pub(crate) mod set;

@@ -39,7 +39,7 @@ impl Cpu {
 }
 
 /// The norms of a tensor's groups, from their sums of squares.
-pub(super) fn of_groups(tensor: usize, geometry: &Geometry, squared: &[f64]) -> impl Iterator<Item = Norm> {
+fn of_groups(tensor: usize, geometry: &Geometry, squared: &[f64]) -> impl Iterator<Item = Norm> {
     let norm =
         move |(group, squared): (u64, &f64)| Norm { tensor, group, squared: *squared, size: geometry.size(group) };
     (0..).zip(squared).map(norm)
@@ -60,21 +60,22 @@ pub(super) fn add_squares(
         x * x
     }
     with_element!(chunk.dtype(), E => {
-        add(geometry, start, chunk.elements::<E>(), squared, &|element| square(element, counts))
+        add(geometry, start, chunk.elements::<E>(), squared, &|sum: f64, element| sum + square(element, counts))
     });
 }
 
-/// Adds what each element counts for.
-pub(super) fn add<T: Sync>(
+/// Adds each element to the sum of its group.
+pub(super) fn add<T: Sync, S: Copy + Send>(
     geometry: &Geometry,
     start: u64,
     elements: &[T],
-    squared: &mut [f64],
-    square: &(impl Fn(&T) -> f64 + Sync),
+    squared: &mut [S],
+    plus: &(impl Fn(S, &T) -> S + Sync),
 ) {
     if let Some(lists) = &geometry.lists {
         for (group, element) in lists.group_of[start as usize..].iter().zip(elements) {
-            squared[*group as usize] += square(element);
+            let sum = &mut squared[*group as usize];
+            *sum = plus(*sum, element);
         }
         return;
     }
@@ -103,14 +104,14 @@ pub(super) fn add<T: Sync>(
                 let column = from - row * columns - left;
                 if width == 1 {
                     let sums = squared[column as usize..].iter_mut().zip(elements);
-                    sums.for_each(|(sum, element)| *sum += square(element));
+                    sums.for_each(|(sum, element)| *sum = plus(*sum, element));
                     continue;
                 }
                 // The first of them may be the end of a group.
                 let (head, rest) = elements.split_at(((width - column % width) as usize).min(elements.len()));
                 let parts = std::iter::once(head).chain(rest.chunks(width as usize));
                 for (sum, part) in squared[(column / width) as usize..].iter_mut().zip(parts) {
-                    *sum = part.iter().fold(*sum, |sum, element| sum + square(element));
+                    *sum = part.iter().fold(*sum, plus);
                 }
             }
         });

@@ -3,7 +3,8 @@
 use bytemuck::Zeroable;
 use rayon::prelude::*;
 
-use super::group_norms::{self, Norm, add_squares, of_groups};
+use super::group_norms::{self, add_squares};
+use super::scaled::Scaled;
 use super::search::SPAN;
 use crate::numeric::slice::{Slice, SliceMut, with_element};
 use crate::penalty::groups::{Geometry, Groups};
@@ -40,12 +41,23 @@ pub struct GroupSearch {
     found: bool,
 }
 
+/// What orders a group among all: its mean square.
+#[derive(Debug)]
+struct Mean {
+    tensor: usize,
+    group: u64,
+    size: u64,
+    key: i128,
+}
+
 #[derive(Debug)]
 struct Tensor {
     len: u64,
     geometry: Option<Geometry>,
     /// The sum of each group's squares, as far as they have come.
     squared: Vec<f64>,
+    /// Those of `f64`; empty if none has come.
+    scaled: Vec<Scaled>,
     /// Whether each group is pruned, once that is found.
     pruned: Vec<bool>,
     /// Where the next chunk begins.
@@ -77,7 +89,7 @@ impl GroupSearch {
     pub(super) fn of(tensors: Vec<(u64, Option<Geometry>)>) -> GroupSearch {
         let tensor = |(len, geometry): (u64, Option<Geometry>)| {
             let groups = geometry.as_ref().map_or(0, |geometry| geometry.count as usize);
-            Tensor { len, geometry, squared: vec![0.0; groups], pruned: Vec::new(), next: 0 }
+            Tensor { len, geometry, squared: vec![0.0; groups], scaled: Vec::new(), pruned: Vec::new(), next: 0 }
         };
         GroupSearch { tensors: tensors.into_iter().map(tensor).collect(), found: false }
     }
@@ -123,8 +135,9 @@ impl GroupSearch {
     pub fn add_f64(&mut self, tensor: usize, chunk: &[f64]) -> Result<()> {
         let tensor = self.next(tensor, false, chunk.len())?;
         if let Some(geometry) = &tensor.geometry {
+            tensor.scaled.resize(geometry.count as usize, Scaled::default());
             let start = tensor.next - chunk.len() as u64;
-            group_norms::add(geometry, start, chunk, &mut tensor.squared, &|x| x * x);
+            group_norms::add(geometry, start, chunk, &mut tensor.scaled, &Scaled::plus);
         }
         Ok(())
     }
@@ -154,13 +167,13 @@ impl GroupSearch {
         }
         let grouped = |tensor: &Tensor| if tensor.geometry.is_some() { tensor.len } else { 0 };
         let lens: Vec<u64> = self.tensors.iter().map(grouped).collect();
-        let dropped = dropped(self.norms(), budget, &lens)?;
+        let dropped = dropped(self.means(), budget, &lens)?;
         for tensor in &mut self.tensors {
             tensor.pruned = vec![false; tensor.squared.len()];
-            (tensor.squared, tensor.next) = (Vec::new(), 0);
+            (tensor.squared, tensor.scaled, tensor.next) = (Vec::new(), Vec::new(), 0);
         }
-        for norm in dropped {
-            self.tensors[norm.tensor].pruned[norm.group as usize] = true;
+        for of in dropped {
+            self.tensors[of.tensor].pruned[of.group as usize] = true;
         }
         self.found = true;
         Ok(())
@@ -176,10 +189,15 @@ impl GroupSearch {
         &mut self.tensors[tensor].squared
     }
 
-    fn norms(&self) -> Vec<Norm> {
-        let of = |(i, tensor): (usize, &Tensor)| -> Vec<Norm> {
-            let norms = tensor.geometry.iter().flat_map(|geometry| of_groups(i, geometry, &tensor.squared));
-            norms.collect()
+    fn means(&self) -> Vec<Mean> {
+        let of = |(i, tensor): (usize, &Tensor)| -> Vec<Mean> {
+            let Some(geometry) = &tensor.geometry else { return Vec::new() };
+            let mean = |(group, squared): (usize, &f64)| {
+                let squared = Scaled::from(*squared).and(tensor.scaled.get(group).copied().unwrap_or_default());
+                let size = geometry.size(group as u64);
+                Mean { tensor: i, group: group as u64, size, key: squared.mean_key(size) }
+            };
+            tensor.squared.iter().enumerate().map(mean).collect()
         };
         self.tensors.iter().enumerate().flat_map(of).collect()
     }
@@ -300,38 +318,68 @@ fn out_of_turn(found: bool) -> Error {
 }
 
 /// The groups that are pruned: those with the smallest ‖g‖₂/√n.
-fn dropped(mut norms: Vec<Norm>, budget: &Budget, lens: &[u64]) -> Result<Vec<Norm>> {
+fn dropped(mut groups: Vec<Mean>, budget: &Budget, lens: &[u64]) -> Result<Vec<Mean>> {
     let (mut left, mut quotas) = budget.quotas(lens)?;
-    // All NaN are the same, and above infinity.
-    let key = |norm: &Norm| if norm.squared.is_nan() { f64::NAN } else { norm.squared / norm.size as f64 };
-    norms.sort_by(|a, b| key(a).abs().total_cmp(&key(b).abs()));
+    groups.sort_by_key(|group| group.key);
     let mut dropped = Vec::new();
     let mut rest = Vec::new();
-    for norm in norms {
-        let quota = &mut quotas[norm.tensor];
-        if norm.size <= quota.least {
-            quota.least -= norm.size;
-            quota.most -= norm.size;
-            left -= norm.size;
-            dropped.push(norm);
+    for group in groups {
+        let quota = &mut quotas[group.tensor];
+        if group.size <= quota.least {
+            quota.least -= group.size;
+            quota.most -= group.size;
+            left -= group.size;
+            dropped.push(group);
         } else {
             // What is left of it is smaller than the group, and no later one may take its place.
             quota.least = 0;
-            rest.push(norm);
+            rest.push(group);
         }
     }
-    for norm in rest {
-        let quota = &mut quotas[norm.tensor];
-        if norm.size > quota.most {
+    for group in rest {
+        let quota = &mut quotas[group.tensor];
+        if group.size > quota.most {
             quota.most = 0;
             continue;
         }
-        if norm.size > left {
+        if group.size > left {
             break;
         }
-        quota.most -= norm.size;
-        left -= norm.size;
-        dropped.push(norm);
+        quota.most -= group.size;
+        left -= group.size;
+        dropped.push(group);
     }
     Ok(dropped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_whose_squares_are_no_f64_are_ordered() {
+        for scale in [1e-300, 1e-200, 1.0, 1e200, 1e300] {
+            let weights: Vec<f64> = [9.0, 8.0, 3.0, 4.0, 7.0, 0.0, 1.0, 2.0, 5.0, 6.0].map(|x| x * scale).to_vec();
+            for (groups, chunk) in [(Groups::rows(2), 10), (Groups::rows(2), 3), (Groups::runs(2), 10)] {
+                let mut search = GroupSearch::new(&[(10, Some(&groups.unwrap()))]).unwrap();
+                weights.chunks(chunk).for_each(|chunk| search.add_f64(0, chunk).unwrap());
+                search.find(&Budget::keep(6)).unwrap();
+                let mut pruned = weights.clone();
+                search.prune_f64(0, &mut pruned).unwrap();
+                let expected: Vec<f64> =
+                    weights.iter().map(|x| if *x <= 4.0 * scale && *x > 0.0 { 0.0 } else { *x }).collect();
+                assert_eq!(pruned, expected, "{scale:e}, chunks of {chunk}");
+            }
+        }
+        // Among tensors, those of f32 included: the smallest of f32 is larger than 1e-200, and its largest less than 1e200.
+        let rows = Groups::rows(1).unwrap();
+        let mut search = GroupSearch::new(&[(2, Some(&rows)), (3, Some(&rows))]).unwrap();
+        search.add_f64(0, &[1e200, 1e-200]).unwrap();
+        search.add(1, [f32::MAX, f32::from_bits(1), 0.0][..].into()).unwrap();
+        search.find(&Budget::keep(3)).unwrap();
+        let (mut wide, mut single) = ([1e200, 1e-200], [f32::MAX, f32::from_bits(1), 0.0]);
+        search.prune_f64(0, &mut wide).unwrap();
+        search.prune(1, (&mut single[..]).into()).unwrap();
+        assert_eq!((wide, single), ([1e200, 0.0], [f32::MAX, f32::from_bits(1), 0.0]));
+    }
 }
