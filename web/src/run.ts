@@ -8,8 +8,11 @@ export interface Run {
   progress(share: number): void;
 }
 
-/** The work of a part whose elements' ids begin with a letter. A new piece cancels the one before. */
-export function runner(letter: string): (work: (run: Run) => Promise<void>) => Promise<void> {
+/**
+ * The work of a part whose elements' ids begin with a letter. A new piece cancels the one before. The promise says whether
+ * the work succeeded, so that what follows it neither hides its error nor cancels the piece that replaced it.
+ */
+export function runner(letter: string): (work: (run: Run) => Promise<void>) => Promise<boolean> {
   const cancel = byId<HTMLButtonElement>(`${letter}-cancel`);
   const bar = byId<HTMLProgressElement>(`${letter}-progress`);
   const verdict = byId(`${letter}-verdict`);
@@ -29,8 +32,9 @@ export function runner(letter: string): (work: (run: Run) => Promise<void>) => P
     verdict.textContent = "Computing …";
     try {
       await work({ signal: mine.signal, progress: (share) => active() && (bar.value = share) });
+      return active();
     } catch (problem) {
-      if (!active()) return;
+      if (!active()) return false;
       if (mine.signal.aborted) {
         verdict.textContent = "Cancelled.";
       } else {
@@ -38,6 +42,7 @@ export function runner(letter: string): (work: (run: Run) => Promise<void>) => P
         error.textContent = problem instanceof Error ? problem.message : String(problem);
         error.hidden = false;
       }
+      return false;
     } finally {
       if (active()) {
         current = undefined;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { diabetes, folder, frame, penalty, slide, withPage } from "./support.mjs";
+import { diabetes, folder, frame, penalty, short, slide, withPage } from "./support.mjs";
 
 const geometry = (...words) => JSON.parse(penalty("geometry", "--out", "picture.svg", "--json", ...words)).penalties;
 
@@ -13,11 +13,6 @@ const numbers = (page) => page.locator("#g-panels .numbers").allInnerTexts();
 
 /** What the page says of the command's numbers. */
 function said({ lambda, coef, radius }) {
-  const short = (x) => {
-    const magnitude = Math.abs(x);
-    if (magnitude < 1e-4 || magnitude >= 1e9) return x.toExponential(5).replace("e+", "e");
-    return x.toFixed(Math.max(5 - Math.floor(Math.log10(magnitude)), 0));
-  };
   const [bmi, bp] = coef.map((w) => (w === 0 ? "exactly 0" : short(w)));
   return `λ = ${short(lambda)}: bmi is ${bmi}, bp is ${bp}. Size of the shape, R/λ: ${short(radius)}.`;
 }

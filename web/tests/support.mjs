@@ -33,6 +33,14 @@ export function failure(...words) {
   assert.fail(`it did not fail: penalty ${words.join(" ")}`);
 }
 
+/** A number as the command prints it. */
+export function short(x) {
+  const magnitude = Math.abs(x);
+  if (x === 0) return "0";
+  if (magnitude < 1e-4 || magnitude >= 1e9) return x.toExponential(5).replace("e+", "e");
+  return x.toFixed(Math.max(5 - Math.floor(Math.log10(magnitude)), 0));
+}
+
 export const SWIFTSHADER = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 export const NO_GPU = ["--disable-gpu", "--disable-features=WebGPU"];
 

@@ -70,9 +70,10 @@ export function lambdaView(library: Library): void {
     });
   }
 
-  async function open(next: Source): Promise<void> {
-    await run(async ({ signal }) => {
-      [data, info] = [next, await library.table(next, { signal })];
+  async function open(next: "diabetes" | File): Promise<void> {
+    const opened = await run(async ({ signal }) => {
+      const source = next === "diabetes" ? next : { name: next.name, text: await next.text() };
+      [data, info] = [source, await library.table(source, { signal })];
       const name = next === "diabetes" ? "Diabetes data" : next.name;
       byId("c-data").textContent = `${name}: ${info.rows} rows, ${info.columns.length} columns`;
       target.replaceChildren(...info.columns.map(({ name }) => html("option", { value: name }, name)));
@@ -82,22 +83,19 @@ export function lambdaView(library: Library): void {
       found.hide();
       byId("c-verdict").textContent = "";
     });
+    if (opened) await crossValidate();
   }
 
-  async function openFile(chosen: File | null | undefined): Promise<void> {
-    if (!chosen) return;
-    await open({ name: chosen.name, text: await chosen.text() });
-    if (info.rows > 0 && data !== "diabetes") await crossValidate();
-  }
+  const openFile = (chosen: File | null | undefined) => chosen && void open(chosen);
 
   penalty.addEventListener("change", showAlpha);
   byId("c-form").addEventListener("submit", (event) => {
     event.preventDefault();
     void crossValidate();
   });
-  byId("c-builtin").addEventListener("click", () => void open("diabetes").then(crossValidate));
+  byId("c-builtin").addEventListener("click", () => void open("diabetes"));
   file.addEventListener("change", () => {
-    void openFile(file.files?.[0]);
+    openFile(file.files?.[0]);
     file.value = "";
   });
   // A file that misses the box must not replace the page.
@@ -106,8 +104,8 @@ export function lambdaView(library: Library): void {
   drop.addEventListener("dragleave", () => drop.classList.remove("over"));
   drop.addEventListener("drop", (event) => {
     drop.classList.remove("over");
-    void openFile(event.dataTransfer?.files[0]);
+    openFile(event.dataTransfer?.files[0]);
   });
   showAlpha();
-  void open("diabetes").then(crossValidate);
+  void open("diabetes");
 }
