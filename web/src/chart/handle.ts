@@ -11,7 +11,7 @@ export interface Handle {
 
 /**
  * A handle in the plane. `moved` gets where it should go; the owner decides and calls `place`. Arrows move it by a
- * hundredth of what is in sight, with Shift by a tenth; Home puts it back.
+ * 200th of what is in sight, with Shift by a 20th; Home puts it back.
  */
 export function handle(label: string, moved: (to: [number, number]) => void, home: () => void): Handle {
   const element = svg(
