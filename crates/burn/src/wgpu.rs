@@ -197,16 +197,16 @@ impl Runner for Device {
 type Listed<'a> = (&'static str, Vec<(&'a Buffer, &'a Shaped)>);
 
 /// Pins the operands' buffers and submits Burn's work on them.
-fn pin<const N: usize>(lists: [Listed<'_>; N]) -> Result<[Vec<Pinned>; N], Error> {
+fn pin(lists: [Listed<'_>; 5]) -> Result<[Vec<Pinned>; 5], Error> {
     let first = lists.iter().find_map(|(operand, tensors)| Some((*operand, *tensors.first()?)));
-    let Some((operand, (Buffer(tensor), parameter))) = first else { return Ok([const { Vec::new() }; N]) };
+    let Some((operand, (Buffer(tensor), parameter))) = first else { return Ok(Default::default()) };
     // Burn's thread for the device makes these calls. From here, each of them would wait for that thread.
     let pinned = tensor.client.exclusive(|| pin_here(&lists));
     pinned.map_err(|error| parameter.shut(operand, error.to_string()))?
 }
 
-fn pin_here<const N: usize>(lists: &[Listed<'_>; N]) -> Result<[Vec<Pinned>; N], Error> {
-    let mut pins = [const { Vec::new() }; N];
+fn pin_here(lists: &[Listed<'_>; 5]) -> Result<[Vec<Pinned>; 5], Error> {
+    let mut pins = <[Vec<Pinned>; 5]>::default();
     let mut streams = HashMap::new();
     for ((operand, tensors), pins) in lists.iter().zip(&mut pins) {
         for &(Buffer(tensor), parameter) in tensors {
@@ -217,8 +217,8 @@ fn pin_here<const N: usize>(lists: &[Listed<'_>; N]) -> Result<[Vec<Pinned>; N],
             streams.entry(tensor.handle.stream).or_insert((*operand, tensor, parameter));
         }
     }
-    // Getting a buffer encodes Burn's work on it, so this gets all buffers first. Then it flushes, which submits that work: on the caller's
-    // stream, and on each stream that made them.
+    // Getting a buffer encodes Burn's work on it, so this gets all buffers first. Then it flushes, which submits that
+    // work: on the caller's stream, and on each stream that made them.
     for (stream, (operand, tensor, parameter)) in streams {
         let flushed = tensor.client.flush().and_then(|()| stream.executes(|| tensor.client.flush()));
         flushed.map_err(|error| Error::Storage {
