@@ -71,6 +71,20 @@ test("where bits differ, it says which", async () => {
   });
 });
 
+test("more weights than there may be are an error in words", async () => {
+  const before = () => {
+    const { postMessage } = Worker.prototype;
+    Worker.prototype.postMessage = function (call) {
+      if (call.name === "compare") call.request.len = 2 ** 26 + 1;
+      postMessage.call(this, call);
+    };
+  };
+  await withPage({ before }, async (page) => {
+    await page.click("#u-run");
+    assert.equal(await ended(page, "u"), "the number of weights must be at most 2^26, found 67108865");
+  });
+});
+
 for (const [name, options] of [
   ["a browser without WebGPU", { before: () => delete Navigator.prototype.gpu }],
   ["a browser without an adapter", { args: NO_GPU }],

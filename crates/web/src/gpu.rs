@@ -12,6 +12,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::error::{Error, Result};
 use crate::object;
 
+/// The exponent of the largest number of weights: 256 MiB of them.
+const MOST: u32 = 26;
+
 /// An open GPU.
 #[wasm_bindgen]
 pub struct Device {

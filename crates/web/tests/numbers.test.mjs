@@ -193,6 +193,13 @@ test("what is wrong is said in one line, with the place", () => {
   assert.match(refused(() => wasm.planeStart({ optimum: [1, 1], hessian })), /positive definite/);
 });
 
+test("only lengths of 2^10 to 2^26 are measured", async () => {
+  for (const [from, to] of [[9, 11], [12, 11], [26, 27]]) {
+    const message = `the lengths must be from 2^10 to 2^26, found 2^${from} to 2^${to}`;
+    await assert.rejects(wasm.benchmark({ penalty: { name: "l1" }, lambda: 0.1, from, to }, assert.fail), { message });
+  }
+});
+
 test("wasm's rate is measured without a GPU", async () => {
   const heard = [];
   const rows = await wasm.benchmark({ penalty: { name: "l1" }, lambda: 0.1, from: 10, to: 11 }, (row) => heard.push(row));

@@ -8,15 +8,17 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{Device, scoped, weights};
+use super::{Device, MOST, scoped, weights};
 use crate::choice::Choice;
 use crate::error::{Error, Result};
 use crate::object;
 
+/// The exponent of the shortest length.
+const FEWEST: u32 = 10;
 /// A run is repeated until it takes so long, in milliseconds: the browser's clock is coarse, and a submission takes time.
 const LEAST: f64 = 20.0;
 /// So many runs are in one submission, at most.
-const MOST: usize = 64;
+const RUNS: usize = 64;
 /// The median is that of so many.
 const BATCHES: usize = 5;
 /// No more batches begin after this, in milliseconds.
@@ -68,8 +70,9 @@ pub async fn benchmark(request: JsValue, report: Function) -> Result<JsValue> {
 
 async fn bench(gpu: Option<&Gpu>, request: JsValue, report: &Function) -> Result<JsValue> {
     let Request { penalty, lambda, from, to } = object::from(request)?;
-    if !(from <= to && to <= 26) {
-        return Err(Error::new(format!("the lengths must be from 2^0 to 2^26, found 2^{from} to 2^{to}")));
+    if !(FEWEST <= from && from <= to && to <= MOST) {
+        let expected = format!("the lengths must be from 2^{FEWEST} to 2^{MOST}");
+        return Err(Error::new(format!("{expected}, found 2^{from} to 2^{to}")));
     }
     let penalty = penalty.penalty(lambda, None)?;
     let mut weights = weights(1 << to, 1);
@@ -142,7 +145,7 @@ async fn device(gpu: &Gpu, penalty: &Penalty, weights: &[f32]) -> Result<[f64; 2
     let theta = [Operand { buffer: &buffer, offset: 0, len: weights.len() as u64, dtype: Dtype::F32 }];
     let operands = Operands { weights: &theta, ..Operands::default() };
     let parameters = vec![Parameter::new("weights", penalty.clone())];
-    let mut set = ParameterSet::new(gpu, parameters, &operands, MOST)?;
+    let mut set = ParameterSet::new(gpu, parameters, &operands, RUNS)?;
     let evaluate = submissions(gpu, |encoder| Ok(set.record_evaluate(encoder).map(drop)?)).await?;
     let prox = submissions(gpu, |encoder| Ok(set.record_prox_in_place(encoder, STEP)?)).await?;
     buffer.destroy();
@@ -170,7 +173,7 @@ async fn submissions(gpu: &Gpu, mut record: impl FnMut(&mut wgpu::CommandEncoder
         let time = now() - start;
         if !is_warm {
             is_warm = true;
-        } else if time < LEAST && times < MOST && found.is_empty() {
+        } else if time < LEAST && times < RUNS && found.is_empty() {
             times *= 2;
         } else {
             found.push(time / times as f64);

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{Device, scoped, weights};
+use super::{Device, MOST, scoped, weights};
 use crate::choice::Choice;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::object;
 
 /// The step of the prox.
@@ -43,6 +43,9 @@ impl Device {
     /// The value, the statistics, the gradient and the prox of both.
     pub async fn compare(&self, request: JsValue) -> Result<JsValue> {
         let Request { penalty, lambda, len, seed } = object::from(request)?;
+        if len > 1 << MOST {
+            return Err(Error::new(format!("the number of weights must be at most 2^{MOST}, found {len}")));
+        }
         let penalty = penalty.penalty(lambda, None)?;
         let weights = weights(len, seed);
         let (gpu, wasm) = (Backend::Gpu(self.gpu.clone()), Backend::cpu());
