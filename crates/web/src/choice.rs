@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use penalty::{Groups, Named, Penalty};
+use penalty::{Named, Penalty};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -19,15 +19,11 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// The penalty at this λ. `runs` are the groups of a group penalty; all weights are one unless it is given.
-    pub(crate) fn penalty(&self, lambda: f64, runs: Option<u64>) -> Result<Penalty> {
+    /// The penalty at this λ. All weights are one group.
+    pub(crate) fn penalty(&self, lambda: f64) -> Result<Penalty> {
         let given = self.parameters.iter().map(|(name, x)| (name.as_str(), *x));
         let parameters: Vec<(&str, f64)> = given.chain([("lambda", lambda)]).collect();
-        let penalty = Penalty::named(&self.name, &parameters)?;
-        Ok(match runs {
-            None => penalty,
-            Some(len) => penalty.over(Groups::runs(len)?)?,
-        })
+        Ok(Penalty::named(&self.name, &parameters)?)
     }
 }
 

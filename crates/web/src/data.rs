@@ -25,12 +25,6 @@ pub(crate) fn built_in() -> Result<(Table, Target)> {
     Ok((table, target))
 }
 
-/// The diabetes data as CSV.
-#[wasm_bindgen]
-pub fn diabetes() -> String {
-    DIABETES.to_owned()
-}
-
 /// A CSV file's text, or the name of the data that the page has.
 fn read(source: &JsValue, label: Option<&str>) -> Result<Table> {
     if source.is_string() {
@@ -63,7 +57,7 @@ pub fn table(source: &JsValue) -> Result<JsValue> {
     object::to(&Info { rows: table.rows(), columns: columns.collect() })
 }
 
-/// What a path and a cross-validation fit.
+/// What a cross-validation fits.
 #[derive(Deserialize)]
 struct Request {
     #[serde(with = "serde_wasm_bindgen::preserve")]
@@ -72,8 +66,6 @@ struct Request {
     features: Option<Vec<String>>,
     loss: LossName,
     standardize: bool,
-    tolerance: Option<f64>,
-    runs: Option<u64>,
     grid: GridRequest,
 }
 
@@ -149,12 +141,7 @@ impl Task {
     }
 
     fn options(&self) -> Options<'static> {
-        let default = Options::default();
-        Options {
-            tolerance: self.request.tolerance.unwrap_or(default.tolerance),
-            progress: Some(&progress::hear),
-            ..default
-        }
+        Options { progress: Some(&progress::hear), ..Options::default() }
     }
 
     fn fits(self, points: Vec<Point>) -> Fits {
@@ -171,29 +158,10 @@ struct Fits {
 }
 
 #[derive(Deserialize)]
-struct PathRequest {
-    penalty: Choice,
-}
-
-/// The fits along λ.
-#[wasm_bindgen]
-pub fn path(request: JsValue, report: Function) -> Result<JsValue> {
-    let PathRequest { penalty } = object::from(request.clone())?;
-    let task = Task::new(object::from(request)?)?;
-    let penalty = penalty.penalty(1.0, task.request.runs)?;
-    progress::begin(report, task.count());
-    let fits = penalty_fit::path(&task.problem()?, task.loss(), &penalty, &task.grid(), &task.options())?;
-    object::to(&task.fits(fits.points))
-}
-
-#[derive(Deserialize)]
 struct CvRequest {
     penalties: Vec<Choice>,
     folds: usize,
     rows: Rows,
-    #[serde(default)]
-    standardize_once: bool,
-    one_se: bool,
 }
 
 #[derive(Deserialize)]
@@ -201,7 +169,6 @@ struct CvRequest {
 enum Rows {
     Shuffled { seed: f64 },
     Stratified { seed: f64 },
-    Contiguous,
 }
 
 #[derive(Serialize)]
@@ -210,7 +177,6 @@ struct Cv {
     fits: Fits,
     all: Vec<CrossValidation>,
     best: usize,
-    chosen: usize,
 }
 
 /// The fits along λ with the best of several penalties, and the curves that chose it and λ.
@@ -218,22 +184,17 @@ struct Cv {
 pub fn cross_validate(request: JsValue, report: Function) -> Result<JsValue> {
     let cv: CvRequest = object::from(request.clone())?;
     let task = Task::new(object::from(request)?)?;
-    let penalties =
-        cv.penalties.iter().map(|choice| choice.penalty(1.0, task.request.runs)).collect::<Result<Vec<_>>>()?;
+    let penalties = cv.penalties.iter().map(|choice| choice.penalty(1.0)).collect::<Result<Vec<_>>>()?;
     let rows = task.features.rows;
     let folds = match cv.rows {
         Rows::Shuffled { seed } => Folds::shuffled(rows, cv.folds, seed as u64),
         Rows::Stratified { seed } => Folds::stratified(&task.target.values, cv.folds, seed as u64),
-        Rows::Contiguous => Folds::contiguous(rows, cv.folds),
     }?;
-    let scaling = if cv.standardize_once { Scaling::Once } else { Scaling::PerFold };
     progress::begin(report, (penalties.len() * cv.folds + 1) * task.count());
     let (problem, options) = (task.problem()?, task.options());
-    let (best, all) = cross_validate_each(&problem, task.loss(), &penalties, &task.grid(), &folds, scaling, &options)?;
-    let chosen = &all[best];
-    let fits =
-        penalty_fit::path(&problem, task.loss(), &penalties[best], &Grid::Given(chosen.lambdas.clone()), &options)?;
-    let lambda = if cv.one_se { chosen.lambda_1se } else { chosen.lambda_min };
-    let at = chosen.lambdas.iter().position(|of| *of == lambda).unwrap_or_default();
-    object::to(&Cv { fits: task.fits(fits.points), all, best, chosen: at })
+    let (loss, grid, scaling) = (task.loss(), task.grid(), Scaling::PerFold);
+    let (best, all) = cross_validate_each(&problem, loss, &penalties, &grid, &folds, scaling, &options)?;
+    let grid = Grid::Given(all[best].lambdas.clone());
+    let fits = penalty_fit::path(&problem, loss, &penalties[best], &grid, &options)?;
+    object::to(&Cv { fits: task.fits(fits.points), all, best })
 }

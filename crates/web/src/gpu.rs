@@ -24,7 +24,6 @@ pub struct Device {
 #[derive(Serialize)]
 struct Info<'a> {
     adapter: Adapter<'a>,
-    limits: Limits,
     determinism: String,
     checks: Vec<Check>,
 }
@@ -33,15 +32,6 @@ struct Info<'a> {
 struct Adapter<'a> {
     description: &'a str,
     is_software: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Limits {
-    max_buffer_size: u64,
-    max_storage_buffer_binding_size: u64,
-    max_compute_workgroup_storage_size: u32,
-    max_storage_buffers_per_shader_stage: u32,
 }
 
 #[derive(Serialize)]
@@ -60,15 +50,9 @@ impl Device {
 
     /// What it is, and what it promises.
     pub fn info(&self) -> Result<JsValue> {
-        let (info, limits) = (self.gpu.adapter_info(), self.gpu.device().limits());
+        let info = self.gpu.adapter_info();
         object::to(&Info {
             adapter: Adapter { description: &info.name, is_software: info.device_type == wgpu::DeviceType::Cpu },
-            limits: Limits {
-                max_buffer_size: limits.max_buffer_size,
-                max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
-                max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
-                max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
-            },
             determinism: self.gpu.determinism().to_string(),
             checks: self
                 .gpu

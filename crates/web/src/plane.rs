@@ -2,7 +2,7 @@
 
 use js_sys::{Float64Array, Reflect};
 use penalty::Penalty;
-use penalty_fit::{Grid, Matrix, Options, Problem, Solution, Squared, lambda_at_loss, lambda_max};
+use penalty_fit::{Matrix, Options, Problem, Solution, Squared, lambda_at_loss, lambda_max};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -14,7 +14,7 @@ use crate::object::{self, array, arrays, points};
 
 /// The columns of the diabetes data that `penalty geometry` draws.
 const COLUMNS: [&str; 2] = ["bmi", "bp"];
-/// The contours that it draws.
+/// The contours that it draws: their heights above the least loss, as multiples of that of the touching one.
 const CONTOURS: [f64; 3] = [0.1, 0.4, 1.0];
 
 /// A loss of two coefficients, as the squared loss of some rows.
@@ -105,7 +105,6 @@ struct GeometryRequest {
     loss: JsValue,
     penalty: Choice,
     lambda: Lambda,
-    contours: Option<Vec<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -125,7 +124,7 @@ struct Geometry {
     #[serde(serialize_with = "points")]
     boundary: Vec<[f64; 2]>,
     least_loss: f64,
-    contours: Vec<Contour>,
+    contours: [Contour; CONTOURS.len()],
 }
 
 #[derive(Serialize)]
@@ -138,8 +137,8 @@ struct Contour {
 /// The set, the contours and the touching point.
 #[wasm_bindgen]
 pub fn geometry(request: JsValue) -> Result<JsValue> {
-    let GeometryRequest { loss, penalty, lambda, contours } = object::from(request)?;
-    let (plane, penalty, options) = (Plane::new(loss)?, penalty.penalty(1.0, None)?, Options::default());
+    let GeometryRequest { loss, penalty, lambda } = object::from(request)?;
+    let (plane, penalty, options) = (Plane::new(loss)?, penalty.penalty(1.0)?, Options::default());
     let problem = plane.problem()?;
     let lambda = match lambda {
         Lambda::At(lambda) => lambda,
@@ -151,14 +150,13 @@ pub fn geometry(request: JsValue) -> Result<JsValue> {
         let loss = geometry.least_loss() + share * height;
         Contour { loss, points: geometry.contour(loss) }
     };
-    let contours = contours.unwrap_or_else(|| CONTOURS.to_vec()).into_iter().map(contour).collect();
     object::to(&Geometry {
         lambda,
         optimum: geometry.optimum,
         hessian: geometry.curvature,
         radius: geometry.radius,
         least_loss: geometry.least_loss(),
-        contours,
+        contours: CONTOURS.map(contour),
         boundary: geometry.boundary,
         solution: geometry.solution,
     })
@@ -169,7 +167,7 @@ struct CoefficientsRequest {
     #[serde(with = "serde_wasm_bindgen::preserve")]
     loss: JsValue,
     penalty: Choice,
-    lambdas: Option<Vec<f64>>,
+    most: f64,
 }
 
 #[derive(Serialize)]
@@ -183,14 +181,10 @@ struct Coefficients {
 /// Both coefficients as λ grows.
 #[wasm_bindgen]
 pub fn coefficients(request: JsValue) -> Result<JsValue> {
-    let CoefficientsRequest { loss, penalty, lambdas } = object::from(request)?;
-    let (plane, penalty, options) = (Plane::new(loss)?, penalty.penalty(1.0, None)?, Options::default());
+    let CoefficientsRequest { loss, penalty, most } = object::from(request)?;
+    let (plane, penalty, options) = (Plane::new(loss)?, penalty.penalty(1.0)?, Options::default());
     let problem = plane.problem()?;
-    let grid = match lambdas {
-        Some(lambdas) => Grid::Given(lambdas),
-        None => penalty_fit::picture_grid(1.2 * lambda_max(&problem, &Squared, &Penalty::l1(1.0)?, &options)?),
-    };
-    let fits = penalty_fit::path(&problem, &Squared, &penalty, &grid, &options)?;
+    let fits = penalty_fit::path(&problem, &Squared, &penalty, &penalty_fit::picture_grid(most), &options)?;
     let solutions = || fits.points.iter().map(|point| &point.solution);
     object::to(&Coefficients {
         lambda: solutions().map(|solution| solution.lambda).collect(),

@@ -96,15 +96,17 @@ test("a loss that is dragged is that of the data, as long as it is not moved", (
     near(moved.hessian, hessian, "hessian", 1e-13);
     assert.equal(moved.boundary.length, 720);
     assert.deepEqual(moved.contours.map(({ points }) => points.length), [720, 720, 720]);
-    const { lambda: lambdas, coef } = wasm.coefficients({ loss: { optimum, hessian }, penalty });
+    const most = 1.2 * lambda_max;
+    const { lambda: lambdas, coef } = wasm.coefficients({ loss: { optimum, hessian }, penalty, most });
     assert.deepEqual([lambdas.length, coef[0].length, coef[1].length], [120, 120, 120]);
-    near(lambdas[0], 1.2 * lambda_max, "the first λ", 1e-12);
+    assert.equal(lambdas[0], most);
+    near(lambdas[119], 1e-3 * most, "the last λ", 1e-15);
   }
   const none = wasm.geometry({ loss: { optimum, hessian }, penalty: { name: "l1" }, lambda: 2 * lambda_max });
   assert.deepEqual([...none.solution.coef, none.radius], [0, 0, 0]);
 });
 
-/** The lists of a path or of a cross-validation's fits. */
+/** The lists of a cross-validation's fits. */
 function fits({ points }, lists, what) {
   const of = (key) => points.map((point) => point[key]);
   near(of("lambda"), lists.lambda, `${what} λ`, 1e-15);
@@ -123,18 +125,6 @@ const FITS = [
 const squared = { data: "diabetes", target: "target", loss: "squared", standardize: true, grid: { count: 60, ratio: 1e-3 } };
 const words = [diabetes, "--target", "target", "--standardize", "--count", "60"];
 
-test("paths", () => {
-  for (const [what, penalty, options] of FITS) {
-    let heard = 0;
-    const path = wasm.path({ ...squared, penalty }, ({ done, total }) => {
-      heard += 1;
-      assert.ok(done <= total && total === 60);
-    });
-    assert.ok(heard > 0, "no progress");
-    fits(path, command("path", ...words, ...options), what);
-  }
-});
-
 /** A cross-validation beside the command's. */
 function curves(cv, object, key, what) {
   const best = cv.all[cv.best];
@@ -143,18 +133,23 @@ function curves(cv, object, key, what) {
   near(best.mean, object.mean, `${what} mean`, 1e-10);
   near(best.standard_error, object.standard_error, `${what} standard error`, 1e-10);
   for (const key of ["lambda_min", "lambda_1se"]) near(best[key], object[key], `${what} ${key}`, 1e-15);
-  assert.equal(cv.chosen, object.chosen, `${what} chosen`);
 }
 
 test("cross-validation", () => {
   const rows = { order: "shuffled", seed: 3 };
   for (const [what, penalty, options] of FITS) {
-    const cv = wasm.crossValidate({ ...squared, penalties: [penalty], folds: 5, rows, one_se: true }, () => {});
-    curves(cv, command("cv", ...words, "--seed", "3", "--one-se", ...options), "mse", what);
+    let heard = 0;
+    const cv = wasm.crossValidate({ ...squared, penalties: [penalty], folds: 5, rows }, ({ done, total }) => {
+      heard += 1;
+      // Each of the five parts, and all rows.
+      assert.ok(done <= total && total === 6 * 60);
+    });
+    assert.ok(heard > 0, "no progress");
+    curves(cv, command("cv", ...words, "--seed", "3", ...options), "mse", what);
   }
   const penalties = [1, 0.7, 0.3].map((alpha) => ({ name: "elastic_net", parameters: { alpha } }));
-  const cv = wasm.crossValidate({ ...squared, penalties, folds: 4, rows: { order: "contiguous" }, standardize_once: true, one_se: false }, () => {});
-  const options = ["--contiguous", "--folds", "4", "--standardize-once", "--alpha", "1,0.7,0.3"];
+  const cv = wasm.crossValidate({ ...squared, penalties, folds: 4, rows }, () => {});
+  const options = ["--seed", "3", "--folds", "4", "--alpha", "1,0.7,0.3"];
   curves(cv, command("cv", ...words, ...options), "mse", "several α");
 });
 
@@ -166,7 +161,7 @@ test("classes", () => {
     writeFileSync(join(folder, `${loss}.csv`), text);
     const request = { data: { name: `${loss}.csv`, text }, target: "kind", loss, standardize: true, grid: { count: 20, ratio: 0.01 } };
     const penalty = { name: "elastic_net", parameters: { alpha: 1 } };
-    const cv = wasm.crossValidate({ ...request, penalties: [penalty], folds: 3, rows: { order: "stratified", seed: 0 }, one_se: false }, () => {});
+    const cv = wasm.crossValidate({ ...request, penalties: [penalty], folds: 3, rows: { order: "stratified", seed: 0 } }, () => {});
     const object = command("cv", `${loss}.csv`, "--target", "kind", "--loss", loss, "--standardize", "--count", "20", "--ratio", "0.01", "--folds", "3", "--stratified");
     assert.deepEqual(cv.classes, object.classes);
     curves(cv, object, "deviance", loss);
@@ -181,16 +176,18 @@ test("what is wrong is said in one line, with the place", () => {
     { name: "a", fault: null },
     { name: "b", fault: 'line 3: expected a finite number, found "x"' },
   ]);
-  const path = (text, more = {}) => () =>
-    wasm.path({ ...squared, data: csv(text), target: "y", penalty: { name: "l1" }, ...more }, () => {});
-  assert.equal(refused(path("x,y\n1,2\n,3\n")), 'line 3, column "x": expected a finite number, found an empty cell');
-  assert.equal(refused(path("x,z\n1,2\n2,3\n")), 'has no column "y"; its columns are x, z');
-  assert.equal(refused(path("x,y\n1,1\n2,2\n")), 'column "x" is the target "y" itself');
-  assert.equal(refused(path("x,y\n1,a\n2,a\n", { loss: "logistic" })), 'column "y": expected at least two classes, found only a');
-  assert.match(refused(path("x,y\n1,3\n2,4\n", { penalty: { name: "l7" } })), /^the penalty must be one of l1, /);
-  assert.match(refused(path("x,y\n1,3\n2,4\n", { grid: { count: 0, ratio: 0.1 } })), /^the grid must be of 1 to 2\^20 λ/);
+  const cv = { ...squared, target: "y", penalties: [{ name: "l1" }], folds: 2, rows: { order: "shuffled", seed: 1 } };
+  const fit = (text, more = {}) => () => wasm.crossValidate({ ...cv, data: csv(text), ...more }, () => {});
+  assert.equal(refused(fit("x,y\n1,2\n,3\n")), 'line 3, column "x": expected a finite number, found an empty cell');
+  assert.equal(refused(fit("x,z\n1,2\n2,3\n")), 'has no column "y"; its columns are x, z');
+  assert.equal(refused(fit("x,y\n1,1\n2,2\n")), 'column "x" is the target "y" itself');
+  assert.equal(refused(fit("x,y\n1,a\n2,a\n", { loss: "logistic" })), 'column "y": expected at least two classes, found only a');
+  assert.match(refused(fit("x,y\n1,3\n2,4\n", { penalties: [{ name: "l7" }] })), /^the penalty must be one of l1, /);
+  assert.match(refused(fit("x,y\n1,3\n2,4\n", { grid: { count: 0, ratio: 0.1 } })), /^the grid must be of 1 to 2\^20 λ/);
   const hessian = [[1, 2], [2, 1]];
   assert.match(refused(() => wasm.planeStart({ optimum: [1, 1], hessian })), /positive definite/);
+  const plane = { loss: wasm.planeData(), penalty: { name: "l1" } };
+  assert.match(refused(() => wasm.coefficients({ ...plane, most: -1 })), /^the λ of a grid must be /);
 });
 
 test("only lengths of 2^10 to 2^26 are measured", async () => {

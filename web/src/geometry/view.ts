@@ -7,8 +7,9 @@ import type { Library, PenaltyChoice, PlaneLoss } from "../library";
 import { choice, fillSelect, isSmooth, nameOf } from "../penalties";
 import { panel, said } from "./panel";
 
-/** How far the slider goes, as multiples of the λ at which the lasso has no coefficient. */
+/** Where the slider begins, as a share of where it ends: as the picture of the coefficients. */
 const LEAST = 1e-3;
+/** Where it ends, as a multiple of the λ at which the lasso has no coefficient, if not at 1.2 times that. */
 const MOST: Record<string, number> = { l0: 30, l_half: 4, l2_squared: 4, huber: 4 };
 
 export function geometryView(library: Library): void {
@@ -30,11 +31,11 @@ export function geometryView(library: Library): void {
   fillSelect(select, kinds);
 
   const most = () => start.lambda_max * (MOST[select.value] ?? 1.2);
-  const least = LEAST * start.lambda_max;
+  const least = () => LEAST * most();
   /** Three digits: a λ that can be told to others, or to the command. */
-  const inReach = (value: number) => Number(Math.min(Math.max(value, least), most()).toPrecision(3));
-  const fromSlider = () => inReach(least * (most() / least) ** (Number(lambdaInput.value) / 1000));
-  const toSlider = () => (1000 * Math.log(lambda / least)) / Math.log(most() / least);
+  const inReach = (value: number) => Number(Math.min(Math.max(value, least()), most()).toPrecision(3));
+  const fromSlider = () => inReach(least() * (most() / least()) ** (Number(lambdaInput.value) / 1000));
+  const toSlider = () => (1000 * Math.log(lambda / least())) / Math.log(most() / least());
 
   const kindOf = (name: string) => kinds.find((kind) => kind.name === name) ?? kinds[0]!;
   const chosen = (): PenaltyChoice => choice(kindOf(select.value), Number(alphaInput.value));
@@ -76,12 +77,11 @@ export function geometryView(library: Library): void {
     });
     try {
       const here = loss();
-      const lambdas = Array.from({ length: 120 }, (_, at) => most() * (least / most()) ** (at / 119));
       const shownOf = (penalty: PenaltyChoice, at: number | { loss: number }) => ({
         name: nameOf(penalty.name),
         formula: kindOf(penalty.name).formula,
         geometry: library.geometry({ loss: here, penalty, lambda: at }),
-        coefficients: library.coefficients({ loss: here, penalty, lambdas }),
+        coefficients: library.coefficients({ loss: here, penalty, most: most() }),
         reach,
         features,
       });

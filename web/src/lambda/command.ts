@@ -18,7 +18,7 @@ export function commandOf(request: CvRequest, left_out: string[]): string {
   if (loss !== "squared") words.push("--loss", loss);
   words.push("--penalty", penalty, "--folds", String(folds));
   if (rows.order === "stratified") words.push("--stratified");
-  if (rows.order !== "contiguous") words.push("--seed", String(rows.seed));
+  words.push("--seed", String(rows.seed));
   if ("lambdas" in grid) words.push("--lambdas", grid.lambdas.join(","));
   return words.map(quoted).join(" ");
 }

@@ -52,7 +52,6 @@ export function lambdaView(library: Library): void {
       grid: isSmooth(chosen) ? SMOOTH_GRID : GRID,
       folds: folds.valueAsNumber,
       rows: { order: classes ? "stratified" : "shuffled", seed: seed.valueAsNumber },
-      one_se: true,
     };
   }
 

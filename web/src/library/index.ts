@@ -14,8 +14,6 @@ import type {
   Geometry,
   GeometryRequest,
   GpuInfo,
-  Path,
-  PathRequest,
   PenaltyKind,
   PlaneData,
   PlaneLoss,
@@ -96,7 +94,7 @@ class Background {
 }
 
 export class Library {
-  // A benchmark must not wait for a path, nor the other way round.
+  // A benchmark must not wait for a fit, nor the other way round.
   readonly #data = new Background();
   readonly #gpu = new Background();
 
@@ -134,17 +132,8 @@ export class Library {
 
   // ---- Data: in a worker ----
 
-  /** The diabetes data as CSV text, to show or to save. */
-  diabetes(): string {
-    return wasm.diabetes();
-  }
-
   table(source: Source, watch?: Watch): Promise<TableInfo> {
     return this.#data.call("table", source, watch);
-  }
-
-  path(request: PathRequest, watch?: Watch): Promise<Path> {
-    return this.#data.call("path", request, watch);
   }
 
   crossValidate(request: CvRequest, watch?: Watch): Promise<Cv> {

@@ -59,8 +59,6 @@ export interface GeometryRequest {
   penalty: PenaltyChoice;
   /** λ, or the loss that the solution is to have, so that several penalties touch the same contour. */
   lambda: number | { loss: number };
-  /** The heights of the contours above the least loss, as multiples of that of the touching one; [0.1, 0.4, 1]. */
-  contours?: number[];
 }
 
 export interface Solution {
@@ -98,8 +96,8 @@ export interface Geometry extends Quadratic {
 export interface CoefficientsRequest {
   loss: PlaneLoss;
   penalty: PenaltyChoice;
-  /** By default the 120 λ that `penalty geometry` draws, from 1.2 times L1's largest down to a thousandth of it. */
-  lambdas?: number[];
+  /** The largest λ; the last one is a thousandth of it. */
+  most: number;
 }
 
 /** Both coefficients along λ. */
@@ -108,7 +106,7 @@ export interface Coefficients {
   coef: [Float64Array, Float64Array];
 }
 
-// ---- Data: paths and cross-validation ----
+// ---- Data: tables and cross-validation ----
 
 /** A CSV file's text, or the diabetes data that the page has. */
 export type Source = { name: string; text: string } | "diabetes";
@@ -126,33 +124,18 @@ export interface TableInfo {
 
 export type LossName = "squared" | "logistic" | "multinomial" | "poisson";
 
-export interface FitRequest {
+export interface CvRequest {
   data: Source;
   target: string;
   /** All columns but the target, unless given. */
   features?: string[];
   loss: LossName;
   standardize: boolean;
-  /** 1e-9, unless given. */
-  tolerance?: number;
-  /** The groups of a group penalty: so many consecutive columns each; all columns, unless given. */
-  runs?: number;
   grid: { count: number; ratio: number } | { lambdas: number[] };
-}
-
-export interface PathRequest extends FitRequest {
-  penalty: PenaltyChoice;
-}
-
-export interface CvRequest extends FitRequest {
   /** Several, such as elastic nets of several α, to choose among; or one. */
   penalties: PenaltyChoice[];
   folds: number;
-  rows: { order: "shuffled" | "stratified"; seed: number } | { order: "contiguous" };
-  /** Standardize once by all rows, not in each fold. */
-  standardize_once?: boolean;
-  /** Choose lambda_1se, not lambda_min. */
-  one_se: boolean;
+  rows: { order: "shuffled" | "stratified"; seed: number };
 }
 
 /** The fit at one λ. */
@@ -164,14 +147,6 @@ export interface Point extends Solution {
   aic: number;
   bic: number;
   ebic: number;
-}
-
-export interface Path {
-  features: string[];
-  /** The labels of the classes; empty if the target is a number. */
-  classes: string[];
-  rows: number;
-  points: Point[];
 }
 
 export interface CrossValidation {
@@ -186,13 +161,16 @@ export interface CrossValidation {
 }
 
 /** All rows fitted with the best penalty, and what led to the choice. */
-export interface Cv extends Path {
+export interface Cv {
+  features: string[];
+  /** The labels of the classes; empty if the target is a number. */
+  classes: string[];
+  rows: number;
+  points: Point[];
   /** Of each penalty. */
   all: CrossValidation[];
   /** Which of the penalties has the least mean. */
   best: number;
-  /** Which of the points is chosen: lambda_min's or lambda_1se's. */
-  chosen: number;
 }
 
 // ---- GPU ----
@@ -202,7 +180,6 @@ export type Determinism = "gpu_to_gpu" | "run_to_run" | "not_guaranteed";
 export interface GpuInfo {
   /** As far as the browser tells. */
   adapter: { description: string; vendor: string; architecture: string; is_software: boolean };
-  limits: Record<string, number>;
   determinism: Determinism;
   /** The self-check, part by part. */
   checks: { name: string; equals_cpu: boolean; repeats: boolean }[];

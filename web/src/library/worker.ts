@@ -2,7 +2,7 @@
 
 import init, * as wasm from "./pkg/penalty_web.js";
 import type { Answer, Call } from "./messages";
-import type { BenchRequest, BenchRow, CompareRequest, CvRequest, PathRequest, Progress, Source } from "./types";
+import type { BenchRequest, BenchRow, CompareRequest, CvRequest, Progress, Source } from "./types";
 
 const ready = init();
 /** Opened by the first call that needs it, and again after a call failed: the device may be lost. */
@@ -16,7 +16,6 @@ type Report = (progress: Progress | BenchRow) => void;
 
 const calls: Record<string, (request: never, report: Report) => unknown> = {
   table: (source: Source) => wasm.table(source),
-  path: (request: PathRequest, report) => wasm.path(request, report),
   crossValidate: (request: CvRequest, report) => wasm.crossValidate(request, report),
   openGpu: async () => {
     const info = (await opened()).info();

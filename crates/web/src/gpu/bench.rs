@@ -74,7 +74,7 @@ async fn bench(gpu: Option<&Gpu>, request: JsValue, report: &Function) -> Result
         let expected = format!("the lengths must be from 2^{FEWEST} to 2^{MOST}");
         return Err(Error::new(format!("{expected}, found 2^{from} to 2^{to}")));
     }
-    let penalty = penalty.penalty(lambda, None)?;
+    let penalty = penalty.penalty(lambda)?;
     let mut weights = weights(1 << to, 1);
     let mut rows = Vec::new();
     for log2 in from..=to {

@@ -46,7 +46,7 @@ impl Device {
         if len > 1 << MOST {
             return Err(Error::new(format!("the number of weights must be at most 2^{MOST}, found {len}")));
         }
-        let penalty = penalty.penalty(lambda, None)?;
+        let penalty = penalty.penalty(lambda)?;
         let weights = weights(len, seed);
         let (gpu, wasm) = (Backend::Gpu(self.gpu.clone()), Backend::cpu());
         let rows = scoped(&self.gpu, async {
