@@ -69,7 +69,8 @@ impl<'a, E> SegmentOperands<'a, E> {
 
     /// Splits off the first `len` elements of each operand.
     pub(super) fn take(&mut self, len: usize) -> SegmentOperands<'a, E> {
-        // All that are not empty have one length. Moved as a whole, they are not read before their parts are written.
+        // All that are not empty have one length. Splitting them would store the fields one by one, and reading a struct
+        // as a whole just after its fields were stored stalls the processor. So they are moved at once.
         if self.source.len().max(self.written[0].len()) <= len {
             return std::mem::replace(self, SegmentOperands::read(&[], &[]));
         }

@@ -164,7 +164,7 @@ impl Task<'_> {
             return self.update_groups(groups, at, source, output, rows);
         }
         let element_weights = bits_of(set, element_weights, &mut rows.element_weights);
-        // Made where it is used: a copy waits until its parts are written.
+        // Reading a struct as a whole just after its fields were stored stalls the processor. So this is made at each use.
         let c = || Weighed { coefficients: &self.c.c, element_weights };
         match self.pass.operation {
             Operation::Evaluate => {}
