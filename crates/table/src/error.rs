@@ -15,6 +15,16 @@ pub enum Error {
     /// There are no rows.
     #[error("expected rows of data, found none")]
     Empty,
+    /// A column that is not as long as the first.
+    #[error("column {column:?}: expected {expected} rows, as in the first column, found {found}")]
+    Length {
+        /// The column.
+        column: String,
+        /// How many rows the first column has.
+        expected: usize,
+        /// How many this one has.
+        found: usize,
+    },
     /// No column has the name.
     #[error("has no column {name:?}; its columns are {columns}")]
     Missing {

@@ -64,14 +64,27 @@ impl Table {
 
     /// A table of these columns, which are of one length.
     ///
+    /// ```
+    /// use penalty_table::{Column, Table};
+    ///
+    /// let columns = vec![Column::new("a".into(), vec![1.0, 2.0]), Column::new("b".into(), vec![3.0])];
+    /// let error = Table::new(columns).unwrap_err();
+    /// assert_eq!(error.to_string(), "column \"b\": expected 2 rows, as in the first column, found 1");
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`Error::Empty`] if there are no rows.
+    /// [`Error::Empty`] if there are no rows, [`Error::Length`] if a column has more or fewer than the first, in numbers
+    /// or in texts.
     pub fn new(columns: Vec<Column>) -> Result<Table> {
-        match columns.first().map_or(0, |column| column.numbers.len()) {
-            0 => Err(Error::Empty),
-            rows => Ok(Table { rows, columns }),
+        let rows = columns.first().map_or(0, |column| column.numbers.len());
+        for Column { name, numbers, texts, .. } in &columns {
+            let lengths = [Some(numbers.len()), texts.as_ref().map(Vec::len)];
+            if let Some(found) = lengths.into_iter().flatten().find(|found| *found != rows) {
+                return Err(Error::Length { column: name.clone(), expected: rows, found });
+            }
         }
+        if rows == 0 { Err(Error::Empty) } else { Ok(Table { rows, columns }) }
     }
 
     /// How many rows of data there are.
