@@ -64,7 +64,8 @@ impl Task<'_> {
         }
     }
 
-    /// Whether nothing is summed, and one update takes all of these elements.
+    /// Whether nothing is summed, and one update takes all of these elements. None are left of a tensor whose groups have
+    /// been updated, and its loops take bits alone.
     pub(super) fn updates_once<E: Element>(&self, operands: &SegmentOperands<'_, E>) -> bool {
         let len = operands.written[0].len();
         !self.pass.sums && self.pass.operation != Operation::Evaluate && (1..=BLOCK).contains(&len)
@@ -262,6 +263,20 @@ mod tests {
                 stream::fence();
                 let bits = outputs.map(|output| output.iter().map(|x| x.decode()).collect::<Vec<_>>());
                 assert_eq!(bits[0], bits[1], "{set:?} {start} {len}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is left where they end, which need not be a place for an `f32`.
+    #[test]
+    fn groups_of_halves_end_anywhere() -> Result<()> {
+        for len in [1, 2, 3, 5000, 5001] {
+            let mut halves = vec![f16::from_f32(0.5); len + 1];
+            for start in [0, 1] {
+                let set = HostSet::new(Cpu::new(), vec![Parameter::new("a", Penalty::l2_ball(0.0)?)]);
+                set.prox_in_place(&mut [SliceMut::from(&mut halves[start..][..len])], 1.0)?;
+                assert!(halves[start..][..len].iter().all(|x| *x == f16::ZERO));
             }
         }
         Ok(())

@@ -80,7 +80,8 @@ pub(super) fn find<F: Formula>(group: &Group<'_>, search: &Search<'_>) -> Found 
     }
     let units = Units::of(group, top, search.bound(), simplex);
     let all = units.above(0);
-    // As on a device, so that all ranks ask for the same sums.
+    // `is_inside` is false anyway if units count from the top, so the sum is not needed. Devices skip it too, and all
+    // ranks must ask for the same sums.
     let negative = simplex
         && !units.from_top
         && group
@@ -231,7 +232,7 @@ impl<'a> Units<'a> {
             if loses && attempt == 0 {
                 continue;
             }
-            let step = u128::from(share(total - self.r, count.max(1)).max(1)) << attempt;
+            let step = u128::from(share(total - self.r, count).max(1)) << attempt;
             level = (u128::from(level) + step).min(HIGHEST.into()) as u64;
         }
         Found { coefficients: [f32::MAX, 0.0], ..Found::default() }
@@ -332,6 +333,8 @@ fn level(all: PartialSum, r: u128, above: impl Fn(u64) -> PartialSum) -> u64 {
 
 /// An excess divided by a count, rounded up; at most the highest threshold.
 fn share(excess: u128, count: u64) -> u64 {
+    // Without the other ranks, whom an error has parted from this one, nothing may be left to count.
+    let count = count.max(1);
     // A 64-bit division is one instruction.
     match u64::try_from(excess) {
         Ok(excess) => excess.div_ceil(count).min(HIGHEST),
