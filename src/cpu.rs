@@ -7,7 +7,6 @@ pub(crate) mod group_search;
 mod groups;
 mod lambda;
 mod pass;
-pub(crate) mod ranks;
 mod run;
 mod scaled;
 pub(crate) mod search;

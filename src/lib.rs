@@ -104,7 +104,7 @@ pub use report::reports::Reports;
 pub mod exact {
     pub use crate::numeric::tile::TILE;
     pub use crate::report::partial::Partial;
-    pub use crate::transport::Transport;
+    pub use crate::transport::{Transport, agree};
 }
 
 /// What an [`Expression`] consists of.

@@ -9,6 +9,7 @@ pub(crate) mod operation;
 pub(crate) mod optimizer;
 pub(crate) mod parameter;
 pub(crate) mod penalties;
+pub(crate) mod ranks;
 #[cfg(feature = "serde")]
 mod serialized;
 

@@ -24,7 +24,7 @@ impl Agreement<'_> {
     }
 
     /// Judges the maxima of all ranks' words: every rank sees the same. If ranks differ, one more message says which.
-    pub(crate) fn judge<T: Transport + ?Sized>(self, transport: &T, maxima: [u32; 2]) -> Result<()> {
+    pub(crate) fn judge(self, transport: &dyn Transport, maxima: [u32; 2]) -> Result<()> {
         let [largest, smallest] = [maxima[0], !maxima[1]];
         if largest == smallest {
             return Ok(());
@@ -96,28 +96,28 @@ pub trait Transport: Debug + Send + Sync {
     ///
     /// As [`sum_u64`](Transport::sum_u64).
     fn max_u32(&self, words: &mut [u32]) -> Result<()>;
+}
 
-    /// Rejects ranks that differ: every rank gets an error, which names them, unless all give the same hash. `what` says in
-    /// it what the hash is of. It is one maximum of two words, and a sum with a word for each rank if they differ.
-    ///
-    /// ```
-    /// use penalty::exact::Transport;
-    /// use penalty::{Penalty, Result};
-    ///
-    /// fn same_seed(transport: &dyn Transport, seed: u64) -> Result<()> {
-    ///     transport.agree("the same seed", seed)
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Ranks`] if two ranks give different ones, and as [`sum_u64`](Transport::sum_u64).
-    fn agree(&self, what: &str, hash: u64) -> Result<()> {
-        let agreement = Agreement::on(what, hash);
-        let mut words = agreement.words();
-        self.max_u32(&mut words)?;
-        agreement.judge(self, words)
-    }
+/// Rejects ranks that differ: every rank gets an error, which names them, unless all give the same hash. `what` says in it
+/// what the hash is of. It is one maximum of two words, and a sum with a word for each rank if they differ.
+///
+/// ```
+/// use penalty::Result;
+/// use penalty::exact::{Transport, agree};
+///
+/// fn same_seed(transport: &dyn Transport, seed: u64) -> Result<()> {
+///     agree(transport, "the same seed", seed)
+/// }
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Ranks`] if two ranks give different ones, and as [`Transport::sum_u64`].
+pub fn agree(transport: &dyn Transport, what: &str, hash: u64) -> Result<()> {
+    let agreement = Agreement::on(what, hash);
+    let mut words = agreement.words();
+    transport.max_u32(&mut words)?;
+    agreement.judge(transport, words)
 }
 
 /// A tensor that several ranks hold parts of, as the reduction of a group sees it.

@@ -5,11 +5,11 @@ mod guess;
 use rayon::prelude::*;
 
 use super::Cpu;
-use super::ranks::Ranks;
 use super::search::{BudgetSearch, SPAN};
 use crate::formula::budget::{Cut, Quota, ties};
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::plan::budget::Budget;
+use crate::plan::ranks::Ranks;
 use crate::report::partial::Partial;
 use crate::report::reports::Reports;
 use crate::slices::{Tensor, Term};

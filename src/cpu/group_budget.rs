@@ -2,11 +2,11 @@
 
 use super::Cpu;
 use super::group_search::GroupSearch;
-use super::ranks::Ranks;
 use crate::Result;
 use crate::numeric::slice::SliceMut;
 use crate::penalty::groups::Geometry;
 use crate::plan::budget::Budget;
+use crate::plan::ranks::Ranks;
 
 impl Cpu {
     /// Prunes groups of these tensors, those with the smallest ‖g‖₂/√n first. A tensor without groups stays as it is. If the

@@ -278,7 +278,7 @@ impl BudgetSearch {
 
 pub(super) fn done(reads: bool) -> Error {
     let (expected, found) = match reads {
-        true => ("have its reads before it prunes", "too few"),
+        true => ("have all its reads first", "too few"),
         false => ("be read only as long as it says", "all reads done"),
     };
     Error::Name { what: "a budget's search".into(), expected: expected.into(), found: found.into() }

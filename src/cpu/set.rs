@@ -11,13 +11,13 @@ use call::Call;
 use std::sync::{Arc, OnceLock};
 
 use super::Cpu;
-use super::ranks::Ranks;
 use crate::numeric::slice::{Slice, SliceMut};
 use crate::penalty::element_weights::valid;
 use crate::plan::operands::{ELEMENT_WEIGHTS, FIRST, GRADIENT, SECOND, WEIGHTS, one_each};
 use crate::plan::operation::Operation;
 use crate::plan::optimizer::{Adam, Momentum, Sgd};
 use crate::plan::parameter::Parameter;
+use crate::plan::ranks::Ranks;
 use crate::plan::{Plan, Segment};
 use crate::report::reports::Reports;
 use crate::{Penalty, Result};

@@ -117,21 +117,16 @@ impl Pruning {
             return Ok(Vec::new());
         }
         self.write(gpu, cuts.iter().map(|cut| (cut, 0)))?;
-        let staging = gpu.staging_buffer(size)?;
-        let mapping = gpu.submit(|gpu, encoder| {
+        let count = |encoder: &mut wgpu::CommandEncoder| {
             encoder.clear_buffer(&self.memory, first, Some(size));
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             for (at, (spans, [count, ..])) in self.of_spans.iter().enumerate() {
                 let record = (SHIFTS.len() * at + level) as u64;
                 dispatch(&mut pass, count, self.parameters + record * PARAMETERS, *spans);
             }
-            drop(pass);
-            encoder.copy_buffer_to_buffer(&self.memory, first, &staging, 0, size);
-            Ok(gpu.map_on_submit(encoder, &staging, wgpu::MapMode::Read))
-        })?;
-        pollster::block_on(mapping.done(gpu, WaitMode::Block(Gpu::TIMEOUT)))?;
-        let mapped = gpu.guarded(|| staging.get_mapped_range(..))?;
-        let bytes = mapped.map_err(|error| crate::Error::Device(error.to_string()))?;
+        };
+        let (staging, wait) = (gpu.staging_buffer(size)?, WaitMode::Block(Gpu::TIMEOUT));
+        let bytes = pollster::block_on(gpu.read_after(count, (&self.memory, first), &staging, wait))?;
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
         Ok(words.as_chunks().0.iter().map(|row: &[u32; BINS]| row.map(u64::from)).collect())
     }

@@ -20,7 +20,7 @@ use crate::plan::operation::Part;
 use crate::plan::penalties::Penalties;
 use crate::plan::{Plan, Segment};
 use crate::transport::{Across, Elsewhere, Transport};
-use crate::{Error, Penalty, Result};
+use crate::{Penalty, Result};
 
 /// The words of a maximum or a sum.
 const ENTRY: u64 = 16;
@@ -117,18 +117,13 @@ impl Elsewhere for Passes<'_> {
     fn next(&self) -> Result<[u32; 4]> {
         let at = self.next.load(Relaxed);
         let sums = self.partial_sums().ok_or_else(device::gone)?;
-        let mapping = self.gpu.submit(|gpu, encoder| {
+        let reduce = |encoder: &mut wgpu::CommandEncoder| {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             let turns = self.turns.clone().filter(|turn| self.recorder.layout.turns[*turn].known as usize == at);
             turns.for_each(|turn| self.recorder.dispatch(&mut pass, self.begun, turn));
-            drop(pass);
-            encoder.copy_buffer_to_buffer(sums, self.entry(at), &self.staging, 0, ENTRY);
-            Ok(gpu.map_on_submit(encoder, &self.staging, wgpu::MapMode::Read))
-        })?;
-        pollster::block_on(mapping.done(self.gpu, WaitMode::Block(Gpu::TIMEOUT)))?;
-        let mapped = self.gpu.guarded(|| self.staging.get_mapped_range(..))?;
-        let bytes = mapped.map_err(|error| Error::Device(error.to_string()))?.to_vec();
-        self.staging.unmap();
+        };
+        let (of, wait) = ((sums, self.entry(at)), WaitMode::Block(Gpu::TIMEOUT));
+        let bytes = pollster::block_on(self.gpu.read_after(reduce, of, &self.staging, wait))?;
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
         <[u32; 4]>::try_from(words).map_err(|_| device::gone())
     }

@@ -159,10 +159,22 @@ impl Gpu {
 
     /// Copies the first `size` bytes of a buffer to the host, after everything submitted so far.
     pub(super) async fn read_buffer(&self, buffer: &wgpu::Buffer, size: u64, wait: WaitMode) -> Result<Vec<u8>> {
-        let staging = self.staging_buffer(size)?;
+        self.read_after(|_| (), (buffer, 0), &self.staging_buffer(size)?, wait).await
+    }
+
+    /// Submits what is recorded, then copies what begins at an offset of a buffer to the host, through a staging buffer
+    /// that it fills.
+    pub(super) async fn read_after(
+        &self,
+        record: impl FnOnce(&mut wgpu::CommandEncoder),
+        (buffer, offset): (&wgpu::Buffer, u64),
+        staging: &wgpu::Buffer,
+        wait: WaitMode,
+    ) -> Result<Vec<u8>> {
         let mapping = self.submit(|gpu, encoder| {
-            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
-            Ok(gpu.map_on_submit(encoder, &staging, wgpu::MapMode::Read))
+            record(encoder);
+            encoder.copy_buffer_to_buffer(buffer, offset, staging, 0, staging.size());
+            Ok(gpu.map_on_submit(encoder, staging, wgpu::MapMode::Read))
         })?;
         mapping.done(self, wait).await?;
         let mapped = self.guarded(|| staging.get_mapped_range(..))?;

@@ -54,11 +54,12 @@ pub(super) struct Recorder {
     pub(super) scratch: Vec<u8>,
 }
 
-/// A step that has taken a slot.
+/// A step that has taken a slot. Dropping it frees the slot.
 pub(super) struct Begun {
     /// The slot.
     at: usize,
     serial: u32,
+    ticket: Ticket,
     /// Where the slot's table and results begin.
     base: u64,
     results: u64,
@@ -274,9 +275,10 @@ impl Recorder {
         self.upload(gpu, at, serial, &step.scalars)?;
         let slot = &self.ring.slots[at];
         slot.take(serial, (before != Some(penalties.version())).then(|| penalties.list()));
+        let ticket = Ticket::new(slot.clone(), serial);
         let base = at as u64 * self.table.stride;
         let results = self.results.as_ref().map_or(0, |results| at as u64 * results.stride);
-        Ok(Begun { at, serial, base, results })
+        Ok(Begun { at, serial, ticket, base, results })
     }
 
     /// Records that the memory that the step's kernels add to is cleared.
@@ -303,8 +305,7 @@ impl Recorder {
 
     /// Records what lets the host read the step's results.
     pub(super) fn end(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, step: Begun) -> Recorded {
-        let slot = &self.ring.slots[step.at];
-        let ticket = Ticket::new(slot.clone(), step.serial);
+        let (slot, ticket) = (&self.ring.slots[step.at], step.ticket);
         match (&self.results, &slot.staging) {
             (Some(results), Some(staging)) => {
                 // Otherwise the kernels that sum have written the serial.

@@ -5,8 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use fnv::FnvHasher;
-use penalty::exact::Transport;
+use penalty::exact::{Transport, agree};
 use penalty::{Cpu, Dtype, Error, HostSet, Parameter, Penalty, Result};
+#[cfg(feature = "gpu")]
+use penalty::{
+    Gpu,
+    gpu::{Operands, SetAcross},
+};
 
 /// A tensor of a set that is spread over ranks.
 ///
@@ -155,8 +160,7 @@ impl Layout {
         }
     }
 
-    /// The cuts of each tensor, as [`new`](Layout::new) takes them, and
-    /// [`SetAcross`](penalty::gpu::SetAcross) for parts on a device.
+    /// The cuts of each tensor, as [`new`](Layout::new) takes them.
     ///
     /// ```
     /// use penalty::{Dtype, Penalty};
@@ -186,7 +190,7 @@ impl Layout {
     ///
     /// [`Error::Ranks`] on every rank if two of them differ, and the transport's.
     pub fn agree(&self, transport: &dyn Transport) -> Result<()> {
-        transport.agree("the same names, lengths, types, penalties and parts", self.hash())
+        agree(transport, "the same names, lengths, types, penalties and parts", self.hash())
     }
 
     /// A set of this rank's parts, once all ranks [agree](Layout::agree) on the layout.
@@ -213,8 +217,36 @@ impl Layout {
     /// As [`agree`](Layout::agree) and [`HostSet::across`].
     pub fn set<'w>(&self, cpu: Cpu, transport: Arc<dyn Transport>) -> Result<HostSet<'w>> {
         self.agree(&*transport)?;
-        let parameter = |tensor: &Tensor| Parameter::new(&*tensor.name, tensor.penalty.clone());
-        HostSet::new(cpu, self.tensors.iter().map(parameter).collect()).across(transport, self.cuts.clone())
+        HostSet::new(cpu, self.parameters()).across(transport, self.cuts.clone())
+    }
+
+    /// The same for parts on a device, which are the operands. It needs the feature `gpu`.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    ///
+    /// use penalty::exact::Transport;
+    /// use penalty::gpu::{Operand, Operands};
+    /// use penalty::{Gpu, Result};
+    /// use penalty_mpi::Layout;
+    ///
+    /// fn shrink(layout: &Layout, gpu: &Gpu, transport: Arc<dyn Transport>, parts: &[Operand]) -> Result<f64> {
+    ///     let mut set = layout.set_on(gpu, &Operands { weights: parts, ..Operands::default() }, transport)?;
+    ///     Ok(set.prox_and_evaluate_in_place(0.1)?.total.value) // of all ranks
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`agree`](Layout::agree) and [`SetAcross::new`].
+    #[cfg(feature = "gpu")]
+    pub fn set_on(&self, gpu: &Gpu, operands: &Operands<'_>, transport: Arc<dyn Transport>) -> Result<SetAcross> {
+        self.agree(&*transport)?;
+        SetAcross::new(gpu, self.parameters(), operands, transport, self.cuts.clone())
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.tensors.iter().map(|tensor| Parameter::new(&*tensor.name, tensor.penalty.clone())).collect()
     }
 
     fn hash(&self) -> u64 {

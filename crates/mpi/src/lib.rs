@@ -3,7 +3,8 @@
 //!
 //! A [`Layout`] says which part of each tensor each rank has. [`Layout::set`] compares it on all ranks and makes a
 //! [`HostSet`](penalty::HostSet) of this rank's parts. The calls on that set give reports of all weights: values and
-//! statistics by two messages a step, 388 bytes for each tensor and 8 more. Separable penalties and optimizer steps need no other.
+//! statistics by two messages a step, 388 bytes for each tensor and 8 more. Separable penalties and optimizer steps need
+//! no other.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -36,15 +37,16 @@
 //! # Ok::<(), penalty::Error>(())
 //! ```
 //!
-//! A rank whose parts are on a GPU has the same calls on a [`SetAcross`](penalty::gpu::SetAcross). Whoever has partials
-//! from elsewhere gives them to [`Reports::across`](penalty::Reports::across), which adds up the same two messages.
+//! A rank whose parts are on a GPU has the same calls on a [`SetAcross`](penalty::gpu::SetAcross), which `Layout::set_on`
+//! makes, with the feature `gpu`. Whoever has partials from elsewhere gives them to
+//! [`Reports::across`](penalty::Reports::across), which adds up the same two messages.
 //!
 //! # Transports
 //!
 //! [`Threads`] connects threads of one process, for tests. `Mpi`, with the feature `mpi`, connects the processes that
-//! `mpirun` starts, and `Nccl`, with the feature `nccl`, those whose GPUs NCCL connects. Any library that adds up 64-bit integers can be another: implement
-//! [`Transport`](penalty::exact::Transport), whose documentation says what it must promise. `docs/ranks.md` in the
-//! repository has one over `torch.distributed`, and a model of the cost up to 1024 ranks.
+//! `mpirun` starts, and `Nccl`, with the feature `nccl`, those whose GPUs NCCL connects. Any library that adds up 64-bit
+//! integers can be another: implement [`Transport`](penalty::exact::Transport), whose documentation says what it must
+//! promise. `docs/ranks.md` in the repository has one over `torch.distributed`, and a model of the cost up to 1024 ranks.
 //!
 //! # Errors
 //!

@@ -247,14 +247,19 @@ fn ranks_that_disagree_on_a_call_all_say_who() {
     fn changed(set: &mut HostSet<'_>, at: usize, penalty: Result<Penalty>) {
         *set.penalties_mut().nth(at).expect("it is there").1 = penalty.expect("it is a penalty");
     }
+    fn both(lambda: f64, of_norm: f64) -> Result<Penalty> {
+        Penalty::sum([Penalty::l1(lambda)?, Penalty::l2_norm(of_norm)?])
+    }
     let tensors = of_several_kinds();
     // What most ranks do, what rank 2 does, and what they disagree on.
     let evaluate: Change = |set, parts| set.evaluate(&slices(parts)).map(drop);
     let shrink: Change = |set, parts| set.prox_in_place(&mut slices_mut(parts), 1.0);
     let prune: Change = |set, parts| set.prune_in_place(&Budget::keep(9000), &mut slices_mut(parts)).map(drop);
     let separable = vec![tensor("l1", 20_000, Dtype::F32, Penalty::l1(0.5))];
-    // λ off by a bit, another formula, another step, another bound, another budget, another kind of pruning.
-    let cases: [(&[Tensor], Change, Change, &str); 7] = [
+    let sums = vec![tensor("l1 and a norm", 20_000, Dtype::F32, both(0.25, 0.5))];
+    // λ off by a bit, another formula, another step, another bound, either part of a sum, another budget, another kind of
+    // pruning, other groups.
+    let cases: [(&[Tensor], Change, Change, &str); 10] = [
         (
             &separable,
             evaluate,
@@ -285,6 +290,24 @@ fn ranks_that_disagree_on_a_call_all_say_who() {
         ),
         (&tensors, shrink, evaluate, "the same call"),
         (
+            &sums,
+            shrink,
+            |set, parts| {
+                changed(set, 0, both(0.125, 0.5));
+                set.prox_in_place(&mut slices_mut(parts), 1.0)
+            },
+            "the same call",
+        ),
+        (
+            &sums,
+            shrink,
+            |set, parts| {
+                changed(set, 0, both(0.25, 1.0));
+                set.prox_in_place(&mut slices_mut(parts), 1.0)
+            },
+            "the same call",
+        ),
+        (
             &tensors,
             prune,
             |set, parts| set.prune_in_place(&Budget::keep(9001), &mut slices_mut(parts)).map(drop),
@@ -294,6 +317,15 @@ fn ranks_that_disagree_on_a_call_all_say_who() {
             &tensors,
             prune,
             |set, parts| set.prune_groups_in_place(&Budget::keep(9000), &mut slices_mut(parts)).map(drop),
+            "the same budget",
+        ),
+        (
+            &tensors,
+            |set, parts| set.prune_groups_in_place(&Budget::keep(9000), &mut slices_mut(parts)).map(drop),
+            |set, parts| {
+                changed(set, 0, Penalty::group_lasso(0.5, Groups::whole()));
+                set.prune_groups_in_place(&Budget::keep(9000), &mut slices_mut(parts)).map(drop)
+            },
             "the same budget",
         ),
     ];

@@ -54,7 +54,6 @@ fn a_report_sends_two_messages_of_at_most_400_bytes_for_each_tensor() {
             }),
         ] {
             assert_eq!(counted, [2, 388 * tensors + 8], "{tensors} tensors on {size} ranks");
-            assert!(counted[1] <= 400 * tensors);
         }
     }
 }

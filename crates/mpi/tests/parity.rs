@@ -6,13 +6,14 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::*;
 use libtest_mimic::{Arguments, Failed, Trial};
 use penalty::exact::Transport;
 use penalty::gpu::{Choice, Operand, Operands, SetAcross};
 use penalty::{
-    Backend, Budget, Cpu, Dtype, Gpu, Groups, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, wgpu,
+    Backend, Budget, Cpu, Dtype, Error, Gpu, Groups, HostSet, Momentum, Parameter, Penalty, Reports, Result, Sgd, wgpu,
 };
 use penalty_mpi::{Layout, Tensor, Threads};
 use sha2::{Digest, Sha256};
@@ -42,6 +43,8 @@ fn main() {
     let trials = vec![
         trial("ranks_on_a_gpu_and_on_the_cpu", mixed_ranks),
         trial("groups_that_are_spread_over_devices_and_cpus", spread_groups),
+        trial("many_steps_without_a_report", many_steps),
+        trial("a_call_after_an_error", after_an_error),
         trial("twenty_million_weights_have_one_hash", twenty_million_weights),
     ];
     libtest_mimic::run(&arguments, trials).exit();
@@ -214,27 +217,133 @@ fn same_on_devices<R: PartialEq + std::fmt::Debug + Send>(
     on_device: impl Fn(&mut SetAcross) -> Result<R> + Sync,
 ) {
     let run = |rank: Threads, layout: &Layout, parts: &mut [Vec<Weights>]| {
-        let at = rank.rank();
-        if at % 2 == 1 {
-            return on_cpu(&layout.set(cpu_of(at), Arc::new(rank))?, parts);
-        }
-        layout.agree(&rank)?;
-        let device = OnDevice::new(gpu, parts)?;
-        let lists: Vec<Vec<Operand<'_>>> = (0..4).map(|list| device.operands(list, &parts[0])).collect();
-        let operands = Operands {
-            weights: &lists[0],
-            gradients: &lists[1],
-            first: &lists[2],
-            second: &lists[3],
-            element_weights: &[],
-        };
-        let parameters = tensors.iter().map(|tensor| Parameter::new(&*tensor.name, tensor.penalty.clone())).collect();
-        let mut set = SetAcross::new(gpu, parameters, &operands, Arc::new(rank), layout.cuts().to_vec())?;
-        let result = on_device(&mut set)?;
-        device.read(parts)?;
-        Ok(result)
+        over(gpu, Arc::new(rank), layout, parts, &on_cpu, &on_device)
     };
     same_as_one((tensors, operands, what), &[1, 2, 3, 7], &on_cpu, run);
+}
+
+/// What a rank does, on a CPU or on a device.
+fn over<R>(
+    gpu: &Gpu,
+    rank: Arc<dyn Transport>,
+    layout: &Layout,
+    parts: &mut [Vec<Weights>],
+    on_cpu: impl Fn(&HostSet<'_>, &mut [Vec<Weights>]) -> Result<R>,
+    on_device: impl Fn(&mut SetAcross) -> Result<R>,
+) -> Result<R> {
+    let at = rank.rank();
+    if at % 2 == 1 {
+        return on_cpu(&layout.set(cpu_of(at), rank)?, parts);
+    }
+    let device = OnDevice::new(gpu, parts)?;
+    let lists: Vec<Vec<Operand<'_>>> = (0..4).map(|list| device.operands(list, &parts[0])).collect();
+    let operands = Operands {
+        weights: &lists[0],
+        gradients: &lists[1],
+        first: &lists[2],
+        second: &lists[3],
+        element_weights: &[],
+    };
+    let result = on_device(&mut layout.set_on(gpu, &operands, rank)?)?;
+    device.read(parts)?;
+    Ok(result)
+}
+
+/// Without a report nobody waits for a call, so the next one may come while the device is still at it.
+fn many_steps(gpu: &Gpu) -> std::result::Result<(), Failed> {
+    let tensors = [
+        tensor("l1", 300_001, Dtype::F32, Penalty::l1(0.3)),
+        tensor("mcp", 20_000, Dtype::F16, Penalty::mcp(0.1, 3.0)),
+    ];
+    let operands = [1, 2].map(|seed| of(&tensors, seed, true));
+    let sgd = Sgd { step: 0.001, momentum: Momentum::None };
+    same_on_devices(
+        gpu,
+        (&tensors, &operands, "many steps"),
+        |set, operands| {
+            let [weights, gradients] = operands else { panic!("there are two operands") };
+            for _ in 0..20 {
+                set.prox_in_place(&mut slices_mut(weights), 0.001)?;
+                set.sgd(&mut slices_mut(weights), &slices(gradients), &mut [], &sgd)?;
+            }
+            Ok(())
+        },
+        |set| {
+            for _ in 0..20 {
+                set.prox_in_place(0.001)?;
+                set.sgd(&sgd)?;
+            }
+            Ok(())
+        },
+    );
+    Ok(())
+}
+
+/// A rank whose transport fails once, on all ranks alike, so that later messages match.
+#[derive(Debug)]
+struct FailsOnce {
+    rank: Threads,
+    calls: AtomicUsize,
+    at: usize,
+}
+
+impl FailsOnce {
+    fn before(&self) -> Result<()> {
+        let (rank, size) = (self.rank.rank(), self.rank.size());
+        match self.calls.fetch_add(1, Relaxed) == self.at {
+            true => Err(Error::Ranks { rank, size, problem: "planted".into() }),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Transport for FailsOnce {
+    fn rank(&self) -> usize {
+        self.rank.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.rank.size()
+    }
+
+    fn sum_u64(&self, words: &mut [u64]) -> Result<()> {
+        self.before()?;
+        self.rank.sum_u64(words)
+    }
+
+    fn max_u32(&self, words: &mut [u32]) -> Result<()> {
+        self.before()?;
+        self.rank.max_u32(words)
+    }
+}
+
+/// An error between the passes of a group's reduction leaves the weights, and the next call works.
+fn after_an_error(gpu: &Gpu) -> std::result::Result<(), Failed> {
+    let tensors = [tensor("l1_ball", 20_000, Dtype::F32, Penalty::l1_ball(10.0))];
+    let operands = [of(&tensors, 1, false)];
+    // The first messages compare layouts and calls. Then come the maximum and the sums.
+    for at in [2, 3, 4] {
+        let is_planted = |found: Result<()>| match found {
+            Err(Error::Ranks { problem, .. }) => assert_eq!(problem, "planted"),
+            found => panic!("{found:?}"),
+        };
+        let prox = |set: &HostSet<'_>, operands: &mut [Vec<Weights>]| {
+            set.prox_and_evaluate_in_place(&mut slices_mut(&mut operands[0]), 0.7)
+        };
+        let run = |rank: Threads, layout: &Layout, parts: &mut [Vec<Weights>]| {
+            let rank = Arc::new(FailsOnce { rank, calls: AtomicUsize::new(0), at });
+            let on_cpu = |set: &HostSet<'_>, parts: &mut [Vec<Weights>]| {
+                is_planted(prox(set, parts).map(drop));
+                prox(set, parts)
+            };
+            over(gpu, rank, layout, parts, on_cpu, |set| {
+                is_planted(set.prox_and_evaluate_in_place(0.7).map(drop));
+                set.prox_and_evaluate_in_place(0.7)
+            })
+        };
+        same_as_one((&tensors, &operands, &format!("a failure of message {at}")), &[2, 3], prox, run);
+    }
+    Ok(())
 }
 
 fn spread_groups(gpu: &Gpu) -> std::result::Result<(), Failed> {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::HostSet;
 use crate::Result;
-use crate::cpu::ranks::Ranks;
 use crate::numeric::element::Dtype;
 use crate::plan::Segment;
+use crate::plan::ranks::Ranks;
 use crate::transport::Transport;
 #[cfg(doc)]
 use crate::{Error, Penalty};

@@ -31,7 +31,7 @@ impl HostSet<'_> {
     /// Those that [`Budget::within`] names, and those of [`evaluate`](HostSet::evaluate). Then no weight has changed.
     pub fn prune_in_place(&self, budget: &Budget, weights: &mut [SliceMut<'_>]) -> Result<Reports> {
         self.accept(&Call::EVALUATE, &Some((WEIGHTS, &slices(weights))), &[])?;
-        self.ranks.as_ref().map_or(Ok(()), |ranks| ranks.agree_on_budget("weights", budget))?;
+        self.ranks.as_ref().map_or(Ok(()), |ranks| ranks.agree_on_budget(budget, None))?;
         self.cpu.prune(budget, weights, self.ranks.as_deref())?;
         self.evaluate(&slices(weights))
     }
@@ -62,7 +62,7 @@ impl HostSet<'_> {
     /// As [`prune_in_place`](HostSet::prune_in_place).
     pub fn prune_groups_in_place(&self, budget: &Budget, weights: &mut [SliceMut<'_>]) -> Result<Reports> {
         self.accept(&Call::EVALUATE, &Some((WEIGHTS, &slices(weights))), &[])?;
-        self.ranks.as_ref().map_or(Ok(()), |ranks| ranks.agree_on_budget("groups", budget))?;
+        self.ranks.as_ref().map_or(Ok(()), |ranks| ranks.agree_on_budget(budget, Some(&self.penalties)))?;
         let len = |(i, weights): (usize, &SliceMut<'_>)| match &self.ranks {
             Some(ranks) => ranks.len(i),
             None => weights.as_slice().len() as u64,

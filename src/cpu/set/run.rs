@@ -40,9 +40,7 @@ impl HostSet<'_> {
         };
         let across: Vec<Option<Across<'_>>> =
             penalties.iter().enumerate().map(|(tensor, penalty)| ranks.across(tensor, penalty)).collect();
-        if across.iter().any(Option::is_some) {
-            ranks.agree_on_call(operation, call.sums, (call.step, &scalars), penalties)?;
-        }
+        ranks.agree_on_call((operation, call.sums), (call.step, &scalars), penalties)?;
         // All ranks add up these groups in the set's order, whatever parts and types they have.
         for (tensor, across) in across.iter().enumerate() {
             let Some(across) = across else { continue };

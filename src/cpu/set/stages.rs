@@ -28,6 +28,9 @@ impl<'w> HostSet<'w> {
         // All that may be rejected comes before the first pass.
         let prox = Call { step: call.step, ..Call::new(Operation::Prox, false) };
         then.accept(&prox, &None, &written[..1])?;
+        if let Some(ranks) = &self.ranks {
+            ranks.agree_on_call((call.operation, call.sums), (call.step, &call.scalars), &self.penalties)?;
+        }
         first.run(&Call { sums: false, ..*call }, read, written)?;
         let reports = then.run(&prox, None, &mut written[..1])?;
         match &written[0].1 {

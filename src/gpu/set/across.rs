@@ -7,7 +7,6 @@ use super::pass::{
     PROX_AND_EVALUATE,
 };
 use super::recorders::Recorders;
-use crate::cpu::ranks::Ranks;
 use crate::formula::rule::{Purpose, Rule};
 use crate::gpu::device::Gpu;
 use crate::gpu::limits::at_least;
@@ -15,6 +14,7 @@ use crate::gpu::lists::Operands;
 use crate::gpu::operand::Located;
 use crate::gpu::passes;
 use crate::gpu::placement::Placement;
+use crate::gpu::readback::Recorded;
 use crate::gpu::recorder::{Recorder, Step, SummedOperation};
 use crate::gpu::wait::WaitMode;
 use crate::numeric::accumulator::Sums;
@@ -25,6 +25,7 @@ use crate::plan::operation::Part;
 use crate::plan::optimizer::{Adam, Sgd};
 use crate::plan::parameter::Parameter;
 use crate::plan::penalties::Penalties;
+use crate::plan::ranks::Ranks;
 use crate::plan::{Plan, Segment};
 use crate::report::partial::Partial;
 use crate::report::reports::Reports;
@@ -64,7 +65,7 @@ pub struct SetAcross {
 
 impl SetAcross {
     /// A set of these tensors, of which the operands are this rank's parts; empty ones are allowed. `cuts` are those of
-    /// [`HostSet::across`].
+    /// [`HostSet::across`]. Nothing compares them with those of other ranks; `Layout::set_on` of `penalty-mpi` does.
     ///
     /// The example of [`SetAcross`] shows its use.
     ///
@@ -326,7 +327,7 @@ impl SetAcross {
         self.set.accept(&self.ranks, EVALUATE, &Step::NONE)?;
         let gpu = self.set.recorders.gpu.clone();
         let pruning = self.set.recorders.pruning()?;
-        self.ranks.agree_on_budget("weights", budget)?;
+        self.ranks.agree_on_budget(budget, None)?;
         let (cuts, ties) = self.ranks.cuts(budget, |level, cuts| pruning.count(&gpu, level, cuts))?;
         pruning.clear(&gpu, &cuts, &ties)?;
         self.evaluate()
@@ -359,6 +360,7 @@ impl SetAcross {
         let prox = Step { size: step.size, ..Step::NONE };
         // All that may be rejected comes before the first pass.
         then.accept(&self.ranks, PROX, &prox)?;
+        self.ranks.agree_on_call(pass, (step.size, &step.scalars), penalties)?;
         first.run(&self.ranks, (pass.0, false), step)?;
         let partials = then.run(&self.ranks, PROX, &prox)?;
         if pass.1 { self.run(EVALUATE, &Step::NONE) } else { self.reports(PROX, partials) }
@@ -390,6 +392,8 @@ struct Kept {
     /// The version of the set's penalties that these are of, and the generation of its operands.
     of: (u64, u64),
     recorder: Recorder,
+    /// The last step, if nobody has waited for it.
+    last: Option<Recorded>,
 }
 
 impl Parts {
@@ -425,9 +429,7 @@ impl Parts {
         let (gpu, segments, penalties) = (gpu.clone(), plan.segments.clone(), penalties.list().to_vec());
         let (spread, rest): (Vec<usize>, Vec<usize>) =
             (0..segments.len()).partition(|&tensor| ranks.across(tensor, &penalties[tensor]).is_some());
-        if !spread.is_empty() {
-            ranks.agree_on_call(pass.0, pass.1, (step.size, &step.scalars), &penalties)?;
-        }
+        ranks.agree_on_call(pass, (step.size, &step.scalars), &penalties)?;
         let mut partials = vec![Partial::default(); segments.len()];
         // All ranks add up these groups in the set's order.
         for tensor in spread {
@@ -452,11 +454,16 @@ impl Parts {
         if rest.iter().all(|tensor| segments[*tensor].len == 0) {
             return Ok(partials);
         }
-        let Kept { plan, penalties: of_rest, recorder, .. } = self.kept(pass, rest.clone(), None)?;
+        let Kept { plan, penalties: of_rest, recorder, last, .. } = self.kept(pass, rest.clone(), None)?;
+        let wait = WaitMode::Block(Gpu::TIMEOUT);
+        // It has the recorder's one slot.
+        last.as_ref().map_or(Ok(()), |last| pollster::block_on(last.partials(wait)).map(drop))?;
         let recorded = gpu.submit(|gpu, encoder| recorder.record(gpu, encoder, (plan, of_rest), step, None))?;
         if pass.1 {
-            let found = pollster::block_on(recorded.partials(WaitMode::Block(Gpu::TIMEOUT)))?;
+            let found = pollster::block_on(recorded.partials(wait))?;
             rest.into_iter().zip(found).for_each(|(tensor, (partial, _))| partials[tensor] = partial);
+        } else {
+            *last = Some(recorded);
         }
         Ok(partials)
     }
@@ -488,7 +495,7 @@ impl Parts {
                 };
                 let penalties = Penalties::new(penalties()?);
                 let recorder = Recorder::of_part(&set.gpu, pass, (&plan, &penalties), &placement, (1, 1), whole)?;
-                self.kept.push(Kept { pass, tensors: tensors.clone(), plan, penalties, of, recorder });
+                self.kept.push(Kept { pass, tensors: tensors.clone(), plan, penalties, of, recorder, last: None });
                 self.kept.len() - 1
             }
         };

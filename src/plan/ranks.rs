@@ -11,7 +11,7 @@ use crate::plan::Segment;
 use crate::plan::budget::Budget;
 use crate::plan::operands::{WEIGHTS, one_each};
 use crate::plan::operation::Operation;
-use crate::transport::{Across, Transport};
+use crate::transport::{Across, Transport, agree};
 use crate::{Error, Penalty, Result};
 
 #[derive(Debug)]
@@ -96,23 +96,28 @@ impl Ranks {
         Ok((cuts, ties))
     }
 
-    /// Rejects a call that is another on another rank. Without groups that are spread, no rank needs it.
+    /// Rejects a call that is another on another rank. Without groups that are spread, no rank needs it. A call under sums
+    /// of penalties is compared before its passes, which do not have all that it differs in.
     pub(crate) fn agree_on_call(
         &self,
-        operation: Operation,
-        sums: bool,
+        (operation, sums): (Operation, bool),
         (step, scalars): (f64, &Scalars),
         penalties: &[Penalty],
     ) -> Result<()> {
+        if !penalties.iter().enumerate().any(|(tensor, penalty)| self.across(tensor, penalty).is_some()) {
+            return Ok(());
+        }
         let numbers = [fnv1a(operation.name().bytes()), sums.into(), step.to_bits()];
         let scalars = scalars.iter().map(|x| u64::from(x.to_bits()));
         let penalties = penalties.iter().map(Penalty::fingerprint);
-        self.transport.agree("the same call", fnv1a_of(numbers.into_iter().chain(scalars).chain(penalties)))
+        agree(&*self.transport, "the same call", fnv1a_of(numbers.into_iter().chain(scalars).chain(penalties)))
     }
 
-    /// Rejects a budget that is another on another rank.
-    pub(crate) fn agree_on_budget(&self, of: &str, budget: &Budget) -> Result<()> {
-        self.transport.agree("the same budget", fnv1a(format!("{of} {budget:?}").bytes()))
+    /// Rejects a budget that is another on another rank, or, if it prunes groups, is over others.
+    pub(crate) fn agree_on_budget(&self, budget: &Budget, groups_of: Option<&[Penalty]>) -> Result<()> {
+        let of = [fnv1a(format!("{budget:?}").bytes()), groups_of.is_some().into()];
+        let penalties = groups_of.unwrap_or_default().iter().map(Penalty::fingerprint);
+        agree(&*self.transport, "the same budget", fnv1a_of(of.into_iter().chain(penalties)))
     }
 
     /// Rejects parts that differ from those agreed on. Gives the whole tensors, which a penalty's groups must cover.
