@@ -79,7 +79,7 @@ pub fn at_radius(
     // Of the ridge, the radius falls to 0 as λ grows without end.
     let mut high = match largest(&mut fitter, &template) {
         Ok(lambda) => lambda,
-        Err(Error::Unsupported { .. }) => 1.0,
+        Err(Error::NoLargest { .. }) => 1.0,
         Err(error) => return Err(error),
     };
     let regularizer = template.at(1.0)?;

@@ -80,6 +80,14 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// A penalty that has no least λ at which all coefficients are 0.
+    #[error("{penalty} cannot have a largest λ: {reason}")]
+    NoLargest {
+        /// The penalty's name.
+        penalty: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// The progress callback asked to stop.
     #[error("cancelled by the progress callback")]
     Cancelled,

@@ -39,7 +39,38 @@ impl Default for Grid {
 /// More λ than anybody looks at.
 const MOST: usize = 1 << 20;
 
+/// How many λ a grid may have.
+fn check_count(count: usize) -> Result<()> {
+    match count {
+        1..=MOST => Ok(()),
+        _ => Err(Error::Setting { name: "the grid", expected: "of 1 to 2^20 λ".into(), found: format!("{count} λ") }),
+    }
+}
+
 impl Grid {
+    /// This many λ from one number to another, each the same fraction of the one before: what a penalty needs that has no
+    /// largest λ.
+    ///
+    /// ```
+    /// use penalty_fit::Grid;
+    ///
+    /// assert_eq!(Grid::between(100.0, 1.0, 3)?, Grid::Given(vec![100.0, 10.0, 1.0]));
+    /// # Ok::<(), penalty_fit::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] unless both are finite and above 0, and there are 1 to 2^20 λ.
+    pub fn between(from: f64, to: f64, count: usize) -> Result<Grid> {
+        check_count(count)?;
+        if ![from, to].iter().all(|end| end.is_finite() && *end > 0.0) {
+            let expected = "from and to a finite number above 0".into();
+            return Err(Error::Setting { name: "the grid", expected, found: format!("{from} to {to}") });
+        }
+        let steps = (count - 1).max(1) as f64;
+        Ok(Grid::Given((0..count).map(|k| from * (to / from).powf(k as f64 / steps)).collect()))
+    }
+
     /// The λ, with the least one for which all coefficients are 0.
     pub(crate) fn lambdas(&self, largest: impl FnOnce() -> Result<f64>) -> Result<Vec<f64>> {
         match self {
@@ -51,10 +82,10 @@ impl Grid {
                 }
             },
             Grid::Geometric { count, ratio } => {
-                if !((1..=MOST).contains(count) && *ratio > 0.0 && *ratio < 1.0) {
-                    let found = format!("{count} λ and the ratio {ratio}");
-                    let expected = "of 1 to 2^20 λ, and of a ratio above 0 and below 1".into();
-                    return Err(Error::Setting { name: "the grid", expected, found });
+                check_count(*count)?;
+                if !(*ratio > 0.0 && *ratio < 1.0) {
+                    let expected = "of a ratio above 0 and below 1".into();
+                    return Err(Error::Setting { name: "the grid", expected, found: format!("the ratio {ratio}") });
                 }
                 let (first, steps) = (largest()?, (*count - 1).max(1) as f64);
                 Ok((0..*count).map(|k| first * ratio.powf(k as f64 / steps)).collect())
@@ -82,7 +113,7 @@ impl Grid {
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] if no λ makes all coefficients 0, as for L2², or the penalty has no λ. Otherwise as
+/// [`Error::NoLargest`] if no λ makes all coefficients 0, as for L2², or the penalty has no λ. Otherwise as
 /// [`fit`](crate::fit()).
 pub fn lambda_max(problem: &Problem<'_>, loss: &dyn Loss, penalty: &Penalty, options: &Options<'_>) -> Result<f64> {
     let (template, outputs) = check(problem, loss, penalty)?;
@@ -96,7 +127,7 @@ pub(crate) fn largest(fitter: &mut Fitter<'_>, template: &Template) -> Result<f6
     let penalty = template.penalty();
     if penalty.scaled(2.0)? == *penalty {
         let reason = "λ does not change it, so it needs a given grid";
-        return Err(Error::Unsupported { penalty: penalty.name(), asked: "have a largest λ", reason });
+        return Err(Error::NoLargest { penalty: penalty.name(), reason });
     }
     let curvatures = fitter.curvatures();
     let mut found = 0.0f64;
@@ -117,7 +148,7 @@ fn of_block(template: &Template, block: usize, c: &[f64], l: f64, least: f64) ->
     if least > 0.0 && stays(least)? {
         return Ok(least);
     }
-    let none = |reason| Error::Unsupported { penalty: template.penalty().name(), asked: "have a largest λ", reason };
+    let none = |reason| Error::NoLargest { penalty: template.penalty().name(), reason };
     let reason = "no λ makes every coefficient 0, so it needs a given grid";
     let unit = template.at(1.0)?.kind(block);
     // The slopes of a group lasso are no multiple of a number.

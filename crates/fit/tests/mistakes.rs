@@ -104,6 +104,7 @@ fn penalties_that_cannot_be_fitted() {
     let ridge = Penalty::l2_squared(1.0).unwrap();
     let text = "l2_squared cannot have a largest λ: no λ makes every coefficient 0, so it needs a given grid";
     assert_error(lambda_max(&problem(), &Squared, &ridge, &options), text);
+    assert!(matches!(lambda_max(&problem(), &Squared, &ridge, &options), Err(Error::NoLargest { .. })));
     assert_error(path(&problem(), &Squared, &ridge, &Grid::default(), &options), text);
     assert_error(
         at_radius(&problem(), &Squared, &ridge, -1.0, &options),

@@ -176,7 +176,8 @@ pub(crate) struct Geometry {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
-    /// The data: a CSV file, with names in the first row or none, or a .npy matrix. Columns without names are 1, 2, …
+    /// The data: a CSV file, with names in the first row or none, a .npy matrix, or a .parquet file (if built with the
+    /// feature parquet). Columns without names are 1, 2, …
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
     /// The column to predict
@@ -287,8 +288,7 @@ impl GridArgs {
             }
             Some(Lambdas::List(lambdas)) => Ok(Grid::Given(lambdas.clone())),
             Some(Lambdas::Range { from, to }) => {
-                let steps = count.saturating_sub(1).max(1) as f64;
-                Ok(Grid::Given((0..count).map(|k| from * (to / from).powf(k as f64 / steps)).collect()))
+                Grid::between(*from, *to, count).map_err(|error| format!("--count: {error}"))
             }
         }
     }

@@ -51,10 +51,13 @@ pub(crate) fn run(args: &args::Cv) -> Result<()> {
     let (problem, options) = (task.problem()?, task.options());
     let (best, all) =
         cross_validate_each(&problem, task.loss(), &penalties, &grid, &folds, scaling, &options).map_err(of_grid)?;
-    let whole = |(cv, penalty): (&CrossValidation, &Penalty)| {
-        Ok(path(&problem, task.loss(), penalty, &Grid::Given(cv.lambdas.clone()), &options)?)
+    // Of the others, all that is shown is how many coefficients they have at λ_min: they are fitted down to it.
+    let whole = |(which, (cv, penalty)): (usize, (&CrossValidation, &Penalty))| {
+        let shown = if which == best { cv.lambdas.len() } else { place(cv, cv.lambda_min) + 1 };
+        let grid = Grid::Given(cv.lambdas[..shown].to_vec());
+        Ok(path(&problem, task.loss(), penalty, &grid, &options)?)
     };
-    let paths = all.iter().zip(&penalties).map(whole).collect::<Result<Vec<Path>>>()?;
+    let paths = all.iter().zip(&penalties).enumerate().map(whole).collect::<Result<Vec<Path>>>()?;
     let (asked, cv, fits) = (&asked[best], &all[best], &paths[best]);
     let compared: Vec<Compared<'_>> =
         penalties.iter().zip(&all).zip(&paths).map(|((penalty, of), fits)| compare(penalty, of, fits, cv)).collect();

@@ -16,17 +16,28 @@ use crate::select::Patterns;
 /// Reads a file. The cells of `label`, if there is one, are also kept as text.
 pub(super) fn open(path: &Path, label: Option<&str>) -> Result<Table> {
     let file = File::open(path).map_err(|error| Error::file(path, error))?;
-    // A number takes 8 bytes in memory and hardly less in the file.
-    memory::check(file.metadata().map_or(0, |metadata| metadata.len()))?;
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
     let table = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("npy") => npy::read(file).map_err(Fault::Read).and_then(Table::new),
+        Some("npy") => {
+            let npy = npy::open(file).map_err(|error| Error::file(path, error))?;
+            memory::check(npy::memory(&npy, length))?;
+            npy::read(npy).map_err(Fault::Read).and_then(Table::new)
+        }
         #[cfg(feature = "parquet")]
-        Some("parquet") => parquet::read(file, label).map_err(Fault::Read).and_then(Table::new),
+        Some("parquet") => {
+            let reader = parquet::open(file).map_err(|error| Error::file(path, error))?;
+            memory::check(parquet::memory(&reader))?;
+            parquet::read(&reader, label).map_err(Fault::Read).and_then(Table::new)
+        }
         #[cfg(not(feature = "parquet"))]
         Some("parquet") => {
             Err(Fault::Read("this build does not read Parquet: build with --features parquet, or give CSV".into()))
         }
-        _ => Table::csv(file, label),
+        _ => {
+            // The shortest cell, a digit and a comma, becomes a number of 8 bytes.
+            memory::check(length.saturating_mul(4))?;
+            Table::csv(file, label)
+        }
     };
     table.map_err(|error| failed(path, &error))
 }

@@ -135,9 +135,7 @@ impl ColumnArgs {
 /// An error of a fit, with the option that gives the λ of a grid if there is no largest one.
 pub(super) fn of_grid(error: penalty_fit::Error) -> Error {
     match error {
-        penalty_fit::Error::Unsupported { asked: "have a largest λ", .. } => {
-            usage(format!("{error}: give --lambdas, such as 100..0.01"))
-        }
+        penalty_fit::Error::NoLargest { .. } => usage(format!("{error}: give --lambdas, such as 100..0.01")),
         error => error.into(),
     }
 }

@@ -178,6 +178,10 @@ fn mistakes_are_named() {
     fails(2, &ridge, &["no λ makes every coefficient 0", "give --lambdas, such as 100..0.01"]);
     fails(2, &[&ridge[..], &["--lambdas", "1..0"]].concat(), &["FROM and TO must be above 0"]);
     fails(2, &[&ridge[..], &["--lambdas", "1,2", "--count", "3"]].concat(), &["--count is for --lambdas FROM..TO"]);
+    for count in ["0", "1048577", "1000000000000", "18446744073709551615"] {
+        let range = [&ridge[..], &["--lambdas", "100..0.01", "--count", count]].concat();
+        fails(2, &range, &["--count", "of 1 to 2^20 λ", &format!("found {count} λ")]);
+    }
     let fit = |more: &[&'static str]| [&["fit", good.as_str(), "--target", "y"][..], more].concat();
     fails(2, &fit(&["--l1", "1", "--groups", "runs:2"]), &["--groups is for group penalties", "takes none"]);
     let lasso = "group-lasso:lambda=1";
@@ -313,6 +317,7 @@ fn penalties_are_compared() {
     for (of, alone) in all.iter().zip([&["--alpha", "1"][..], &["--alpha", "0"], &["--penalty", "mcp:gamma=3"]]) {
         let alone = penalty(["cv", DATA, "--target", "target"].iter().chain(&options).chain(alone)).json();
         assert_eq!((&of["lambda_min"], &of["mean"]), (&alone["lambda_min"], &alone["compared"][0]["mean"]));
+        assert_eq!(of["nonzero"], alone["compared"][0]["nonzero"]);
         // The differences of the folds at each penalty's λ_min, and their standard error.
         let at = |found: &Value| lambdas.iter().position(|lambda| *lambda == found["lambda_min"]).unwrap();
         let folds = |found: &Value| numbers(&found["mse"][at(found)]);
@@ -333,7 +338,7 @@ fn helps_offer_what_is_taken() {
         for absent in ["--weights", "tiles", "weighted-l1"] {
             assert!(!help.contains(absent), "{command} offers {absent}");
         }
-        for present in ["--sample-weights", "--penalty-factor", "names:REGEX", "group-lasso:lambda=…"] {
+        for present in [".parquet", "--sample-weights", "--penalty-factor", "names:REGEX", "group-lasso:lambda=…"] {
             assert!(help.contains(present), "{command} lacks {present}");
         }
     }

@@ -65,3 +65,67 @@ fn cells_that_are_no_numbers_are_named() {
     std::fs::write(&text, "a,b\n1,2\n").unwrap();
     assert_fails(&penalty(["fit", &text, "--target", "b", "--l1", "1"]), 1, &["text.parquet", "Parquet"]);
 }
+
+/// Writes a file of twelve rows with these columns between `x` and `y`, which are numbers.
+#[cfg(feature = "parquet")]
+fn written(path: &std::path::Path, columns: &str) {
+    use parquet::column::writer::ColumnWriter;
+    use parquet::data_type::{ByteArray, FixedLenByteArray, Int96};
+    let schema = format!("message m {{ required double x; {columns} required double y; }}");
+    let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(&schema).unwrap());
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    let mut at = 0.0;
+    while let Some(mut column) = rows.next_column().unwrap() {
+        let number = |row: u32| f64::from(row) + at * f64::from(row % 5);
+        match column.untyped() {
+            ColumnWriter::DoubleColumnWriter(column) => {
+                column.write_batch(&(0..12).map(number).collect::<Vec<f64>>(), None, None).unwrap()
+            }
+            ColumnWriter::Int32ColumnWriter(column) => column.write_batch(&[i32::MAX; 12], None, None).unwrap(),
+            ColumnWriter::Int64ColumnWriter(column) => column.write_batch(&[i64::MAX; 12], None, None).unwrap(),
+            ColumnWriter::Int96ColumnWriter(column) => column.write_batch(&[Int96::new(); 12], None, None).unwrap(),
+            ColumnWriter::FixedLenByteArrayColumnWriter(column) => {
+                let cell = FixedLenByteArray::from(ByteArray::from(vec![1; 12]));
+                column.write_batch(&vec![cell; 12], None, None).unwrap()
+            }
+            _ => panic!("no such column is written here"),
+        };
+        column.close().unwrap();
+        at += 1.0;
+    }
+    rows.close().unwrap();
+    writer.close().unwrap();
+}
+
+/// Times have no numbers, whatever their unit, as features and as classes; nor does the reader panic at any.
+#[cfg(feature = "parquet")]
+#[test]
+fn times_are_no_numbers() {
+    let folder = folder();
+    let path = folder.path().join("times.parquet");
+    let file = path.display().to_string();
+    for (stored, found) in [
+        ("int64 t (TIMESTAMP(NANOS,true))", "a time"),
+        ("int64 t (TIMESTAMP(NANOS,false))", "a time"),
+        ("int64 t (TIMESTAMP(MICROS,true))", "a time"),
+        ("int64 t (TIMESTAMP_MILLIS)", "a time"),
+        ("int64 t (TIME(NANOS,true))", "a time"),
+        ("int64 t (TIME_MICROS)", "a time"),
+        ("int32 t (TIME_MILLIS)", "a time"),
+        ("int96 t", "a time"),
+        ("fixed_len_byte_array(12) t (INTERVAL)", "a time"),
+        ("int32 t (DATE)", "a date"),
+    ] {
+        written(&path, &format!("required {stored};"));
+        let fragments = ["times.parquet", "row 1, column \"t\"", &format!("found {found}: make it a number first")];
+        assert_fails(&penalty(["fit", &file, "--target", "y", "--l1", "0.1"]), 1, &fragments);
+        assert_fails(&penalty(["fit", &file, "--target", "t", "--loss", "multinomial", "--l2", "1"]), 1, &fragments);
+        let without = penalty(["fit", &file, "--target", "y", "--l1", "0.1", "--exclude", "t", "--json"]).json();
+        assert_eq!(without["features"], serde_json::json!(["x"]), "{stored}");
+    }
+    written(&path, "required int64 t;");
+    let with = penalty(["fit", &file, "--target", "y", "--l1", "0.1", "--json"]).json();
+    assert_eq!(with["features"], serde_json::json!(["x", "t"]));
+}

@@ -6,9 +6,20 @@ use std::io::BufReader;
 use npyz::{DType, NpyFile, Order, TypeChar};
 use penalty_table::Column;
 
+/// Opens a file.
+pub(super) fn open(file: File) -> Result<NpyFile<BufReader<File>>, String> {
+    NpyFile::new(BufReader::with_capacity(1 << 20, file)).map_err(|error| error.to_string())
+}
+
+/// The bytes that reading a file of this length takes: the matrix, and its columns.
+pub(super) fn memory(npy: &NpyFile<BufReader<File>>, length: u64) -> u64 {
+    let count = npy.shape().iter().fold(1u64, |count, side| count.saturating_mul(*side));
+    // Whatever its shape says, a file has no more numbers than bytes.
+    count.min(length).saturating_mul(16)
+}
+
 /// Reads all columns.
-pub(super) fn read(file: File) -> Result<Vec<Column>, String> {
-    let npy = NpyFile::new(BufReader::with_capacity(1 << 20, file)).map_err(|error| error.to_string())?;
+pub(super) fn read(npy: NpyFile<BufReader<File>>) -> Result<Vec<Column>, String> {
     let [rows, columns] = *npy.shape() else {
         return Err(format!("expected a matrix, found an array of shape {:?}", npy.shape()));
     };
