@@ -225,7 +225,7 @@ fn mistakes_are_named() {
         // A file of 8 TiB of holes.
         let huge = file("huge.csv", "a,y\n1,5\n2,5\n");
         fs::OpenOptions::new().write(true).open(&huge).unwrap().set_len(1 << 43).unwrap();
-        fails(1, &["fit", &huge, "--target", "y", "--l1", "1"], &["needs 8796093022208 bytes of memory", "available"]);
+        fails(1, &["fit", &huge, "--target", "y", "--l1", "1"], &["needs 35184372088832 bytes of memory", "available"]);
     }
     let out = file("model.json", "{}");
     fails(1, &["fit", &good, "--target", "y", "--l1", "1", "--out", &out], &["exists; --force overwrites it"]);
