@@ -253,7 +253,8 @@ impl<'a> Units<'a> {
             }
             let top = u128::from((self.top & 0x7f_ffff) | 0x80_0000) << places;
             negative = self.top > MAGNITUDE;
-            size = if negative { top + below } else { top - below };
+            // Without the other ranks, whom an error has parted from this one, any level may come out.
+            size = if negative { top + below } else { top.saturating_sub(below) };
         }
         let floats = two_floats(size, e);
         if negative { floats.map(|x| 0.0 - x) } else { floats }
