@@ -60,6 +60,8 @@ mod mpi;
 #[cfg(feature = "nccl")]
 mod nccl;
 mod threads;
+#[cfg(any(feature = "mpi", feature = "nccl"))]
+mod wait;
 
 #[cfg(feature = "mpi")]
 pub use crate::mpi::Mpi;

@@ -3,8 +3,7 @@
 use std::fmt::{self, Debug, Formatter};
 use std::mem;
 use std::sync::Mutex;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mpi::collective::{CommunicatorCollectives, SystemOperation};
 use mpi::datatype::Equivalence;
@@ -13,10 +12,7 @@ use mpi::topology::{Communicator, SimpleCommunicator};
 use penalty::exact::Transport;
 use penalty::{Error, Result};
 
-/// For this long, the wait for the other ranks keeps the processor, since most come at once.
-const SPIN: Duration = Duration::from_micros(200);
-/// How long it sleeps between two looks afterwards.
-const NAP: Duration = Duration::from_micros(50);
+use crate::wait::Wait;
 
 /// A rank of a program that `mpirun` starts: a process. Every exchange is an all-reduce that does not block, and is looked
 /// at until it is complete or its time is up.
@@ -90,22 +86,19 @@ impl Mpi {
         let received: *mut [T] = Box::into_raw(vec![T::default(); words.len()].into_boxed_slice());
         // SAFETY: both come from a box, and nothing else refers to them until they are boxes again.
         let (from, to) = unsafe { (&*sent, &mut *received) };
-        let began = Instant::now();
+        let wait = Wait::new(self.timeout);
         let mut request = state.communicator.immediate_all_reduce_into(StaticScope, from, to, operation);
         loop {
             request = match request.test() {
                 Ok(_) => break,
                 Err(request) => request,
             };
-            let waited = began.elapsed();
-            if waited > self.timeout {
+            if let Err(problem) = wait.pause() {
                 // To drop it would be a panic, and to free the buffers a fault.
                 mem::forget(request);
-                let problem = format!("expected every rank within {:?}, found that one is late or lost", self.timeout);
                 state.broken = Some(problem.clone());
                 return Err(self.error(problem));
             }
-            if waited > SPIN { thread::sleep(NAP) } else { thread::yield_now() }
         }
         // SAFETY: they come from `Box::into_raw`, and the request that borrowed them is complete.
         let (_, received) = unsafe { (Box::from_raw(sent), Box::from_raw(received)) };

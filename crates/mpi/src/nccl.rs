@@ -3,18 +3,14 @@
 use std::fmt::{self, Debug, Formatter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cudarc::driver::{DeviceRepr, DriverError};
 use cudarc::nccl::{Comm, NcclType, ReduceOp};
 use penalty::exact::Transport;
 use penalty::{Error, Result};
 
-/// For this long, the wait for the other ranks keeps the processor, since most come at once.
-const SPIN: Duration = Duration::from_micros(200);
-/// How long it sleeps between two looks afterwards.
-const NAP: Duration = Duration::from_micros(50);
+use crate::wait::Wait;
 
 /// A rank of a communicator of NCCL. The words travel to the communicator's device, are added up there, and come back. The
 /// host looks for the end until the time is up.
@@ -98,18 +94,16 @@ impl Nccl {
         comm.context().bind_to_thread().map_err(driver)?;
         let stream = comm.stream();
         let mut on_device = stream.clone_htod(words).map_err(driver)?;
-        let began = Instant::now();
+        let wait = Wait::new(self.timeout);
         comm.all_reduce_in_place(&mut on_device, operation)
             .map_err(|error| format!("expected NCCL to work, found {error:?}"))?;
         let done = stream.record_event(None).map_err(driver)?;
         while !done.try_is_complete().map_err(driver)? {
-            let waited = began.elapsed();
-            if waited > self.timeout {
+            if let Err(problem) = wait.pause() {
                 // To free it would wait for the other ranks.
                 std::mem::forget(on_device);
-                return Err(format!("expected every rank within {:?}, found that one is late or lost", self.timeout));
+                return Err(problem);
             }
-            if waited > SPIN { thread::sleep(NAP) } else { thread::yield_now() }
         }
         let sums =
             stream.clone_dtoh(&on_device).and_then(|sums| stream.synchronize().map(|()| sums)).map_err(driver)?;
