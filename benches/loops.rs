@@ -1,9 +1,9 @@
 //! Compares the CPU path with the loops that one would write and let the compiler vectorise, from ten weights to many
 //! millions, of one tensor and of sets.
 //!
-//! `cargo bench -p penalty-benches --bench loops -- [--sizes 10,4096,1000x64] [--threads 1,2] [OPERATION…]`. A loop is
-//! compiled three times: for the instructions that Rust assumes by default, and for those that the library uses. It
-//! checks the answers before timing anything. Then all contenders take turns, among them the machine's kernel that moves
+//! `cargo bench -p penalty-benches --bench loops -- [--sizes 10,4096,1000x64] [--threads 1,2]
+//! [--types f32,f16,bf16] [OPERATION…]`. A loop is compiled three times: for the instructions that Rust assumes by
+//! default, and for those that the library uses. The answers are checked before anything is timed. Then all contenders take turns, among them the machine's kernel that moves
 //! the same bytes. The table has medians. With `--test`, everything runs once, on little data.
 
 use std::hint::black_box;
@@ -30,7 +30,7 @@ const CHECKED: usize = (1 << 18) + 1;
 /// A turn repeats a call until this many seconds are over.
 const TURN: f64 = 2e-3;
 
-fn main() -> Result<()> {
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (mut sizes, mut threads, mut types) = (SIZES.to_string(), "1,2".to_string(), "f32".to_string());
     let (mut cases, mut test) = (Vec::new(), false);
@@ -41,25 +41,32 @@ fn main() -> Result<()> {
             "--types" => types = arguments.next().unwrap_or_default(),
             "--test" => (test, sizes) = (true, "10,200,3x64".into()),
             "--bench" => {}
-            _ => cases.push(argument),
+            name if OPERATIONS.contains(&name) => cases.push(argument),
+            _ => return Err(format!("expected one of {OPERATIONS:?} or an option, found {argument:?}").into()),
         }
+    }
+    let sizes = sizes.split(',').map(Size::parse).collect::<std::result::Result<Vec<_>, _>>()?;
+    let whole = |text: &str| text.parse().map_err(|_| format!("--threads: expected whole numbers, found {text:?}"));
+    let threads = threads.split(',').map(whole).collect::<std::result::Result<Vec<usize>, _>>()?;
+    if let Some(found) = types.split(',').find(|name| !["f32", "f16", "bf16"].contains(name)) {
+        return Err(format!("--types: expected f32, f16 or bf16, found {found:?}").into());
     }
     print!("{:<26} {:>10} {:>10}", "", "machine", "loop");
     for set in sets() {
         print!(" {:>10} {:>10} {:>5} {:>5} {:>5}", format!("{set:?} loop"), "ours", "", "", "");
     }
     println!("   in µs; then how many times as long as ours the loops take, and the machine");
-    for threads in threads.split(',').filter_map(|n| n.parse().ok()) {
+    for threads in threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
-        pool.install(|| {
-            for size in sizes.split(',') {
+        pool.install(|| -> Result<()> {
+            for size in &sizes {
                 let wanted = |operation: &&str| cases.is_empty() || cases.iter().any(|case| case == operation);
                 for operation in OPERATIONS.into_iter().filter(wanted) {
                     for dtype in types.split(',') {
                         match dtype {
-                            "f16" => row::<f16>(operation, size, threads, test, f16::from_f32)?,
-                            "bf16" => row::<bf16>(operation, size, threads, test, bf16::from_f32)?,
-                            _ => row::<f32>(operation, size, threads, test, |x| x)?,
+                            "f16" => row::<f16>(operation, size, threads, test)?,
+                            "bf16" => row::<bf16>(operation, size, threads, test)?,
+                            _ => row::<f32>(operation, size, threads, test)?,
                         }
                     }
                 }
@@ -73,6 +80,23 @@ fn main() -> Result<()> {
 /// The sets that are compared.
 fn sets() -> Vec<InstructionSet> {
     InstructionSet::available().into_iter().filter(|set| *set != InstructionSet::Baseline).collect()
+}
+
+/// So many tensors of so many weights each.
+struct Size {
+    name: String,
+    count: usize,
+    len: usize,
+}
+
+impl Size {
+    fn parse(name: &str) -> std::result::Result<Size, String> {
+        let (count, len) = name.split_once('x').unwrap_or(("1", name));
+        match (count.parse(), len.parse()) {
+            (Ok(count), Ok(len)) if count > 0 && len > 0 => Ok(Size { name: name.into(), count, len }),
+            _ => Err(format!("--sizes: expected LEN or COUNTxLEN, found {name:?}")),
+        }
+    }
 }
 
 /// How weights are numbers.
@@ -132,20 +156,19 @@ impl<E: Number> Arrays<E> {
     }
 }
 
-/// What loops make of the statistics.
+/// Σ|θ|, Σθ² and max|θ| of a loop.
 type Sums = [f32; 3];
 
-fn row<E: Number>(operation: &str, size: &str, threads: usize, test: bool, from: impl Fn(f32) -> E) -> Result<()> {
-    let (count, len) = size.split_once('x').unwrap_or(("1", size));
-    let (count, len): (usize, usize) = (count.parse().unwrap_or(1), len.parse().unwrap_or(10));
+fn row<E: Number>(operation: &str, size: &Size, threads: usize, test: bool) -> Result<()> {
+    let Size { ref name, count, len } = *size;
     let noise = weights(4 * count * len);
     let part =
-        |at: usize, scale: f32| noise[at * count * len..][..count * len].iter().map(|x| from(x * scale)).collect();
-    let positive = noise[..count * len].iter().map(|x| from(1e-2 * x * x + 1e-3)).collect();
+        |at: usize, scale: f32| noise[at * count * len..][..count * len].iter().map(|x| E::from(x * scale)).collect();
+    let positive = noise[..count * len].iter().map(|x| E::from(1e-2 * x * x + 1e-3)).collect();
     let mut arrays = Arrays { theta: part(0, 1.0), gradient: part(1, 0.1), first: part(2, 0.1), second: positive };
     if size_of::<E>() == 2 {
         // Steps that are lost in rounding keep all weights as they are.
-        arrays.gradient.iter_mut().for_each(|x| *x = from(0.0625));
+        arrays.gradient.iter_mut().for_each(|x| *x = E::from(0.0625));
     }
     let sets = sets();
     let checked = arrays.first(CHECKED.min(len) * count);
@@ -176,8 +199,8 @@ fn row<E: Number>(operation: &str, size: &str, threads: usize, test: bool, from:
         }
     }
     let times: Vec<f64> = times.into_iter().map(|times| 1e6 * median(times)).collect();
-    let name = if E::DTYPE == penalty::Dtype::F32 { String::new() } else { format!(" {}", E::DTYPE) };
-    print!("{:<26} {:>10.2} {:>10.2}", format!("{operation}{name} {size} ×{threads}"), times[0], times[1]);
+    let dtype = if E::DTYPE == penalty::Dtype::F32 { String::new() } else { format!(" {}", E::DTYPE) };
+    print!("{:<26} {:>10.2} {:>10.2}", format!("{operation}{dtype} {name} ×{threads}"), times[0], times[1]);
     for pair in times[2..].chunks(2) {
         print!(" {:>10.2} {:>10.2}", pair[0], pair[1]);
         [times[1], pair[0], times[0]].iter().for_each(|other| print!(" {:>5.2}", other / pair[1]));
@@ -280,27 +303,36 @@ fn of_library<E: Number>(
     })
 }
 
-/// Compares the library's answers with those of the loops.
+/// Compares the library's answers with those of both loops that are timed beside it.
 fn check<E: Number>(operation: &str, set: InstructionSet, count: usize, len: usize, arrays: &Arrays<E>) -> Result<()> {
+    let loops = [InstructionSet::Baseline, set];
     if operation == "evaluate" {
         let penalty = Penalty::elastic_net(LAMBDA, ALPHA)?;
         let report = penalty::Backend::Cpu(Cpu::with_instructions(set)?).evaluate(&penalty, &arrays.theta)?;
-        let l1: f64 = arrays.theta.iter().map(|x| f64::from(x.to().abs())).sum();
-        assert!((report.l1 - l1).abs() <= 1e-6 * l1, "{} {l1}", report.l1);
+        let ours = [report.l1, report.l2_squared, report.max_abs];
+        for of_loop in loops {
+            let theirs = run_loop(operation, of_loop, len, &mut arrays.clone()).map(f64::from);
+            // A loop adds up in `f32`.
+            let near = ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() <= 1e-4 * a);
+            assert!(near, "{operation}: {ours:?}, the loop for {of_loop:?} found {theirs:?}");
+        }
         return Ok(());
     }
-    let (mut ours, mut theirs) = (arrays.clone(), arrays.clone());
+    let mut ours = arrays.clone();
     of_library(operation, set, count, len, &mut ours, 0.0)?;
-    run_loop(operation, InstructionSet::Baseline, len, &mut theirs);
     let near = |ours: &[E], theirs: &[E]| {
         let unit = if size_of::<E>() == 2 { 1e-2 } else { 1e-6 };
         // Sums may cancel.
         ours.iter().zip(theirs).all(|(a, b)| (a.to() - b.to()).abs() <= unit * b.to().abs().max(0.1))
     };
-    assert!(near(&ours.theta, &theirs.theta), "{operation}: weights");
-    assert!(near(&ours.gradient, &theirs.gradient), "{operation}: gradients");
-    assert!(near(&ours.first, &theirs.first), "{operation}: first");
-    assert!(near(&ours.second, &theirs.second), "{operation}: second");
+    for of_loop in loops {
+        let mut theirs = arrays.clone();
+        run_loop(operation, of_loop, len, &mut theirs);
+        assert!(near(&ours.theta, &theirs.theta), "{operation}, {of_loop:?}: weights");
+        assert!(near(&ours.gradient, &theirs.gradient), "{operation}, {of_loop:?}: gradients");
+        assert!(near(&ours.first, &theirs.first), "{operation}, {of_loop:?}: first");
+        assert!(near(&ours.second, &theirs.second), "{operation}, {of_loop:?}: second");
+    }
     Ok(())
 }
 
@@ -326,8 +358,8 @@ fn run_loop<E: Number>(operation: &str, set: InstructionSet, len: usize, arrays:
     )
 }
 
-fn add(to: &mut Sums, sums: Sums) {
-    to.iter_mut().zip(sums).for_each(|(to, sum)| *to += sum);
+fn add(to: &mut Sums, [l1, squares, max]: Sums) {
+    *to = [to[0] + l1, to[1] + squares, to[2].max(max)];
 }
 
 /// The loops that one would write without the library.
